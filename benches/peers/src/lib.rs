@@ -1,0 +1,1 @@
+//! The push designs that pushlane is compared with.
