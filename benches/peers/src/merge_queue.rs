@@ -69,6 +69,8 @@ struct State<K, R, S> {
     /// Exactly the clients that are `Pending`, in the order in which they became so.
     fifo: VecDeque<K>,
     tickets: u64,
+    /// One for each pending client, one for each `more`.
+    requests: usize,
     shut_down: bool,
 }
 
@@ -100,6 +102,7 @@ impl<K: Hash + Eq + Clone, R: Merge, S: BuildHasher> MergeQueue<K, R, S> {
                 clients: HashMap::with_hasher(hasher),
                 fifo: VecDeque::new(),
                 tickets: 0,
+                requests: 0,
                 shut_down: false,
             }),
             pending: Condvar::new(),
@@ -112,11 +115,17 @@ impl<K: Hash + Eq + Clone, R: Merge, S: BuildHasher> MergeQueue<K, R, S> {
         if state.shut_down {
             return Enqueued::Refused;
         }
-        let State { clients, fifo, .. } = &mut *state;
+        let State {
+            clients,
+            fifo,
+            requests,
+            ..
+        } = &mut *state;
         match clients.entry(client) {
             Entry::Vacant(vacant) => {
                 fifo.push_back(vacant.key().clone());
                 vacant.insert(Slot::Pending(request));
+                *requests += 1;
                 drop(state);
                 self.pending.notify_one();
                 return Enqueued::Queued;
@@ -126,7 +135,10 @@ impl<K: Hash + Eq + Clone, R: Merge, S: BuildHasher> MergeQueue<K, R, S> {
                 Slot::Processing {
                     more: Some(more), ..
                 } => more.merge(&request),
-                Slot::Processing { more, .. } => *more = Some(request),
+                Slot::Processing { more, .. } => {
+                    *more = Some(request);
+                    *requests += 1;
+                }
             },
         }
         Enqueued::Merged
@@ -196,11 +208,9 @@ impl<K: Hash + Eq + Clone, R: Merge, S: BuildHasher> MergeQueue<K, R, S> {
         self.lock().fifo.len()
     }
 
-    /// How many requests the queue holds: of those who wait, and what came for those being served. Counts.
+    /// How many requests the queue holds: of those who wait, and what came for those being served.
     pub fn requests(&self) -> usize {
-        let state = self.lock();
-        let held = |slot: &&Slot<R>| !matches!(slot, Slot::Processing { more: None, .. });
-        state.clients.values().filter(held).count()
+        self.lock().requests
     }
 
     /// How many clients the queue remembers: waiting or being served.
@@ -218,6 +228,7 @@ impl<K: Hash + Eq + Clone, R, S: BuildHasher> State<K, R, S> {
     fn take(&mut self) -> Option<Work<K, R>> {
         let client = self.fifo.pop_front()?;
         let slot = self.clients.get_mut(&client)?;
+        self.requests -= 1;
         let ticket = Ticket(self.tickets);
         self.tickets += 1;
         match std::mem::replace(slot, Slot::Processing { ticket, more: None }) {

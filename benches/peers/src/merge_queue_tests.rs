@@ -198,6 +198,23 @@ fn shutting_down_refuses_new_work_and_drains_the_old_with_work_in_progress() {
 }
 
 #[test]
+fn it_counts_the_requests_that_wait_and_those_that_came_meanwhile() {
+    let queue = Queue::new();
+    let mut counts = vec![queue.requests()];
+    queue.enqueue("a", request(0, []));
+    queue.enqueue("a", request(1, []));
+    counts.push(queue.requests());
+    let work = queue.try_dequeue().unwrap();
+    counts.push(queue.requests());
+    queue.enqueue("a", request(2, []));
+    queue.enqueue("a", request(3, []));
+    counts.push(queue.requests());
+    queue.mark_done(&"a", work.ticket);
+    counts.push(queue.requests());
+    assert_eq!(counts, [0, 1, 0, 1, 1]);
+}
+
+#[test]
 fn a_client_that_is_done_is_forgotten() {
     let queue = Queue::new();
     queue.enqueue("a", request(0, []));
