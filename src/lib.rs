@@ -1,4 +1,43 @@
+#![doc = include_str!("../README.md")]
 #![no_std]
-//! Placeholder until the core lands.
+#![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 #[cfg(feature = "alloc")]
 extern crate alloc;
+#[cfg(feature = "std")]
+extern crate std;
+
+// In reading order: how a client's state changes,
+mod slot;
+// how it changes atomically,
+mod bank;
+mod sync;
+// who can be served,
+mod limiter;
+pub mod ready;
+// with what,
+pub mod backlog;
+// who is there and what it depends on,
+mod registry;
+mod topics;
+// who has got what,
+mod convergence;
+// and all of it put together.
+mod config;
+mod error;
+mod lease;
+mod queue;
+mod signal;
+pub mod storage;
+
+pub use config::Config;
+pub use convergence::Version;
+pub use error::{PublishError, Refusal, RegisterError, Stale, SubscribeError};
+pub use lease::{Lease, Permit};
+pub use limiter::MAX_PERMITS;
+pub use queue::{PushQueue, Serve, StaticQueue, Target};
+pub use registry::ClientKey;
+pub use signal::{Signal, Silent};
+pub use slot::{Lane, SLOTS};
+pub use topics::{Scope, Topic};
