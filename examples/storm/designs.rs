@@ -64,7 +64,7 @@ pub(crate) struct Knobs {
 }
 
 /// Makes a design that serves the clients of this world.
-pub(crate) fn design(name: Name, knobs: Knobs, world: &mut World<'_>) -> Box<dyn Design> {
+pub(crate) fn design<'a>(name: Name, knobs: Knobs, world: &World<'a>) -> Box<dyn Design + 'a> {
     match name {
         Name::V1_1 => Box::new(v1_1::WalkEveryone::new(knobs.walk, world)),
         Name::V1_4 => Box::new(v1_4::MergeForEach::new(knobs.limit, world)),

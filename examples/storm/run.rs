@@ -28,21 +28,21 @@ pub(crate) struct Scenario {
 
 /// Runs a design; `progress` is told after each request.
 pub(crate) fn run(scenario: &Scenario, name: Name, progress: &mut dyn FnMut()) -> Outcome {
-    run_with(scenario, name.text(), &mut |world| design(name, scenario.knobs, world), progress)
+    run_with(scenario, name.text(), |world| design(name, scenario.knobs, world), progress)
 }
 
 /// Runs whatever design is made, so that a test can bring a broken one.
-pub(crate) fn run_with(
-    scenario: &Scenario,
+pub(crate) fn run_with<'a>(
+    scenario: &'a Scenario,
     name: &'static str,
-    make: &mut dyn FnMut(&mut World<'_>) -> Box<dyn Design>,
+    make: impl FnOnce(&World<'a>) -> Box<dyn Design + 'a>,
     progress: &mut dyn FnMut(),
 ) -> Outcome {
     let Scenario { history, population, feed, send_timeout, .. } = scenario;
-    let mut world = World::new(population, Oracle::new(history, population, feed), *send_timeout);
+    let mut world = World::new(history, population, Oracle::new(history, population, feed), *send_timeout);
     schedule(scenario, &mut world);
     let before = live_bytes();
-    let mut design = make(&mut world);
+    let mut design = make(&world);
     let quiet_until = history.span() + QUIET;
     let mut watch = Watch::default();
     while let Some((at, event)) = world.clock.next() {

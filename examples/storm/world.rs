@@ -6,6 +6,7 @@
 //! everything.
 
 use crate::clock::{ClientId, Clock, Event};
+use crate::history::History;
 use crate::oracle::Oracle;
 use crate::population::Population;
 use crate::request::Request;
@@ -41,6 +42,8 @@ pub(crate) struct Push {
     pub(crate) request: Arc<Request>,
     /// It carries the whole state as of the request's context, not only what was merged into the request.
     pub(crate) whole: bool,
+    /// Configuration has to be computed for it, not only endpoints looked up.
+    pub(crate) configuration: bool,
 }
 
 /// What became of the pushes, whatever the design.
@@ -61,6 +64,7 @@ pub(crate) struct Counts {
 pub(crate) struct World<'a> {
     pub(crate) now: Duration,
     pub(crate) oracle: Oracle<'a>,
+    pub(crate) history: &'a History,
     pub(crate) population: &'a Population,
     pub(crate) cpu: Stopwatch,
     pub(crate) counts: Counts,
@@ -90,11 +94,17 @@ struct Flight {
 
 impl<'a> World<'a> {
     /// Everyone is connected and up to date. A `send_timeout` of zero means none.
-    pub(crate) fn new(population: &'a Population, oracle: Oracle<'a>, send_timeout: Duration) -> Self {
+    pub(crate) fn new(
+        history: &'a History,
+        population: &'a Population,
+        oracle: Oracle<'a>,
+        send_timeout: Duration,
+    ) -> Self {
         let stream = || Stream { connected: true, ..Stream::default() };
         Self {
             now: Duration::ZERO,
             oracle,
+            history,
             population,
             cpu: Stopwatch::new(),
             counts: Counts::default(),
@@ -114,11 +124,6 @@ impl<'a> World<'a> {
         self.streams[client as usize].hung
     }
 
-    /// Whether a push to this client is in progress.
-    pub(crate) fn is_busy(&self, client: ClientId) -> bool {
-        self.streams[client as usize].flight.is_some()
-    }
-
     /// The request that a new stream starts from: the whole state as of now.
     pub(crate) fn everything(&self) -> Request {
         Request::everything(self.oracle.happened(), self.now)
@@ -131,7 +136,7 @@ impl<'a> World<'a> {
 
     /// Begins to prepare a push to a connected client to which none is in progress.
     pub(crate) fn begin(&mut self, client: ClientId, push: Push) {
-        let preparation = if push.request.full { SCOPE + GENERATE } else { ENDPOINTS };
+        let preparation = if push.configuration { SCOPE + GENERATE } else { ENDPOINTS };
         self.flights += 1;
         let number = self.flights;
         self.clock.schedule(self.now + preparation, Event::Prepared(client, number));
@@ -200,7 +205,7 @@ impl<'a> World<'a> {
         if stream.hung {
             return None;
         }
-        let Push { request, whole } = stream.flight.take()?.push;
+        let Push { request, whole, .. } = stream.flight.take()?.push;
         if !self.oracle.received(client, &request, whole, self.now) {
             self.counts.redundant += 1;
         }

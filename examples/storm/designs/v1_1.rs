@@ -20,7 +20,7 @@ pub(super) struct WalkEveryone {
 }
 
 impl WalkEveryone {
-    pub(super) fn new(timing: Timing, world: &mut World<'_>) -> Self {
+    pub(super) fn new(timing: Timing, world: &World<'_>) -> Self {
         let mut walk = Walk::new(timing);
         (0..world.clients()).for_each(|client| walk.connect(client, false));
         Self { walk, semaphore: timing.semaphore, armed: None }
@@ -45,7 +45,11 @@ impl WalkEveryone {
                 }
             });
             let Some(delivery) = due else { break };
-            let push = Push { request: delivery.payload, whole: delivery.full };
+            let push = Push {
+                request: delivery.payload,
+                whole: delivery.full,
+                configuration: delivery.full,
+            };
             world.begin(delivery.connection as ClientId, push);
         }
         if let Some(at) = self.walk.next_deadline()
@@ -73,7 +77,7 @@ impl Design for WalkEveryone {
             Notice::Connected(client) => {
                 world.cpu.time(|| walk.connect(client as usize, true));
                 let request = Arc::new(world.everything());
-                world.begin(client, Push { request, whole: true });
+                world.begin(client, Push { request, whole: true, configuration: true });
             }
             Notice::Disconnected(client) => world.cpu.time(|| walk.disconnect(client as usize, now)),
             Notice::Sent(client) => world.cpu.time(|| walk.sent(client as usize, now)),

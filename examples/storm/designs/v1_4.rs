@@ -53,7 +53,7 @@ fn needs_push(client: &Client, request: &Request) -> bool {
 }
 
 impl MergeForEach {
-    pub(super) fn new(limit: u32, world: &mut World<'_>) -> Self {
+    pub(super) fn new(limit: u32, world: &World<'_>) -> Self {
         let connected = || Slot { connected: true, ..Slot::default() };
         Self {
             queue: MergeQueue::new(),
@@ -105,8 +105,8 @@ impl MergeForEach {
     fn serve(&mut self, client: ClientId, request: Arc<Request>, world: &mut World<'_>) {
         let scope = &world.population.clients[client as usize];
         if world.cpu.time(|| needs_push(scope, &request)) {
-            let whole = request.full;
-            world.begin(client, Push { request, whole });
+            let full = request.full;
+            world.begin(client, Push { request, whole: full, configuration: full });
             return;
         }
         self.timers = self.timers.wrapping_add(1);
@@ -155,7 +155,7 @@ impl Design for MergeForEach {
                 slot.streams += 1;
                 slot.answering = true;
                 let request = Arc::new(world.everything());
-                world.begin(client, Push { request, whole: true });
+                world.begin(client, Push { request, whole: true, configuration: true });
             }
             Notice::Disconnected(client) => {
                 self.done(client, world);
