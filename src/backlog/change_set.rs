@@ -1,0 +1,346 @@
+//! The ready-made request: which keys changed, or everything.
+
+use alloc::collections::BTreeSet;
+use core::borrow::Borrow;
+
+use super::Merge;
+
+/// Which keys changed: a set of them with a cap, or everything.
+///
+/// *Empty means nothing. Everything is said explicitly.* Istio 1.4 read an empty set as
+/// "everything"; one meaning too many for "empty" has caused real outages.
+///
+/// # The cap
+///
+/// A client that can't be served for hours must not cost memory for hours, so a set that outgrows
+/// its cap becomes [`everything`](Self::everything): the client is then brought up to date from
+/// scratch, which is more work than a list of keys but never less than was owed.
+///
+/// Two sets may have different caps; merged, **the tighter cap holds**. The merge stays commutative
+/// and associative because its outcome depends on all the sets and not on their order: the union
+/// escalates exactly if it is larger than the smallest cap among them or one of them was everything
+/// already. (A smaller grouping can't escalate before its time: it holds fewer keys, under a cap
+/// that is no tighter.) For the same reason everything *forgets* its cap: there is only one
+/// everything. Taking the left cap, or the larger, breaks both laws.
+///
+/// Equality includes the cap: two sets are equal if they would still be after any merge.
+///
+/// # Example
+///
+/// ```
+/// use pushlane::backlog::{ChangeSet, Merge};
+///
+/// let mut pending = ChangeSet::from(["routes/a"]);
+/// pending.merge(&ChangeSet::from(["routes/b"]));
+/// assert!(pending.contains("routes/b") && !pending.contains("routes/c"));
+///
+/// pending.merge(&ChangeSet::everything());
+/// assert!(pending.contains("routes/c"));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChangeSet<K>(State<K>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum State<K> {
+    Everything,
+    Keys { keys: BTreeSet<K>, cap: usize },
+}
+
+impl<K> ChangeSet<K> {
+    /// The cap of a set that was given none, in keys.
+    ///
+    /// ```
+    /// use pushlane::backlog::ChangeSet;
+    ///
+    /// let cap = ChangeSet::<usize>::DEFAULT_CAP;
+    /// assert!(!(0..cap).collect::<ChangeSet<_>>().is_everything());
+    /// assert!((0..=cap).collect::<ChangeSet<_>>().is_everything());
+    /// ```
+    pub const DEFAULT_CAP: usize = 1024;
+
+    /// Nothing changed, with the [default cap](Self::DEFAULT_CAP).
+    ///
+    /// ```
+    /// use pushlane::backlog::ChangeSet;
+    ///
+    /// assert!(ChangeSet::<u32>::nothing().is_empty());
+    /// ```
+    #[must_use]
+    pub const fn nothing() -> Self {
+        Self(State::Keys {
+            keys: BTreeSet::new(),
+            cap: Self::DEFAULT_CAP,
+        })
+    }
+
+    /// Everything changed, keys nobody has named included.
+    ///
+    /// ```
+    /// use pushlane::backlog::ChangeSet;
+    ///
+    /// assert!(ChangeSet::everything().contains(&7));
+    /// ```
+    #[must_use]
+    pub const fn everything() -> Self {
+        Self(State::Everything)
+    }
+
+    /// The same changes under another cap, in keys; everything if there are more of them already.
+    ///
+    /// A cap of 0 turns the first key into everything. No effect on everything, which has no cap.
+    /// To raise the cap, do so before the keys come: see the example.
+    ///
+    /// ```
+    /// use pushlane::backlog::ChangeSet;
+    ///
+    /// let mut set = ChangeSet::nothing().with_cap(5_000);
+    /// set.extend(0..5_000);
+    /// assert_eq!(set.len(), Some(5_000));
+    /// assert!(set.with_cap(4_999).is_everything());
+    /// ```
+    #[must_use]
+    pub fn with_cap(mut self, cap: usize) -> Self {
+        if let State::Keys { cap: old, .. } = &mut self.0 {
+            *old = cap;
+        }
+        self.escalate_past_cap();
+        self
+    }
+
+    /// The cap in keys; `None` for everything, which has none.
+    ///
+    /// ```
+    /// use pushlane::backlog::ChangeSet;
+    ///
+    /// assert_eq!(ChangeSet::<u32>::nothing().with_cap(8).cap(), Some(8));
+    /// assert_eq!(ChangeSet::<u32>::everything().cap(), None);
+    /// ```
+    #[must_use]
+    pub const fn cap(&self) -> Option<usize> {
+        match &self.0 {
+            State::Everything => None,
+            State::Keys { cap, .. } => Some(*cap),
+        }
+    }
+
+    /// Whether everything changed.
+    ///
+    /// ```
+    /// use pushlane::backlog::ChangeSet;
+    ///
+    /// assert!(!ChangeSet::<u32>::nothing().is_everything());
+    /// ```
+    #[must_use]
+    pub const fn is_everything(&self) -> bool {
+        matches!(self.0, State::Everything)
+    }
+
+    /// Whether nothing changed.
+    ///
+    /// ```
+    /// use pushlane::backlog::ChangeSet;
+    ///
+    /// assert!(!ChangeSet::<u32>::everything().is_empty());
+    /// ```
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        matches!(&self.0, State::Keys { keys, .. } if keys.is_empty())
+    }
+
+    /// How many keys changed; `None` for everything, which can't be counted.
+    ///
+    /// ```
+    /// use pushlane::backlog::ChangeSet;
+    ///
+    /// assert_eq!(ChangeSet::from(["a", "b", "a"]).len(), Some(2));
+    /// ```
+    #[must_use]
+    pub fn len(&self) -> Option<usize> {
+        match &self.0 {
+            State::Everything => None,
+            State::Keys { keys, .. } => Some(keys.len()),
+        }
+    }
+
+    /// The changed keys in order; `None` for everything, which can't be listed.
+    ///
+    /// ```
+    /// use pushlane::backlog::ChangeSet;
+    ///
+    /// let set = ChangeSet::from([2, 1]);
+    /// assert!(set.keys().unwrap().eq([&1, &2]));
+    /// assert!(ChangeSet::<u32>::everything().keys().is_none());
+    /// ```
+    #[must_use]
+    pub fn keys(&self) -> Option<impl ExactSizeIterator<Item = &K> + Clone> {
+        match &self.0 {
+            State::Everything => None,
+            State::Keys { keys, .. } => Some(keys.iter()),
+        }
+    }
+
+    fn escalate_past_cap(&mut self) {
+        if matches!(&self.0, State::Keys { keys, cap } if keys.len() > *cap) {
+            self.0 = State::Everything;
+        }
+    }
+}
+
+impl<K: Ord> ChangeSet<K> {
+    /// Adds a key; past the cap, the set becomes everything.
+    ///
+    /// ```
+    /// use pushlane::backlog::ChangeSet;
+    ///
+    /// let mut set = ChangeSet::nothing().with_cap(1);
+    /// set.insert("a");
+    /// assert!(!set.is_everything());
+    /// set.insert("b");
+    /// assert!(set.is_everything());
+    /// ```
+    pub fn insert(&mut self, key: K) {
+        if let State::Keys { keys, .. } = &mut self.0 {
+            keys.insert(key);
+        }
+        self.escalate_past_cap();
+    }
+
+    /// Whether `key` changed; always, for everything.
+    ///
+    /// ```
+    /// use pushlane::backlog::ChangeSet;
+    ///
+    /// let set = ChangeSet::from([String::from("a")]);
+    /// assert!(set.contains("a") && !set.contains("b"));
+    /// ```
+    #[must_use]
+    pub fn contains<Q>(&self, key: &Q) -> bool
+    where
+        K: Borrow<Q>,
+        Q: Ord + ?Sized,
+    {
+        match &self.0 {
+            State::Everything => true,
+            State::Keys { keys, .. } => keys.contains(key),
+        }
+    }
+
+    /// Whether some key is in both. Everything meets every set but the empty one.
+    ///
+    /// ```
+    /// use pushlane::backlog::ChangeSet;
+    ///
+    /// assert!(ChangeSet::everything().intersects(&ChangeSet::from([1])));
+    /// assert!(!ChangeSet::everything().intersects(&ChangeSet::<u32>::nothing()));
+    /// ```
+    #[must_use]
+    pub fn intersects(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (State::Everything, _) => !other.is_empty(),
+            (_, State::Everything) => !self.is_empty(),
+            (State::Keys { keys: a, .. }, State::Keys { keys: b, .. }) => !a.is_disjoint(b),
+        }
+    }
+
+    /// Drops the keys for which `keep` is false. Everything stays everything: its keys can't be
+    /// asked, and sending too much is the safe side.
+    ///
+    /// ```
+    /// use pushlane::backlog::ChangeSet;
+    ///
+    /// let mut set = ChangeSet::from([1, 2, 3]);
+    /// set.retain(|key| key % 2 == 1);
+    /// assert_eq!(set, ChangeSet::from([1, 3]));
+    /// ```
+    pub fn retain(&mut self, keep: impl FnMut(&K) -> bool) {
+        if let State::Keys { keys, .. } = &mut self.0 {
+            keys.retain(keep);
+        }
+    }
+}
+
+impl<K: Ord + Clone> ChangeSet<K> {
+    /// The keys for which `keep` is true, under the same cap; everything stays everything.
+    ///
+    /// Filtering a merge equals merging what was filtered, as long as the merge stays under the cap;
+    /// past it the merge asks for more. So filtering late is safe, filtering early is exact.
+    ///
+    /// ```
+    /// use pushlane::backlog::ChangeSet;
+    ///
+    /// let set = ChangeSet::from(["a/x", "b/y"]);
+    /// assert_eq!(set.filtered(|key| key.starts_with("b/")), ChangeSet::from(["b/y"]));
+    /// ```
+    #[must_use]
+    pub fn filtered(&self, mut keep: impl FnMut(&K) -> bool) -> Self {
+        match &self.0 {
+            State::Everything => Self::everything(),
+            State::Keys { keys, cap } => {
+                let keys = keys.iter().filter(|key| keep(key)).cloned().collect();
+                Self(State::Keys { keys, cap: *cap })
+            }
+        }
+    }
+}
+
+/// Union under the tighter cap; everything absorbs.
+impl<K: Ord + Clone> Merge for ChangeSet<K> {
+    fn merge(&mut self, other: &Self) {
+        let State::Keys { keys, cap } = &mut self.0 else {
+            return;
+        };
+        let State::Keys {
+            keys: theirs,
+            cap: their_cap,
+        } = &other.0
+        else {
+            *self = Self::everything();
+            return;
+        };
+        *cap = (*cap).min(*their_cap);
+        for key in theirs {
+            // Past the cap the rest would be cloned only to be thrown away.
+            if keys.len() > *cap {
+                break;
+            }
+            if !keys.contains(key) {
+                keys.insert(key.clone());
+            }
+        }
+        self.escalate_past_cap();
+    }
+}
+
+/// [`nothing`](ChangeSet::nothing).
+impl<K> Default for ChangeSet<K> {
+    fn default() -> Self {
+        Self::nothing()
+    }
+}
+
+impl<K: Ord> Extend<K> for ChangeSet<K> {
+    fn extend<I: IntoIterator<Item = K>>(&mut self, keys: I) {
+        for key in keys {
+            self.insert(key);
+            if self.is_everything() {
+                return;
+            }
+        }
+    }
+}
+
+/// Under the [default cap](ChangeSet::DEFAULT_CAP).
+impl<K: Ord> FromIterator<K> for ChangeSet<K> {
+    fn from_iter<I: IntoIterator<Item = K>>(keys: I) -> Self {
+        let mut set = Self::nothing();
+        set.extend(keys);
+        set
+    }
+}
+
+/// Under the [default cap](ChangeSet::DEFAULT_CAP).
+impl<K: Ord, const N: usize> From<[K; N]> for ChangeSet<K> {
+    fn from(keys: [K; N]) -> Self {
+        keys.into_iter().collect()
+    }
+}
