@@ -91,6 +91,16 @@ fn reasons_are_counted() {
 }
 
 #[test]
+fn a_count_that_is_full_stays_full() {
+    let mut full = Reasons::default();
+    full.add(Reason::CONFIG, u32::MAX - 1);
+    let mut two = Reasons::default();
+    two.add(Reason::CONFIG, 2);
+    assert_eq!(merged(&full, &two).count(Reason::CONFIG), u32::MAX);
+    assert_eq!(check_laws(&[full, two, Reasons::default()]), Ok(()));
+}
+
+#[test]
 fn everything_wins_and_covers_the_endpoints() {
     let some = merged(&changed(config("k", "a")), &endpoints("b", "cart"));
     for both in [
