@@ -1,57 +1,46 @@
+#![doc = include_str!("../README.md")]
 #![no_std]
 #![forbid(unsafe_code)]
-//! Placeholder until the core lands.
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 #[cfg(feature = "alloc")]
 extern crate alloc;
+#[cfg(feature = "std")]
+extern crate std;
 
+// In reading order: how a client's state changes,
+mod slot;
+// how it changes atomically,
+mod bank;
+mod sync;
+// who can be served,
+mod limiter;
+pub mod ready;
+// with what,
 pub mod backlog;
+// who is there and what it depends on,
+mod registry;
+mod topics;
+// who has got what,
+mod convergence;
+// and all of it put together.
+mod config;
+mod error;
+mod lease;
+mod queue;
+mod signal;
+pub mod storage;
+// The ready-made request of a service mesh, over all of it.
 #[cfg(feature = "mesh")]
 pub mod mesh;
 
-/// Stand-in for the core's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Lane {
-    /// First.
-    Urgent,
-    /// Then.
-    Normal,
-}
-
-/// Stand-in for the core's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Topic(pub u32);
-
-/// Stand-in for the core's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Scope<'a> {
-    any: &'a [Topic],
-    and: Option<&'a [Topic]>,
-}
-
-impl<'a> Scope<'a> {
-    /// Any of these.
-    pub const fn any(topics: &'a [Topic]) -> Self {
-        Scope {
-            any: topics,
-            and: None,
-        }
-    }
-
-    /// And any of these.
-    #[must_use]
-    pub const fn and_any(self, topics: &'a [Topic]) -> Self {
-        Scope {
-            any: self.any,
-            and: Some(topics),
-        }
-    }
-}
-
-/// Stand-in for the core's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Target<'a> {
-    /// All.
-    Everyone,
-    /// Some.
-    Topics(Scope<'a>),
-}
+pub use config::Config;
+pub use convergence::Version;
+pub use error::{PublishError, Refusal, RegisterError, Stale, SubscribeError};
+pub use lease::{Lease, Permit};
+pub use limiter::MAX_PERMITS;
+pub use queue::{PushQueue, Serve, StaticQueue, Target};
+pub use registry::ClientKey;
+pub use signal::{Signal, Silent};
+pub use slot::{Lane, SLOTS};
+pub use topics::{Scope, Topic};

@@ -67,10 +67,7 @@ fn the_checker_accepts_counts_although_they_are_not_idempotent() {
 fn a_violation_prints_which_samples_broke_which_law() {
     let error = check_laws(&[Latest(1), Latest(2)]).unwrap_err();
     let text = error.to_string();
-    assert!(
-        text.contains("commut") && text.contains('0') && text.contains('1'),
-        "{text}"
-    );
+    assert!(text.contains("commut") && text.contains('0') && text.contains('1'), "{text}");
 }
 
 #[test]
@@ -78,20 +75,14 @@ fn none_is_the_identity_of_an_optional_request() {
     let some = Some(BTreeSet::from([1]));
     assert_eq!(merged(&None, &some), some);
     assert_eq!(merged(&some, &None), some);
-    assert_eq!(
-        merged(&some, &Some(BTreeSet::from([2]))),
-        Some(BTreeSet::from([1, 2]))
-    );
+    assert_eq!(merged(&some, &Some(BTreeSet::from([2]))), Some(BTreeSet::from([1, 2])));
 }
 
 #[test]
 fn tuples_merge_field_by_field() {
     let a = (BTreeSet::from([1]), Some(BTreeSet::from(["x"])), ());
     let b = (BTreeSet::from([2]), None, ());
-    assert_eq!(
-        merged(&a, &b),
-        (BTreeSet::from([1, 2]), Some(BTreeSet::from(["x"])), ())
-    );
+    assert_eq!(merged(&a, &b), (BTreeSet::from([1, 2]), Some(BTreeSet::from(["x"])), ()));
 }
 
 #[test]
@@ -174,15 +165,8 @@ fn everything_intersects_all_but_nothing() {
 
 #[test]
 fn filtering_keeps_everything_whole() {
-    assert!(
-        ChangeSet::<u32>::everything()
-            .filtered(|_| false)
-            .is_everything()
-    );
-    assert_eq!(
-        ChangeSet::from([1, 2, 3]).filtered(|k| k % 2 == 1),
-        ChangeSet::from([1, 3])
-    );
+    assert!(ChangeSet::<u32>::everything().filtered(|_| false).is_everything());
+    assert_eq!(ChangeSet::from([1, 2, 3]).filtered(|k| k % 2 == 1), ChangeSet::from([1, 3]));
 }
 
 fn any_set() -> impl Strategy<Value = ChangeSet<u8>> {

@@ -7,6 +7,8 @@ use pushlane::backlog::Merge;
 use pushlane::backlog::merge::check_laws;
 use pushlane::mesh::*;
 
+#[path = "mesh/queue.rs"]
+mod queue;
 #[path = "mesh/strategies.rs"]
 mod strategies;
 #[path = "mesh/targeting.rs"]
@@ -42,10 +44,7 @@ fn tenant(namespace: &str) -> Dependencies {
 }
 
 fn watching(namespace: &str, host: &str) -> Dependencies {
-    Dependencies {
-        services: [Service::new(namespace, host)].into(),
-        ..Dependencies::nothing()
-    }
+    Dependencies { services: [Service::new(namespace, host)].into(), ..Dependencies::nothing() }
 }
 
 // --- merging -----------------------------------------------------------------------------------
@@ -72,10 +71,7 @@ fn the_earlier_start_and_the_newer_version_win() {
 #[test]
 fn an_unknown_start_or_version_gives_way_to_a_known_one() {
     let known = PushRequest::nothing().with_start(10).with_version(1);
-    for both in [
-        merged(&known, &PushRequest::nothing()),
-        merged(&PushRequest::nothing(), &known),
-    ] {
+    for both in [merged(&known, &PushRequest::nothing()), merged(&PushRequest::nothing(), &known)] {
         assert_eq!((both.start(), both.version()), (Some(10), Some(1)));
     }
 }
@@ -103,10 +99,9 @@ fn a_count_that_is_full_stays_full() {
 #[test]
 fn everything_wins_and_covers_the_endpoints() {
     let some = merged(&changed(config("k", "a")), &endpoints("b", "cart"));
-    for both in [
-        merged(&some, &PushRequest::everything()),
-        merged(&PushRequest::everything(), &some),
-    ] {
+    for both in
+        [merged(&some, &PushRequest::everything()), merged(&PushRequest::everything(), &some)]
+    {
         assert!(both.is_everything());
         assert!(both.services().is_empty());
         assert_eq!((both.namespaces(), both.kinds()), (None, None));
@@ -148,9 +143,7 @@ fn too_many_services_become_all_endpoints_and_stay_incremental() {
 
 #[test]
 fn too_many_configs_become_everything() {
-    let capped = PushRequest::nothing()
-        .with_cap(1)
-        .with_service(Service::new("a", "x"));
+    let capped = PushRequest::nothing().with_cap(1).with_service(Service::new("a", "x"));
     let one = capped.with_config(config("k", "a"));
     assert!(!one.is_everything());
     let two = one.with_config(config("k", "b"));
@@ -165,10 +158,7 @@ fn a_gateway_change_does_not_reach_a_sidecar() {
         kinds: ["virtual-service".into(), "destination-rule".into()].into(),
         ..tenant("a")
     });
-    let gateways = merged(
-        &changed(config("gateway", "a")),
-        &changed(config("gateway", "b")),
-    );
+    let gateways = merged(&changed(config("gateway", "a")), &changed(config("gateway", "b")));
     assert!(!sidecar.needs_push(&gateways));
     assert!(sidecar.needs_push(&merged(&gateways, &changed(config("virtual-service", "a")))));
 }
@@ -183,10 +173,7 @@ fn a_tenant_hears_of_its_namespace_only() {
 
 #[test]
 fn kinds_and_namespaces_of_different_configs_do_not_combine() {
-    let client = ClientScope::new(Dependencies {
-        kinds: ["k".into()].into(),
-        ..tenant("a")
-    });
+    let client = ClientScope::new(Dependencies { kinds: ["k".into()].into(), ..tenant("a") });
     let other = merged(&changed(config("l", "a")), &changed(config("k", "b")));
     assert!(!client.needs_push(&other));
 }
@@ -194,10 +181,8 @@ fn kinds_and_namespaces_of_different_configs_do_not_combine() {
 #[test]
 fn scoping_by_service_needs_no_namespaces() {
     let cart = Service::new("shop", "cart");
-    let client = ClientScope::new(Dependencies {
-        kinds: ScopeSet::All,
-        ..watching("shop", "cart")
-    });
+    let client =
+        ClientScope::new(Dependencies { kinds: ScopeSet::All, ..watching("shop", "cart") });
     let rule = config("destination-rule", "operators");
     assert!(client.needs_push(&changed(rule.clone().about(cart.clone()))));
     assert!(!client.needs_push(&changed(rule.clone())));
@@ -208,10 +193,8 @@ fn scoping_by_service_needs_no_namespaces() {
 
 #[test]
 fn endpoints_nobody_watches_are_sent_to_nobody() {
-    let client = ClientScope::new(Dependencies {
-        services: ScopeSet::nothing(),
-        ..Dependencies::all()
-    });
+    let client =
+        ClientScope::new(Dependencies { services: ScopeSet::nothing(), ..Dependencies::all() });
     assert_eq!(client.filtered(&endpoints("a", "cart")), None);
 }
 
@@ -241,10 +224,7 @@ fn scopes_that_change_faster_than_pushes_add_up() {
     client.update(tenant("b"));
     client.update(tenant("c"));
     for namespace in ["a", "b", "c"] {
-        assert!(
-            client.needs_push(&changed(config("k", namespace))),
-            "{namespace}"
-        );
+        assert!(client.needs_push(&changed(config("k", namespace))), "{namespace}");
     }
 }
 
@@ -277,20 +257,14 @@ fn every_event_carries_its_reason_and_its_start() {
         (clear_cache(5), Reason::GLOBAL),
     ] {
         assert_eq!(change.request.start(), Some(5));
-        assert_eq!(
-            change.request.reasons().iter().collect::<Vec<_>>(),
-            [(reason, 1)]
-        );
+        assert_eq!(change.request.reasons().iter().collect::<Vec<_>>(), [(reason, 1)]);
     }
 }
 
 #[test]
 fn a_service_change_reaches_its_namespace_and_its_watchers() {
     let change = service_change(Service::new("shop", "cart"), 0).request;
-    let watcher = Dependencies {
-        kinds: [Kind::service()].into(),
-        ..watching("shop", "cart")
-    };
+    let watcher = Dependencies { kinds: [Kind::service()].into(), ..watching("shop", "cart") };
     assert!(ClientScope::new(tenant("shop")).needs_push(&change));
     assert!(ClientScope::new(watcher).needs_push(&change));
     assert!(!ClientScope::new(tenant("books")).needs_push(&change));
@@ -299,10 +273,7 @@ fn a_service_change_reaches_its_namespace_and_its_watchers() {
 #[test]
 fn clearing_the_cache_reaches_a_client_that_depends_on_nothing() {
     let client = ClientScope::new(Dependencies::nothing());
-    assert_eq!(
-        client.filtered(&clear_cache(0).request),
-        Some(clear_cache(0).request)
-    );
+    assert_eq!(client.filtered(&clear_cache(0).request), Some(clear_cache(0).request));
 }
 
 // --- laws --------------------------------------------------------------------------------------

@@ -67,10 +67,7 @@ impl<K> ChangeSet<K> {
     /// ```
     #[must_use]
     pub const fn nothing() -> Self {
-        Self(State::Keys {
-            keys: BTreeSet::new(),
-            cap: Self::DEFAULT_CAP,
-        })
+        Self(State::Keys { keys: BTreeSet::new(), cap: Self::DEFAULT_CAP })
     }
 
     /// Everything changed, keys nobody has named included.
@@ -289,11 +286,7 @@ impl<K: Ord + Clone> Merge for ChangeSet<K> {
         let State::Keys { keys, cap } = &mut self.0 else {
             return;
         };
-        let State::Keys {
-            keys: theirs,
-            cap: their_cap,
-        } = &other.0
-        else {
+        let State::Keys { keys: theirs, cap: their_cap } = &other.0 else {
             *self = Self::everything();
             return;
         };

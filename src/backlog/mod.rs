@@ -1,9 +1,90 @@
 //! What a client has still to be sent, already merged.
+//!
+//! | backlog | a request is | recorded by | needs |
+//! | --- | --- | --- | --- |
+//! | [`Dirty`] | nothing: the client is merely out of date | no write at all | |
+//! | [`Bits`] | a set of up to `32 * W` flags | `fetch_or` | |
+//! | `Locked` | any type that merges | a merge behind a lock | `spin` |
+//! | `Shared` | an `Arc` of one; equal merges are computed once | a pointer behind a lock | `spin`, `alloc` |
+//!
+//! Requests of one client merge, and publishers race, so merging is commutative and associative: see
+//! [`Merge`].
 
+mod bits;
 #[cfg(feature = "alloc")]
 mod change_set;
+mod dirty;
+#[cfg(feature = "spin")]
+mod locked;
 pub mod merge;
+#[cfg(all(feature = "spin", feature = "alloc"))]
+mod shared;
 
+pub use bits::Bits;
 #[cfg(feature = "alloc")]
 pub use change_set::ChangeSet;
+pub use dirty::Dirty;
+#[cfg(feature = "spin")]
+pub use locked::Locked;
 pub use merge::Merge;
+#[cfg(all(feature = "spin", feature = "alloc"))]
+pub use shared::Shared;
+
+/// How requests are recorded for a client, and taken by its lease.
+///
+/// Each client has a [`Cell`](Backlog::Cell). Any number of publishers record into it at once; only the
+/// client's lease takes from it.
+///
+/// # Contract
+///
+/// * A request recorded in a cell stays in it, merged with what was there, until `take` or `clear`: there
+///   is no moment in which a racing `take` finds neither it nor what it was merged with. (The tempting
+///   lock-free way, to take the pending request out, merge and put it back, breaks this: a lease that
+///   comes in between finds nothing and completes, and convergence turns true while a publisher still
+///   holds the request in its hands.)
+/// * Recording is a read-modify-write with Release that `take` acquires.
+/// * Merging is commutative and associative, so that the outcome doesn't depend on who came first.
+pub trait Backlog {
+    /// What is published.
+    type Request;
+    /// What a lease holds: requests, merged.
+    type Payload;
+    /// One client's backlog.
+    type Cell;
+    /// One publish while it records its request for one client after another.
+    type Recording;
+
+    /// Whether `record` writes to the cells. Where it does not, a fan-out need not visit them.
+    const RECORDS: bool = true;
+
+    /// An empty cell.
+    fn cell(&self) -> Self::Cell;
+
+    /// Begins a publish.
+    fn begin(&self, request: Self::Request) -> Self::Recording;
+
+    /// Gives the request back, of a publish that turns out to be impossible.
+    fn abandon(&self, recording: Self::Recording) -> Self::Request;
+
+    /// Merges the request into a client's cell. May be called more than once for one client, if the
+    /// client has been replaced meanwhile.
+    fn record(&self, recording: &mut Self::Recording, cell: &Self::Cell);
+
+    /// Takes all that was recorded; `None` when there is nothing to push.
+    fn take(&self, cell: &Self::Cell) -> Option<Self::Payload>;
+
+    /// Merges back what a lease could not deliver.
+    fn restore(&self, cell: &Self::Cell, payload: Self::Payload);
+
+    /// Drops what is recorded: the client has left.
+    fn clear(&self, cell: &Self::Cell);
+}
+
+/// A backlog that can be made in a constant, for a queue in a `static`.
+#[cfg(not(loom))]
+pub trait ConstBacklog: Backlog {
+    /// The backlog.
+    const EMPTY: Self;
+    /// An empty cell.
+    const CELL: Self::Cell;
+}

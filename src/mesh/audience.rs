@@ -45,10 +45,9 @@ impl Audience {
         match self {
             Self::Everyone => Target::Everyone,
             Self::Topics { any, and_any: None } => Target::Topics(Scope::any(any)),
-            Self::Topics {
-                any,
-                and_any: Some(filter),
-            } => Target::Topics(Scope::any(any).and_any(filter)),
+            Self::Topics { any, and_any: Some(filter) } => {
+                Target::Topics(Scope::any(any).and_any(filter))
+            }
         }
     }
 }

@@ -68,11 +68,7 @@ impl Dependencies {
     /// ```
     #[must_use]
     pub const fn all() -> Self {
-        Self {
-            namespaces: ScopeSet::All,
-            kinds: ScopeSet::All,
-            services: ScopeSet::All,
-        }
+        Self { namespaces: ScopeSet::All, kinds: ScopeSet::All, services: ScopeSet::All }
     }
 
     /// Whether a change of `config` concerns it.
@@ -86,10 +82,7 @@ impl Dependencies {
     pub fn depends_on(&self, config: &ConfigKey) -> bool {
         self.kinds.contains(&config.kind)
             && (self.namespaces.contains(&config.namespace)
-                || config
-                    .service
-                    .as_ref()
-                    .is_some_and(|service| self.watches(service)))
+                || config.service.as_ref().is_some_and(|service| self.watches(service)))
     }
 
     /// Whether a change of the endpoints of `service` concerns it.

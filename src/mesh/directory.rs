@@ -133,12 +133,7 @@ impl Directory {
             return Err(TooFewTopics { given: topics });
         }
         let shared = ((topics - RESERVED) / SHARED_FRACTION).max(1);
-        Ok(Self {
-            isolation,
-            own: BTreeMap::new(),
-            first_own: RESERVED + shared,
-            topics,
-        })
+        Ok(Self { isolation, own: BTreeMap::new(), first_own: RESERVED + shared, topics })
     }
 
     /// How finely services are told apart.
@@ -188,29 +183,21 @@ impl Directory {
                 ScopeSet::All => _ = topics.insert(ANY_NAMESPACE),
                 ScopeSet::Only(names) => {
                     topics.extend(
-                        names
-                            .iter()
-                            .map(|name| self.assign(Entry::Namespace(name.clone()))),
+                        names.iter().map(|name| self.assign(Entry::Namespace(name.clone()))),
                     );
                 }
             }
             match &scope.kinds {
                 ScopeSet::All => _ = topics.insert(ANY_KIND),
                 ScopeSet::Only(kinds) => {
-                    topics.extend(
-                        kinds
-                            .iter()
-                            .map(|kind| self.assign(Entry::Kind(kind.clone()))),
-                    );
+                    topics.extend(kinds.iter().map(|kind| self.assign(Entry::Kind(kind.clone()))));
                 }
             }
             match &scope.services {
                 ScopeSet::All => _ = topics.insert(ANY_SERVICE),
                 ScopeSet::Only(services) => {
                     topics.extend(
-                        services
-                            .iter()
-                            .map(|service| self.assign(self.service_entry(service))),
+                        services.iter().map(|service| self.assign(self.service_entry(service))),
                     );
                 }
             }
@@ -244,10 +231,7 @@ impl Directory {
         let mut any = BTreeSet::new();
         let mut kinds = BTreeSet::new();
         for config in configs {
-            any.extend([
-                ANY_NAMESPACE,
-                self.find(&Entry::Namespace(config.namespace.clone())),
-            ]);
+            any.extend([ANY_NAMESPACE, self.find(&Entry::Namespace(config.namespace.clone()))]);
             if let Some(service) = &config.service {
                 any.extend([ANY_SERVICE, self.find(&self.service_entry(service))]);
             }
@@ -264,10 +248,7 @@ impl Directory {
         // Endpoint changes concern clients whatever kinds they care about: to filter by the kinds of
         // the configs they were merged with would lose them.
         let and_any = request.services().is_empty().then(|| Vec::from_iter(kinds));
-        Audience::Topics {
-            any: Vec::from_iter(any),
-            and_any,
-        }
+        Audience::Topics { any: Vec::from_iter(any), and_any }
     }
 
     /// What stands for a service before the queue.
@@ -315,13 +296,7 @@ impl Entry {
             Self::Host(host) => (2, host.as_str(), ""),
             Self::Service(service) => (3, service.namespace.as_str(), service.host.as_str()),
         };
-        let bytes = [tag]
-            .into_iter()
-            .chain(first.bytes())
-            .chain([0])
-            .chain(second.bytes());
-        bytes.fold(0x811c_9dc5, |hash, byte| {
-            (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
-        })
+        let bytes = [tag].into_iter().chain(first.bytes()).chain([0]).chain(second.bytes());
+        bytes.fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
     }
 }

@@ -38,16 +38,8 @@ pub struct Change {
 /// assert_eq!(change.request.reasons().count(Reason::SERVICE), 1);
 /// ```
 pub fn service_change(service: Service, start: u64) -> Change {
-    let key = ConfigKey::new(
-        Kind::service(),
-        service.namespace.clone(),
-        service.host.as_str(),
-    );
-    normal(
-        PushRequest::nothing().with_config(key.about(service)),
-        Reason::SERVICE,
-        start,
-    )
+    let key = ConfigKey::new(Kind::service(), service.namespace.clone(), service.host.as_str());
+    normal(PushRequest::nothing().with_config(key.about(service)), Reason::SERVICE, start)
 }
 
 /// The instances (endpoints) of a service changed. `start` is when, in the caller's ticks.
@@ -64,10 +56,7 @@ pub fn service_change(service: Service, start: u64) -> Change {
 /// ```
 pub fn instance_change(service: Service, start: u64) -> Change {
     let request = PushRequest::nothing().with_service(service);
-    Change {
-        request: request.with_reason(Reason::ENDPOINT).with_start(start),
-        lane: Lane::Urgent,
-    }
+    Change { request: request.with_reason(Reason::ENDPOINT).with_start(start), lane: Lane::Urgent }
 }
 
 /// A config was added, changed or deleted. `start` is when, in the caller's ticks.
@@ -80,11 +69,7 @@ pub fn instance_change(service: Service, start: u64) -> Change {
 /// assert_eq!(change.request.start(), Some(1_000));
 /// ```
 pub fn config_change(config: ConfigKey, start: u64) -> Change {
-    normal(
-        PushRequest::nothing().with_config(config),
-        Reason::CONFIG,
-        start,
-    )
+    normal(PushRequest::nothing().with_config(config), Reason::CONFIG, start)
 }
 
 /// What was computed is no longer to be trusted: everything, for everybody. `start` is when, in the
@@ -100,8 +85,5 @@ pub fn clear_cache(start: u64) -> Change {
 }
 
 fn normal(request: PushRequest, reason: Reason, start: u64) -> Change {
-    Change {
-        request: request.with_reason(reason).with_start(start),
-        lane: Lane::Normal,
-    }
+    Change { request: request.with_reason(reason).with_start(start), lane: Lane::Normal }
 }

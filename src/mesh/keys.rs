@@ -28,10 +28,7 @@ impl Service {
     /// ```
     #[must_use]
     pub fn new(namespace: impl Into<Namespace>, host: impl Into<Host>) -> Self {
-        Self {
-            namespace: namespace.into(),
-            host: host.into(),
-        }
+        Self { namespace: namespace.into(), host: host.into() }
     }
 }
 
@@ -73,12 +70,7 @@ impl ConfigKey {
         namespace: impl Into<Namespace>,
         name: impl Into<Name>,
     ) -> Self {
-        Self {
-            kind: kind.into(),
-            namespace: namespace.into(),
-            name: name.into(),
-            service: None,
-        }
+        Self { kind: kind.into(), namespace: namespace.into(), name: name.into(), service: None }
     }
 
     /// The same config, about `service`: it then also concerns the clients that depend on that

@@ -31,6 +31,7 @@ mod isolation;
 mod keys;
 mod names;
 mod needs;
+mod publish;
 mod reason;
 mod request;
 mod resubscription;

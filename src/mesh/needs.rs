@@ -55,10 +55,8 @@ impl ClientScope {
     /// ```
     #[must_use]
     pub fn filtered(&self, request: &PushRequest) -> Option<PushRequest> {
-        let narrowed = request.narrowed(
-            |config| self.depends_on(config),
-            |service| self.watches(service),
-        );
+        let narrowed =
+            request.narrowed(|config| self.depends_on(config), |service| self.watches(service));
         // "All endpoints" can't be narrowed key by key: it is all that the client watches.
         let narrowed = if narrowed.services().is_everything() && !self.watches_any() {
             narrowed.without_services()

@@ -91,10 +91,7 @@ impl PushRequest {
     /// ```
     #[must_use]
     pub fn everything() -> Self {
-        Self {
-            configs: ChangeSet::everything(),
-            ..Self::default()
-        }
+        Self { configs: ChangeSet::everything(), ..Self::default() }
     }
 
     /// Adds a changed config.
@@ -260,12 +257,7 @@ impl PushRequest {
     /// ```
     #[must_use]
     pub fn namespaces(&self) -> Option<BTreeSet<Namespace>> {
-        Some(
-            self.configs
-                .keys()?
-                .map(|config| config.namespace.clone())
-                .collect(),
-        )
+        Some(self.configs.keys()?.map(|config| config.namespace.clone()).collect())
     }
 
     /// The kinds of the changed configs; `None` for everything.
@@ -278,12 +270,7 @@ impl PushRequest {
     /// ```
     #[must_use]
     pub fn kinds(&self) -> Option<BTreeSet<Kind>> {
-        Some(
-            self.configs
-                .keys()?
-                .map(|config| config.kind.clone())
-                .collect(),
-        )
+        Some(self.configs.keys()?.map(|config| config.kind.clone()).collect())
     }
 
     /// Why, and how many events of each reason.

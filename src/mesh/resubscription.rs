@@ -52,9 +52,7 @@ impl Resubscription {
     pub fn between(old: &BTreeSet<Topic>, new: &BTreeSet<Topic>) -> Self {
         let subscribe = new.difference(old).copied().map(Step::Subscribe);
         let unsubscribe = old.difference(new).copied().map(Step::Unsubscribe);
-        Self {
-            steps: subscribe.chain(unsubscribe).collect(),
-        }
+        Self { steps: subscribe.chain(unsubscribe).collect() }
     }
 
     /// The calls to make, in this order.

@@ -57,11 +57,7 @@ impl ClientScope {
     /// ```
     #[must_use]
     pub const fn new(current: Dependencies) -> Self {
-        Self {
-            current,
-            previous: None,
-            revision: 0,
-        }
+        Self { current, previous: None, revision: 0 }
     }
 
     /// What it depends on now.

@@ -7,10 +7,7 @@ const KINDS: [&str; 3] = ["service", "k", "l"];
 const HOSTS: [&str; 2] = ["x", "y"];
 
 pub(crate) fn all_services() -> Vec<Service> {
-    NAMESPACES
-        .iter()
-        .flat_map(|ns| HOSTS.map(|host| Service::new(*ns, host)))
-        .collect()
+    NAMESPACES.iter().flat_map(|ns| HOSTS.map(|host| Service::new(*ns, host))).collect()
 }
 
 pub(crate) fn all_configs() -> Vec<ConfigKey> {
@@ -18,11 +15,7 @@ pub(crate) fn all_configs() -> Vec<ConfigKey> {
     for kind in KINDS {
         for namespace in NAMESPACES {
             let key = ConfigKey::new(kind, namespace, "only");
-            all.extend(
-                all_services()
-                    .into_iter()
-                    .map(|service| key.clone().about(service)),
-            );
+            all.extend(all_services().into_iter().map(|service| key.clone().about(service)));
             all.push(key);
         }
     }
@@ -52,11 +45,7 @@ pub(crate) fn any_dependencies() -> impl Strategy<Value = Dependencies> {
         scope_set(KINDS.map(Kind::from).to_vec()),
         scope_set(all_services()),
     )
-        .prop_map(|(namespaces, kinds, services)| Dependencies {
-            namespaces,
-            kinds,
-            services,
-        })
+        .prop_map(|(namespaces, kinds, services)| Dependencies { namespaces, kinds, services })
 }
 
 /// With no, one or two scopes behind it that no push has settled.
@@ -76,19 +65,13 @@ pub(crate) fn any_request(cap: std::ops::Range<usize>) -> impl Strategy<Value = 
 pub(crate) fn uncapped_request() -> impl Strategy<Value = PushRequest> {
     let changes = (vec(any_config(), 0..4), vec(any_service(), 0..4), 0..12u8);
     let rest = (
-        vec(
-            proptest::sample::select(vec![Reason::CONFIG, Reason::new("other")]),
-            0..3,
-        ),
+        vec(proptest::sample::select(vec![Reason::CONFIG, Reason::new("other")]), 0..3),
         proptest::option::of(0..4u64),
         proptest::option::of(0..4u64),
     );
     (changes, rest).prop_map(|((configs, services, forced), (reasons, start, version))| {
-        let mut request = if forced == 0 {
-            PushRequest::everything()
-        } else {
-            PushRequest::nothing()
-        };
+        let mut request =
+            if forced == 0 { PushRequest::everything() } else { PushRequest::nothing() };
         for config in configs {
             request = request.with_config(config);
         }

@@ -18,11 +18,7 @@ fn reaches(audience: &Audience, subscribed: &BTreeSet<Topic>) -> bool {
 }
 
 fn isolations() -> impl Strategy<Value = Isolation> {
-    proptest::sample::select(vec![
-        Isolation::Namespace,
-        Isolation::Host,
-        Isolation::Service,
-    ])
+    proptest::sample::select(vec![Isolation::Namespace, Isolation::Host, Isolation::Service])
 }
 
 fn roomy(isolation: Isolation) -> Directory {
@@ -37,64 +33,33 @@ fn reached(directory: &mut Directory, client: &Dependencies, request: &PushReque
 #[test]
 fn a_tenant_is_not_touched_by_another_tenants_changes() {
     let mut directory = roomy(Isolation::Namespace);
-    assert!(reached(
-        &mut directory,
-        &tenant("a"),
-        &changed(config("k", "a"))
-    ));
-    assert!(!reached(
-        &mut directory,
-        &tenant("a"),
-        &changed(config("k", "b"))
-    ));
+    assert!(reached(&mut directory, &tenant("a"), &changed(config("k", "a"))));
+    assert!(!reached(&mut directory, &tenant("a"), &changed(config("k", "b"))));
     assert!(!reached(&mut directory, &tenant("a"), &endpoints("b", "x")));
 }
 
 #[test]
 fn a_client_of_other_kinds_is_not_touched() {
     let mut directory = roomy(Isolation::Namespace);
-    let sidecar = Dependencies {
-        kinds: ["k".into()].into(),
-        ..tenant("a")
-    };
-    assert!(!reached(
-        &mut directory,
-        &sidecar,
-        &changed(config("gateway", "a"))
-    ));
-    assert!(reached(
-        &mut directory,
-        &sidecar,
-        &changed(config("k", "a"))
-    ));
+    let sidecar = Dependencies { kinds: ["k".into()].into(), ..tenant("a") };
+    assert!(!reached(&mut directory, &sidecar, &changed(config("gateway", "a"))));
+    assert!(reached(&mut directory, &sidecar, &changed(config("k", "a"))));
 }
 
 #[test]
 fn a_client_of_all_namespaces_is_reached_by_each() {
     let mut directory = roomy(Isolation::Namespace);
-    let all = Dependencies {
-        namespaces: ScopeSet::All,
-        ..tenant("a")
-    };
-    assert!(reached(
-        &mut directory,
-        &all,
-        &changed(config("k", "never heard of"))
-    ));
+    let all = Dependencies { namespaces: ScopeSet::All, ..tenant("a") };
+    assert!(reached(&mut directory, &all, &changed(config("k", "never heard of"))));
 }
 
 #[test]
 fn weaker_isolation_tells_services_of_one_namespace_apart() {
-    for (isolation, touched) in [
-        (Isolation::Namespace, true),
-        (Isolation::Host, false),
-        (Isolation::Service, false),
-    ] {
+    for (isolation, touched) in
+        [(Isolation::Namespace, true), (Isolation::Host, false), (Isolation::Service, false)]
+    {
         let mut directory = roomy(isolation);
-        assert_eq!(
-            reached(&mut directory, &watching("a", "x"), &endpoints("a", "y")),
-            touched
-        );
+        assert_eq!(reached(&mut directory, &watching("a", "x"), &endpoints("a", "y")), touched);
     }
 }
 
@@ -102,19 +67,14 @@ fn weaker_isolation_tells_services_of_one_namespace_apart() {
 fn hosts_are_one_topic_in_all_namespaces_and_services_are_not() {
     for (isolation, touched) in [(Isolation::Host, true), (Isolation::Service, false)] {
         let mut directory = roomy(isolation);
-        assert_eq!(
-            reached(&mut directory, &watching("a", "x"), &endpoints("b", "x")),
-            touched
-        );
+        assert_eq!(reached(&mut directory, &watching("a", "x"), &endpoints("b", "x")), touched);
     }
 }
 
 #[test]
 fn all_endpoints_reach_whoever_watches_any() {
     let mut directory = roomy(Isolation::Service);
-    let all = PushRequest::nothing()
-        .with_cap(0)
-        .with_service(Service::new("a", "x"));
+    let all = PushRequest::nothing().with_cap(0).with_service(Service::new("a", "x"));
     assert!(reached(&mut directory, &watching("b", "y"), &all));
     assert!(!reached(&mut directory, &tenant("b"), &all));
 }
@@ -129,11 +89,7 @@ fn an_endpoint_change_reaches_its_watchers_whatever_it_was_merged_with() {
 #[test]
 fn nothing_reaches_nobody() {
     let mut directory = roomy(Isolation::Service);
-    assert!(!reached(
-        &mut directory,
-        &Dependencies::all(),
-        &PushRequest::nothing()
-    ));
+    assert!(!reached(&mut directory, &Dependencies::all(), &PushRequest::nothing()));
 }
 
 #[test]
@@ -143,10 +99,7 @@ fn every_topic_is_one_the_queue_has() {
         for name in 0..100 {
             let client = ClientScope::new(tenant(&format!("ns{name}")));
             let subscribed = directory.topics_of(&client);
-            assert!(
-                subscribed.iter().all(|topic| topic.0 < topics),
-                "{subscribed:?} of {topics}"
-            );
+            assert!(subscribed.iter().all(|topic| topic.0 < topics), "{subscribed:?} of {topics}");
         }
     }
 }
@@ -163,10 +116,7 @@ fn names_have_topics_of_their_own_until_those_run_out() {
     assert_eq!(seen.len() as u32, room + 1);
     assert_eq!(directory.own_topics_left(), 0);
     let late = directory.topics_of(&ClientScope::new(tenant("late")));
-    assert!(
-        !late.is_subset(&seen),
-        "a shared topic must not be another name's own"
-    );
+    assert!(!late.is_subset(&seen), "a shared topic must not be another name's own");
     let early = directory.topics_of(&ClientScope::new(tenant("ns0")));
     assert!(early.is_subset(&seen), "a name keeps the topic it has");
 }
@@ -187,9 +137,7 @@ fn late_names_spread_over_the_shared_topics() {
 #[test]
 fn new_topics_come_before_old_ones_go() {
     let (old, new) = ([1, 2, 3].map(Topic).into(), [3, 4, 5].map(Topic).into());
-    let steps = Resubscription::between(&old, &new)
-        .steps()
-        .collect::<Vec<_>>();
+    let steps = Resubscription::between(&old, &new).steps().collect::<Vec<_>>();
     assert_eq!(
         steps,
         [

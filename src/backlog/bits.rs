@@ -1,0 +1,88 @@
+//! A fixed set of flags a client.
+
+use crate::sync::{Atomic, AtomicU32, Ordering};
+
+use super::Backlog;
+
+/// `W` words of 32 flags a client: which of a fixed number of things changed. Merging is a union.
+///
+/// Lock-free, no allocation, `4 * W` bytes a client; safe from interrupt handlers. A publish without any
+/// flag makes the client ready, and its lease is skipped: *empty means nothing*.
+///
+/// ```
+/// use pushlane::{Config, Lane, PushQueue, Target, backlog::Bits};
+///
+/// const ROUTES: u32 = 1 << 0;
+/// const ENDPOINTS: u32 = 1 << 1;
+///
+/// let queue = PushQueue::<Bits<1>>::new(Config::new(10));
+/// let client = queue.register()?;
+/// queue.publish(Target::One(client), Lane::Normal, [ROUTES])?;
+/// queue.publish(Target::One(client), Lane::Urgent, [ENDPOINTS])?;
+/// let lease = queue.try_lease().expect("ready");
+/// assert_eq!(*lease.request(), [ROUTES | ENDPOINTS]);
+/// lease.complete();
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Bits<const W: usize>;
+
+/// One client's flags.
+#[derive(Debug)]
+pub struct BitsCell<const W: usize>([AtomicU32; W]);
+
+impl<const W: usize> Backlog for Bits<W> {
+    type Request = [u32; W];
+    type Payload = [u32; W];
+    type Cell = BitsCell<W>;
+    type Recording = [u32; W];
+
+    fn cell(&self) -> Self::Cell {
+        BitsCell(core::array::from_fn(|_| AtomicU32::zero()))
+    }
+
+    fn begin(&self, request: [u32; W]) -> [u32; W] {
+        request
+    }
+
+    fn abandon(&self, recording: [u32; W]) -> [u32; W] {
+        recording
+    }
+
+    fn record(&self, flags: &mut [u32; W], cell: &Self::Cell) {
+        merge(cell, flags);
+    }
+
+    fn take(&self, cell: &Self::Cell) -> Option<[u32; W]> {
+        // Acquire: with the Release in `merge`. A swap, not a load and a store: a flag set in between
+        // would be lost.
+        let taken = core::array::from_fn(|word| cell.0[word].swap(0, Ordering::Acquire));
+        (taken != [0; W]).then_some(taken)
+    }
+
+    fn restore(&self, cell: &Self::Cell, payload: [u32; W]) {
+        merge(cell, &payload);
+    }
+
+    fn clear(&self, cell: &Self::Cell) {
+        for word in &cell.0 {
+            // Relaxed: what was recorded for a client that has left concerns nobody.
+            word.store(0, Ordering::Relaxed);
+        }
+    }
+}
+
+fn merge<const W: usize>(cell: &BitsCell<W>, flags: &[u32; W]) {
+    for (word, &flags) in cell.0.iter().zip(flags) {
+        if flags != 0 {
+            // Release: with the Acquire in `take`, also through the flags that were set already.
+            word.fetch_or(flags, Ordering::Release);
+        }
+    }
+}
+
+#[cfg(not(loom))]
+impl<const W: usize> super::ConstBacklog for Bits<W> {
+    const EMPTY: Self = Bits;
+    const CELL: Self::Cell = BitsCell([const { AtomicU32::ZERO }; W]);
+}

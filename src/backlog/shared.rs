@@ -1,0 +1,153 @@
+//! One shared request for many clients, merged once.
+
+use alloc::sync::Arc;
+use core::fmt;
+use core::marker::PhantomData;
+
+use spin::Mutex;
+
+use super::{Backlog, Merge};
+
+/// One `Arc<R>` a client: a fan-out stores the same request for everyone, and when clients that hold the
+/// same pending request get the same new one, the merge is computed **once** and shared.
+///
+/// During one publish the last merge is remembered: (what was pending, the new request) → their merge.
+/// Clients that are dirtied together have the same pending `Arc`, so N of them cost one merge and N
+/// pointer swaps.
+///
+/// Said plainly: the slot machine is lock-free, this cell is not. A spin lock guards it for a pointer swap
+/// or for the one merge. Don't use it from interrupt handlers.
+///
+/// ```
+/// use std::sync::Arc;
+/// use pushlane::{Config, Lane, PushQueue, Target, backlog::{ChangeSet, Shared}};
+///
+/// let queue = PushQueue::<Shared<ChangeSet<&str>>>::new(Config::new(10));
+/// for _ in 0..10 {
+///     queue.register()?;
+/// }
+/// queue.publish(Target::Everyone, Lane::Normal, Arc::new(ChangeSet::from(["route/a"])))?;
+/// queue.publish(Target::Everyone, Lane::Normal, Arc::new(ChangeSet::from(["route/b"])))?;
+///
+/// let first = queue.try_lease().expect("ready");
+/// let second = queue.try_lease().expect("ready");
+/// assert!(first.request().contains(&"route/a") && first.request().contains(&"route/b"));
+/// assert!(Arc::ptr_eq(first.request(), second.request()), "merged once, shared by all");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Shared<R>(PhantomData<fn(R) -> R>);
+
+impl<R> Shared<R> {
+    /// The backlog.
+    pub const fn new() -> Self {
+        Shared(PhantomData)
+    }
+}
+
+impl<R> Default for Shared<R> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<R> fmt::Debug for Shared<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Shared")
+    }
+}
+
+/// One client's request, if it has one.
+pub struct SharedCell<R>(Mutex<Option<Arc<R>>>);
+
+impl<R> fmt::Debug for SharedCell<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SharedCell")
+    }
+}
+
+/// One publish, and the merge that it computed last.
+pub struct SharedRecording<R> {
+    request: Arc<R>,
+    last: Option<Merged<R>>,
+}
+
+impl<R> fmt::Debug for SharedRecording<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SharedRecording")
+    }
+}
+
+/// The merge of `pending` with the publish's request. Holding `pending` keeps its address from being
+/// given to another request.
+struct Merged<R> {
+    pending: Arc<R>,
+    both: Arc<R>,
+}
+
+impl<R: Merge + Clone> Backlog for Shared<R> {
+    type Request = Arc<R>;
+    type Payload = Arc<R>;
+    type Cell = SharedCell<R>;
+    type Recording = SharedRecording<R>;
+
+    fn cell(&self) -> Self::Cell {
+        SharedCell(Mutex::new(None))
+    }
+
+    fn begin(&self, request: Arc<R>) -> SharedRecording<R> {
+        SharedRecording { request, last: None }
+    }
+
+    fn abandon(&self, recording: SharedRecording<R>) -> Arc<R> {
+        recording.request
+    }
+
+    fn record(&self, recording: &mut SharedRecording<R>, cell: &Self::Cell) {
+        let SharedRecording { request, last } = recording;
+        let mut guard = cell.0.lock();
+        let replaced = match &*guard {
+            None => {
+                *guard = Some(Arc::clone(request));
+                return;
+            }
+            Some(pending) => {
+                let both = match last {
+                    Some(merged) if Arc::ptr_eq(&merged.pending, pending) => {
+                        Arc::clone(&merged.both)
+                    }
+                    _ => {
+                        let mut both = R::clone(pending);
+                        both.merge(request);
+                        let both = Arc::new(both);
+                        *last =
+                            Some(Merged { pending: Arc::clone(pending), both: Arc::clone(&both) });
+                        both
+                    }
+                };
+                guard.replace(both)
+            }
+        };
+        drop(guard);
+        drop(replaced);
+    }
+
+    fn take(&self, cell: &Self::Cell) -> Option<Arc<R>> {
+        cell.0.lock().take()
+    }
+
+    fn restore(&self, cell: &Self::Cell, payload: Arc<R>) {
+        self.record(&mut self.begin(payload), cell);
+    }
+
+    fn clear(&self, cell: &Self::Cell) {
+        // Dropped after the lock is released: a request's destructor may take its time.
+        let departed = cell.0.lock().take();
+        drop(departed);
+    }
+}
+
+#[cfg(not(loom))]
+impl<R: Merge + Clone> super::ConstBacklog for Shared<R> {
+    const EMPTY: Self = Shared::new();
+    const CELL: Self::Cell = SharedCell(Mutex::new(None));
+}

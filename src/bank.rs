@@ -1,0 +1,145 @@
+//! The word of a bank: each transition of [`slot`](crate::slot) as one atomic operation.
+//!
+//! Every transition is a read-modify-write, also when it changes nothing: the modification order of the
+//! word is what decides between a publisher and a newcomer, a lease holder or a leaver, and each side
+//! sees all that the one before it did. A load in its place would lose updates.
+
+use crate::slot::{Claimed, Lane, Marked, Released, Snapshot, Vacated};
+#[cfg(not(loom))]
+use crate::sync::Atomic;
+use crate::sync::{AtomicUsize, Ordering};
+
+/// The state of [`SLOTS`](crate::SLOTS) clients.
+pub(crate) struct Bank(AtomicUsize);
+
+impl Bank {
+    #[cfg(not(loom))]
+    pub(crate) const VACANT: Bank = Bank(AtomicUsize::ZERO);
+
+    /// A bank whose slots are vacant, but for those of `mask`: they are held, and belong to nobody.
+    #[cfg(feature = "alloc")]
+    pub(crate) fn with_held(mask: usize) -> Bank {
+        Bank(AtomicUsize::new(Snapshot::VACANT.hold(mask).word()))
+    }
+
+    /// The same in a constant.
+    #[cfg(not(loom))]
+    pub(crate) const fn const_with_held(mask: usize) -> Bank {
+        Bank(AtomicUsize::new(Snapshot::VACANT.hold(mask).word()))
+    }
+
+    /// Acquire: synchronizes with the Release of the transition it reads, so that what a transition's
+    /// author wrote before it (a `completed` number, a generation) is visible.
+    pub(crate) fn load(&self) -> Snapshot {
+        Snapshot::from_word(self.0.load(Ordering::Acquire))
+    }
+
+    /// One transition. `step` returns `None` where the transition does not apply.
+    ///
+    /// AcqRel on success. Release: the partner is the Acquire of whichever transition comes next in the
+    /// word's modification order; it hands over a publisher's writes (`mark` → `claim`), the owner's
+    /// (`release` → `claim`, `retire` → `reserve`) and a newcomer's (`admit` → `mark`). Acquire: the
+    /// other side of the same pairs.
+    /// Failure is Acquire, because a transition that does not apply is a decision too (a bank found
+    /// empty is not put back): it must rest on all that preceded the word it read.
+    #[inline]
+    fn transit<T>(&self, step: impl Fn(Snapshot) -> Option<(Snapshot, T)>) -> Option<T> {
+        let mut word = self.0.load(Ordering::Acquire);
+        loop {
+            let (next, outcome) = step(Snapshot::from_word(word))?;
+            match self.0.compare_exchange_weak(
+                word,
+                next.word(),
+                Ordering::AcqRel,
+                Ordering::Acquire,
+            ) {
+                Ok(_) => return Some(outcome),
+                Err(now) => word = now,
+            }
+        }
+    }
+
+    /// A transition that always applies.
+    #[inline]
+    fn change<T>(&self, step: impl Fn(Snapshot) -> (Snapshot, T)) -> T {
+        match self.transit(|bank| Some(step(bank))) {
+            Some(outcome) => outcome,
+            None => unreachable!("the step always applies"),
+        }
+    }
+
+    /// Reserves the lowest vacant slot. The slot's data is the caller's until `admit`.
+    pub(crate) fn reserve(&self) -> Option<usize> {
+        self.transit(Snapshot::reserve)
+    }
+
+    /// Makes a reserved slot live.
+    pub(crate) fn admit(&self, slot: usize, pending: Option<Lane>) {
+        self.change(|bank| (bank.admit(slot, pending), ()));
+    }
+
+    /// Marks the live slots of `mask`.
+    ///
+    /// There is no early return for bits that are already set: without the read-modify-write the next
+    /// owner would not see what this publisher wrote.
+    #[inline]
+    pub(crate) fn mark(&self, mask: usize, lane: Lane) -> Marked {
+        self.change(|bank| {
+            let marked = bank.mark(mask, lane);
+            (marked.next, marked)
+        })
+    }
+
+    /// Marks the live slots of `mask` if the bank still is as it was in `seen`.
+    pub(crate) fn try_mark(&self, seen: Snapshot, mask: usize, lane: Lane) -> Option<Marked> {
+        let marked = seen.mark(mask, lane);
+        self.0
+            .compare_exchange(
+                seen.word(),
+                marked.next.word(),
+                Ordering::AcqRel,  // as in `transit`
+                Ordering::Relaxed, // the caller loads again before it decides anything
+            )
+            .ok()
+            .map(|_| marked)
+    }
+
+    /// Claims the lowest slot of `mask` that is ready in `lane`: the caller owns it.
+    #[inline]
+    pub(crate) fn claim(&self, mask: usize, lane: Lane) -> Option<Claimed> {
+        self.transit(|bank| bank.claim(mask, lane).map(|claimed| (claimed.next, claimed)))
+    }
+
+    /// Ends the caller's ownership of a live slot.
+    #[inline]
+    pub(crate) fn release(&self, slot: usize) -> Released {
+        self.end(|bank| bank.release(slot))
+    }
+
+    /// Ends the caller's ownership of a live slot and leaves it pending in `lane`.
+    pub(crate) fn requeue(&self, slot: usize, lane: Lane) -> Released {
+        self.end(|bank| bank.requeue(slot, lane))
+    }
+
+    #[inline]
+    fn end(&self, step: impl Fn(Snapshot) -> Released) -> Released {
+        self.transit(|bank| match step(bank) {
+            Released::Leaving => None,
+            back @ Released::Back { next, .. } => Some((next, back)),
+        })
+        .unwrap_or(Released::Leaving)
+    }
+
+    /// Takes a live slot away from its client; true if the caller owns it now.
+    pub(crate) fn vacate(&self, slot: usize) -> bool {
+        self.change(|bank| {
+            let Vacated { next, owned } = bank.vacate(slot);
+            (next, owned)
+        })
+    }
+
+    /// Makes a held slot vacant.
+    pub(crate) fn retire(&self, slot: usize) {
+        self.change(|bank| (bank.retire(slot), ()));
+    }
+}

@@ -1,0 +1,188 @@
+//! Versions: a number for each publish, and who has completed which.
+//!
+//! * A publish takes its number *after* its last mark: once it has the number it may be waited for.
+//! * A lease reads the newest number *after* its claim and *before* it takes the backlog: whatever has a
+//!   number up to that one is contained in it. Completing stores it as the slot's `completed`.
+//! * An idle slot is caught up, whatever its number.
+//!
+//! So version V has converged when every client it concerned is idle, has completed a number ≥ V, or has
+//! left. A [`Version`] remembers whom it concerned, so that a client that is busy with other things holds
+//! nothing back.
+
+use core::cmp::Ordering as Order;
+use core::fmt;
+use core::hash::{Hash, Hasher};
+
+use crate::registry::ClientKey;
+use crate::slot::SLOTS;
+use crate::storage::Storage;
+use crate::sync::{Atomic, AtomicUsize, Ordering};
+use crate::topics::Topic;
+
+/// One publish, as returned by [`PushQueue::publish`](crate::PushQueue::publish).
+///
+/// Versions of one queue are ordered as their publishes were numbered, and print as `v42`. Ask the queue
+/// about one with [`is_converged`](crate::PushQueue::is_converged) and
+/// [`laggards`](crate::PushQueue::laggards).
+///
+/// On a 32-bit target numbers have 31 bits and wrap: versions compare rightly while less than 2³⁰
+/// publishes lie between them.
+#[derive(Clone, Copy, Debug)]
+pub struct Version {
+    pub(crate) number: Number,
+    pub(crate) concern: Concern,
+}
+
+impl PartialEq for Version {
+    fn eq(&self, other: &Self) -> bool {
+        self.number == other.number
+    }
+}
+
+impl Eq for Version {}
+
+impl Hash for Version {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.number.hash(state);
+    }
+}
+
+impl PartialOrd for Version {
+    fn partial_cmp(&self, other: &Self) -> Option<Order> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Version {
+    fn cmp(&self, other: &Self) -> Order {
+        self.number.cmp(other.number)
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "v{}", self.number.0)
+    }
+}
+
+/// How many topics a version can remember. A publish to more is taken to concern everyone who is busy.
+pub(crate) const REMEMBERED: usize = 4;
+
+/// Whom a publish concerned.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Concern {
+    Everyone,
+    Client(ClientKey),
+    /// Whoever can be reached through one of these topics.
+    Topics {
+        topics: [Topic; REMEMBERED],
+        len: u8,
+    },
+}
+
+impl Concern {
+    pub(crate) fn topics(any_of: &[Topic]) -> Concern {
+        let mut topics = [Topic(0); REMEMBERED];
+        match topics.get_mut(..any_of.len()) {
+            None => Concern::Everyone,
+            Some(room) => {
+                room.copy_from_slice(any_of);
+                Concern::Topics { topics, len: any_of.len() as u8 }
+            }
+        }
+    }
+}
+
+/// A publish's number: one less bit than the machine word, wrapping.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Number(usize);
+
+impl Number {
+    /// Serial number arithmetic (RFC 1982): right while less than half of all numbers lie between.
+    fn cmp(self, other: Number) -> Order {
+        let ahead = (self.0.wrapping_sub(other.0) << 1) as isize;
+        ahead.cmp(&0)
+    }
+}
+
+/// Set in the counter's word once the queue is closed; the number is above it.
+const CLOSED: usize = 1;
+const ONE: usize = 2;
+
+/// The counter, and each slot's completed number.
+pub(crate) struct Convergence<S: Storage> {
+    counter: AtomicUsize,
+    completed: S::Banks<[AtomicUsize; SLOTS]>,
+}
+
+impl<S: Storage> Convergence<S> {
+    #[cfg(feature = "alloc")]
+    pub(crate) fn new(completed: S::Banks<[AtomicUsize; SLOTS]>) -> Self {
+        Convergence { counter: AtomicUsize::zero(), completed }
+    }
+
+    #[cfg(not(loom))]
+    pub(crate) const fn const_new(completed: S::Banks<[AtomicUsize; SLOTS]>) -> Self {
+        Convergence { counter: AtomicUsize::ZERO, completed }
+    }
+
+    /// The number of the publish that was numbered last.
+    pub(crate) fn newest(&self) -> Number {
+        // Acquire: synchronizes with `number`. Whoever reads a number sees the marks and the recorded
+        // requests of every publish up to it.
+        Number(self.counter.load(Ordering::Acquire) >> 1)
+    }
+
+    /// Numbers a publish whose marks are made; `None` if the queue was closed meanwhile.
+    pub(crate) fn number(&self) -> Option<Number> {
+        // Release: with the Acquire of `newest`. Acquire: with `close`, and with earlier publishes,
+        // whose marks this number covers too.
+        let before = self.counter.fetch_add(ONE, Ordering::AcqRel);
+        (before & CLOSED == 0).then_some(Number(before.wrapping_add(ONE) >> 1))
+    }
+
+    /// No publish gets a number from now on.
+    pub(crate) fn close(&self) {
+        // AcqRel: every publish that got a number came before and its marks are seen by whoever finds
+        // the queue closed.
+        self.counter.fetch_or(CLOSED, Ordering::AcqRel);
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.counter.load(Ordering::Acquire) & CLOSED != 0 // with `close`
+    }
+
+    /// The slot's owner has pushed everything up to `number`, or its newcomer starts after it.
+    pub(crate) fn complete(&self, bank: usize, slot: usize, number: Number) {
+        // Release: with the Acquire of `has_completed`; a checker that sees the number sees all that was
+        // done to earn it.
+        self.completed.as_ref()[bank][slot].store(number.0, Ordering::Release);
+    }
+
+    pub(crate) fn has_completed(&self, bank: usize, slot: usize, number: Number) -> bool {
+        let completed = Number(self.completed.as_ref()[bank][slot].load(Ordering::Acquire)); // with `complete`
+        completed.cmp(number).is_ge()
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_compare_across_the_wrap() {
+        let last = Number(usize::MAX >> 1);
+        let first = Number(0);
+        assert_eq!(first.cmp(last), Order::Greater);
+        assert_eq!(last.cmp(first), Order::Less);
+        assert_eq!(Number(7).cmp(Number(7)), Order::Equal);
+        assert_eq!(Number(7).cmp(Number(9)), Order::Less);
+    }
+
+    #[test]
+    fn more_topics_than_a_version_remembers_concern_everyone() {
+        let topics = [1, 2, 3, 4, 5].map(Topic);
+        assert!(matches!(Concern::topics(&topics[..4]), Concern::Topics { len: 4, .. }));
+        assert!(matches!(Concern::topics(&topics), Concern::Everyone));
+    }
+}

@@ -1,0 +1,106 @@
+//! What can be refused, and why. An error about a request gives the request back.
+
+use core::error::Error;
+use core::fmt;
+
+use crate::topics::Topic;
+
+/// The key's client has left, been evicted, or never was a client of this queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stale;
+
+impl fmt::Display for Stale {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the client is not registered any more")
+    }
+}
+
+impl Error for Stale {}
+
+/// Why a client could not be registered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RegisterError {
+    /// Every place is taken.
+    Full,
+    /// The queue has been closed.
+    Closed,
+}
+
+impl fmt::Display for RegisterError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            RegisterError::Full => "every place of the queue is taken",
+            RegisterError::Closed => "the queue is closed",
+        })
+    }
+}
+
+impl Error for RegisterError {}
+
+/// Why a subscription could not be changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SubscribeError {
+    /// The client is not registered any more.
+    Stale,
+    /// The queue was made with fewer topics.
+    UnknownTopic(Topic),
+}
+
+impl fmt::Display for SubscribeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SubscribeError::Stale => Stale.fmt(f),
+            SubscribeError::UnknownTopic(topic) => write!(f, "the queue has no {topic}"),
+        }
+    }
+}
+
+impl Error for SubscribeError {}
+
+/// A publish that was refused, with the request that was not published.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct PublishError<R> {
+    /// Why.
+    pub reason: Refusal,
+    /// What was to be published.
+    pub request: R,
+}
+
+/// Why a publish was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// The queue has been closed. If that happened while the publish was under way, clients may be
+    /// pushed to on its account all the same.
+    Closed,
+    /// The target client is not registered any more.
+    Stale,
+    /// The queue was made with fewer topics; nobody was published to.
+    UnknownTopic(Topic),
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refusal::Closed => f.write_str("the queue is closed"),
+            Refusal::Stale => Stale.fmt(f),
+            Refusal::UnknownTopic(topic) => write!(f, "the queue has no {topic}"),
+        }
+    }
+}
+
+impl<R> fmt::Debug for PublishError<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PublishError").field("reason", &self.reason).finish_non_exhaustive()
+    }
+}
+
+impl<R> fmt::Display for PublishError<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.reason.fmt(f)
+    }
+}
+
+impl<R> Error for PublishError<R> {}

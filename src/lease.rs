@@ -1,0 +1,159 @@
+//! [`Lease`]: one push in progress.
+
+use core::fmt;
+use core::ops::Deref;
+
+use crate::queue::{Serve, Ticket};
+use crate::registry::ClientKey;
+use crate::slot::Lane;
+
+/// Leave to push to one client: the client, its merged request, and a permit.
+///
+/// While it lives, nobody else leases the client; what is published meanwhile merges and waits. It ends
+/// exactly once: by [`complete`](Lease::complete), by [`requeue`](Lease::requeue), or by being dropped,
+/// which is a requeue. So a handler that panics or is cancelled loses nothing.
+///
+/// `Q` is the handle to the queue: `&PushQueue` or `Arc<PushQueue>`.
+///
+/// (A lease that is leaked, with [`mem::forget`](core::mem::forget) say, keeps its client in progress
+/// until the client is unregistered, and its place and permit for good.)
+#[must_use = "a lease that is dropped goes back into the queue"]
+pub struct Lease<Q>
+where
+    Q: Deref,
+    Q::Target: Serve,
+{
+    queue: Q,
+    ticket: Ticket,
+    /// `None` only while the lease ends.
+    payload: Option<<Q::Target as Serve>::Payload>,
+    permit: bool,
+    ended: bool,
+}
+
+impl<Q> Lease<Q>
+where
+    Q: Deref,
+    Q::Target: Serve,
+{
+    pub(crate) fn begin(queue: Q) -> Option<Self> {
+        let (ticket, payload) = queue.begin()?;
+        Some(Lease { queue, ticket, payload: Some(payload), permit: true, ended: false })
+    }
+
+    /// Who is pushed to.
+    pub fn key(&self) -> ClientKey {
+        self.ticket.client
+    }
+
+    /// What is to be pushed: everything that was published for the client and not yet completed, merged.
+    pub fn request(&self) -> &<Q::Target as Serve>::Payload {
+        match &self.payload {
+            Some(payload) => payload,
+            None => unreachable!("taken only when the lease ends"),
+        }
+    }
+
+    /// The most urgent lane that the merged requests came through.
+    pub fn lane(&self) -> Lane {
+        self.ticket.lane
+    }
+
+    /// The queue's handle.
+    pub fn queue(&self) -> &Q {
+        &self.queue
+    }
+
+    /// Whether newer work for the client is pending already. The handler may stop early: if it requeues,
+    /// its request is merged with the newer one.
+    pub fn is_superseded(&self) -> bool {
+        self.queue.is_pending(&self.ticket)
+    }
+
+    /// Gives the permit back before the push has ended, as a rule when the push is prepared and a slow send
+    /// begins: a slow client then costs nothing but its own place. Twice is once.
+    pub fn release_permit(&mut self) {
+        if core::mem::take(&mut self.permit) {
+            self.queue.return_permit();
+        }
+    }
+
+    /// Takes the permit out of the lease: it comes back when the [`Permit`] is dropped. `None` if it has
+    /// been taken or released already.
+    pub fn take_permit(&mut self) -> Option<Permit<Q>>
+    where
+        Q: Clone,
+    {
+        core::mem::take(&mut self.permit).then(|| Permit { queue: self.queue.clone() })
+    }
+
+    /// Ends the push: the client has all that the request contained.
+    ///
+    /// If more was published meanwhile, the client is queued again, behind those that wait already.
+    pub fn complete(mut self) {
+        self.ended = true;
+        self.queue.complete(&self.ticket, self.permit);
+    }
+
+    /// Ends the push without success: the request is merged with what was published meanwhile, and the
+    /// client is queued again, behind those that wait already. Dropping the lease does the same.
+    pub fn requeue(self) {
+        drop(self);
+    }
+}
+
+impl<Q> Drop for Lease<Q>
+where
+    Q: Deref,
+    Q::Target: Serve,
+{
+    fn drop(&mut self) {
+        if !self.ended {
+            self.queue.requeue(&self.ticket, self.payload.take(), self.permit);
+        }
+    }
+}
+
+impl<Q> fmt::Debug for Lease<Q>
+where
+    Q: Deref,
+    Q::Target: Serve,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lease")
+            .field("client", &self.ticket.client)
+            .field("lane", &self.ticket.lane)
+            .field("permit", &self.permit)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A permit taken out of a lease. Dropping it gives it back.
+#[must_use = "a permit that is dropped has been given back"]
+pub struct Permit<Q>
+where
+    Q: Deref,
+    Q::Target: Serve,
+{
+    queue: Q,
+}
+
+impl<Q> Drop for Permit<Q>
+where
+    Q: Deref,
+    Q::Target: Serve,
+{
+    fn drop(&mut self) {
+        self.queue.return_permit();
+    }
+}
+
+impl<Q> fmt::Debug for Permit<Q>
+where
+    Q: Deref,
+    Q::Target: Serve,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Permit")
+    }
+}

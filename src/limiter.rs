@@ -1,0 +1,154 @@
+//! Permits: how many pushes may be prepared at once.
+
+use core::fmt;
+
+use crate::sync::{AtomicUsize, Ordering};
+
+const HALF: u32 = usize::BITS / 2;
+
+/// The largest limit there can be: half a machine word, 4,294,967,295 on a 64-bit target and 65,535 on
+/// a 32-bit one.
+pub const MAX_PERMITS: usize = (1 << HALF) - 1;
+
+/// A counting limiter that can be resized while permits are out.
+///
+/// The limit and the number of permits held share one word, so free + held = limit is not something to be
+/// kept up but the definition of free. Shrinking takes effect as permits come back.
+pub(crate) struct Limiter(AtomicUsize);
+
+/// The limit in the high half, what is held in the low half.
+#[derive(Clone, Copy)]
+struct Permits(usize);
+
+impl Permits {
+    const fn new(limit: usize, held: usize) -> Self {
+        Permits(limit << HALF | held)
+    }
+
+    const fn limit(self) -> usize {
+        self.0 >> HALF
+    }
+
+    const fn held(self) -> usize {
+        self.0 & MAX_PERMITS
+    }
+}
+
+/// `limit`, or the largest possible one if that is less.
+const fn saturate(limit: usize) -> usize {
+    if limit > MAX_PERMITS { MAX_PERMITS } else { limit }
+}
+
+impl Limiter {
+    #[cfg(feature = "alloc")]
+    pub(crate) fn new(limit: usize) -> Self {
+        Limiter(AtomicUsize::new(Permits::new(saturate(limit), 0).0))
+    }
+
+    #[cfg(not(loom))]
+    pub(crate) const fn const_new(limit: usize) -> Self {
+        Limiter(AtomicUsize::new(Permits::new(saturate(limit), 0).0))
+    }
+
+    /// Takes up to `n` permits; the answer says how many.
+    ///
+    /// A failed attempt is a read-modify-write too. Whoever fails may have come because of work that it
+    /// was told of, and goes to sleep; the holder of the last permit, when it gives it back, must see
+    /// that work. AcqRel, with the AcqRel in `release`: one of the two sees the other.
+    pub(crate) fn try_acquire(&self, n: usize) -> usize {
+        let mut word = self.0.load(Ordering::Relaxed);
+        loop {
+            let permits = Permits(word);
+            let granted = permits.limit().saturating_sub(permits.held()).min(n);
+            match self.0.compare_exchange_weak(
+                word,
+                word + granted,
+                Ordering::AcqRel,
+                Ordering::Relaxed, // tried again
+            ) {
+                Ok(_) => return granted,
+                Err(now) => word = now,
+            }
+        }
+    }
+
+    /// Gives `n` permits back. They must have been taken.
+    pub(crate) fn release(&self, n: usize) {
+        // AcqRel: see `try_acquire`.
+        let before = Permits(self.0.fetch_sub(n, Ordering::AcqRel));
+        debug_assert!(before.held() >= n, "a permit came back twice");
+    }
+
+    /// Sets the limit; the answer is the one before.
+    pub(crate) fn resize(&self, limit: usize) -> usize {
+        let mut word = self.0.load(Ordering::Relaxed);
+        loop {
+            let next = Permits::new(saturate(limit), Permits(word).held());
+            match self.0.compare_exchange_weak(
+                word,
+                next.0,
+                Ordering::AcqRel, // as in `release`: a larger limit is permits that came back
+                Ordering::Relaxed, // tried again
+            ) {
+                Ok(_) => return Permits(word).limit(),
+                Err(now) => word = now,
+            }
+        }
+    }
+
+    pub(crate) fn limit(&self) -> usize {
+        Permits(self.0.load(Ordering::Relaxed)).limit()
+    }
+
+    pub(crate) fn held(&self) -> usize {
+        Permits(self.0.load(Ordering::Relaxed)).held()
+    }
+}
+
+impl fmt::Debug for Limiter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Limiter").field("limit", &self.limit()).field("held", &self.held()).finish()
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_is_granted_than_is_free() {
+        let limiter = Limiter::new(3);
+        assert_eq!(limiter.try_acquire(2), 2);
+        assert_eq!(limiter.try_acquire(2), 1);
+        assert_eq!(limiter.try_acquire(1), 0);
+        limiter.release(1);
+        assert_eq!((limiter.held(), limiter.try_acquire(5)), (2, 1));
+    }
+
+    #[test]
+    fn shrinking_takes_effect_as_permits_come_back() {
+        let limiter = Limiter::new(3);
+        assert_eq!(limiter.try_acquire(3), 3);
+        assert_eq!(limiter.resize(1), 3);
+        limiter.release(1);
+        assert_eq!(limiter.try_acquire(1), 0);
+        limiter.release(2);
+        assert_eq!(limiter.try_acquire(2), 1);
+    }
+
+    #[test]
+    fn growing_frees_permits_at_once() {
+        let limiter = Limiter::new(0);
+        assert_eq!(limiter.try_acquire(1), 0);
+        limiter.resize(2);
+        assert_eq!(limiter.try_acquire(3), 2);
+    }
+
+    #[test]
+    fn a_limit_beyond_the_largest_is_the_largest() {
+        let limiter = Limiter::new(usize::MAX);
+        assert_eq!(limiter.limit(), MAX_PERMITS);
+        assert_eq!(limiter.try_acquire(7), 7);
+        assert_eq!((limiter.limit(), limiter.held()), (MAX_PERMITS, 7));
+    }
+}

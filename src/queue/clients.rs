@@ -1,0 +1,180 @@
+//! Clients come, subscribe, and go.
+
+use super::PushQueue;
+use crate::backlog::Backlog;
+use crate::error::{RegisterError, Stale, SubscribeError};
+use crate::ready::ReadySet;
+use crate::registry::{ClientKey, Place};
+use crate::signal::Signal;
+use crate::slot::Lane;
+use crate::storage::Storage;
+use crate::topics::Topic;
+
+impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
+    /// Gives a client a place. It starts idle: as far as the queue knows it is up to date.
+    ///
+    /// Register *first*, then read the state that the client is to start from: what is published in
+    /// between reaches the client, or was visible to that read. The other way round, it is missed. Or let
+    /// the client start with a push: [`register_with`](PushQueue::register_with).
+    ///
+    /// # Errors
+    ///
+    /// [`Full`](RegisterError::Full) when every place is taken, [`Closed`](RegisterError::Closed) after
+    /// [`close`](PushQueue::close).
+    ///
+    /// ```
+    /// use pushlane::{Config, PushQueue, RegisterError, backlog::Dirty};
+    ///
+    /// let queue = PushQueue::<Dirty>::new(Config::new(1));
+    /// let client = queue.register()?;
+    /// assert_eq!(queue.register(), Err(RegisterError::Full));
+    /// queue.unregister(client)?;
+    /// assert!(queue.register().is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn register(&self) -> Result<ClientKey, RegisterError> {
+        let (key, place) = self.take_place()?;
+        self.banks()[place.bank].admit(place.slot, None);
+        Ok(key)
+    }
+
+    /// Gives a client a place, queued with a first request: "everything", as a rule.
+    ///
+    /// # Errors
+    ///
+    /// As for [`register`](PushQueue::register).
+    pub fn register_with(
+        &self,
+        lane: Lane,
+        request: B::Request,
+    ) -> Result<ClientKey, RegisterError> {
+        let (key, place) = self.take_place()?;
+        let mut recording = self.backlog.begin(request);
+        self.backlog.record(&mut recording, self.cell(place));
+        self.banks()[place.bank].admit(place.slot, Some(lane));
+        self.line(lane).set.insert(place.bank);
+        // It is a publish as well: closing must see it, or refuse it.
+        if self.convergence.number().is_none() {
+            // The client may have been evicted meanwhile: then it is gone already.
+            let _ = self.unregister(key);
+            return Err(RegisterError::Closed);
+        }
+        self.signal.ready(1);
+        Ok(key)
+    }
+
+    /// A place whose data is ready for a new client; it is not live yet.
+    fn take_place(&self) -> Result<(ClientKey, Place), RegisterError> {
+        if self.is_closed() {
+            return Err(RegisterError::Closed);
+        }
+        let place = self.registry.reserve(self.banks()).ok_or(RegisterError::Full)?;
+        // A publish that was under way when the last client left may have recorded in the cell since.
+        // Cleared before the generation changes: who reads the new generation records after this, and who
+        // read the old one finds it changed, and records again.
+        self.backlog.clear(self.cell(place));
+        // Read before the client becomes live: what has a number by now was marked before, without this
+        // client. Were it read later, a publish could mark the client and be numbered in between, and
+        // would count as completed.
+        self.convergence.complete(place.bank, place.slot, self.convergence.newest());
+        let generation = self.registry.seat(place).sit();
+        Ok((self.registry.key_of(place, generation), place))
+    }
+
+    /// Takes a client's place away: it has gone, or is evicted. Nothing is leased for it any more, it
+    /// holds nothing back, and its key is stale. A push that is in progress ends as it likes.
+    ///
+    /// The place is given to another client once the push that is in progress has ended.
+    ///
+    /// # Errors
+    ///
+    /// [`Stale`] if it has left already: of several callers, one succeeds.
+    pub fn unregister(&self, client: ClientKey) -> Result<(), Stale> {
+        let seat = self.registry.seat_of(client).ok_or(Stale)?;
+        if !seat.rise(client.generation()) {
+            return Err(Stale);
+        }
+        let place = client.place();
+        if self.banks()[place.bank].vacate(place.slot) {
+            self.retire(place);
+        }
+        self.signal.progress();
+        Ok(())
+    }
+
+    /// Whether the client is registered.
+    pub fn is_registered(&self, client: ClientKey) -> bool {
+        self.registry.holds(client)
+    }
+
+    /// Lets publishes to `topic` reach the client. Subscribing twice is subscribing once.
+    ///
+    /// Subscribe *first*, then read the state that the topic stands for, or publish to the client: what
+    /// is published to the topic in between reaches the client, or was visible before.
+    ///
+    /// # Errors
+    ///
+    /// [`Stale`](SubscribeError::Stale) if the client has left,
+    /// [`UnknownTopic`](SubscribeError::UnknownTopic) if the queue has fewer topics.
+    ///
+    /// ```
+    /// use pushlane::{Config, Lane, PushQueue, Scope, Target, Topic, backlog::Dirty};
+    ///
+    /// let queue = PushQueue::<Dirty>::new(Config::new(10).topics(2));
+    /// let (shop, billing) = (Topic(0), Topic(1));
+    /// let client = queue.register()?;
+    /// queue.subscribe(client, shop)?;
+    ///
+    /// queue.publish(Target::Topics(Scope::any(&[billing])), Lane::Normal, ())?;
+    /// assert!(queue.try_lease().is_none(), "it doesn't concern the client");
+    /// queue.publish(Target::Topics(Scope::any(&[shop])), Lane::Normal, ())?;
+    /// assert!(queue.try_lease().is_some());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn subscribe(&self, client: ClientKey, topic: Topic) -> Result<(), SubscribeError> {
+        self.edit(client, topic, |place| self.topics.subscribe(place, topic))
+    }
+
+    /// Ends a subscription. Publishes to `topic` go on reaching the client until a push that began after
+    /// this has completed, because what it left may have to be removed from it. Usually one publishes to
+    /// the client right after this, to tell it.
+    ///
+    /// # Errors
+    ///
+    /// As for [`subscribe`](PushQueue::subscribe). A topic that the client is not subscribed to is no
+    /// error.
+    pub fn unsubscribe(&self, client: ClientKey, topic: Topic) -> Result<(), SubscribeError> {
+        self.edit(client, topic, |place| self.topics.unsubscribe(place, topic))
+    }
+
+    fn edit(
+        &self,
+        client: ClientKey,
+        topic: Topic,
+        change: impl FnOnce(Place) -> bool,
+    ) -> Result<(), SubscribeError> {
+        let seat = self.registry.seat_of(client).ok_or(SubscribeError::Stale)?;
+        if !seat.begin_edit(client.generation()) {
+            return Err(SubscribeError::Stale);
+        }
+        let known = change(client.place());
+        if seat.end_edit() {
+            self.clear_place(client.place());
+        }
+        if known { Ok(()) } else { Err(SubscribeError::UnknownTopic(topic)) }
+    }
+
+    /// Retires the slot of a client that has left. The caller owns the slot.
+    pub(super) fn retire(&self, place: Place) {
+        if self.registry.seat(place).retire() {
+            self.clear_place(place);
+        }
+    }
+
+    /// Nothing of the departed client stays, and the place is vacant.
+    fn clear_place(&self, place: Place) {
+        self.backlog.clear(self.cell(place));
+        self.topics.retire(place);
+        self.registry.vacate(self.banks(), place);
+    }
+}

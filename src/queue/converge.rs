@@ -1,0 +1,64 @@
+//! When is a publish done everywhere?
+
+use super::PushQueue;
+use crate::backlog::Backlog;
+use crate::convergence::{Concern, Version};
+use crate::ready::ReadySet;
+use crate::registry::{ClientKey, Place};
+use crate::signal::Signal;
+use crate::slot::{ALL, slots};
+use crate::storage::Storage;
+
+impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
+    /// Whether every client that `version` concerned has completed it, or has left.
+    ///
+    /// Never early. May be late by one push of a client: when its lease began while the publish was under
+    /// way, or when it subscribed to a topic of the publish later and has not completed a push since.
+    /// A publish to more than four topics waits for every client that is busy.
+    ///
+    /// Cheap enough to poll: one load a bank, and a second one for each client that is busy; one or two in
+    /// all for a publish to one client. It stops at the first laggard.
+    pub fn is_converged(&self, version: Version) -> bool {
+        self.laggards(version).next().is_none()
+    }
+
+    /// The clients that hold `version` back, in the order of their places.
+    ///
+    /// The state is read while the iterator advances: a client may be done when its key comes out.
+    pub fn laggards(&self, version: Version) -> impl Iterator<Item = ClientKey> + '_ {
+        let only = match version.concern {
+            Concern::Client(client) => Some(client),
+            _ => None,
+        };
+        let banks = match only {
+            Some(client) if self.registry.holds(client) => {
+                client.place().bank..client.place().bank + 1
+            }
+            Some(_) => 0..0,
+            None => 0..self.banks().len(),
+        };
+        banks
+            .flat_map(move |bank| {
+                let busy =
+                    self.banks()[bank].load().busy() & self.concerned(&version.concern, bank);
+                slots(busy).map(move |slot| Place { bank, slot })
+            })
+            .filter(move |place| {
+                !self.convergence.has_completed(place.bank, place.slot, version.number)
+            })
+            .map(|place| self.registry.key(place))
+            // The place may have passed to another client, whom the version doesn't concern.
+            .filter(move |&key| only.is_none_or(|only| only == key))
+    }
+
+    /// The slots of a bank that a version may have concerned.
+    fn concerned(&self, concern: &Concern, bank: usize) -> usize {
+        match concern {
+            Concern::Everyone => ALL,
+            Concern::Client(client) => 1 << client.place().slot,
+            Concern::Topics { topics, len } => {
+                self.topics.members(&topics[..usize::from(*len)], bank)
+            }
+        }
+    }
+}

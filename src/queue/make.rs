@@ -1,0 +1,146 @@
+//! Making a queue: on the heap, or in a constant.
+
+use super::PushQueue;
+use crate::bank::Bank;
+use crate::config::Config;
+use crate::convergence::Convergence;
+use crate::limiter::Limiter;
+use crate::ready::line::Line;
+use crate::registry::Registry;
+use crate::signal::Signal;
+use crate::topics::Topics;
+
+#[cfg(feature = "alloc")]
+mod on_heap {
+    use super::*;
+    use crate::backlog::Backlog;
+    use crate::limiter::MAX_PERMITS;
+    use crate::ready::WithBanks;
+    use crate::registry::Seat;
+    use crate::signal::Silent;
+    use crate::slot::{SLOTS, beyond};
+    use crate::storage::Heap;
+    use crate::sync::{Atomic, AtomicUsize};
+    use crate::topics::Row;
+
+    impl<B: Backlog + Default> PushQueue<B> {
+        /// A queue on the heap, served round robin, that tells nobody: for [`with_parts`] without any.
+        ///
+        /// [`with_parts`]: PushQueue::with_parts
+        pub fn new(config: Config) -> Self {
+            PushQueue::with_parts(config, B::default(), Silent)
+        }
+    }
+
+    impl<B: Backlog, R: WithBanks, N: Signal> PushQueue<B, Heap, R, N> {
+        /// A queue on the heap with a ready set, a backlog and a signal of one's choice.
+        ///
+        /// ```
+        /// # #[cfg(feature = "crossbeam-queue")] {
+        /// use pushlane::{Config, PushQueue, Silent, backlog::Dirty, ready::Fifo, storage::Heap};
+        ///
+        /// let in_order_of_arrival: PushQueue<Dirty, Heap, Fifo> =
+        ///     PushQueue::with_parts(Config::new(100), Dirty, Silent);
+        /// # let _ = in_order_of_arrival;
+        /// # }
+        /// ```
+        pub fn with_parts(config: Config, backlog: B, signal: N) -> Self {
+            let clients = config.clients.min(MAX_PERMITS);
+            // At least one bank, so that a queue without room needs no special case.
+            let banks = clients.div_ceil(SLOTS).max(1);
+            let members = || Row::new(Heap::row(banks, AtomicUsize::zero));
+            PushQueue {
+                banks: (0..banks).map(|bank| Bank::with_held(beyond(bank, clients))).collect(),
+                cells: Heap::row(banks, || core::array::from_fn(|_| backlog.cell())),
+                backlog,
+                urgent: Line::new(R::with_banks(banks)),
+                normal: Line::new(R::with_banks(banks)),
+                streak: AtomicUsize::zero(),
+                urgent_ratio: config.urgent_ratio,
+                registry: Registry::new(
+                    Heap::row(banks, || core::array::from_fn(|_| Seat::empty())),
+                    clients,
+                ),
+                topics: Topics::new(
+                    Heap::row(config.topics, members),
+                    Heap::row(banks, AtomicUsize::zero),
+                ),
+                convergence: Convergence::new(Heap::row(banks, || {
+                    core::array::from_fn(|_| AtomicUsize::zero())
+                })),
+                limiter: Limiter::new(config.permits),
+                signal,
+            }
+        }
+    }
+}
+
+#[cfg(not(loom))]
+mod in_place {
+    use super::*;
+    use crate::backlog::ConstBacklog;
+    use crate::ready::ConstReady;
+    use crate::registry::Seat;
+    use crate::signal::Silent;
+    use crate::slot::{SLOTS, beyond};
+    use crate::storage::Static;
+    use crate::sync::{Atomic, AtomicUsize};
+    use crate::topics::Row;
+
+    impl<B, R, const BANKS: usize, const TOPICS: usize, const WORDS: usize>
+        PushQueue<B, Static<BANKS, TOPICS, WORDS>, R, Silent>
+    where
+        B: ConstBacklog,
+        R: ConstReady,
+    {
+        /// A queue in place that tells nobody; see [`StaticQueue`](crate::StaticQueue).
+        ///
+        /// The capacity is `BANKS * SLOTS`, or `config`'s number of clients if that is less.
+        pub const fn const_new(config: Config) -> Self {
+            PushQueue::const_with_signal(config, Silent)
+        }
+    }
+
+    impl<B, R, N, const BANKS: usize, const TOPICS: usize, const WORDS: usize>
+        PushQueue<B, Static<BANKS, TOPICS, WORDS>, R, N>
+    where
+        B: ConstBacklog,
+        R: ConstReady,
+        N: Signal,
+    {
+        /// A queue in place, with a signal.
+        pub const fn const_with_signal(config: Config, signal: N) -> Self {
+            let () = Static::<BANKS, TOPICS, WORDS>::FITS;
+            let room = BANKS * SLOTS;
+            let clients = if config.clients < room { config.clients } else { room };
+            let mut banks = [const { Bank::VACANT }; BANKS];
+            let mut bank = 0;
+            while bank < BANKS {
+                banks[bank] = Bank::const_with_held(beyond(bank, clients));
+                bank += 1;
+            }
+            PushQueue {
+                banks,
+                cells: [const { [const { B::CELL }; SLOTS] }; BANKS],
+                backlog: B::EMPTY,
+                urgent: Line::const_new(R::EMPTY),
+                normal: Line::const_new(R::EMPTY),
+                streak: AtomicUsize::ZERO,
+                urgent_ratio: config.urgent_ratio,
+                registry: Registry::const_new(
+                    [const { [const { Seat::EMPTY }; SLOTS] }; BANKS],
+                    clients,
+                ),
+                topics: Topics::new(
+                    [const { Row::const_new([const { AtomicUsize::ZERO }; BANKS]) }; TOPICS],
+                    [const { AtomicUsize::ZERO }; BANKS],
+                ),
+                convergence: Convergence::const_new(
+                    [const { [const { AtomicUsize::ZERO }; SLOTS] }; BANKS],
+                ),
+                limiter: Limiter::const_new(config.permits),
+                signal,
+            }
+        }
+    }
+}

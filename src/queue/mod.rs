@@ -1,0 +1,183 @@
+//! [`PushQueue`]: the parts put together, and nothing else.
+
+mod clients;
+mod converge;
+mod make;
+mod publish;
+mod serve;
+
+use core::fmt;
+
+use crate::backlog::Backlog;
+use crate::bank::Bank;
+use crate::convergence::Convergence;
+use crate::limiter::Limiter;
+use crate::ready::line::Line;
+use crate::ready::{ReadySet, Sweep};
+use crate::registry::Registry;
+use crate::signal::{Signal, Silent};
+use crate::slot::{Lane, SLOTS};
+use crate::storage::{Heap, Storage};
+use crate::sync::AtomicUsize;
+use crate::topics::Topics;
+
+pub use publish::Target;
+pub use serve::Serve;
+pub(crate) use serve::Ticket;
+
+/// Who is pushed to, when, and with what.
+///
+/// For each client the queue keeps one merged request, at most one push in flight, and a bounded number of
+/// pushes being prepared over all clients. Publishers call [`publish`](PushQueue::publish), workers call
+/// [`try_lease`](PushQueue::try_lease), both from any number of threads; no operation blocks.
+///
+/// * `B`: what a publish carries, see [`backlog`](crate::backlog).
+/// * `S`: where the queue lives, see [`storage`](crate::storage). [`StaticQueue`] is the one for a `static`.
+/// * `R`: the order of service, see [`ready`](crate::ready).
+/// * `N`: who is told that there is work, see [`Signal`].
+///
+/// ```
+/// use pushlane::{Config, Lane, PushQueue, Target, backlog::Dirty};
+///
+/// let queue = PushQueue::<Dirty>::new(Config::new(100).permits(8));
+/// let client = queue.register()?;
+///
+/// let version = queue.publish(Target::Everyone, Lane::Normal, ())?;
+/// while let Some(lease) = queue.try_lease() {
+///     // ... compute what `lease.key()` needs, send it ...
+///     lease.complete();
+/// }
+/// assert!(queue.is_converged(version));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct PushQueue<B: Backlog, S: Storage = Heap, R: ReadySet = Sweep<S>, N: Signal = Silent> {
+    /// Every slot's state. Anybody, at any time, by one transition.
+    banks: S::Banks<Bank>,
+    /// What each slot has still to be sent. Publishers record, the slot's owner takes.
+    cells: S::Banks<[B::Cell; SLOTS]>,
+    backlog: B,
+    /// Which banks hold a ready slot, for each lane.
+    urgent: Line<R>,
+    normal: Line<R>,
+    /// Urgent leases in a row; see [`PushQueue::preferred`].
+    streak: AtomicUsize,
+    urgent_ratio: usize,
+    registry: Registry<S>,
+    topics: Topics<S>,
+    convergence: Convergence<S>,
+    limiter: Limiter,
+    signal: N,
+}
+
+/// A queue without a heap, for a `static`: see [`Static`](crate::storage::Static) for the parameters.
+///
+/// ```
+/// use pushlane::{Config, Lane, StaticQueue, Target, backlog::Bits};
+///
+/// // Four banks: room for 64 clients on a 64-bit target.
+/// static QUEUE: StaticQueue<Bits<1>, 4> = StaticQueue::const_new(Config::new(64));
+///
+/// let client = QUEUE.register()?;
+/// QUEUE.publish(Target::One(client), Lane::Urgent, [0b1])?;
+/// assert_eq!(*QUEUE.try_lease().expect("ready").request(), [0b1]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub type StaticQueue<
+    B,
+    const BANKS: usize,
+    const TOPICS: usize = 0,
+    const WORDS: usize = 1,
+    R = Sweep<crate::storage::Static<BANKS, TOPICS, WORDS>>,
+    N = Silent,
+> = PushQueue<B, crate::storage::Static<BANKS, TOPICS, WORDS>, R, N>;
+
+impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
+    fn banks(&self) -> &[Bank] {
+        self.banks.as_ref()
+    }
+
+    fn cell(&self, place: crate::registry::Place) -> &B::Cell {
+        &self.cells.as_ref()[place.bank][place.slot]
+    }
+
+    fn line(&self, lane: Lane) -> &Line<R> {
+        match lane {
+            Lane::Urgent => &self.urgent,
+            Lane::Normal => &self.normal,
+        }
+    }
+
+    /// How many clients can be registered at once.
+    pub fn capacity(&self) -> usize {
+        self.registry.capacity()
+    }
+
+    /// How many clients are registered, those included whose last push has not ended yet.
+    pub fn clients(&self) -> usize {
+        self.registry.taken()
+    }
+
+    /// How many topics there are.
+    pub fn topics(&self) -> usize {
+        self.topics.count()
+    }
+
+    /// How many pushes may be prepared at once.
+    pub fn limit(&self) -> usize {
+        self.limiter.limit()
+    }
+
+    /// How many permits are held now. More than [`limit`](PushQueue::limit) after the limit was lowered,
+    /// until enough have come back.
+    pub fn held(&self) -> usize {
+        self.limiter.held()
+    }
+
+    /// Changes how many pushes may be prepared at once, and returns the limit there was. A higher limit
+    /// counts at once, a lower one as permits come back; no push is interrupted. With 0 no lease begins.
+    pub fn set_limit(&self, permits: usize) -> usize {
+        let before = self.limiter.resize(permits);
+        if self.limiter.limit() > before && !self.nothing_ready() {
+            self.signal.ready(self.limiter.limit() - before);
+        }
+        before
+    }
+
+    /// The signal that the queue was made with.
+    pub fn signal(&self) -> &N {
+        &self.signal
+    }
+
+    /// Refuses publishes and registrations from now on. What is pending is still leased: the queue
+    /// drains. Closing again changes nothing.
+    pub fn close(&self) {
+        self.convergence.close();
+        self.signal.progress();
+    }
+
+    /// Whether the queue has been closed.
+    pub fn is_closed(&self) -> bool {
+        self.convergence.is_closed()
+    }
+
+    /// Whether the queue is closed and no registered client is queued or in progress: every publish that
+    /// was accepted has been delivered. Once true, always true. Looks at every bank.
+    ///
+    /// A push in progress to a client that has left is not waited for.
+    pub fn is_drained(&self) -> bool {
+        self.is_closed() && self.banks().iter().all(|bank| bank.load().busy() == 0)
+    }
+}
+
+impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> fmt::Debug for PushQueue<B, S, R, N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PushQueue")
+            .field("capacity", &self.capacity())
+            .field("clients", &self.clients())
+            .field("limiter", &self.limiter)
+            .field("urgent", &self.urgent)
+            .field("normal", &self.normal)
+            .field("closed", &self.is_closed())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,287 @@
+//! Serving: permit, claim, version, backlog, in this order; and the end of a push.
+
+use core::ops::Deref;
+
+use super::PushQueue;
+use crate::backlog::Backlog;
+use crate::convergence::Number;
+use crate::error::Stale;
+use crate::lease::Lease;
+use crate::ready::ReadySet;
+use crate::ready::line::Served;
+use crate::registry::{ClientKey, Place};
+use crate::signal::Signal;
+use crate::slot::{Lane, Released};
+use crate::storage::Storage;
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+/// What a lease needs of its queue, whatever the queue is made of. Implemented by [`PushQueue`] alone;
+/// adapters are written over it.
+pub trait Serve: sealed::Sealed {
+    /// What a lease holds.
+    type Payload;
+    /// Who is told that there is work.
+    type Signal: Signal;
+
+    /// The signal that the queue was made with.
+    fn signal(&self) -> &Self::Signal;
+
+    /// [`PushQueue::unregister`].
+    ///
+    /// # Errors
+    ///
+    /// [`Stale`] if the client has left already.
+    fn unregister(&self, client: ClientKey) -> Result<(), Stale>;
+
+    /// [`PushQueue::close`].
+    fn close(&self);
+
+    /// [`PushQueue::is_drained`].
+    fn is_drained(&self) -> bool;
+
+    #[doc(hidden)]
+    fn begin(&self) -> Option<(Ticket, Self::Payload)>;
+    #[doc(hidden)]
+    fn complete(&self, ticket: &Ticket, permit: bool);
+    #[doc(hidden)]
+    fn requeue(&self, ticket: &Ticket, payload: Option<Self::Payload>, permit: bool);
+    #[doc(hidden)]
+    fn return_permit(&self);
+    #[doc(hidden)]
+    fn is_pending(&self, ticket: &Ticket) -> bool;
+}
+
+/// The plain data of a lease.
+#[derive(Debug)]
+pub struct Ticket {
+    pub(crate) client: ClientKey,
+    pub(crate) place: Place,
+    pub(crate) lane: Lane,
+    /// The newest number when the lease began: what it contains goes at least this far.
+    pub(crate) seen: Number,
+}
+
+/// How often a lease looks again when it found nothing although there is something. Another thread is in
+/// the middle of an operation then; after this the signal says that it is worth another visit, so that no
+/// thread spins on a stalled one.
+const LOOKS: usize = 2;
+
+impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
+    /// Begins a push, if a permit is free and a client is ready. Never blocks.
+    ///
+    /// `None` means that there was nothing to do at some moment during the call; the queue's [`Signal`]
+    /// is told when that changes.
+    pub fn try_lease(&self) -> Option<Lease<&Self>> {
+        Lease::begin(self)
+    }
+
+    /// As [`try_lease`](PushQueue::try_lease), for a queue behind an `Arc` or any other handle: the lease
+    /// can be sent to a task or thread that outlives the caller.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use pushlane::{Config, Lane, PushQueue, Target, backlog::Dirty};
+    ///
+    /// let queue = Arc::new(PushQueue::<Dirty>::new(Config::new(10)));
+    /// let client = queue.register()?;
+    /// queue.publish(Target::One(client), Lane::Normal, ())?;
+    /// let lease = PushQueue::try_lease_from(Arc::clone(&queue)).expect("ready");
+    /// std::thread::spawn(move || lease.complete()).join().unwrap();
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn try_lease_from<Q: Deref<Target = Self>>(queue: Q) -> Option<Lease<Q>> {
+        Lease::begin(queue)
+    }
+
+    /// Which lane is looked at first: urgent, but for one lease after every `urgent_ratio` urgent ones.
+    fn preferred(&self) -> Lane {
+        // Relaxed: it only decides the order of service.
+        if self.streak.load(crate::sync::Ordering::Relaxed) < self.urgent_ratio {
+            Lane::Urgent
+        } else {
+            Lane::Normal
+        }
+    }
+
+    fn count_lane(&self, lane: Lane) {
+        use crate::sync::Ordering::Relaxed; // as in `preferred`
+        match lane {
+            Lane::Normal => self.streak.store(0, Relaxed),
+            // A streak longer than the ratio says no more than one that is as long.
+            Lane::Urgent if self.streak.load(Relaxed) < self.urgent_ratio => {
+                self.streak.fetch_add(1, Relaxed);
+            }
+            Lane::Urgent => {}
+        }
+    }
+
+    fn claim(&self) -> Option<Served> {
+        let first = self.preferred();
+        for lane in [first, first.other()] {
+            if let Some(served) = self.line(lane).claim(self.banks(), lane) {
+                self.count_lane(lane);
+                if served.uncovered > 0 {
+                    self.signal.ready(served.uncovered);
+                }
+                return Some(served);
+            }
+        }
+        None
+    }
+
+    /// Whether nothing is ready, as far as the caller can know.
+    pub(super) fn nothing_ready(&self) -> bool {
+        self.urgent.is_empty() && self.normal.is_empty()
+    }
+
+    /// Claims until there is something to push. The caller holds a permit.
+    fn next(&self) -> Option<(Ticket, B::Payload)> {
+        loop {
+            let Served { bank, claimed, .. } = self.claim()?;
+            let place = Place { bank, slot: claimed.slot };
+            let ticket = Ticket {
+                client: self.registry.key(place),
+                place,
+                lane: claimed.lane,
+                // After the claim and before the backlog is taken: what has a number by now is in it.
+                seen: self.convergence.newest(),
+            };
+            self.topics.begin(place);
+            let on_panic = GiveBack { queue: self, ticket: &ticket, permit: true };
+            let taken = self.backlog.take(self.cell(place));
+            core::mem::forget(on_panic);
+            match taken {
+                Some(payload) => return Some((ticket, payload)),
+                // An earlier lease took it between its record and its mark, and has delivered it.
+                None => {
+                    self.finish(&ticket);
+                    self.signal.progress();
+                }
+            }
+        }
+    }
+
+    /// The client has all that its lease contained. True: it is ready again.
+    fn finish(&self, ticket: &Ticket) -> bool {
+        let Place { bank, slot } = ticket.place;
+        // Before the release: the slot's next owner must not be overwritten.
+        self.convergence.complete(bank, slot, ticket.seen);
+        self.topics.complete(ticket.place);
+        self.hand_back(ticket.place, self.banks()[bank].release(slot))
+    }
+
+    /// Lets go of a slot that was owned. True: it is ready again.
+    fn hand_back(&self, place: Place, released: Released) -> bool {
+        match released {
+            Released::Leaving => {
+                self.retire(place);
+                false
+            }
+            Released::Back { urgent, normal, .. } => {
+                for (lane, pending) in [(Lane::Urgent, urgent), (Lane::Normal, normal)] {
+                    if pending {
+                        self.line(lane).set.insert(place.bank);
+                    }
+                }
+                urgent || normal
+            }
+        }
+    }
+
+    /// The last step of every end: the permit comes back, and whoever may go on because of it is told.
+    fn end(&self, ready: bool, permit: bool) {
+        if permit {
+            self.limiter.release(1);
+        }
+        // After the permit is back: whoever failed to get it did so before, and its work is seen here.
+        if ready || (permit && !self.nothing_ready()) {
+            self.signal.ready(1);
+        }
+    }
+}
+
+/// Puts a slot back into the queue and its permit into the limiter, whatever happens meanwhile.
+struct GiveBack<'a, B: Backlog, S: Storage, R: ReadySet, N: Signal> {
+    queue: &'a PushQueue<B, S, R, N>,
+    ticket: &'a Ticket,
+    permit: bool,
+}
+
+impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> Drop for GiveBack<'_, B, S, R, N> {
+    fn drop(&mut self) {
+        let Ticket { place, lane, .. } = *self.ticket;
+        let released = self.queue.banks()[place.bank].requeue(place.slot, lane);
+        let ready = self.queue.hand_back(place, released);
+        self.queue.end(ready, self.permit);
+    }
+}
+
+impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> sealed::Sealed for PushQueue<B, S, R, N> {}
+
+impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> Serve for PushQueue<B, S, R, N> {
+    type Payload = B::Payload;
+    type Signal = N;
+
+    fn signal(&self) -> &N {
+        self.signal()
+    }
+
+    fn unregister(&self, client: ClientKey) -> Result<(), Stale> {
+        self.unregister(client)
+    }
+
+    fn close(&self) {
+        self.close();
+    }
+
+    fn is_drained(&self) -> bool {
+        self.is_drained()
+    }
+
+    fn begin(&self) -> Option<(Ticket, B::Payload)> {
+        for _ in 0..LOOKS {
+            if self.limiter.try_acquire(1) == 0 {
+                return None;
+            }
+            if let Some(begun) = self.next() {
+                return Some(begun);
+            }
+            self.limiter.release(1);
+            // While the permit was out, work may have come, and whoever was told of it have gone to
+            // sleep for want of the permit.
+            if self.nothing_ready() {
+                return None;
+            }
+        }
+        self.signal.ready(1);
+        None
+    }
+
+    fn complete(&self, ticket: &Ticket, permit: bool) {
+        let ready = self.finish(ticket);
+        self.end(ready, permit);
+        self.signal.progress();
+    }
+
+    fn requeue(&self, ticket: &Ticket, payload: Option<B::Payload>, permit: bool) {
+        // Given back also if merging panics.
+        let _back = GiveBack { queue: self, ticket, permit };
+        if let Some(payload) = payload {
+            self.backlog.restore(self.cell(ticket.place), payload);
+        }
+    }
+
+    fn return_permit(&self) {
+        self.limiter.release(1);
+        if !self.nothing_ready() {
+            self.signal.ready(1);
+        }
+    }
+
+    fn is_pending(&self, ticket: &Ticket) -> bool {
+        self.banks()[ticket.place.bank].load().is_pending(ticket.place.slot)
+    }
+}

@@ -1,0 +1,67 @@
+//! A ready set in arrival order, on the heap.
+
+use alloc::boxed::Box;
+use core::fmt;
+
+use crossbeam_queue::ArrayQueue;
+
+use super::{ReadySet, WithBanks};
+use crate::storage::Heap;
+use crate::sync::{Atomic, AtomicBool, AtomicUsize, Ordering};
+
+/// Banks in the order in which they became ready, in a `crossbeam_queue::ArrayQueue`.
+///
+/// Not lock-free: the array queue spins, without yielding, while a peer that is in the middle of a push
+/// or pop is stalled. Don't use it from interrupt handlers, nor where threads of different priorities
+/// share a core; [`Sweep`](super::Sweep) has no such limits.
+pub struct Fifo {
+    order: ArrayQueue<usize>,
+    /// Whether the bank is in `order`: keeps it there at most once, so that `order` can't overflow.
+    queued: Box<[AtomicBool]>,
+    /// How many inserts have begun and not been popped.
+    len: AtomicUsize,
+}
+
+impl ReadySet for Fifo {
+    fn insert(&self, bank: usize) {
+        // Release, with the Acquire of the swap in `pop`: see the contract. A bank that is queued
+        // already is answered for by the pop to come.
+        if self.queued[bank].swap(true, Ordering::AcqRel) {
+            return;
+        }
+        // Relaxed: `is_empty` promises only inserts that happened before.
+        self.len.fetch_add(1, Ordering::Relaxed);
+        let pushed = self.order.push(bank);
+        debug_assert!(pushed.is_ok(), "a bank is queued at most once");
+    }
+
+    fn pop(&self) -> Option<usize> {
+        let bank = self.order.pop()?;
+        self.len.fetch_sub(1, Ordering::Relaxed);
+        // Cleared before the caller looks. Acquire: synchronizes with every `insert` whose swap came
+        // before, also with those that found the bank queued. Release: orders the pop from `order`
+        // before the next push of this bank.
+        self.queued[bank].swap(false, Ordering::AcqRel);
+        Some(bank)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.len.load(Ordering::Relaxed) == 0
+    }
+}
+
+impl WithBanks for Fifo {
+    fn with_banks(banks: usize) -> Self {
+        Fifo {
+            order: ArrayQueue::new(banks.max(1)),
+            queued: Heap::row(banks, AtomicBool::zero),
+            len: AtomicUsize::zero(),
+        }
+    }
+}
+
+impl fmt::Debug for Fifo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fifo").field("len", &self.len).finish_non_exhaustive()
+    }
+}

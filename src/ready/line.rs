@@ -1,0 +1,139 @@
+//! One lane's order of service: a ready set, and the turn of the bank that is being served.
+//!
+//! A ready set orders banks, but clients are what must not starve. If a bank were put back after each
+//! claim, a client alone in its bank, dirtied again and again, would be served sixteen times while the
+//! last of a full bank waits. So a bank's turn is taken whole: the slots that are ready when it is popped
+//! are served, one by one, before the next bank; slots that become ready meanwhile wait for the bank's
+//! next turn, behind every bank that waits already. A client is leased at most twice while another one
+//! waits in the same lane: once in a turn that was going on, once in a turn of its bank before the
+//! other's.
+//!
+//! Where a ready slot can be found, always one of: its bank is in the set; its bit is in the turn; a
+//! thread holds the popped bank or the taken bit in its hands and is about to look.
+
+use core::fmt;
+
+use super::ReadySet;
+use crate::bank::Bank;
+use crate::slot::{ALL, Claimed, Lane, SLOTS};
+use crate::sync::{Atomic, AtomicUsize, Ordering};
+
+/// One lane's ready set and turn.
+pub(crate) struct Line<R> {
+    pub(crate) set: R,
+    /// The bank being served and the slots whose turn it still is: see [`Turn`].
+    turn: AtomicUsize,
+}
+
+/// What [`Line::claim`] found.
+pub(crate) struct Served {
+    pub(crate) bank: usize,
+    pub(crate) claimed: Claimed,
+    /// How many other slots became visible to other threads through this claim. They could not be found
+    /// while this thread held the popped bank: whoever looked in vain must be told.
+    pub(crate) uncovered: usize,
+}
+
+/// A turn as one word: the slots in the low bits, the bank above them. No slots: no turn.
+#[derive(Clone, Copy)]
+struct Turn(usize);
+
+impl Turn {
+    const fn new(bank: usize, slots: usize) -> Self {
+        Turn(bank << SLOTS | slots)
+    }
+
+    const fn slots(self) -> usize {
+        self.0 & ALL
+    }
+
+    const fn bank(self) -> usize {
+        self.0 >> SLOTS
+    }
+
+    const fn without_lowest(self) -> Self {
+        Turn(self.0 & (self.0 - 1))
+    }
+}
+
+impl<R: ReadySet> Line<R> {
+    #[cfg(feature = "alloc")]
+    pub(crate) fn new(set: R) -> Self {
+        Line { set, turn: AtomicUsize::zero() }
+    }
+
+    #[cfg(not(loom))]
+    pub(crate) const fn const_new(set: R) -> Self {
+        Line { set, turn: AtomicUsize::ZERO }
+    }
+
+    /// Claims the slot whose turn it is. `None`: nothing was to be found.
+    pub(crate) fn claim(&self, banks: &[Bank], lane: Lane) -> Option<Served> {
+        loop {
+            if let Some((bank, slot)) = self.take_turn() {
+                // Not ready any more: leased through the other lane, or its client left.
+                let Some(claimed) = banks[bank].claim(1 << slot, lane) else {
+                    continue;
+                };
+                return Some(Served { bank, claimed, uncovered: 0 });
+            }
+            let bank = self.set.pop()?;
+            let Some(claimed) = banks[bank].claim(ALL, lane) else {
+                continue;
+            };
+            let uncovered = claimed.rest.count_ones() as usize;
+            if uncovered > 0 && !self.begin_turn(bank, claimed.rest) {
+                self.set.insert(bank);
+            }
+            return Some(Served { bank, claimed, uncovered });
+        }
+    }
+
+    /// Takes the next slot of the turn that is going on.
+    fn take_turn(&self) -> Option<(usize, usize)> {
+        let mut turn = Turn(self.turn.load(Ordering::Relaxed));
+        while turn.slots() != 0 {
+            match self.turn.compare_exchange_weak(
+                turn.0,
+                turn.without_lowest().0,
+                Ordering::Acquire, // the Release of `begin_turn`: the look at the bank sees the mark
+                Ordering::Relaxed, // tried again
+            ) {
+                Ok(_) => return Some((turn.bank(), turn.slots().trailing_zeros() as usize)),
+                Err(now) => turn = Turn(now),
+            }
+        }
+        None
+    }
+
+    /// Lets the turn of `bank` begin, unless another bank's turn is going on.
+    fn begin_turn(&self, bank: usize, slots: usize) -> bool {
+        let over = Turn(self.turn.load(Ordering::Relaxed));
+        over.slots() == 0
+            && self
+                .turn
+                .compare_exchange(
+                    over.0,
+                    Turn::new(bank, slots).0,
+                    Ordering::Release, // with the Acquire in `take_turn`
+                    Ordering::Relaxed, // the bank goes back into the set
+                )
+                .is_ok()
+    }
+
+    /// Whether there is nothing to serve, as far as the caller can know.
+    pub(crate) fn is_empty(&self) -> bool {
+        // Relaxed: coherence shows what happened before.
+        Turn(self.turn.load(Ordering::Relaxed)).slots() == 0 && self.set.is_empty()
+    }
+}
+
+impl<R> fmt::Debug for Line<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let turn = Turn(self.turn.load(Ordering::Relaxed));
+        f.debug_struct("Line")
+            .field("bank", &turn.bank())
+            .field("slots", &format_args!("{:b}", turn.slots()))
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,243 @@
+//! Who has a place: keys, generations, vacancy.
+//!
+//! Each slot has a *seat* word that outlives its clients:
+//!
+//! * the generation: odd while a client sits there, even in between. A key is a slot and the odd
+//!   generation its client came with, so the key of a client that has left matches nothing. Whoever moves
+//!   the generation from odd to even has the sole right to vacate the slot.
+//! * the number of editors: operations that change what belongs to the client but is not the lease
+//!   holder's (its subscriptions). The slot can't pass to the next client while one is under way; who
+//!   comes last, the owner or an editor, retires the slot.
+
+use core::fmt;
+
+use crate::bank::Bank;
+use crate::limiter::Limiter;
+use crate::slot::SLOTS;
+use crate::storage::Storage;
+use crate::sync::{Atomic, AtomicUsize, Ordering};
+
+/// One registered client: its slot, and the generation that tells it from the slot's other clients.
+///
+/// A key is valid from [`register`](crate::PushQueue::register) until
+/// [`unregister`](crate::PushQueue::unregister); afterwards every operation with it answers
+/// [`Stale`](crate::Stale) and does nothing. Generations have 31 bits on a 64-bit target (22 on a 32-bit
+/// one): a key kept while its slot changes hands that many times (two thousand million; four million)
+/// could be taken for a later client's.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ClientKey {
+    index: u32,
+    generation: u32,
+}
+
+impl ClientKey {
+    /// The client's place: less than [`PushQueue::capacity`](crate::PushQueue::capacity), and no other
+    /// registered client's. Good as an index into tables of one's own.
+    pub const fn index(self) -> usize {
+        self.index as usize
+    }
+
+    /// Which of the place's clients this is. Always odd.
+    pub const fn generation(self) -> u32 {
+        self.generation
+    }
+
+    pub(crate) const fn place(self) -> Place {
+        Place { bank: self.index() / SLOTS, slot: self.index() % SLOTS }
+    }
+}
+
+impl fmt::Debug for ClientKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ClientKey({self})")
+    }
+}
+
+/// `index.generation`
+impl fmt::Display for ClientKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.index, self.generation)
+    }
+}
+
+/// A slot of a bank.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) bank: usize,
+    pub(crate) slot: usize,
+}
+
+impl Place {
+    const fn index(self) -> usize {
+        self.bank * SLOTS + self.slot
+    }
+}
+
+const EDITOR_BITS: u32 = if usize::BITS >= 64 { 31 } else { 8 };
+const EDITORS: usize = (1 << EDITOR_BITS) - 1;
+const RETIRING: usize = 1 << EDITOR_BITS;
+const GENERATION_SHIFT: u32 = EDITOR_BITS + 1;
+const GENERATION_ONE: usize = 1 << GENERATION_SHIFT;
+
+/// A slot's seat word.
+pub(crate) struct Seat(AtomicUsize);
+
+impl Seat {
+    #[cfg(not(loom))]
+    pub(crate) const EMPTY: Seat = Seat(AtomicUsize::ZERO);
+
+    #[cfg(feature = "alloc")]
+    pub(crate) fn empty() -> Self {
+        Seat(AtomicUsize::zero())
+    }
+
+    /// Acquire: synchronizes with `sit`, so that what the newcomer cleared before it stays cleared for
+    /// whoever reads its generation.
+    pub(crate) fn generation(&self) -> u32 {
+        (self.0.load(Ordering::Acquire) >> GENERATION_SHIFT) as u32
+    }
+
+    /// The newcomer, who holds the slot, takes the seat.
+    pub(crate) fn sit(&self) -> u32 {
+        // Release: with `generation`. Nobody else changes the word of a slot that is held and has no
+        // editors, so the new value is the old one plus one.
+        let before = self.0.fetch_add(GENERATION_ONE, Ordering::AcqRel);
+        (before.wrapping_add(GENERATION_ONE) >> GENERATION_SHIFT) as u32
+    }
+
+    /// The client of this generation gives up the seat: true for exactly one caller.
+    pub(crate) fn rise(&self, generation: u32) -> bool {
+        self.update(generation, |word| word.wrapping_add(GENERATION_ONE))
+    }
+
+    /// Begins an edit, unless the client of this generation has left.
+    pub(crate) fn begin_edit(&self, generation: u32) -> bool {
+        self.update(generation, |word| {
+            debug_assert!(word & EDITORS < EDITORS, "more editors at once than threads can be");
+            word + 1
+        })
+    }
+
+    /// Ends an edit. True: the client has left meanwhile and its owner is done, the caller retires.
+    #[must_use]
+    pub(crate) fn end_edit(&self) -> bool {
+        // AcqRel, with `retire`: whoever of the two comes last sees all that the other did.
+        let before = self.0.fetch_sub(1, Ordering::AcqRel);
+        before & RETIRING != 0 && before & EDITORS == 1
+    }
+
+    /// The owner of a slot whose client has left is done with it. True: no editor is left, the caller
+    /// retires; otherwise the last editor will.
+    #[must_use]
+    pub(crate) fn retire(&self) -> bool {
+        let before = self.0.fetch_or(RETIRING, Ordering::AcqRel); // with `end_edit`
+        before & EDITORS == 0
+    }
+
+    /// Whoever retires the slot, just before it becomes vacant.
+    pub(crate) fn retired(&self) {
+        // Relaxed: the bank's word hands the seat to the next owner.
+        self.0.fetch_and(!RETIRING, Ordering::Relaxed);
+    }
+
+    fn update(&self, generation: u32, step: impl Fn(usize) -> usize) -> bool {
+        let mut word = self.0.load(Ordering::Relaxed);
+        loop {
+            if (word >> GENERATION_SHIFT) as u32 != generation {
+                return false;
+            }
+            match self.0.compare_exchange_weak(
+                word,
+                step(word),
+                Ordering::AcqRel, // with `sit`: what is done next is done to this client's slot
+                Ordering::Relaxed, // tried again
+            ) {
+                Ok(_) => return true,
+                Err(now) => word = now,
+            }
+        }
+    }
+}
+
+/// The seats, and where to look for a vacant one.
+pub(crate) struct Registry<S: Storage> {
+    pub(crate) seats: S::Banks<[Seat; SLOTS]>,
+    /// One permit a place: who holds one is sure to find a vacant slot.
+    places: Limiter,
+    /// Where a vacancy was seen last. A hint.
+    cursor: AtomicUsize,
+}
+
+impl<S: Storage> Registry<S> {
+    #[cfg(feature = "alloc")]
+    pub(crate) fn new(seats: S::Banks<[Seat; SLOTS]>, capacity: usize) -> Self {
+        Registry { seats, places: Limiter::new(capacity), cursor: AtomicUsize::zero() }
+    }
+
+    #[cfg(not(loom))]
+    pub(crate) const fn const_new(seats: S::Banks<[Seat; SLOTS]>, capacity: usize) -> Self {
+        Registry { seats, places: Limiter::const_new(capacity), cursor: AtomicUsize::ZERO }
+    }
+
+    pub(crate) fn capacity(&self) -> usize {
+        self.places.limit()
+    }
+
+    /// How many places are taken.
+    pub(crate) fn taken(&self) -> usize {
+        self.places.held()
+    }
+
+    pub(crate) fn seat(&self, place: Place) -> &Seat {
+        &self.seats.as_ref()[place.bank][place.slot]
+    }
+
+    /// Reserves a vacant slot; `None` when every place is taken.
+    pub(crate) fn reserve(&self, banks: &[Bank]) -> Option<Place> {
+        if self.places.try_acquire(1) == 0 {
+            return None;
+        }
+        // A place is vacant before its permit comes back, so there is one for each permit. A pass over
+        // the banks can miss it only because other threads took and left places meanwhile.
+        let mut bank = self.cursor.load(Ordering::Relaxed) % banks.len();
+        loop {
+            if let Some(slot) = banks[bank].reserve() {
+                self.cursor.store(bank, Ordering::Relaxed);
+                return Some(Place { bank, slot });
+            }
+            bank = (bank + 1) % banks.len();
+            crate::sync::relax();
+        }
+    }
+
+    /// Makes a held slot vacant.
+    pub(crate) fn vacate(&self, banks: &[Bank], place: Place) {
+        self.seat(place).retired();
+        banks[place.bank].retire(place.slot);
+        self.cursor.store(place.bank, Ordering::Relaxed);
+        self.places.release(1);
+    }
+
+    /// The key of the client that sits, or sat last, at this place.
+    pub(crate) fn key(&self, place: Place) -> ClientKey {
+        let generation = self.seat(place).generation();
+        // Even: the client of the generation before is leaving.
+        let generation = if generation % 2 == 0 { generation.wrapping_sub(1) } else { generation };
+        self.key_of(place, generation)
+    }
+
+    pub(crate) fn key_of(&self, place: Place, generation: u32) -> ClientKey {
+        ClientKey { index: place.index() as u32, generation }
+    }
+
+    /// The seat a key speaks of; `None` if it is a key of another, larger queue.
+    pub(crate) fn seat_of(&self, key: ClientKey) -> Option<&Seat> {
+        let Place { bank, slot } = key.place();
+        self.seats.as_ref().get(bank).map(|seats| &seats[slot])
+    }
+
+    /// Whether the client of this key is registered.
+    pub(crate) fn holds(&self, key: ClientKey) -> bool {
+        self.seat_of(key).is_some_and(|seat| seat.generation() == key.generation)
+    }
+}

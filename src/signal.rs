@@ -1,0 +1,49 @@
+//! How a queue tells whoever serves it that there is something to do.
+
+/// Told by a queue that there is work, or that work has ended.
+///
+/// The core never blocks and knows no executor: it calls this, and an adapter turns it into a wake-up. A
+/// signal is a hint to look, not a token: whoever is told may find that somebody else was faster.
+///
+/// No wake-up is lost: if a client can be served, a permit is free and nobody is about to look, then
+/// `ready` has been called since.
+///
+/// Implementations must not block, must not panic, and must not call back into the queue.
+pub trait Signal {
+    /// There may be work for up to `leases` more leases. Called at most once for each publish, each
+    /// completion, each growth of the limit, and each lease that uncovers further work.
+    fn ready(&self, leases: usize);
+
+    /// A push has completed, or a client has left: convergence may have been reached, or the end of a
+    /// drain. Called at most once for each.
+    fn progress(&self) {}
+}
+
+/// Tells nobody: for a super-loop or a simulation that asks the queue whenever it likes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Silent;
+
+impl Signal for Silent {
+    fn ready(&self, _leases: usize) {}
+}
+
+impl<T: Signal + ?Sized> Signal for &T {
+    fn ready(&self, leases: usize) {
+        (**self).ready(leases);
+    }
+
+    fn progress(&self) {
+        (**self).progress();
+    }
+}
+
+#[cfg(feature = "alloc")]
+impl<T: Signal + ?Sized> Signal for alloc::sync::Arc<T> {
+    fn ready(&self, leases: usize) {
+        (**self).ready(leases);
+    }
+
+    fn progress(&self) {
+        (**self).progress();
+    }
+}

@@ -1,0 +1,315 @@
+//! The four bits of a client's slot, and every transition between them: pure, without atomics.
+//!
+//! A bank is one machine word that holds four planes; bit *i* of each plane belongs to slot *i*.
+//! On a 64-bit target a plane has 16 bits, on a 32-bit target 8:
+//!
+//! ```text
+//!     63        48 47        32 31        16 15         0
+//!     |   live   |   active   |   normal   |   urgent   |
+//! ```
+//!
+//! | live | active | urgent or normal | state |
+//! | --- | --- | --- | --- |
+//! | 0 | 0 | 0 | [vacant](State::Vacant) |
+//! | 1 | 0 | 0 | [idle](State::Idle) |
+//! | 1 | 0 | 1 | [queued](State::Queued) |
+//! | 1 | 1 | 0 | [in progress](State::InProgress) |
+//! | 1 | 1 | 1 | [in progress, more pending](State::InProgressPending) |
+//! | 0 | 1 | 0 | [held](State::Held): being prepared for a newcomer, or leaving |
+//! | 0 | · | 1 | never: marks are made only on live slots |
+//!
+//! ```text
+//!              1 reserve        2 admit
+//!     vacant ───────────► held ─────────► idle ◄──────────┐
+//!        ▲                 ▲               │ 3 mark       │ 5 release
+//!        │ 8 retire        │ 7 vacate      ▼    4 claim   │
+//!        └──── held ◄──────┴──────────── queued ─────► in progress
+//!                                          ▲              │ 3 mark
+//!                                          │ 5 release    ▼
+//!                                          └────── in progress, more pending
+//!                                            6 requeue (also from in progress)
+//! ```
+//!
+//! Whoever holds the active bit owns the slot's plain data, and nobody else touches it.
+
+use core::fmt;
+
+/// How many slots share one bank: a quarter of the machine word's bits.
+///
+/// 16 on a 64-bit target, 8 on a 32-bit one.
+pub const SLOTS: usize = (usize::BITS / 4) as usize;
+
+/// Every slot of a bank, as a mask of one plane.
+pub(crate) const ALL: usize = (1 << SLOTS) - 1;
+
+const URGENT: usize = 0;
+const NORMAL: usize = SLOTS;
+const ACTIVE: usize = 2 * SLOTS;
+const LIVE: usize = 3 * SLOTS;
+
+/// How soon a publish is to be served: urgent work goes first, normal work is never starved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Lane {
+    /// Served before normal work, up to a configured ratio (see [`Config::urgent_ratio`](crate::Config::urgent_ratio)).
+    Urgent,
+    /// Served when no urgent work waits, and at least once in every `urgent_ratio + 1` leases.
+    Normal,
+}
+
+impl Lane {
+    const fn shift(self) -> usize {
+        match self {
+            Lane::Urgent => URGENT,
+            Lane::Normal => NORMAL,
+        }
+    }
+
+    /// The lane that is not this one.
+    pub(crate) const fn other(self) -> Lane {
+        match self {
+            Lane::Urgent => Lane::Normal,
+            Lane::Normal => Lane::Urgent,
+        }
+    }
+}
+
+/// What a slot's four bits mean together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    Vacant,
+    Idle,
+    Queued,
+    InProgress,
+    InProgressPending,
+    Held,
+}
+
+/// A bank's word as it was at one moment.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Snapshot(usize);
+
+/// What [`Snapshot::mark`] does to a bank.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Marked {
+    pub(crate) next: Snapshot,
+    /// The slots that now carry the lane's bit: those of the mask that are live.
+    pub(crate) marked: usize,
+    /// The slots that could not be served in this lane before and can be now.
+    pub(crate) ready: usize,
+}
+
+/// What [`Snapshot::claim`] does to a bank.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Claimed {
+    pub(crate) next: Snapshot,
+    pub(crate) slot: usize,
+    /// The most urgent lane in which the slot was pending.
+    pub(crate) lane: Lane,
+    /// The slots of the mask that are still ready in the lane that was asked for.
+    pub(crate) rest: usize,
+}
+
+/// What [`Snapshot::release`] and [`Snapshot::requeue`] do to a bank.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Released {
+    /// The slot can be served again at once in the lanes that are `true`.
+    Back { next: Snapshot, urgent: bool, normal: bool },
+    /// The client has left: the owner keeps the slot, and retires it.
+    Leaving,
+}
+
+/// What [`Snapshot::vacate`] does to a bank.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Vacated {
+    pub(crate) next: Snapshot,
+    /// Nobody held the active bit: the caller owns the slot now, and retires it.
+    pub(crate) owned: bool,
+}
+
+impl Snapshot {
+    /// A bank whose slots are all vacant.
+    pub(crate) const VACANT: Snapshot = Snapshot(0);
+
+    pub(crate) const fn from_word(word: usize) -> Self {
+        Snapshot(word)
+    }
+
+    pub(crate) const fn word(self) -> usize {
+        self.0
+    }
+
+    const fn plane(self, shift: usize) -> usize {
+        (self.0 >> shift) & ALL
+    }
+
+    pub(crate) const fn live(self) -> usize {
+        self.plane(LIVE)
+    }
+
+    const fn active(self) -> usize {
+        self.plane(ACTIVE)
+    }
+
+    const fn pending(self) -> usize {
+        self.plane(URGENT) | self.plane(NORMAL)
+    }
+
+    /// The slots that can be leased through `lane` now.
+    pub(crate) const fn ready(self, lane: Lane) -> usize {
+        self.plane(lane.shift()) & !self.active()
+    }
+
+    /// The live slots that are queued or in progress: those that may hold convergence back.
+    pub(crate) const fn busy(self) -> usize {
+        self.live() & (self.active() | self.pending())
+    }
+
+    /// The slots that nobody uses and nobody prepares.
+    pub(crate) const fn vacant(self) -> usize {
+        !(self.live() | self.active()) & ALL
+    }
+
+    /// Whether the slot has been marked since it was claimed.
+    pub(crate) const fn is_pending(self, slot: usize) -> bool {
+        self.pending() & (1 << slot) != 0
+    }
+
+    pub(crate) const fn state(self, slot: usize) -> State {
+        let bit = 1 << slot;
+        let (live, active, pending) =
+            (self.live() & bit != 0, self.active() & bit != 0, self.pending() & bit != 0);
+        match (live, active, pending) {
+            (true, false, false) => State::Idle,
+            (true, false, true) => State::Queued,
+            (true, true, false) => State::InProgress,
+            (true, true, true) => State::InProgressPending,
+            (false, true, _) => State::Held,
+            (false, false, _) => State::Vacant,
+        }
+    }
+
+    const fn with(self, mask: usize, shift: usize) -> Self {
+        Snapshot(self.0 | (mask << shift))
+    }
+
+    const fn without(self, mask: usize, shift: usize) -> Self {
+        Snapshot(self.0 & !(mask << shift))
+    }
+
+    /// Takes vacant slots out of use.
+    pub(crate) const fn hold(self, mask: usize) -> Self {
+        self.with(mask & self.vacant(), ACTIVE)
+    }
+
+    /// 1. vacant → held: the lowest vacant slot, for a newcomer to prepare. `None` when there is none.
+    pub(crate) const fn reserve(self) -> Option<(Snapshot, usize)> {
+        let vacant = self.vacant();
+        if vacant == 0 {
+            return None;
+        }
+        let slot = vacant.trailing_zeros() as usize;
+        Some((self.with(1 << slot, ACTIVE), slot))
+    }
+
+    /// 2. held → idle, or queued when the newcomer starts with a request.
+    pub(crate) const fn admit(self, slot: usize, pending: Option<Lane>) -> Snapshot {
+        let bit = 1 << slot;
+        let next = self.with(bit, LIVE).without(bit, ACTIVE);
+        match pending {
+            Some(lane) => next.with(bit, lane.shift()),
+            None => next,
+        }
+    }
+
+    /// 3. idle → queued, in progress → in progress with more pending: the live slots of `mask`.
+    pub(crate) const fn mark(self, mask: usize, lane: Lane) -> Marked {
+        let marked = mask & self.live();
+        let next = self.with(marked, lane.shift());
+        Marked { next, marked, ready: next.ready(lane) & !self.ready(lane) }
+    }
+
+    /// 4. queued → in progress: the lowest slot of `mask` that is ready in `lane`. Both lanes' bits are
+    ///    cleared, because the lease takes all that is pending. `None` when none is ready.
+    pub(crate) const fn claim(self, mask: usize, lane: Lane) -> Option<Claimed> {
+        let ready = self.ready(lane) & mask;
+        if ready == 0 {
+            return None;
+        }
+        let slot = ready.trailing_zeros() as usize;
+        let bit = 1 << slot;
+        let urgent = self.plane(URGENT) & bit != 0;
+        Some(Claimed {
+            next: self.without(bit, URGENT).without(bit, NORMAL).with(bit, ACTIVE),
+            slot,
+            lane: if urgent { Lane::Urgent } else { Lane::Normal },
+            rest: ready & !bit,
+        })
+    }
+
+    /// 5. in progress → idle, in progress with more pending → queued.
+    pub(crate) const fn release(self, slot: usize) -> Released {
+        let bit = 1 << slot;
+        if self.live() & bit == 0 {
+            return Released::Leaving;
+        }
+        let next = self.without(bit, ACTIVE);
+        Released::Back {
+            next,
+            urgent: next.ready(Lane::Urgent) & bit != 0,
+            normal: next.ready(Lane::Normal) & bit != 0,
+        }
+    }
+
+    /// 6. in progress → queued: the lease gives its work back.
+    pub(crate) const fn requeue(self, slot: usize, lane: Lane) -> Released {
+        let bit = 1 << slot;
+        if self.live() & bit == 0 {
+            return Released::Leaving;
+        }
+        self.with(bit, lane.shift()).release(slot)
+    }
+
+    /// 7. any live state → held: the client leaves. Its owner, or else the caller, retires the slot.
+    pub(crate) const fn vacate(self, slot: usize) -> Vacated {
+        let bit = 1 << slot;
+        let next = self.without(bit, LIVE).without(bit, URGENT).without(bit, NORMAL);
+        Vacated { next: next.with(bit, ACTIVE), owned: self.active() & bit == 0 }
+    }
+
+    /// 8. held → vacant.
+    pub(crate) const fn retire(self, slot: usize) -> Snapshot {
+        self.without(1 << slot, ACTIVE)
+    }
+}
+
+impl fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries((0..SLOTS).map(|slot| self.state(slot))).finish()
+    }
+}
+
+/// The slots of bank number `bank` that lie beyond a capacity of `clients`.
+pub(crate) const fn beyond(bank: usize, clients: usize) -> usize {
+    let inside = clients.saturating_sub(bank * SLOTS);
+    if inside >= SLOTS { 0 } else { ALL & (ALL << inside) }
+}
+
+/// The slots of a mask, lowest first.
+pub(crate) fn slots(mask: usize) -> impl Iterator<Item = usize> {
+    let mut rest = mask;
+    core::iter::from_fn(move || {
+        if rest == 0 {
+            return None;
+        }
+        let slot = rest.trailing_zeros() as usize;
+        rest &= rest - 1;
+        Some(slot)
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,93 @@
+//! Where a queue keeps its banks: on the heap, sized at run time, or in place, sized by constants.
+//!
+//! [`PushQueue`](crate::PushQueue) is written once over [`Storage`]; nothing grows after construction.
+
+use crate::sync::AtomicUsize;
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+/// A way to hold what a queue holds once a bank, once a bit, and once a topic.
+///
+/// Sealed: the two ways there are, are [`Heap`] and [`Static`].
+pub trait Storage: sealed::Sealed {
+    /// One `T` a bank.
+    #[doc(hidden)]
+    type Banks<T>: AsRef<[T]>;
+    /// One bit a bank.
+    #[doc(hidden)]
+    type Bits: AsRef<[AtomicUsize]>;
+    /// One `T` a topic.
+    #[doc(hidden)]
+    type Topics<T>: AsRef<[T]>;
+}
+
+/// Storage on the heap, allocated once, when the queue is made. Needs feature `alloc`.
+///
+/// (Without that feature the type exists, so that generic defaults mean the same in every build, but no
+/// queue over it can be made.)
+#[derive(Clone, Copy, Debug)]
+pub struct Heap;
+
+impl sealed::Sealed for Heap {}
+
+#[cfg(feature = "alloc")]
+impl Storage for Heap {
+    type Banks<T> = alloc::boxed::Box<[T]>;
+    type Bits = alloc::boxed::Box<[AtomicUsize]>;
+    type Topics<T> = alloc::boxed::Box<[T]>;
+}
+
+#[cfg(not(feature = "alloc"))]
+impl Storage for Heap {
+    type Banks<T> = [T; 0];
+    type Bits = [AtomicUsize; 0];
+    type Topics<T> = [T; 0];
+}
+
+#[cfg(feature = "alloc")]
+impl Heap {
+    /// One value of each, for `len` places.
+    pub(crate) fn row<T>(len: usize, make: impl FnMut() -> T) -> alloc::boxed::Box<[T]> {
+        core::iter::repeat_with(make).take(len).collect()
+    }
+
+    /// One bit for each of `banks`.
+    pub(crate) fn bits(banks: usize) -> alloc::boxed::Box<[AtomicUsize]> {
+        use crate::sync::Atomic;
+        Heap::row(banks.div_ceil(usize::BITS as usize), AtomicUsize::zero)
+    }
+}
+
+/// Storage in place: no heap, and the queue can live in a `static`.
+///
+/// * `BANKS`: banks of [`SLOTS`](crate::SLOTS) clients each.
+/// * `TOPICS`: topics that clients can subscribe to.
+/// * `WORDS`: machine words for one bit a bank. One word is enough for 64 banks (1,024 clients) on a
+///   64-bit target and for 32 banks (256 clients) on a 32-bit one; more banks need
+///   `BANKS / usize::BITS` words, rounded up. Too few are refused when the queue is compiled.
+#[derive(Clone, Copy, Debug)]
+pub struct Static<const BANKS: usize, const TOPICS: usize = 0, const WORDS: usize = 1>;
+
+impl<const BANKS: usize, const TOPICS: usize, const WORDS: usize> sealed::Sealed
+    for Static<BANKS, TOPICS, WORDS>
+{
+}
+
+impl<const BANKS: usize, const TOPICS: usize, const WORDS: usize> Storage
+    for Static<BANKS, TOPICS, WORDS>
+{
+    type Banks<T> = [T; BANKS];
+    type Bits = [AtomicUsize; WORDS];
+    type Topics<T> = [T; TOPICS];
+}
+
+impl<const BANKS: usize, const TOPICS: usize, const WORDS: usize> Static<BANKS, TOPICS, WORDS> {
+    /// Fails to compile when `WORDS` words can't hold one bit for each of `BANKS` banks.
+    #[cfg(not(loom))]
+    pub(crate) const FITS: () = assert!(
+        WORDS * usize::BITS as usize >= BANKS && BANKS > 0,
+        "Static: WORDS * usize::BITS must be at least BANKS, and BANKS at least 1"
+    );
+}

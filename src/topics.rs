@@ -1,0 +1,269 @@
+//! Who depends on what: for each topic its members, laid out like the banks.
+//!
+//! A topic's row has one word a bank with three planes, bit *i* of each for slot *i*:
+//!
+//! * `now`: the client is subscribed;
+//! * `left`: it has unsubscribed, and no push of its has begun since;
+//! * `leaving`: it had unsubscribed when the push that is in progress began.
+//!
+//! A client is reached through all three: what it left may need to be *removed* from it, so it stays a
+//! member until a push that began after it left completes. Lease begin moves `left` to `leaving`, complete
+//! clears `leaving`, requeue touches nothing. A word a bank (`flags`) says for which slots there is
+//! anything to move or to clear, so that a lease without a changed subscription pays one load.
+//!
+//! A subscription and a publish that race meet at the topic's gate, a counter that both increment: the
+//! publisher before it reads the row, the subscriber after it wrote. Whichever comes second sees all
+//! that the other did: the publisher finds the new member, or the member finds what was published.
+
+use core::fmt;
+
+use crate::registry::Place;
+use crate::slot::{ALL, SLOTS};
+use crate::storage::Storage;
+use crate::sync::{Atomic, AtomicUsize, Ordering};
+
+/// Something that clients depend on: a namespace, a kind of config, a cluster. An index below the number
+/// of topics that the queue was made with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Topic(pub u32);
+
+impl fmt::Display for Topic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "topic {}", self.0)
+    }
+}
+
+/// Whom a publish to topics is for.
+///
+/// *Empty means nothing*: a scope of no topics reaches nobody, and so does a filter of none.
+///
+/// ```
+/// use pushlane::{Scope, Topic};
+///
+/// let (shop, billing, routes) = (Topic(0), Topic(1), Topic(2));
+/// // Whoever depends on one of the two namespaces, and on routes.
+/// let (namespaces, kinds) = ([shop, billing], [routes]);
+/// let scope = Scope::any(&namespaces).and_any(&kinds);
+/// # let _ = scope;
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scope<'a> {
+    pub(crate) any: &'a [Topic],
+    pub(crate) and: Option<&'a [Topic]>,
+}
+
+impl<'a> Scope<'a> {
+    /// The clients that depend on any of these topics.
+    pub const fn any(topics: &'a [Topic]) -> Self {
+        Scope { any: topics, and: None }
+    }
+
+    /// Of them, those that depend on any of these other topics as well. Replaces an earlier filter.
+    #[must_use]
+    pub const fn and_any(self, topics: &'a [Topic]) -> Self {
+        Scope { any: self.any, and: Some(topics) }
+    }
+
+    fn topics(&self) -> impl Iterator<Item = Topic> {
+        self.any.iter().chain(self.and.unwrap_or_default()).copied()
+    }
+}
+
+const NOW: usize = 0;
+const LEFT: usize = SLOTS;
+const LEAVING: usize = 2 * SLOTS;
+
+/// Whoever can be reached through a row's word.
+const fn reached(word: usize) -> usize {
+    (word >> NOW | word >> LEFT | word >> LEAVING) & ALL
+}
+
+/// The slot's bit in each of the three planes.
+const fn every_plane(slot: usize) -> usize {
+    1 << (slot + NOW) | 1 << (slot + LEFT) | 1 << (slot + LEAVING)
+}
+
+/// One topic's members.
+pub(crate) struct Row<S: Storage> {
+    gate: AtomicUsize,
+    members: S::Banks<AtomicUsize>,
+}
+
+impl<S: Storage> Row<S> {
+    #[cfg(feature = "alloc")]
+    pub(crate) fn new(members: S::Banks<AtomicUsize>) -> Self {
+        Row { gate: AtomicUsize::zero(), members }
+    }
+
+    #[cfg(not(loom))]
+    pub(crate) const fn const_new(members: S::Banks<AtomicUsize>) -> Self {
+        Row { gate: AtomicUsize::ZERO, members }
+    }
+
+    fn word(&self, bank: usize) -> &AtomicUsize {
+        &self.members.as_ref()[bank]
+    }
+
+    /// AcqRel: of two that pass, the second sees all that the first did before.
+    fn pass_gate(&self) {
+        self.gate.fetch_add(1, Ordering::AcqRel);
+    }
+}
+
+/// All topics' members.
+pub(crate) struct Topics<S: Storage> {
+    rows: S::Topics<Row<S>>,
+    /// For each bank, in the planes `LEFT` and `LEAVING`: the slots for which some row may hold a bit
+    /// there.
+    flags: S::Banks<AtomicUsize>,
+}
+
+impl<S: Storage> Topics<S> {
+    pub(crate) const fn new(rows: S::Topics<Row<S>>, flags: S::Banks<AtomicUsize>) -> Self {
+        Topics { rows, flags }
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.rows.as_ref().len()
+    }
+
+    fn row(&self, topic: Topic) -> Option<&Row<S>> {
+        self.rows.as_ref().get(topic.0 as usize)
+    }
+
+    /// The first topic of the scope that there is not.
+    pub(crate) fn unknown(&self, scope: &Scope<'_>) -> Option<Topic> {
+        scope.topics().find(|&topic| self.row(topic).is_none())
+    }
+
+    fn flags(&self, place: Place) -> &AtomicUsize {
+        &self.flags.as_ref()[place.bank]
+    }
+
+    /// Makes the client a member. False: there is no such topic.
+    ///
+    /// The caller has begun an edit of the client's seat.
+    pub(crate) fn subscribe(&self, place: Place, topic: Topic) -> bool {
+        let Some(row) = self.row(topic) else {
+            return false;
+        };
+        // Relaxed: the gate orders it.
+        row.word(place.bank).fetch_or(1 << (place.slot + NOW), Ordering::Relaxed);
+        row.pass_gate();
+        true
+    }
+
+    /// Lets the client leave once it has completed a push. False: there is no such topic.
+    ///
+    /// The caller has begun an edit of the client's seat.
+    pub(crate) fn unsubscribe(&self, place: Place, topic: Topic) -> bool {
+        let Some(row) = self.row(topic) else {
+            return false;
+        };
+        let (now, left) = (1 << (place.slot + NOW), 1 << (place.slot + LEFT));
+        let word = row.word(place.bank);
+        let mut members = word.load(Ordering::Relaxed);
+        // In one step, so that there is no moment in which the client can't be reached.
+        while members & now != 0 {
+            match word.compare_exchange_weak(
+                members,
+                members & !now | left,
+                Ordering::Relaxed, // the flag below orders it
+                Ordering::Relaxed, // tried again
+            ) {
+                Ok(_) => {
+                    // Release: with the Acquire in `begin`.
+                    self.flags(place).fetch_or(left, Ordering::Release);
+                    break;
+                }
+                Err(other) => members = other,
+            }
+        }
+        true
+    }
+
+    /// A push of the client begins: what it had left by now will be forgotten when the push completes.
+    ///
+    /// The caller owns the slot.
+    pub(crate) fn begin(&self, place: Place) {
+        let flags = self.flags(place);
+        let left = 1 << (place.slot + LEFT);
+        // Relaxed: coherence shows the flag of an unsubscribe that happened before this lease began, and
+        // one that comes later waits for the next lease.
+        if flags.load(Ordering::Relaxed) & left == 0 {
+            return;
+        }
+        // Set before the other is cleared, and both before the rows are read: whoever unsubscribes
+        // meanwhile raises its flag again, for the next lease.
+        flags.fetch_or(1 << (place.slot + LEAVING), Ordering::Relaxed);
+        flags.fetch_and(!left, Ordering::Acquire); // with `unsubscribe`
+        for row in self.rows.as_ref() {
+            let word = row.word(place.bank);
+            let mut members = word.load(Ordering::Relaxed);
+            while members & left != 0 {
+                match word.compare_exchange_weak(
+                    members,
+                    members & !left | 1 << (place.slot + LEAVING),
+                    Ordering::Relaxed, // only the owner reads these planes one by one
+                    Ordering::Relaxed, // tried again
+                ) {
+                    Ok(_) => break,
+                    Err(other) => members = other,
+                }
+            }
+        }
+    }
+
+    /// The push has completed.
+    ///
+    /// The caller owns the slot.
+    pub(crate) fn complete(&self, place: Place) {
+        let leaving = 1 << (place.slot + LEAVING);
+        // Relaxed: only the owner changes it.
+        if self.flags(place).load(Ordering::Relaxed) & leaving != 0 {
+            self.flags(place).fetch_and(!leaving, Ordering::Relaxed);
+            self.clear(place, leaving);
+        }
+    }
+
+    /// The client has left: nothing of it stays.
+    ///
+    /// The caller retires the slot.
+    pub(crate) fn retire(&self, place: Place) {
+        self.clear(place, every_plane(place.slot));
+        self.flags(place).fetch_and(!every_plane(place.slot), Ordering::Relaxed);
+    }
+
+    fn clear(&self, place: Place, planes: usize) {
+        for row in self.rows.as_ref() {
+            // The load keeps what is not there from costing a write; nobody adds to these planes
+            // meanwhile.
+            if row.word(place.bank).load(Ordering::Relaxed) & planes != 0 {
+                row.word(place.bank).fetch_and(!planes, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Passes the gates of the scope's topics; afterwards `concerned` finds every earlier member.
+    pub(crate) fn pass_gates(&self, scope: &Scope<'_>) {
+        for row in scope.topics().filter_map(|topic| self.row(topic)) {
+            row.pass_gate();
+        }
+    }
+
+    /// The slots of a bank that the scope reaches.
+    pub(crate) fn concerned(&self, scope: &Scope<'_>, bank: usize) -> usize {
+        let any = self.members(scope.any, bank);
+        match scope.and {
+            Some(filter) if any != 0 => any & self.members(filter, bank),
+            _ => any,
+        }
+    }
+
+    /// The slots of a bank that can be reached through any of the topics.
+    pub(crate) fn members(&self, topics: &[Topic], bank: usize) -> usize {
+        let rows = topics.iter().filter_map(|&topic| self.row(topic));
+        // Relaxed: the gate has ordered it.
+        rows.fold(0, |all, row| all | reached(row.word(bank).load(Ordering::Relaxed)))
+    }
+}
