@@ -5,17 +5,12 @@
 //! sees all that the one before it did. A load in its place would lose updates.
 
 use crate::slot::{Claimed, Lane, Marked, Released, Snapshot, Vacated};
-#[cfg(not(loom))]
-use crate::sync::Atomic;
 use crate::sync::{AtomicUsize, Ordering};
 
 /// The state of [`SLOTS`](crate::SLOTS) clients.
 pub(crate) struct Bank(AtomicUsize);
 
 impl Bank {
-    #[cfg(not(loom))]
-    pub(crate) const VACANT: Bank = Bank(AtomicUsize::ZERO);
-
     /// A bank whose slots are vacant, but for those of `mask`: they are held, and belong to nobody.
     #[cfg(feature = "alloc")]
     pub(crate) fn with_held(mask: usize) -> Bank {

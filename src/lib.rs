@@ -30,6 +30,9 @@ mod lease;
 mod queue;
 mod signal;
 pub mod storage;
+// The ready-made request of a service mesh, over all of it.
+#[cfg(feature = "mesh")]
+pub mod mesh;
 
 pub use config::Config;
 pub use convergence::Version;

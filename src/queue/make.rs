@@ -113,7 +113,7 @@ mod in_place {
             let () = Static::<BANKS, TOPICS, WORDS>::FITS;
             let room = BANKS * SLOTS;
             let clients = if config.clients < room { config.clients } else { room };
-            let mut banks = [const { Bank::VACANT }; BANKS];
+            let mut banks = [const { Bank::const_with_held(0) }; BANKS];
             let mut bank = 0;
             while bank < BANKS {
                 banks[bank] = Bank::const_with_held(beyond(bank, clients));
@@ -128,7 +128,7 @@ mod in_place {
                 streak: AtomicUsize::ZERO,
                 urgent_ratio: config.urgent_ratio,
                 registry: Registry::const_new(
-                    [const { [const { Seat::EMPTY }; SLOTS] }; BANKS],
+                    [const { [const { Seat::const_empty() }; SLOTS] }; BANKS],
                     clients,
                 ),
                 topics: Topics::new(
