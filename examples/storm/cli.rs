@@ -15,7 +15,7 @@ use std::time::Duration;
 /// All designs see the same changes, clients and misfortunes. An oracle that knows the history, and not the
 /// designs, says what was lost.
 #[derive(Debug, Parser)]
-#[command(name = "storm", after_long_help = AFTER, max_term_width = 100)]
+#[command(name = "storm", allow_negative_numbers = true, after_long_help = AFTER, max_term_width = 100)]
 pub(crate) struct Cli {
     /// A recorded history instead of a generated one: one JSON object a line,
     /// {"t":seconds,"op":"add|modify|delete","namespace":…,"kind":…,"name":…}. `-` is standard input
@@ -25,13 +25,18 @@ pub(crate) struct Cli {
     #[arg(long, requires = "trace", help_heading = "History")]
     pub(crate) skip_bad: bool,
     /// Changes to generate
-    #[arg(long, default_value_t = 4_000, conflicts_with = "trace", help_heading = "History")]
+    #[arg(long, default_value_t = 2_000, conflicts_with = "trace", help_heading = "History")]
     pub(crate) events: u32,
-    /// Changes a second, on average; gaps and bursts keep their proportions
-    #[arg(long, default_value_t = 20.0, help_heading = "History")]
-    pub(crate) rate: f64,
+    /// Changes a second, on average; gaps and bursts keep their proportions [default: 10, or 100 for a trace]
+    #[arg(long, help_heading = "History")]
+    rate: Option<f64>,
     /// Changes in this namespace concern every client
-    #[arg(long, value_name = "NAMESPACE", default_value = "istio-system", help_heading = "History")]
+    #[arg(
+        long,
+        value_name = "NAMESPACE",
+        default_value = "istio-system",
+        help_heading = "History"
+    )]
     pub(crate) root: String,
     /// Configuration changes wait until it is quiet for so many milliseconds, 10 s at most. 0: don't wait
     #[arg(long, value_name = "MS", default_value_t = 100, help_heading = "History")]
@@ -43,11 +48,12 @@ pub(crate) struct Cli {
     /// Clients
     #[arg(long, default_value_t = 10_000, help_heading = "Clients")]
     pub(crate) clients: u32,
-    /// Clients that stop reading for ever, all at one moment, after 40 % of the history [default: a fifth more
-    /// than permits, at most a tenth of the clients]
+    /// Clients that stop reading for ever, all at one moment, after 40 % of the history [default: 5 %
+    /// of the clients]
     #[arg(long, help_heading = "Clients")]
     pub(crate) hung: Option<u32>,
-    /// Clients that take 0.5 to 3 s, sometimes 8 s, for what others do in 2 to 20 ms [default: 2 % of the clients]
+    /// Clients that take 0.5 to 3 s, sometimes 8 s, for what others do in 2 to 20 ms [default: 0.2 %
+    /// of the clients]
     #[arg(long, help_heading = "Clients")]
     pub(crate) slow: Option<u32>,
     /// Clients that leave once and come back 2 to 20 s later [default: 2 % of the clients]
@@ -117,7 +123,10 @@ impl fmt::Display for BadValue {
             Self::Zero(flag) => write!(f, "{flag} must be at least 1"),
             Self::NotARate(flag, value) => write!(f, "{flag} is out of range: {value}"),
             Self::TooMany { special, clients } => {
-                write!(f, "--hung, --slow and --leave make {special} clients, but there are {clients}")
+                write!(
+                    f,
+                    "--hung, --slow and --leave make {special} clients, but there are {clients}"
+                )
             }
         }
     }
@@ -140,7 +149,7 @@ impl Cli {
         }
         // The bounds keep virtual time within what a clock can count.
         let ranges = [
-            ("--rate", self.rate, 1e-3, 1e9),
+            ("--rate", self.rate(), 1e-3, 1e9),
             ("--send-timeout", self.send_timeout, 0.0, 1e9),
             ("--walk-rate", self.walk_rate, 0.0, 1e9),
         ];
@@ -157,10 +166,15 @@ impl Cli {
         Ok(())
     }
 
+    pub(crate) fn rate(&self) -> f64 {
+        // Recorded histories are long: a hundred a second makes minutes of years.
+        self.rate.unwrap_or(if self.trace.is_some() { 100.0 } else { 10.0 })
+    }
+
     pub(crate) fn sizes(&self) -> Sizes {
         let clients = self.clients;
-        let hung = self.hung.unwrap_or((self.limit.saturating_add(self.limit / 5)).min(clients / 10));
-        let slow = self.slow.unwrap_or(clients / 50);
+        let hung = self.hung.unwrap_or(clients / 20);
+        let slow = self.slow.unwrap_or(clients / 500);
         let leave = self.leave.unwrap_or(clients / 50);
         Sizes { clients, hung, slow, leave }
     }
@@ -206,7 +220,10 @@ mod tests {
         assert_eq!(check(&["--limit", "0"]), Err(BadValue::Zero("--limit")));
         assert!(matches!(check(&["--rate", "NaN"]), Err(BadValue::NotARate("--rate", _))));
         assert_eq!(check(&["--rate", "0"]), Err(BadValue::NotARate("--rate", 0.0)));
-        assert_eq!(check(&["--send-timeout", "inf"]), Err(BadValue::NotARate("--send-timeout", f64::INFINITY)));
+        assert_eq!(
+            check(&["--send-timeout", "inf"]),
+            Err(BadValue::NotARate("--send-timeout", f64::INFINITY))
+        );
         let too_many = check(&["--clients", "10", "--hung", "11", "--slow", "0", "--leave", "0"]);
         assert_eq!(too_many, Err(BadValue::TooMany { special: 11, clients: 10 }));
     }

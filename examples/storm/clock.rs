@@ -59,7 +59,11 @@ impl Clock {
     }
 
     pub(crate) fn next(&mut self) -> Option<(Duration, Event)> {
-        let fronts = self.piles.iter().enumerate().filter_map(|(pile, entries)| Some((entries.front()?, pile)));
+        let fronts = self
+            .piles
+            .iter()
+            .enumerate()
+            .filter_map(|(pile, entries)| Some((entries.front()?, pile)));
         let first = fronts.min_by_key(|(entry, _)| **entry);
         let (at, _, event) = match (first, self.rest.peek()) {
             (Some((entry, pile)), rest) if rest.is_none_or(|Reverse(other)| entry < other) => {
@@ -93,7 +97,8 @@ mod tests {
         for (n, &at) in times.iter().enumerate() {
             clock.schedule(Duration::from_secs(at), Event::Timer(n as u64));
         }
-        let mut expected: Vec<_> = times.iter().enumerate().map(|(n, &at)| (at, n as u64)).collect();
+        let mut expected: Vec<_> =
+            times.iter().enumerate().map(|(n, &at)| (at, n as u64)).collect();
         expected.sort_unstable();
         let next = || clock.next();
         let order: Vec<_> = std::iter::from_fn(next)

@@ -80,7 +80,15 @@ impl Feed {
 impl Fed {
     fn new(full: bool, start: Duration) -> Self {
         let at = start;
-        Self { at, full, concerns_all: false, keys: Vec::new(), start, context: 0, changes: Vec::new() }
+        Self {
+            at,
+            full,
+            concerns_all: false,
+            keys: Vec::new(),
+            start,
+            context: 0,
+            changes: Vec::new(),
+        }
     }
 
     fn add(&mut self, number: u32, key: Key, history: &History) {
@@ -111,7 +119,10 @@ mod tests {
             change.at = Duration::from_millis(*at);
         }
         let feed = Feed::new(&history, Duration::from_millis(100));
-        feed.requests.into_iter().map(|fed| (fed.at.as_millis(), fed.full, fed.changes, fed.context)).collect()
+        feed.requests
+            .into_iter()
+            .map(|fed| (fed.at.as_millis(), fed.full, fed.changes, fed.context))
+            .collect()
     }
 
     #[test]

@@ -2,10 +2,11 @@
 //!
 //! Three things happen, again and again, 0.2 to 2.5 s after one another has begun:
 //!
-//! * a *rollout* (six in ten): a service in one namespace gets 3 to 30 new sets of endpoints, 0.1 to 1.5 s apart;
-//! * a *deployment* (three in ten): 1 to 60 objects of configuration in one namespace, one in five of them in
-//!   another, 1 to 10 ms apart;
-//! * a *policy* for everyone (one in ten): 1 to 3 objects of configuration in the root namespace.
+//! * a *rollout* (nine in twenty): a service in one namespace gets 3 to 15 new sets of endpoints, 0.1 to 1.5 s
+//!   apart;
+//! * a *deployment* (ten in twenty): objects of configuration in one namespace, one in five of them in another, 1 to
+//!   10 ms apart; four times in five 1 to 4 of them, else 5 to 60;
+//! * a *policy* for everyone (one in twenty): 1 to 3 objects of configuration in the root namespace.
 //!
 //! There are 80 namespaces; the n-th is drawn 1/n as often as the first. Services and routes are the most frequent
 //! kinds of configuration. These times are proportions: `--rate` says how many changes happen a second on average.
@@ -43,15 +44,16 @@ pub(crate) fn generate(events: usize, rate: f64, seed: u64, root: &str) -> Histo
     while drawn.iter().filter(|(at, ..)| *at < begins).count() < events {
         let mut at = begins;
         let home = namespace(&mut dice);
-        match dice.below(10) {
-            0..6 => {
-                for _ in 0..dice.between(3, 30) {
+        match dice.below(20) {
+            0..9 => {
+                for _ in 0..dice.between(3, 15) {
                     drawn.push((at, home.clone(), "endpoints"));
                     at += dice.between(100, 1_500);
                 }
             }
-            6..9 => {
-                for _ in 0..dice.between(1, 60) {
+            9..19 => {
+                let (low, high) = if dice.percent(80) { (1, 4) } else { (5, 60) };
+                for _ in 0..dice.between(low, high) {
                     let elsewhere = dice.percent(20).then(|| namespace(&mut dice));
                     drawn.push((at, elsewhere.unwrap_or_else(|| home.clone()), kind(&mut dice)));
                     at += dice.between(1, 10);
@@ -86,9 +88,11 @@ mod tests {
         let history = generate(2_000, 50.0, 1, "root");
         assert_eq!(history.changes.len(), 2_000);
         assert_eq!(history.span().as_secs(), 40);
-        let everyone = history.changes.iter().filter(|change| history.concerns_all(change.key)).count();
-        assert!((10..100).contains(&everyone), "some concern all: {everyone}");
-        let endpoints = history.changes.iter().filter(|change| history.endpoint_like(change.key.kind));
+        let everyone =
+            history.changes.iter().filter(|change| history.concerns_all(change.key)).count();
+        assert!((3..100).contains(&everyone), "some concern all: {everyone}");
+        let endpoints =
+            history.changes.iter().filter(|change| history.endpoint_like(change.key.kind));
         let endpoints = endpoints.count();
         assert!((700..1_500).contains(&endpoints), "both lanes are used: {endpoints}");
         assert!(history.changes.is_sorted_by_key(|change| change.at));

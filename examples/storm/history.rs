@@ -87,7 +87,8 @@ impl History {
 
     /// Adds a change at `t` seconds since some moment. Times must not go backwards.
     pub(crate) fn push(&mut self, t: f64, namespace: &str, kind: &str, times: &mut Vec<f64>) {
-        let key = Key { namespace: self.namespaces.number(namespace), kind: self.kinds.number(kind) };
+        let key =
+            Key { namespace: self.namespaces.number(namespace), kind: self.kinds.number(kind) };
         self.changes.push(Change { at: Duration::ZERO, key });
         times.push(t);
     }

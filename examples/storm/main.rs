@@ -21,8 +21,20 @@
 //! it holds it for: 1.1 and 1.4 hold theirs also while they wait for the client's loop, and 1.4 during the send;
 //! pushlane gives the permit back before the send. All use the same send timeout.
 //!
+//! Where the model simplifies, it favours the older designs: any number of pushes can be computed at once, though
+//! 1.4 computes a scope for every client and every request; 1.1 gets the send timeout too, and its endpoint
+//! pushes skip the limiter; their first answers to new streams are outside of all limits; 1.4 merges in place,
+//! where the original copied.
+//!
 //! The defaults are those of the versions themselves where they had one (20 handovers, 10 full pushes a second,
-//! 100 permits, 5 s). There are a few more hung clients than permits, because that is the case 1.4 is known for.
+//! 100 permits, 5 s). A twentieth of the clients hangs, several times more than there are permits, because that
+//! is the case 1.4 is known for: a zone loses its network.
+//!
+//! # Reading the number of pushes
+//!
+//! Whoever serves later merges more. A design that is held up sends fewer pushes, each with more in it, and its
+//! clients wait for them; so the pushes of two designs compare only beside their convergence. `--limit` moves
+//! pushlane along that line: with fewer permits it sends fewer, later pushes.
 
 mod cli;
 mod clock;
@@ -85,7 +97,9 @@ impl fmt::Display for StormError {
 impl StormError {
     fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Value(_) | Self::Trace(TraceError::Line { .. } | TraceError::Empty) => ExitCode::from(2),
+            Self::Value(_) | Self::Trace(TraceError::Line { .. } | TraceError::Empty) => {
+                ExitCode::from(2)
+            }
             _ => ExitCode::FAILURE,
         }
     }
@@ -122,7 +136,8 @@ fn storm(cli: &Cli) -> Result<(), StormError> {
     let outcomes = run_all(cli, &scenario);
     let title = title(cli, input, scenario.history.span());
     if let Some(path) = &cli.svg {
-        let svg = plot::backlog(&title, &outcomes).map_err(|error| StormError::Draw(error.to_string()))?;
+        let svg = plot::backlog(&title, &outcomes)
+            .map_err(|error| StormError::Draw(error.to_string()))?;
         fs::write(path, svg).map_err(|error| StormError::Svg(path.clone(), error))?;
     }
     print(&match cli.format {
@@ -136,13 +151,13 @@ fn storm(cli: &Cli) -> Result<(), StormError> {
 
 fn history(cli: &Cli) -> Result<History, StormError> {
     let Some(path) = &cli.trace else {
-        return Ok(generate::generate(cli.events as usize, cli.rate, cli.seed, &cli.root));
+        return Ok(generate::generate(cli.events as usize, cli.rate(), cli.seed, &cli.root));
     };
     let history = if path == Path::new("-") {
-        trace::read(io::stdin().lock(), cli.rate, cli.skip_bad, &cli.root)
+        trace::read(io::stdin().lock(), cli.rate(), cli.skip_bad, &cli.root)
     } else {
         let file = File::open(path).map_err(|error| StormError::Open(path.clone(), error))?;
-        trace::read(BufReader::new(file), cli.rate, cli.skip_bad, &cli.root)
+        trace::read(BufReader::new(file), cli.rate(), cli.skip_bad, &cli.root)
     };
     history.map_err(StormError::Trace)
 }
@@ -152,7 +167,9 @@ fn run_all(cli: &Cli, scenario: &Scenario) -> Vec<Outcome> {
     let steps = designs.len() * scenario.feed.requests.len();
     // Draws on standard error, and only if that is a terminal.
     let bar = ProgressBar::new(steps as u64);
-    bar.set_style(ProgressStyle::with_template("{msg:9} {wide_bar} {percent:>3} %").expect("well formed"));
+    bar.set_style(
+        ProgressStyle::with_template("{msg:9} {wide_bar} {percent:>3} %").expect("well formed"),
+    );
     let run = |name: designs::Name| {
         bar.set_message(name.text());
         run::run(scenario, name, &mut || bar.inc(1))
@@ -164,9 +181,18 @@ fn run_all(cli: &Cli, scenario: &Scenario) -> Vec<Outcome> {
 
 fn title(cli: &Cli, input: Input, span: Duration) -> String {
     let sizes = cli.sizes();
-    let hung = format!("{} hang, {} are slow, {} leave", count(sizes.hung.into()), sizes.slow, sizes.leave);
+    let hung = format!(
+        "{} hang, {} are slow, {} leave",
+        count(sizes.hung.into()),
+        sizes.slow,
+        sizes.leave
+    );
     let clients = count(input.clients.into());
-    format!("{} changes in {:.0} s, {clients} clients: {hung}", count(input.events as u64), span.as_secs_f64())
+    format!(
+        "{} changes in {:.0} s, {clients} clients: {hung}",
+        count(input.events as u64),
+        span.as_secs_f64()
+    )
 }
 
 /// Whoever stops reading early has seen enough: that is not an error.

@@ -114,7 +114,13 @@ impl<'a> Oracle<'a> {
     }
 
     /// A client has received a push. False if that brought it nothing it was owed.
-    pub(crate) fn received(&mut self, client: ClientId, request: &Request, whole: bool, now: Duration) -> bool {
+    pub(crate) fn received(
+        &mut self,
+        client: ClientId,
+        request: &Request,
+        whole: bool,
+        now: Duration,
+    ) -> bool {
         let account = &mut self.accounts[client as usize];
         let state = if whole { request.context } else { 0 };
         let mut news = account.state.is_some_and(|owed| whole && owed <= state);

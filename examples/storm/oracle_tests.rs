@@ -98,7 +98,11 @@ fn who_comes_back_is_owed_the_state_of_that_moment() {
         oracle.change(2);
         assert_eq!(oracle.verdict(END).lost, 3);
         assert!(oracle.received(0, &push(&[2], 0), false, AT));
-        assert_eq!(oracle.verdict(END).lost, 2, "the increment is there, the state it builds on is not");
+        assert_eq!(
+            oracle.verdict(END).lost,
+            2,
+            "the increment is there, the state it builds on is not"
+        );
         assert!(oracle.received(0, &push(&[], 2), true, AT));
         assert_eq!(oracle.verdict(END).lost, 0);
     });
@@ -120,7 +124,9 @@ fn who_was_evicted_keeps_its_claims_until_served_again() {
 #[test]
 fn a_change_elsewhere_concerns_nobody() {
     let mut history = history();
-    history.changes.push(Change { at: AT, key: Key { namespace: history.namespaces.number("b"), kind: 0 } });
+    history
+        .changes
+        .push(Change { at: AT, key: Key { namespace: history.namespaces.number("b"), kind: 0 } });
     let sizes = Sizes { clients: 1, hung: 0, slow: 0, leave: 0 };
     let mut population = Population::new(&history, sizes, 1);
     population.clients[0].namespaces = vec![0];

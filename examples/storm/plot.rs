@@ -62,7 +62,8 @@ pub(crate) fn backlog(title: &str, outcomes: &[Outcome]) -> Result<String, Box<d
         for ((x, y), name, color) in labelled {
             let y = y.min(above - 18);
             above = y;
-            let style = (FONT, 15).into_font().color(&color).pos(Pos::new(HPos::Left, VPos::Center));
+            let style =
+                (FONT, 15).into_font().color(&color).pos(Pos::new(HPos::Left, VPos::Center));
             area.draw(&Text::new(name, (x + 8, y), style))?;
         }
         area.present()?;

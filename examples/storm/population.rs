@@ -151,7 +151,9 @@ impl Concerned {
         }
         let depend = || {
             let all = clients.iter().enumerate();
-            all.filter(|(_, client)| client.depends_on(key)).map(|(number, _)| number as u32).collect()
+            all.filter(|(_, client)| client.depends_on(key))
+                .map(|(number, _)| number as u32)
+                .collect()
         };
         Rc::clone(self.by_key.entry(key).or_insert_with(depend))
     }
@@ -173,14 +175,20 @@ mod tests {
         assert_eq!(clients.iter().filter(|client| client.hangs).count(), 30);
         assert_eq!(clients.iter().filter(|client| client.slow && !client.hangs).count(), 20);
         assert_eq!(clients.iter().filter(|client| client.absence.is_some()).count(), 10);
-        assert!(clients.iter().all(|client| !client.namespaces.is_empty() && client.kinds.is_sorted()));
+        assert!(
+            clients.iter().all(|client| !client.namespaces.is_empty() && client.kinds.is_sorted())
+        );
     }
 
     #[test]
     fn a_client_and_its_sends_are_the_same_for_the_same_seed() {
         let (one, same, other) = (population(1), population(1), population(2));
         let scopes = |population: &Population| -> Vec<_> {
-            population.clients.iter().map(|client| (client.namespaces.clone(), client.hangs)).collect()
+            population
+                .clients
+                .iter()
+                .map(|client| (client.namespaces.clone(), client.hangs))
+                .collect()
         };
         assert_eq!(scopes(&one), scopes(&same));
         assert_ne!(scopes(&one), scopes(&other));
@@ -195,7 +203,8 @@ mod tests {
         let mut concerned = Concerned::default();
         let root = Key { namespace: history.root.unwrap(), kind: 0 };
         assert_eq!(concerned.by(root, &history, &population).len(), 1_000);
-        let key = history.changes.iter().find(|change| !history.concerns_all(change.key)).unwrap().key;
+        let key =
+            history.changes.iter().find(|change| !history.concerns_all(change.key)).unwrap().key;
         let some = concerned.by(key, &history, &population);
         assert!(!some.is_empty() && some.len() < 500);
         assert!(some.iter().all(|&number| population.clients[number as usize].depends_on(key)));

@@ -21,8 +21,6 @@ pub(crate) struct Outcome {
     pub(crate) verdict: Verdict,
     pub(crate) stalled: Duration,
     pub(crate) samples: Vec<Sample>,
-    /// When nothing more could happen.
-    pub(crate) end: Duration,
     pub(crate) bookkeeping: Duration,
     pub(crate) events: usize,
 }
@@ -104,7 +102,11 @@ impl From<&Outcome> for Line {
             lost: outcome.verdict.lost,
             stale_clients: outcome.verdict.stale_clients,
             peak_backlog: outcome.peak_requests(),
-            convergence_ms: Convergence { p50: percentile(50), p99: percentile(99), max: percentile(100) },
+            convergence_ms: Convergence {
+                p50: percentile(50),
+                p99: percentile(99),
+                max: percentile(100),
+            },
             stalled_ms: milliseconds(outcome.stalled),
             bookkeeping_ns_per_event: (outcome.nanoseconds_per_event() * 10.0).round() / 10.0,
         }
@@ -128,7 +130,6 @@ mod tests {
             verdict: Verdict { lost: 1, stale_clients: 1, convergence },
             stalled: Duration::from_micros(1500),
             samples: vec![],
-            end: Duration::ZERO,
             bookkeeping: Duration::from_nanos(200),
             events: 4,
         }

@@ -39,7 +39,8 @@ pub(crate) fn run_with<'a>(
     progress: &mut dyn FnMut(),
 ) -> Outcome {
     let Scenario { history, population, feed, send_timeout, .. } = scenario;
-    let mut world = World::new(history, population, Oracle::new(history, population, feed), *send_timeout);
+    let mut world =
+        World::new(history, population, Oracle::new(history, population, feed), *send_timeout);
     schedule(scenario, &mut world);
     let before = live_bytes();
     let mut design = make(&world);
@@ -75,7 +76,6 @@ pub(crate) fn run_with<'a>(
         verdict,
         stalled: watch.stalled_for,
         samples: watch.samples,
-        end,
         bookkeeping: world.cpu.total(),
         events: history.changes.len(),
     }

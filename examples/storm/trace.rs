@@ -12,7 +12,10 @@ const LONGEST_LINE: usize = 64 * 1024;
 #[derive(Debug, Deserialize)]
 struct Line {
     t: f64,
-    #[expect(dead_code, reason = "checked to be one of the three; what is pushed doesn't depend on it")]
+    #[expect(
+        dead_code,
+        reason = "checked to be one of the three; what is pushed doesn't depend on it"
+    )]
     op: Op,
     namespace: String,
     kind: String,
@@ -47,7 +50,10 @@ pub(crate) enum Problem {
     NotAChange(serde_json::Error),
     /// `t` is negative or not a number of seconds.
     BadTime(f64),
-    Backwards { t: f64, before: f64 },
+    Backwards {
+        t: f64,
+        before: f64,
+    },
 }
 
 impl fmt::Display for TraceError {
@@ -156,7 +162,9 @@ mod tests {
         assert_eq!(with("3", "-1"), "line 2: `t` must be a number of seconds from 0 on, not -1");
         assert_eq!(with("3", "2.5"), "line 2: `t` goes backwards: 2.5 after 3");
         assert!(with("3", "1e999").starts_with("line 2: number out of range (column "));
-        assert!(with("add", "ad").starts_with("line 2: unknown variant `ad`, expected one of `add`, "));
+        assert!(
+            with("add", "ad").starts_with("line 2: unknown variant `ad`, expected one of `add`, ")
+        );
         assert!(with("kind", "kin").starts_with("line 2: missing field `kind` (column "));
         assert!(problem(b"{").starts_with("line 2: EOF while parsing an object (column "));
         assert_eq!(problem(b"\xff"), "line 2: not UTF-8");

@@ -124,6 +124,12 @@ impl<'a> World<'a> {
         self.streams[client as usize].hung
     }
 
+    /// Whether a send to this client has begun that will never end.
+    pub(crate) fn is_stuck(&self, client: ClientId) -> bool {
+        let stream = &self.streams[client as usize];
+        stream.hung && stream.flight.as_ref().is_some_and(|flight| flight.sent_at.is_some())
+    }
+
     /// The request that a new stream starts from: the whole state as of now.
     pub(crate) fn everything(&self) -> Request {
         Request::everything(self.oracle.happened(), self.now)
@@ -141,7 +147,10 @@ impl<'a> World<'a> {
         let number = self.flights;
         self.clock.schedule(self.now + preparation, Event::Prepared(client, number));
         let stream = &mut self.streams[client as usize];
-        assert!(stream.connected && stream.flight.is_none(), "a design pushes twice at once to client {client}");
+        assert!(
+            stream.connected && stream.flight.is_none(),
+            "a design pushes twice at once to client {client}"
+        );
         stream.flight = Some(Flight { number, push, sent_at: None });
     }
 
@@ -221,9 +230,11 @@ impl<'a> World<'a> {
             let stream = &mut self.streams[number];
             stream.hung = true;
             self.oracle.hung(number as ClientId);
-            let begun = stream.flight.as_ref().and_then(|flight| Some((flight.number, flight.sent_at?)));
+            let begun =
+                stream.flight.as_ref().and_then(|flight| Some((flight.number, flight.sent_at?)));
             if let Some((flight, at)) = begun.filter(|_| !self.send_timeout.is_zero()) {
-                self.clock.schedule(at + self.send_timeout, Event::Deadline(number as ClientId, flight));
+                self.clock
+                    .schedule(at + self.send_timeout, Event::Deadline(number as ClientId, flight));
             }
         }
     }

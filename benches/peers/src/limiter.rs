@@ -23,11 +23,7 @@ impl Limiter {
         } else {
             Duration::ZERO
         };
-        Self {
-            interval,
-            burst: burst.max(1),
-            next: Duration::ZERO,
-        }
+        Self { interval, burst: burst.max(1), next: Duration::ZERO }
     }
 
     /// Takes the next token, and says from when on it may be used.
@@ -36,11 +32,7 @@ impl Limiter {
         let credit = self.interval * (self.burst - 1);
         let turn = self.next.max(now);
         self.next = turn + self.interval;
-        if turn > now + credit {
-            turn - credit
-        } else {
-            now
-        }
+        if turn > now + credit { turn - credit } else { now }
     }
 }
 
@@ -53,9 +45,7 @@ mod tests {
     #[test]
     fn a_burst_goes_at_once_and_the_rest_at_the_rate() {
         let mut limiter = Limiter::new(10.0, 3);
-        let turns: Vec<_> = (0..5)
-            .map(|_| limiter.reserve(SECOND).as_millis())
-            .collect();
+        let turns: Vec<_> = (0..5).map(|_| limiter.reserve(SECOND).as_millis()).collect();
         assert_eq!(turns, [1000, 1000, 1000, 1100, 1200]);
     }
 
@@ -66,9 +56,7 @@ mod tests {
             limiter.reserve(Duration::ZERO);
         }
         let later = 100 * SECOND;
-        let turns: Vec<_> = (0..3)
-            .map(|_| (limiter.reserve(later) - later).as_millis())
-            .collect();
+        let turns: Vec<_> = (0..3).map(|_| (limiter.reserve(later) - later).as_millis()).collect();
         assert_eq!(turns, [0, 0, 100]);
     }
 

@@ -115,12 +115,7 @@ impl<K: Hash + Eq + Clone, R: Merge, S: BuildHasher> MergeQueue<K, R, S> {
         if state.shut_down {
             return Enqueued::Refused;
         }
-        let State {
-            clients,
-            fifo,
-            requests,
-            ..
-        } = &mut *state;
+        let State { clients, fifo, requests, .. } = &mut *state;
         match clients.entry(client) {
             Entry::Vacant(vacant) => {
                 fifo.push_back(vacant.key().clone());
@@ -132,9 +127,7 @@ impl<K: Hash + Eq + Clone, R: Merge, S: BuildHasher> MergeQueue<K, R, S> {
             }
             Entry::Occupied(occupied) => match occupied.into_mut() {
                 Slot::Pending(pending) => pending.merge(&request),
-                Slot::Processing {
-                    more: Some(more), ..
-                } => more.merge(&request),
+                Slot::Processing { more: Some(more), .. } => more.merge(&request),
                 Slot::Processing { more, .. } => {
                     *more = Some(request);
                     *requests += 1;
@@ -154,10 +147,7 @@ impl<K: Hash + Eq + Clone, R: Merge, S: BuildHasher> MergeQueue<K, R, S> {
             if state.shut_down {
                 return None;
             }
-            state = self
-                .pending
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
+            state = self.pending.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
@@ -176,10 +166,7 @@ impl<K: Hash + Eq + Clone, R: Merge, S: BuildHasher> MergeQueue<K, R, S> {
             return;
         };
         match slot {
-            Slot::Processing {
-                ticket: current,
-                more,
-            } if *current == ticket => match more.take() {
+            Slot::Processing { ticket: current, more } if *current == ticket => match more.take() {
                 // Not `enqueue` after unlocking: an older request could then overwrite a newer one. And not
                 // refused after shutdown: this was accepted before.
                 Some(request) => {
@@ -232,11 +219,7 @@ impl<K: Hash + Eq + Clone, R, S: BuildHasher> State<K, R, S> {
         let ticket = Ticket(self.tickets);
         self.tickets += 1;
         match std::mem::replace(slot, Slot::Processing { ticket, more: None }) {
-            Slot::Pending(request) => Some(Work {
-                client,
-                request,
-                ticket,
-            }),
+            Slot::Pending(request) => Some(Work { client, request, ticket }),
             Slot::Processing { .. } => {
                 unreachable!("a client is in the queue only while it is pending")
             }

@@ -23,17 +23,12 @@ impl Merge for Request {
 type Queue = MergeQueue<&'static str, Arc<Request>>;
 
 fn request(start: u32, keys: impl IntoIterator<Item = u32>) -> Arc<Request> {
-    Arc::new(Request {
-        start,
-        keys: keys.into_iter().collect(),
-    })
+    Arc::new(Request { start, keys: keys.into_iter().collect() })
 }
 
 /// The clients in the order in which they come out now, without waiting.
 fn drain(queue: &Queue) -> Vec<(&'static str, Ticket)> {
-    std::iter::from_fn(|| queue.try_dequeue())
-        .map(|work| (work.client, work.ticket))
-        .collect()
+    std::iter::from_fn(|| queue.try_dequeue()).map(|work| (work.client, work.ticket)).collect()
 }
 
 fn names(queue: &Queue) -> Vec<&'static str> {
@@ -76,10 +71,7 @@ fn added_twice_while_served_is_delivered_exactly_once_more() {
     let first = queue.try_dequeue().unwrap();
     queue.enqueue("a", request(1, [2]));
     queue.enqueue("a", request(2, [3]));
-    assert!(
-        queue.try_dequeue().is_none(),
-        "one push in flight at a time"
-    );
+    assert!(queue.try_dequeue().is_none(), "one push in flight at a time");
     queue.mark_done(&"a", first.ticket);
     let second = queue.try_dequeue().unwrap();
     assert_eq!(second.request, request(1, [2, 3]));
@@ -130,10 +122,7 @@ fn a_second_done_with_the_same_ticket_does_nothing() {
     let _second = queue.try_dequeue().unwrap();
     queue.enqueue("a", request(2, []));
     queue.mark_done(&"a", first.ticket);
-    assert!(
-        queue.try_dequeue().is_none(),
-        "the client is still being served"
-    );
+    assert!(queue.try_dequeue().is_none(), "the client is still being served");
 }
 
 #[test]
@@ -174,9 +163,7 @@ fn of_two_waiters_one_is_served_and_the_other_still_waits() {
     assert!(told.recv_timeout(Duration::from_millis(50)).is_err());
     queue.shut_down();
     assert_eq!(told.recv_timeout(Duration::from_secs(10)), Ok(None));
-    waiters
-        .into_iter()
-        .for_each(|waiter| waiter.join().unwrap());
+    waiters.into_iter().for_each(|waiter| waiter.join().unwrap());
 }
 
 #[test]
@@ -190,10 +177,7 @@ fn shutting_down_refuses_new_work_and_drains_the_old_with_work_in_progress() {
     assert_eq!(queue.enqueue("c", request(0, [])), Enqueued::Refused);
     queue.mark_done(&"a", work.ticket);
     assert_eq!(queue.dequeue().map(|work| work.client), Some("b"));
-    assert_eq!(
-        queue.dequeue().map(|work| work.request),
-        Some(request(1, [7]))
-    );
+    assert_eq!(queue.dequeue().map(|work| work.request), Some(request(1, [7])));
     assert!(queue.dequeue().is_none());
 }
 
@@ -254,14 +238,9 @@ fn every_key_reaches_every_client_from_many_threads() {
             })
         })
         .collect();
-    publishers
-        .into_iter()
-        .for_each(|publisher| publisher.join().unwrap());
+    publishers.into_iter().for_each(|publisher| publisher.join().unwrap());
     queue.shut_down();
-    let got: BTreeSet<_> = workers
-        .into_iter()
-        .flat_map(|worker| worker.join().unwrap())
-        .collect();
+    let got: BTreeSet<_> = workers.into_iter().flat_map(|worker| worker.join().unwrap()).collect();
     assert_eq!(got.len(), (CLIENTS * KEYS) as usize);
 }
 

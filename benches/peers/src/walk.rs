@@ -12,6 +12,10 @@
 //! this connection, and nothing else notices**. A full push whose version is no longer current gives up at once;
 //! an endpoint push never does.
 //!
+//! The connections lie in a hash map: a walk meets them in an order that has nothing to do with when they
+//! connected, and begins anywhere in it. That matters: the limiter serves its waiters in the order of the walk
+//! before, and if the next walk met them in the same order, it would hardly ever have to wait for one.
+//!
 //! # The receiving side
 //!
 //! A connection's loop accepts one push at a time. A full push then waits in a rate limiter shared by all, and is
@@ -109,6 +113,8 @@ pub struct Walk<P> {
     /// Who was connected when nothing has changed since; shared by all walks that began so.
     snapshot: Option<Rc<[(usize, u64)]>>,
     semaphore: usize,
+    /// How many walks there have been.
+    begun: u64,
     /// The walks that want the semaphore for their next connection, in the order in which they asked.
     walks: VecDeque<Walking<P>>,
     handovers: Vec<Option<Handover<P>>>,
@@ -126,7 +132,21 @@ struct Walking<P> {
     push: Push<P>,
     version: u64,
     connections: Rc<[(usize, u64)]>,
+    /// Where in the snapshot it began.
+    start: usize,
+    /// How many it has met.
     next: usize,
+}
+
+impl<P> Walking<P> {
+    /// The connection it meets next, if it hasn't met them all.
+    fn meet(&mut self) -> Option<(usize, u64)> {
+        let all = self.connections.len();
+        (self.next < all).then(|| {
+            self.next += 1;
+            self.connections[(self.start + self.next - 1) % all]
+        })
+    }
 }
 
 #[derive(Debug)]
@@ -163,6 +183,7 @@ impl<P: Clone> Walk<P> {
             generations: 0,
             snapshot: None,
             semaphore: timing.semaphore,
+            begun: 0,
             walks: VecDeque::new(),
             handovers: Vec::new(),
             vacant_handovers: Vec::new(),
@@ -186,11 +207,7 @@ impl<P: Clone> Walk<P> {
         self.connections[connection] = Some(Connection {
             generation: self.generations,
             first_failure: None,
-            receiver: if busy {
-                Receiver::Sending
-            } else {
-                Receiver::Idle
-            },
+            receiver: if busy { Receiver::Sending } else { Receiver::Idle },
             waiting: VecDeque::new(),
         });
     }
@@ -217,12 +234,9 @@ impl<P: Clone> Walk<P> {
         }
         let connections = self.snapshot();
         let version = self.version;
-        self.walks.push_back(Walking {
-            push,
-            version,
-            connections,
-            next: 0,
-        });
+        self.begun += 1;
+        let start = scatter(self.begun) as usize % connections.len().max(1);
+        self.walks.push_back(Walking { push, version, connections, start, next: 0 });
         self.go_on(now);
     }
 
@@ -256,10 +270,7 @@ impl<P: Clone> Walk<P> {
             };
             match timer {
                 Timer::Handover { handover, attempt } => self.timed_out(handover, attempt, at),
-                Timer::Turn {
-                    connection,
-                    generation,
-                } => self.turn(connection, generation, at),
+                Timer::Turn { connection, generation } => self.turn(connection, generation, at),
             }
             self.go_on(at);
         }
@@ -278,25 +289,18 @@ impl<P: Clone> Walk<P> {
 
     /// The connections whose loops hold up a handover, and with it a place in the semaphore.
     pub fn blocked_on(&self) -> impl Iterator<Item = usize> {
-        self.handovers
-            .iter()
-            .flatten()
-            .map(|handover| handover.connection)
+        self.handovers.iter().flatten().map(|handover| handover.connection)
     }
 
     fn snapshot(&mut self) -> Rc<[(usize, u64)]> {
         let connected = |(number, connection): (usize, &Option<Connection<P>>)| {
-            connection
-                .as_ref()
-                .map(|connection| (number, connection.generation))
+            connection.as_ref().map(|connection| (number, connection.generation))
         };
         let connections = &self.connections;
         let fresh = || {
-            connections
-                .iter()
-                .enumerate()
-                .filter_map(connected)
-                .collect()
+            let mut all: Vec<_> = connections.iter().enumerate().filter_map(connected).collect();
+            all.sort_unstable_by_key(|&(_, generation)| scatter(generation));
+            all.into()
         };
         Rc::clone(self.snapshot.get_or_insert_with(fresh))
     }
@@ -310,4 +314,11 @@ impl<P: Clone> Walk<P> {
         self.armed += 1;
         self.timers.push(Reverse((at, self.armed, timer)));
     }
+}
+
+/// Takes neighbours far apart, always alike: stands in for a map's hash, so that a run can be repeated.
+fn scatter(number: u64) -> u64 {
+    let mixed = (number ^ (number >> 31)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    let mixed = (mixed ^ (mixed >> 29)).wrapping_mul(0xD6E8_FEB8_6659_FD93);
+    mixed ^ (mixed >> 32)
 }

@@ -103,7 +103,8 @@ impl<'a> Scoped<'a> {
             let whole = request.everything;
             clients[client as usize].lease = Some(lease);
             self.preparing.push(client);
-            world.begin(client, Push { request, whole, configuration: part == Part::Configuration });
+            world
+                .begin(client, Push { request, whole, configuration: part == Part::Configuration });
         }
     }
 
@@ -149,7 +150,9 @@ impl Design for Scoped<'_> {
             let (namespaces, kinds) = topics(history, &request.keys);
             let scope = Scope::any(&namespaces).and_any(&kinds);
             let target = if everyone { Target::Everyone } else { Target::Topics(scope) };
-            queue.publish(target, lane, Arc::new(request)).expect("the queue is open, the topics exist")
+            queue
+                .publish(target, lane, Arc::new(request))
+                .expect("the queue is open, the topics exist")
         });
         for (client, scope) in world.population.clients.iter().enumerate() {
             let queued = || {
@@ -217,7 +220,7 @@ impl Design for Scoped<'_> {
 
     fn is_stalled(&self, world: &World<'_>) -> bool {
         self.preparing.len() == self.queue.limit()
-            && self.preparing.iter().all(|&client| world.is_hung(client))
+            && self.preparing.iter().all(|&client| world.is_stuck(client))
     }
 }
 

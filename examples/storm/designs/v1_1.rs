@@ -79,7 +79,9 @@ impl Design for WalkEveryone {
                 let request = Arc::new(world.everything());
                 world.begin(client, Push { request, whole: true, configuration: true });
             }
-            Notice::Disconnected(client) => world.cpu.time(|| walk.disconnect(client as usize, now)),
+            Notice::Disconnected(client) => {
+                world.cpu.time(|| walk.disconnect(client as usize, now))
+            }
             Notice::Sent(client) => world.cpu.time(|| walk.sent(client as usize, now)),
             Notice::Timer(_) => world.cpu.time(|| walk.advance(now)),
             Notice::Prepared(_) => return,

@@ -167,7 +167,9 @@ impl Design for MergeForEach {
                 let slot = &mut self.clients[client as usize];
                 if !std::mem::take(&mut slot.answering) {
                     self.done(client, world);
-                } else if let Some(request) = slot.serving.as_mut().and_then(|serving| serving.parked.take()) {
+                } else if let Some(request) =
+                    slot.serving.as_mut().and_then(|serving| serving.parked.take())
+                {
                     self.serve(client, request, world);
                 }
             }
@@ -193,6 +195,7 @@ impl Design for MergeForEach {
     }
 
     fn is_stalled(&self, world: &World<'_>) -> bool {
-        self.holders.len() == self.limit && self.holders.iter().all(|&client| world.is_hung(client))
+        self.holders.len() == self.limit
+            && self.holders.iter().all(|&client| world.is_stuck(client))
     }
 }

@@ -25,10 +25,9 @@ impl<P: Clone> Walk<P> {
                 self.counts.superseded += (walk.connections.len() - walk.next) as u64;
                 continue;
             }
-            let Some(&(connection, generation)) = walk.connections.get(walk.next) else {
+            let Some((connection, generation)) = walk.meet() else {
                 continue;
             };
-            walk.next += 1;
             let (push, version) = (walk.push.clone(), walk.version);
             // Each walk asks for one place at a time, so it goes behind the other walks that ask for one.
             self.walks.push_back(walk);
@@ -62,21 +61,13 @@ impl<P: Clone> Walk<P> {
         self.semaphore -= 1;
         self.blocked += 1;
         let attempt = self.start_timer(handover, now);
-        self.handovers[handover] = Some(Handover {
-            push,
-            version,
-            connection: number,
-            generation,
-            attempt,
-        });
+        self.handovers[handover] =
+            Some(Handover { push, version, connection: number, generation, attempt });
     }
 
     fn start_timer(&mut self, handover: usize, now: Duration) -> u64 {
         let attempt = self.armed + 1;
-        self.arm(
-            now + self.timing.handover,
-            Timer::Handover { handover, attempt },
-        );
+        self.arm(now + self.timing.handover, Timer::Handover { handover, attempt });
         attempt
     }
 
@@ -123,12 +114,7 @@ impl<P: Clone> Walk<P> {
     pub(super) fn accept_waiting(&mut self, number: usize, now: Duration) -> bool {
         let mut freed = false;
         while let Some(Some(connection)) = self.connections.get_mut(number) {
-            let Connection {
-                receiver: Receiver::Idle,
-                waiting,
-                first_failure,
-                ..
-            } = connection
+            let Connection { receiver: Receiver::Idle, waiting, first_failure, .. } = connection
             else {
                 break;
             };
@@ -148,11 +134,7 @@ impl<P: Clone> Walk<P> {
         if let Some(Some(connection)) = self.connections.get_mut(number) {
             connection.receiver = Receiver::Sending;
             let Push { full, payload } = push;
-            let delivery = Delivery {
-                connection: number,
-                full,
-                payload,
-            };
+            let delivery = Delivery { connection: number, full, payload };
             self.deliveries.push_back((connection.generation, delivery));
         }
     }

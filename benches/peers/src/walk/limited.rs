@@ -24,13 +24,7 @@ impl<P: Clone> Walk<P> {
             let generation = connection.generation;
             connection.receiver = Receiver::Limited { push, version };
             self.limited += 1;
-            self.arm(
-                turn,
-                Timer::Turn {
-                    connection: number,
-                    generation,
-                },
-            );
+            self.arm(turn, Timer::Turn { connection: number, generation });
         }
     }
 
