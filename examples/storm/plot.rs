@@ -9,8 +9,8 @@ use std::time::Duration;
 
 const SIZE: (u32, u32) = (960, 480);
 const FONT: &str = "sans-serif";
-/// One point for so many pixels is as fine as an eye can see.
-const POINTS: usize = 480;
+/// Finer than this, lines that go up and down hide one another.
+const POINTS: usize = 240;
 
 /// Distinguishable also by those who don't see red and green as two.
 fn color(name: &str) -> RGBColor {
