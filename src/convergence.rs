@@ -13,8 +13,9 @@ use core::cmp::Ordering as Order;
 use core::fmt;
 use core::hash::{Hash, Hasher};
 
+use crate::fan_out::Goal;
 use crate::registry::ClientKey;
-use crate::slot::SLOTS;
+use crate::slot::{Lane, SLOTS};
 use crate::storage::Storage;
 use crate::sync::{Atomic, AtomicUsize, Ordering};
 use crate::topics::Topic;
@@ -72,6 +73,8 @@ pub(crate) const REMEMBERED: usize = 4;
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Concern {
     Everyone,
+    /// Everyone, by a fan-out on demand in this lane.
+    OnDemand(Lane, Goal),
     Client(ClientKey),
     /// Whoever can be reached through one of these topics.
     Topics {
@@ -98,8 +101,16 @@ impl Concern {
 pub(crate) struct Number(usize);
 
 impl Number {
+    pub(crate) const fn from_word(word: usize) -> Self {
+        Number(word)
+    }
+
+    pub(crate) const fn word(self) -> usize {
+        self.0
+    }
+
     /// Serial number arithmetic (RFC 1982): right while less than half of all numbers lie between.
-    fn cmp(self, other: Number) -> Order {
+    pub(crate) fn cmp(self, other: Number) -> Order {
         let ahead = (self.0.wrapping_sub(other.0) << 1) as isize;
         ahead.cmp(&0)
     }
@@ -131,6 +142,13 @@ impl<S: Storage> Convergence<S> {
         // Acquire: synchronizes with `number`. Whoever reads a number sees the marks and the recorded
         // requests of every publish up to it.
         Number(self.counter.load(Ordering::Acquire) >> 1)
+    }
+
+    /// As [`newest`](Convergence::newest), for a newcomer: a read-modify-write, so that a publish that is
+    /// not among the numbers read is numbered after this, and whoever learns its number knows that the
+    /// newcomer holds its slot.
+    pub(crate) fn newest_for_newcomer(&self) -> Number {
+        Number(self.counter.fetch_add(0, Ordering::AcqRel) >> 1) // with `number`
     }
 
     /// Numbers a publish whose marks are made; `None` if the queue was closed meanwhile.

@@ -37,11 +37,20 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
             Some(_) => 0..0,
             None => 0..self.banks().len(),
         };
+        // Read before the banks: what is visited by now has its marks.
+        let expanded = match version.concern {
+            Concern::OnDemand(lane, goal) => {
+                !self.fan_out(lane).is_pending() || self.fan_out(lane).has_reached(goal)
+            }
+            _ => true,
+        };
         banks
             .flat_map(move |bank| {
-                let busy =
-                    self.banks()[bank].load().busy() & self.concerned(&version.concern, bank);
-                slots(busy).map(move |slot| Place { bank, slot })
+                let now = self.banks()[bank].load();
+                // A client that has not been visited yet may be idle, and is not caught up.
+                let candidates = if expanded { now.busy() } else { now.live() };
+                slots(candidates & self.concerned(&version.concern, bank))
+                    .map(move |slot| Place { bank, slot })
             })
             .filter(move |place| {
                 !self.convergence.has_completed(place.bank, place.slot, version.number)
@@ -54,7 +63,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     /// The slots of a bank that a version may have concerned.
     fn concerned(&self, concern: &Concern, bank: usize) -> usize {
         match concern {
-            Concern::Everyone => ALL,
+            Concern::Everyone | Concern::OnDemand(..) => ALL,
             Concern::Client(client) => 1 << client.place().slot,
             Concern::Topics { topics, len } => {
                 self.topics.members(&topics[..usize::from(*len)], bank)

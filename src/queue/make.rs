@@ -4,6 +4,7 @@ use super::PushQueue;
 use crate::bank::Bank;
 use crate::config::Config;
 use crate::convergence::Convergence;
+use crate::fan_out::FanOut;
 use crate::limiter::Limiter;
 use crate::ready::line::Line;
 use crate::registry::Registry;
@@ -55,6 +56,9 @@ mod on_heap {
                 backlog,
                 urgent: Line::new(R::with_banks(banks)),
                 normal: Line::new(R::with_banks(banks)),
+                urgent_fan_out: FanOut::new(banks),
+                normal_fan_out: FanOut::new(banks),
+                patience: AtomicUsize::zero(),
                 streak: AtomicUsize::zero(),
                 urgent_ratio: config.urgent_ratio,
                 registry: Registry::new(
@@ -125,6 +129,9 @@ mod in_place {
                 backlog: B::EMPTY,
                 urgent: Line::const_new(R::EMPTY),
                 normal: Line::const_new(R::EMPTY),
+                urgent_fan_out: FanOut::const_new(BANKS),
+                normal_fan_out: FanOut::const_new(BANKS),
+                patience: AtomicUsize::ZERO,
                 streak: AtomicUsize::ZERO,
                 urgent_ratio: config.urgent_ratio,
                 registry: Registry::const_new(

@@ -120,13 +120,19 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
 
     fn claim(&self) -> Option<Served> {
         let first = self.preferred();
+        self.expand_if_due();
         for lane in [first, first.other()] {
-            if let Some(served) = self.line(lane).claim(self.banks(), lane) {
-                self.count_lane(lane);
-                if served.uncovered > 0 {
-                    self.signal.ready(served.uncovered);
+            loop {
+                if let Some(served) = self.line(lane).claim(self.banks(), lane) {
+                    self.count_lane(lane);
+                    if served.uncovered > 0 {
+                        self.signal.ready(served.uncovered);
+                    }
+                    return Some(served);
                 }
-                return Some(served);
+                if !self.expand(lane) {
+                    break;
+                }
             }
         }
         None
@@ -134,7 +140,9 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
 
     /// Whether nothing is ready, as far as the caller can know.
     pub(super) fn nothing_ready(&self) -> bool {
-        self.urgent.is_empty() && self.normal.is_empty()
+        [Lane::Urgent, Lane::Normal]
+            .into_iter()
+            .all(|lane| self.line(lane).is_empty() && !self.fan_out(lane).is_pending())
     }
 
     /// Claims until there is something to push. The caller holds a permit.
@@ -282,6 +290,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> Serve for PushQueue<B, S, R
     }
 
     fn is_pending(&self, ticket: &Ticket) -> bool {
-        self.banks()[ticket.place.bank].load().is_pending(ticket.place.slot)
+        let marked = self.banks()[ticket.place.bank].load().is_pending(ticket.place.slot);
+        marked || self.is_behind_fan_out(ticket.seen)
     }
 }
