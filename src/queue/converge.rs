@@ -13,7 +13,8 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     /// Whether every client that `version` concerned has completed it, or has left.
     ///
     /// Never early. May be late by one push of a client: when its lease began while the publish was under
-    /// way, or when it subscribed to a topic of the publish later and has not completed a push since.
+    /// way, or when it subscribed to a topic of the publish later and has not completed a push since, or
+    /// when it has just ceased to be reached through a topic that it left, with more work pending.
     /// A publish to more than four topics waits for every client that is busy.
     ///
     /// Cheap enough to poll: one load a bank, and a second one for each client that is busy; one or two in
@@ -57,7 +58,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
             Concern::Everyone => ALL,
             Concern::Client(client) => 1 << client.place().slot,
             Concern::Topics { topics, len } => {
-                self.topics.members(&topics[..usize::from(*len)], bank)
+                self.topics.may_concern(&topics[..usize::from(*len)], bank)
             }
         }
     }
