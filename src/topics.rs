@@ -287,7 +287,8 @@ impl<S: Storage> Topics<S> {
         let rows = topics.iter().filter_map(|&topic| self.row(topic));
         // The rows before the flags, and Acquire: with the Release in `complete`. Who is not in the rows
         // any more is settling, or has completed what it got through them.
-        let members = rows.fold(0, |all, row| all | reached(row.word(bank).load(Ordering::Acquire)));
+        let members =
+            rows.fold(0, |all, row| all | reached(row.word(bank).load(Ordering::Acquire)));
         let flags = self.flags.as_ref()[bank].load(Ordering::Acquire);
         members | (flags >> SETTLING) & ALL
     }

@@ -117,6 +117,18 @@ fn a_publish_to_more_topics_than_a_version_remembers_waits_for_all_who_are_busy(
 }
 
 #[test]
+fn whoever_the_filter_left_out_is_not_waited_for() {
+    let (queue, clients) = queue(3);
+    for (client, topic) in [(0, A), (0, B), (1, A), (2, B)] {
+        queue.subscribe(clients[client], topic).unwrap();
+    }
+    queue.publish(Target::Everyone, Lane::Normal, ()).unwrap();
+    let scope = Scope::any(&[A]).and_any(&[B]);
+    let version = queue.publish(Target::Topics(scope), Lane::Normal, ()).unwrap();
+    assert!(queue.laggards(version).eq([clients[0]]));
+}
+
+#[test]
 fn an_empty_request_is_skipped_and_converges() {
     let queue = PushQueue::<Bits<1>>::new(Config::new(3));
     let clients: Vec<_> = (0..3).map(|_| queue.register().unwrap()).collect();

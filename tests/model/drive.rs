@@ -9,8 +9,7 @@ use pushlane::backlog::{Backlog, Dirty};
 use pushlane::ready::ReadySet;
 use pushlane::storage::Storage;
 use pushlane::{
-    ClientKey, Config, Lane, Lease, Permit, PushQueue, RegisterError, Scope, Stale, Target, Topic,
-    Version,
+    ClientKey, Config, Lane, Lease, Permit, PushQueue, RegisterError, Scope, Stale, Target, Version,
 };
 
 use crate::kinds::{Change, Counted, Kind};
@@ -21,7 +20,7 @@ type Agreed = Result<(), TestCaseError>;
 type Queue<K, S, R> = PushQueue<<K as Kind>::Backlog, S, R>;
 
 impl Sizes {
-    pub const fn config(self) -> Config {
+    pub(crate) const fn config(self) -> Config {
         Config::new(self.clients)
             .topics(TOPICS as usize)
             .permits(self.permits)
@@ -29,7 +28,7 @@ impl Sizes {
     }
 }
 
-pub fn run<K: Kind, S: Storage, R: ReadySet>(
+pub(crate) fn run<K: Kind, S: Storage, R: ReadySet>(
     queue: &Queue<K, S, R>,
     sizes: Sizes,
     ops: &[Op],
@@ -187,11 +186,8 @@ impl<'q, K: Kind, S: Storage, R: ReadySet> Pair<'q, K, S, R> {
     }
 
     fn unregister(&mut self, key: ClientKey) -> Agreed {
-        let expected = if self.is_mine(key) && self.reference.unregister(key) {
-            Ok(())
-        } else {
-            Err(Stale)
-        };
+        let expected =
+            if self.is_mine(key) && self.reference.unregister(key) { Ok(()) } else { Err(Stale) };
         prop_assert_eq!(self.queue.unregister(key), expected);
         Ok(())
     }

@@ -6,20 +6,20 @@ use std::sync::{Arc, Weak};
 use pushlane::backlog::{Backlog, Bits, Dirty, Locked, Merge, Shared};
 
 /// One change, below [`CHANGES`].
-pub type Change = u8;
+pub(crate) type Change = u8;
 
-pub const CHANGES: Change = 64;
+pub(crate) const CHANGES: Change = 64;
 
 /// Which changes a client is owed, and how often each was published to it since it had it last.
-pub type Owed = BTreeMap<Change, u32>;
+pub(crate) type Owed = BTreeMap<Change, u32>;
 
-pub fn merge(owed: &mut Owed, change: Change) {
+pub(crate) fn merge(owed: &mut Owed, change: Change) {
     *owed.entry(change).or_default() += 1;
 }
 
 /// Changes with a count: unlike a union it shows when a publish was merged twice.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Counted(Owed);
+pub(crate) struct Counted(Owed);
 
 impl Merge for Counted {
     fn merge(&mut self, other: &Self) {
@@ -33,7 +33,7 @@ type Request<K> = <<K as Kind>::Backlog as Backlog>::Request;
 type Payload<K> = <<K as Kind>::Backlog as Backlog>::Payload;
 
 /// A backlog under test.
-pub trait Kind {
+pub(crate) trait Kind {
     type Backlog: Backlog;
 
     fn request(change: Change) -> Request<Self>;
@@ -50,7 +50,7 @@ pub trait Kind {
     }
 }
 
-pub struct OfDirty;
+pub(crate) struct OfDirty;
 
 impl Kind for OfDirty {
     type Backlog = Dirty;
@@ -66,7 +66,7 @@ impl Kind for OfDirty {
     }
 }
 
-pub struct OfBits;
+pub(crate) struct OfBits;
 
 impl Kind for OfBits {
     type Backlog = Bits<2>;
@@ -86,7 +86,7 @@ impl Kind for OfBits {
     }
 }
 
-pub struct OfLocked;
+pub(crate) struct OfLocked;
 
 impl Kind for OfLocked {
     type Backlog = Locked<Counted>;
@@ -104,7 +104,7 @@ impl Kind for OfLocked {
     }
 }
 
-pub struct OfShared;
+pub(crate) struct OfShared;
 
 impl Kind for OfShared {
     type Backlog = Shared<Counted>;

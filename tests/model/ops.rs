@@ -9,10 +9,10 @@ use pushlane::{Lane, Topic};
 use crate::kinds::{CHANGES, Change};
 
 /// How many topics the queues have; [`topic`] names some beyond.
-pub const TOPICS: u32 = 6;
+pub(crate) const TOPICS: u32 = 6;
 
 #[derive(Clone, Copy, Debug)]
-pub enum Who {
+pub(crate) enum Who {
     /// One that is registered, if there is one.
     Here(usize),
     /// One that ever was, or was never: of another queue.
@@ -20,14 +20,14 @@ pub enum Who {
 }
 
 #[derive(Clone, Debug)]
-pub enum To {
+pub(crate) enum To {
     Everyone,
     One(Who),
     Topics { any: Vec<Topic>, and: Option<Vec<Topic>> },
 }
 
 #[derive(Clone, Debug)]
-pub enum Op {
+pub(crate) enum Op {
     Register { clients: usize },
     RegisterWith { lane: Lane, change: Change },
     Unregister(Who),
@@ -68,7 +68,7 @@ fn to() -> impl Strategy<Value = To> {
 }
 
 /// Closing is rare: little can happen afterwards.
-pub fn op() -> impl Strategy<Value = Op> {
+pub(crate) fn op() -> impl Strategy<Value = Op> {
     prop_oneof![150 => anything_but_close(), 1 => Just(Op::Close)]
 }
 
@@ -94,13 +94,13 @@ fn anything_but_close() -> impl Strategy<Value = Op> {
 
 /// What a queue is made with.
 #[derive(Clone, Copy, Debug)]
-pub struct Sizes {
-    pub clients: usize,
-    pub permits: usize,
-    pub urgent_ratio: usize,
+pub(crate) struct Sizes {
+    pub(crate) clients: usize,
+    pub(crate) permits: usize,
+    pub(crate) urgent_ratio: usize,
 }
 
-pub fn sizes() -> impl Strategy<Value = Sizes> {
+pub(crate) fn sizes() -> impl Strategy<Value = Sizes> {
     let clients = prop_oneof![Just(1usize), Just(3), Just(17), Just(40)];
     (clients, 0..8usize, 0..5usize).prop_map(|(clients, permits, urgent_ratio)| Sizes {
         clients,

@@ -19,7 +19,7 @@ const OVERTAKES: u32 = 2;
 type Moment = u64;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Whom {
+pub(crate) enum Whom {
     Everyone,
     One(ClientKey),
     Topics { any: Vec<Topic>, and: Option<Vec<Topic>> },
@@ -43,10 +43,10 @@ struct Client {
 }
 
 #[derive(Clone, Debug)]
-pub struct Push {
-    pub content: Owed,
-    pub lane: Lane,
-    pub permit: bool,
+pub(crate) struct Push {
+    pub(crate) content: Owed,
+    pub(crate) lane: Lane,
+    pub(crate) permit: bool,
     began: Moment,
 }
 
@@ -59,12 +59,12 @@ struct Published {
 }
 
 #[derive(Debug)]
-pub struct Reference {
-    pub capacity: usize,
-    pub topics: u32,
-    pub limit: usize,
-    pub held: usize,
-    pub closed: bool,
+pub(crate) struct Reference {
+    pub(crate) capacity: usize,
+    pub(crate) topics: u32,
+    pub(crate) limit: usize,
+    pub(crate) held: usize,
+    pub(crate) closed: bool,
     urgent_ratio: usize,
     urgent_in_a_row: usize,
     now: Moment,
@@ -90,7 +90,7 @@ impl Client {
 }
 
 impl Reference {
-    pub fn new(capacity: usize, topics: u32, limit: usize, urgent_ratio: usize) -> Self {
+    pub(crate) fn new(capacity: usize, topics: u32, limit: usize, urgent_ratio: usize) -> Self {
         Reference {
             capacity,
             topics,
@@ -111,21 +111,21 @@ impl Reference {
         self.now
     }
 
-    pub fn is_registered(&self, key: ClientKey) -> bool {
+    pub(crate) fn is_registered(&self, key: ClientKey) -> bool {
         self.clients.contains_key(&key)
     }
 
     /// Places taken: by those registered, and by those that left while a push was in progress.
-    pub fn places(&self) -> usize {
+    pub(crate) fn places(&self) -> usize {
         let leaving = self.pushes.keys().filter(|key| !self.is_registered(**key)).count();
         self.clients.len() + leaving
     }
 
-    pub fn holds_place(&self, place: usize) -> bool {
+    pub(crate) fn holds_place(&self, place: usize) -> bool {
         self.clients.keys().chain(self.pushes.keys()).any(|key| key.index() == place)
     }
 
-    pub fn register(&mut self, key: ClientKey, first: Option<(Lane, Change)>) {
+    pub(crate) fn register(&mut self, key: ClientKey, first: Option<(Lane, Change)>) {
         let now = self.tick();
         let mut client = Client { since: now, completed: now, ..Client::default() };
         if let Some((lane, change)) = first {
@@ -136,7 +136,7 @@ impl Reference {
         self.watch_the_wait(key);
     }
 
-    pub fn unregister(&mut self, key: ClientKey) -> bool {
+    pub(crate) fn unregister(&mut self, key: ClientKey) -> bool {
         self.tick();
         for version in &mut self.published {
             version.owing.remove(&key);
@@ -144,7 +144,7 @@ impl Reference {
         self.clients.remove(&key).is_some()
     }
 
-    pub fn subscribe(&mut self, key: ClientKey, topic: Topic) -> Result<(), SubscribeError> {
+    pub(crate) fn subscribe(&mut self, key: ClientKey, topic: Topic) -> Result<(), SubscribeError> {
         self.tick();
         let client = self.clients.get_mut(&key).ok_or(SubscribeError::Stale)?;
         if topic.0 >= self.topics {
@@ -154,7 +154,11 @@ impl Reference {
         Ok(())
     }
 
-    pub fn unsubscribe(&mut self, key: ClientKey, topic: Topic) -> Result<(), SubscribeError> {
+    pub(crate) fn unsubscribe(
+        &mut self,
+        key: ClientKey,
+        topic: Topic,
+    ) -> Result<(), SubscribeError> {
         let now = self.tick();
         let client = self.clients.get_mut(&key).ok_or(SubscribeError::Stale)?;
         if topic.0 >= self.topics {
@@ -166,7 +170,12 @@ impl Reference {
         Ok(())
     }
 
-    pub fn publish(&mut self, whom: Whom, lane: Lane, change: Change) -> Result<(), Refusal> {
+    pub(crate) fn publish(
+        &mut self,
+        whom: Whom,
+        lane: Lane,
+        change: Change,
+    ) -> Result<(), Refusal> {
         let at = self.tick();
         if self.closed {
             return Err(Refusal::Closed);
@@ -205,7 +214,7 @@ impl Reference {
     }
 
     /// The lane that is to be served next, and who waits there. `None`: nobody is to be leased.
-    pub fn next(&self) -> Option<(Lane, HashSet<ClientKey>)> {
+    pub(crate) fn next(&self) -> Option<(Lane, HashSet<ClientKey>)> {
         if self.held >= self.limit {
             return None;
         }
@@ -218,7 +227,7 @@ impl Reference {
     }
 
     /// `key` was leased through `lane`. Says who was overtaken once too often by it, if anybody.
-    pub fn begin(&mut self, key: ClientKey, lane: Lane) -> Result<&Push, ClientKey> {
+    pub(crate) fn begin(&mut self, key: ClientKey, lane: Lane) -> Result<&Push, ClientKey> {
         let began = self.tick();
         self.held += 1;
         self.urgent_in_a_row = match lane {
@@ -243,18 +252,18 @@ impl Reference {
         Ok(&self.pushes[&key])
     }
 
-    pub fn release_permit(&mut self, key: ClientKey) -> bool {
+    pub(crate) fn release_permit(&mut self, key: ClientKey) -> bool {
         let held = std::mem::take(&mut self.pushes.get_mut(&key).unwrap().permit);
         self.held -= usize::from(held);
         held
     }
 
     /// The push's permit is kept by somebody else.
-    pub fn take_permit(&mut self, key: ClientKey) -> bool {
+    pub(crate) fn take_permit(&mut self, key: ClientKey) -> bool {
         std::mem::take(&mut self.pushes.get_mut(&key).unwrap().permit)
     }
 
-    pub fn complete(&mut self, key: ClientKey) {
+    pub(crate) fn complete(&mut self, key: ClientKey) {
         self.tick();
         self.release_permit(key);
         let push = self.pushes.remove(&key).unwrap();
@@ -273,7 +282,7 @@ impl Reference {
         self.watch_the_wait(key);
     }
 
-    pub fn requeue(&mut self, key: ClientKey) {
+    pub(crate) fn requeue(&mut self, key: ClientKey) {
         self.tick();
         self.release_permit(key);
         let push = self.pushes.remove(&key).unwrap();
@@ -287,11 +296,11 @@ impl Reference {
         self.watch_the_wait(key);
     }
 
-    pub fn push(&self, key: ClientKey) -> &Push {
+    pub(crate) fn push(&self, key: ClientKey) -> &Push {
         &self.pushes[&key]
     }
 
-    pub fn is_superseded(&self, key: ClientKey) -> bool {
+    pub(crate) fn is_superseded(&self, key: ClientKey) -> bool {
         self.clients.get(&key).is_some_and(|client| client.pending != [false; 2])
     }
 
@@ -299,28 +308,32 @@ impl Reference {
         self.pushes.contains_key(&key) || self.clients[&key].pending != [false; 2]
     }
 
-    pub fn is_drained(&self) -> bool {
+    pub(crate) fn is_drained(&self) -> bool {
         self.closed && !self.clients.keys().any(|key| self.is_busy(*key))
     }
 
     /// Who must hold the version back, by its place in the order of versions.
-    pub fn owing(&self, version: usize) -> &HashSet<ClientKey> {
+    pub(crate) fn owing(&self, version: usize) -> &HashSet<ClientKey> {
         &self.published[version].owing
     }
 
     /// Whether the documentation lets a client hold a version back that it doesn't owe.
-    pub fn may_be_late(&self, version: usize, key: ClientKey) -> bool {
+    pub(crate) fn may_be_late(&self, version: usize, key: ClientKey) -> bool {
         let Published { at, whom, .. } = &self.published[version];
         let Some(client) = self.clients.get(&key) else {
             return false;
         };
-        let Whom::Topics { any, .. } = whom else {
+        let Whom::Topics { any, and } = whom else {
             return false;
         };
         let has_completed = client.completed > *at || client.since > *at;
-        self.is_busy(key)
-            && !has_completed
-            && (any.len() > REMEMBERED || client.is_reached_through(any) || client.settling)
+        let reached = |topics: &[Topic]| client.settling || client.is_reached_through(topics);
+        let in_scope = match and {
+            _ if any.len() > REMEMBERED => true,
+            Some(and) if any.len() + and.len() <= REMEMBERED => reached(any) && reached(and),
+            _ => reached(any),
+        };
+        self.is_busy(key) && !has_completed && in_scope
     }
 
     /// Starts to watch who overtakes a client when it begins to wait, and stops when it is served.
@@ -336,7 +349,7 @@ impl Reference {
         }
     }
 
-    pub fn registered(&self) -> Vec<ClientKey> {
+    pub(crate) fn registered(&self) -> Vec<ClientKey> {
         let ordered: BTreeMap<_, _> = self.clients.keys().map(|key| (key.index(), *key)).collect();
         ordered.into_values().collect()
     }
