@@ -18,7 +18,7 @@ use crate::registry::ClientKey;
 use crate::slot::{Lane, SLOTS};
 use crate::storage::Storage;
 use crate::sync::{Atomic, AtomicUsize, Ordering};
-use crate::topics::Topic;
+use crate::topics::{Scope, Topic};
 
 /// One publish, as returned by [`PushQueue::publish`](crate::PushQueue::publish).
 ///
@@ -66,7 +66,8 @@ impl fmt::Display for Version {
     }
 }
 
-/// How many topics a version can remember. A publish to more is taken to concern everyone who is busy.
+/// How many topics a version can remember. Of a publish to more it forgets the filter, and if that is not
+/// enough, it is taken to concern everyone who is busy.
 pub(crate) const REMEMBERED: usize = 4;
 
 /// Whom a publish concerned.
@@ -76,23 +77,30 @@ pub(crate) enum Concern {
     /// Everyone, by a fan-out on demand in this lane.
     OnDemand(Lane, Goal),
     Client(ClientKey),
-    /// Whoever can be reached through one of these topics.
+    /// Whoever can be reached through one of the first `any` topics, and, if there is a filter, through one
+    /// of those from there up to `and`.
     Topics {
         topics: [Topic; REMEMBERED],
-        len: u8,
+        any: u8,
+        and: Option<u8>,
     },
 }
 
 impl Concern {
-    pub(crate) fn topics(any_of: &[Topic]) -> Concern {
+    pub(crate) fn scope(scope: &Scope<'_>) -> Concern {
         let mut topics = [Topic(0); REMEMBERED];
-        match topics.get_mut(..any_of.len()) {
-            None => Concern::Everyone,
-            Some(room) => {
-                room.copy_from_slice(any_of);
-                Concern::Topics { topics, len: any_of.len() as u8 }
-            }
-        }
+        let any = scope.any.len();
+        let Some(room) = topics.get_mut(..any) else {
+            return Concern::Everyone;
+        };
+        room.copy_from_slice(scope.any);
+        // Without its filter a scope reaches more clients, never fewer.
+        let and = scope.and.and_then(|filter| {
+            let end = any + filter.len();
+            topics.get_mut(any..end)?.copy_from_slice(filter);
+            Some(end as u8)
+        });
+        Concern::Topics { topics, any: any as u8, and }
     }
 }
 
@@ -200,7 +208,13 @@ mod tests {
     #[test]
     fn more_topics_than_a_version_remembers_concern_everyone() {
         let topics = [1, 2, 3, 4, 5].map(Topic);
-        assert!(matches!(Concern::topics(&topics[..4]), Concern::Topics { len: 4, .. }));
-        assert!(matches!(Concern::topics(&topics), Concern::Everyone));
+        let concern = |any, and| Concern::scope(&Scope { any, and });
+        let four = concern(&topics[..4], None);
+        assert!(matches!(four, Concern::Topics { any: 4, and: None, .. }));
+        assert!(matches!(concern(&topics, None), Concern::Everyone));
+        let filtered = concern(&topics[..3], Some(&topics[3..4]));
+        assert!(matches!(filtered, Concern::Topics { any: 3, and: Some(4), .. }));
+        let too_long = concern(&topics[..3], Some(&topics[3..]));
+        assert!(matches!(too_long, Concern::Topics { any: 3, and: None, .. }));
     }
 }

@@ -13,8 +13,10 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     /// Whether every client that `version` concerned has completed it, or has left.
     ///
     /// Never early. May be late by one push of a client: when its lease began while the publish was under
-    /// way, or when it subscribed to a topic of the publish later and has not completed a push since.
-    /// A publish to more than four topics waits for every client that is busy.
+    /// way, or when it subscribed to a topic of the publish later and has not completed a push since, or
+    /// when it has just ceased to be reached through a topic that it left, with more work pending.
+    /// A publish whose topics and filter are more than four in all waits as if it had no filter; one to more
+    /// than four topics waits for every client that is busy.
     ///
     /// Cheap enough to poll: one load a bank, and a second one for each client that is busy; one or two in
     /// all for a publish to one client. It stops at the first laggard.
@@ -65,8 +67,15 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         match concern {
             Concern::Everyone | Concern::OnDemand(..) => ALL,
             Concern::Client(client) => 1 << client.place().slot,
-            Concern::Topics { topics, len } => {
-                self.topics.members(&topics[..usize::from(*len)], bank)
+            Concern::Topics { topics, any, and } => {
+                let (any, topics) = (usize::from(*any), &topics[..]);
+                let reached = self.topics.may_concern(&topics[..any], bank);
+                match and {
+                    Some(end) if reached != 0 => {
+                        reached & self.topics.may_concern(&topics[any..usize::from(*end)], bank)
+                    }
+                    _ => reached,
+                }
             }
         }
     }

@@ -60,7 +60,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
                 .map(|()| Concern::Client(client)),
             Target::Topics(scope) => self
                 .publish_scoped(&scope, &mut fresh, &mut recording)
-                .map(|()| Concern::topics(scope.any)),
+                .map(|()| Concern::scope(&scope)),
         };
         // Numbered after the last mark, so that the number may be waited for: whoever reads it sees the
         // marks. Given before them, an idle client would pass for one that is caught up.

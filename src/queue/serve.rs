@@ -177,7 +177,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         let Place { bank, slot } = ticket.place;
         // Before the release: the slot's next owner must not be overwritten.
         self.convergence.complete(bank, slot, ticket.seen);
-        self.topics.complete(ticket.place);
+        self.topics.complete(ticket.place, || self.banks()[bank].was_marked(slot));
         self.hand_back(ticket.place, self.banks()[bank].release(slot))
     }
 
