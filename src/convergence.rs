@@ -17,7 +17,7 @@ use crate::fan_out::Goal;
 use crate::registry::ClientKey;
 use crate::slot::{Lane, SLOTS};
 use crate::storage::Storage;
-use crate::sync::{Atomic, AtomicUsize, Ordering};
+use crate::sync::{Atomic, AtomicU32, AtomicUsize, Ordering};
 use crate::topics::{Scope, Topic};
 
 /// One publish, as returned by [`PushQueue::publish`](crate::PushQueue::publish).
@@ -132,17 +132,27 @@ const ONE: usize = 2;
 pub(crate) struct Convergence<S: Storage> {
     counter: AtomicUsize,
     completed: S::Banks<[AtomicUsize; SLOTS]>,
+    /// How far beyond `completed` the slot's last push reaches, whether it is in progress or was given
+    /// back. Half a word is enough: a larger distance is taken for a smaller one, which costs a mark too
+    /// many.
+    ahead: S::Banks<[AtomicU32; SLOTS]>,
 }
 
 impl<S: Storage> Convergence<S> {
     #[cfg(feature = "alloc")]
-    pub(crate) fn new(completed: S::Banks<[AtomicUsize; SLOTS]>) -> Self {
-        Convergence { counter: AtomicUsize::zero(), completed }
+    pub(crate) fn new(
+        completed: S::Banks<[AtomicUsize; SLOTS]>,
+        ahead: S::Banks<[AtomicU32; SLOTS]>,
+    ) -> Self {
+        Convergence { counter: AtomicUsize::zero(), completed, ahead }
     }
 
     #[cfg(not(loom))]
-    pub(crate) const fn const_new(completed: S::Banks<[AtomicUsize; SLOTS]>) -> Self {
-        Convergence { counter: AtomicUsize::ZERO, completed }
+    pub(crate) const fn const_new(
+        completed: S::Banks<[AtomicUsize; SLOTS]>,
+        ahead: S::Banks<[AtomicU32; SLOTS]>,
+    ) -> Self {
+        Convergence { counter: AtomicUsize::ZERO, completed, ahead }
     }
 
     /// The number of the publish that was numbered last.
@@ -180,9 +190,29 @@ impl<S: Storage> Convergence<S> {
 
     /// The slot's owner has pushed everything up to `number`, or its newcomer starts after it.
     pub(crate) fn complete(&self, bank: usize, slot: usize, number: Number) {
+        // Relaxed: with the Release below.
+        self.ahead.as_ref()[bank][slot].store(0, Ordering::Relaxed);
         // Release: with the Acquire of `has_completed`; a checker that sees the number sees all that was
         // done to earn it.
         self.completed.as_ref()[bank][slot].store(number.0, Ordering::Release);
+    }
+
+    /// The slot's owner begins a push that contains everything up to `number`.
+    pub(crate) fn begin(&self, bank: usize, slot: usize, number: Number) {
+        let completed = self.completed.as_ref()[bank][slot].load(Ordering::Relaxed); // the owner's own
+        let ahead = u32::try_from(number.0.wrapping_sub(completed)).unwrap_or(u32::MAX);
+        // Relaxed: the number is the message. Whoever reads an older one marks once too often.
+        self.ahead.as_ref()[bank][slot].store(ahead, Ordering::Relaxed);
+    }
+
+    /// Whether `number` needs no mark of a live slot: the client has completed it, or its last push
+    /// contains it and is in progress, or has been given back and so is pending.
+    pub(crate) fn has_begun(&self, bank: usize, slot: usize, number: Number) -> bool {
+        // In this order, and Acquire: with the Release in `complete`, before which the distance is set
+        // to nothing. An older completed number with a newer distance says too little, never too much.
+        let completed = self.completed.as_ref()[bank][slot].load(Ordering::Acquire);
+        let ahead = self.ahead.as_ref()[bank][slot].load(Ordering::Relaxed);
+        Number(completed.wrapping_add(ahead as usize)).cmp(number).is_ge()
     }
 
     pub(crate) fn has_completed(&self, bank: usize, slot: usize, number: Number) -> bool {

@@ -1,17 +1,18 @@
 //! Fan-out on demand: a publish to everyone is a few counters, whatever the number of clients.
 //!
-//! `frontier` counts visits to banks: bank `frontier % banks` is visited next. `goal` is how far the
-//! frontier must go. A publisher only raises the goal; whoever serves *expands*: it marks the live slots of
-//! the next banks, puts them into the ready set, and **then** moves the frontier. Several may help with
-//! the same banks, because marking is idempotent.
+//! `frontier` counts visits to groups of banks, a group being those of one word of a ready set: group
+//! `frontier % groups` is visited next. `goal` is how far the frontier must go. A publisher only raises
+//! the goal; whoever serves *expands*: it says that the visit has begun, marks the live slots of the
+//! group, puts the banks into the ready set, and **then** moves the frontier. Several may help with the
+//! same group, because marking is idempotent.
 //!
-//! How far must the frontier go, for a publisher that finds it at `f`? Every bank must be visited once
-//! after the publish, so to `f + banks`. But the visit of bank `f` may have begun already, and may not
-//! see what this publisher wrote: one visit more, `f + banks + 1`. Only when no visit can have begun,
-//! because the goal was not ahead of the frontier, is that one spared.
+//! How far must the frontier go, for a publisher that finds it at `f`? Every group must be visited once
+//! after the publish, so to `f + groups`. But if the visit of group `f` has begun already, it may not see
+//! what this publisher wrote: one visit more, `f + groups + 1`.
 //!
 //! A client that has completed the newest of these publishes already (it was leased for another reason, or
-//! registered since) is passed over, so nobody is pushed to for nothing.
+//! registered since), or whose push in progress contains it, is passed over, so nobody is pushed to for
+//! nothing.
 
 use core::fmt;
 
@@ -22,17 +23,23 @@ use crate::sync::{Atomic, AtomicUsize, Ordering};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Goal(usize);
 
-/// Frontier and goal count in a circle of whole rounds over the banks, so that no bank is left out where
+/// How many banks are visited at once: those of one word of a ready set.
+pub(crate) const GROUP: usize = usize::BITS as usize;
+
+/// Set in the frontier's word while the group at the frontier is being visited; the frontier is above it.
+const BEGUN: usize = 1;
+
+/// Frontier and goal count in a circle of whole rounds over the groups, so that no group is left out where
 /// they begin again.
 #[derive(Clone, Copy, Debug)]
 struct Circle {
-    banks: usize,
+    groups: usize,
     len: usize,
 }
 
 impl Circle {
-    const fn new(banks: usize) -> Self {
-        Circle { banks, len: (usize::MAX / 4 / banks) * banks }
+    const fn new(groups: usize) -> Self {
+        Circle { groups, len: (usize::MAX / 8 / groups) * groups }
     }
 
     const fn add(self, place: usize, steps: usize) -> usize {
@@ -50,6 +57,7 @@ impl Circle {
 /// One lane's fan-out.
 pub(crate) struct FanOut {
     circle: Circle,
+    /// The frontier, above [`BEGUN`].
     frontier: AtomicUsize,
     goal: AtomicUsize,
     /// How many publishers have raised the goal and have not told their number.
@@ -58,12 +66,11 @@ pub(crate) struct FanOut {
     newest: AtomicUsize,
 }
 
-/// The banks `first..first + len`, being visited by the caller, and perhaps by others.
+/// A group of banks, being visited by the caller, and perhaps by others.
 #[derive(Clone, Copy)]
 pub(crate) struct Visit {
-    pub(crate) first: usize,
-    pub(crate) len: usize,
-    /// Where the frontier was.
+    pub(crate) group: usize,
+    /// Where the frontier is.
     at: usize,
 }
 
@@ -71,7 +78,7 @@ impl FanOut {
     #[cfg(feature = "alloc")]
     pub(crate) fn new(banks: usize) -> Self {
         FanOut {
-            circle: Circle::new(banks),
+            circle: Circle::new(banks.div_ceil(GROUP)),
             frontier: AtomicUsize::zero(),
             goal: AtomicUsize::zero(),
             under_way: AtomicUsize::zero(),
@@ -82,7 +89,7 @@ impl FanOut {
     #[cfg(not(loom))]
     pub(crate) const fn const_new(banks: usize) -> Self {
         FanOut {
-            circle: Circle::new(banks),
+            circle: Circle::new(banks.div_ceil(GROUP)),
             frontier: AtomicUsize::ZERO,
             goal: AtomicUsize::ZERO,
             under_way: AtomicUsize::ZERO,
@@ -94,25 +101,11 @@ impl FanOut {
     pub(crate) fn raise(&self) -> Goal {
         // Relaxed: whoever sees the goal sees this as well, by the Release there.
         self.under_way.fetch_add(1, Ordering::Relaxed);
-        let goal = self.goal.load(Ordering::Relaxed);
-        // A read-modify-write that changes nothing. Release: whoever moves the frontier on, or visits a
-        // later bank, has acquired it, and with it what this publisher wrote.
-        let frontier = self.frontier.fetch_add(0, Ordering::AcqRel);
-        if self.circle.ahead(goal, frontier) <= 0 {
-            let exact = self.circle.add(frontier, self.circle.banks);
-            // It succeeds only if the goal has not moved since it was read, so nobody has begun to visit
-            // the bank at the frontier. Release: with the Acquire in `visit`.
-            let raised = self.goal.compare_exchange(
-                goal,
-                exact,
-                Ordering::Release,
-                Ordering::Relaxed, // the general case below
-            );
-            if raised.is_ok() {
-                return Goal(exact);
-            }
-        }
-        let wanted = self.circle.add(frontier, self.circle.banks + 1);
+        // A read-modify-write that changes nothing. Release: whoever begins a visit later has acquired
+        // it, and with it what this publisher wrote. A load would leave no trace for them.
+        let word = self.frontier.fetch_add(0, Ordering::AcqRel);
+        let visits = self.circle.groups + (word & BEGUN);
+        let wanted = self.circle.add(word >> 1, visits);
         let mut goal = self.goal.load(Ordering::Relaxed);
         loop {
             let next = if self.circle.ahead(wanted, goal) > 0 { wanted } else { goal };
@@ -152,14 +145,14 @@ impl FanOut {
     /// Whether banks are still to be visited.
     pub(crate) fn is_pending(&self) -> bool {
         // Relaxed: coherence shows a goal that was raised before.
-        let frontier = self.frontier.load(Ordering::Relaxed);
+        let frontier = self.frontier.load(Ordering::Relaxed) >> 1;
         self.circle.ahead(self.goal.load(Ordering::Relaxed), frontier) > 0
     }
 
     /// Whether the frontier has reached a publish's goal: every bank has been visited since.
     pub(crate) fn has_reached(&self, goal: Goal) -> bool {
         // Acquire: with the Release in `end`; the marks of the visits are seen.
-        let frontier = self.frontier.load(Ordering::Acquire);
+        let frontier = self.frontier.load(Ordering::Acquire) >> 1;
         self.circle.ahead(frontier, goal.0) >= 0
     }
 
@@ -176,29 +169,42 @@ impl FanOut {
         Number::from_word(self.newest.load(Ordering::Relaxed))
     }
 
-    /// The banks to visit next, at most up to the end of the group of `group` banks they are in.
-    pub(crate) fn visit(&self, group: usize) -> Option<Visit> {
+    /// Begins the visit of the next group, or joins the one that has begun.
+    pub(crate) fn visit(&self) -> Option<Visit> {
         // The frontier first: read the other way round, a frontier that has passed the goal meanwhile
-        // could look as if it were behind. Acquire: with the `fetch_add` in `raise`.
-        let at = self.frontier.load(Ordering::Acquire);
-        // Acquire: with the Release in `raise`.
-        let left = self.circle.ahead(self.goal.load(Ordering::Acquire), at);
-        if left <= 0 {
-            return None;
+        // could look as if it were behind. Acquire: with `raise`, through whoever began the visit.
+        let mut word = self.frontier.load(Ordering::Acquire);
+        loop {
+            let at = word >> 1;
+            // Acquire: with the Release in `raise`.
+            if self.circle.ahead(self.goal.load(Ordering::Acquire), at) <= 0 {
+                return None;
+            }
+            let visit = Visit { group: at % self.circle.groups, at };
+            if word & BEGUN != 0 {
+                return Some(visit);
+            }
+            // Acquire: synchronizes with every publisher that found the visit not begun, and counts on it.
+            // Release: for those who join.
+            match self.frontier.compare_exchange(
+                word,
+                word | BEGUN,
+                Ordering::AcqRel,
+                Ordering::Acquire, // as the load above
+            ) {
+                Ok(_) => return Some(visit),
+                Err(now) => word = now,
+            }
         }
-        let first = at % self.circle.banks;
-        let to_the_end = (group - first % group).min(self.circle.banks - first);
-        let len = to_the_end.min(left as usize);
-        Some(Visit { first, len, at })
     }
 
-    /// The banks have been marked and put into the ready set.
+    /// The group's banks have been marked and put into the ready set.
     pub(crate) fn end(&self, visit: Visit) {
-        // Release: with the Acquire in `has_reached` and `visit`. Acquire: continues what publishers have
-        // written to the frontier. Failure: another helper was faster.
+        // Release: with the Acquire in `has_reached`. Acquire: continues what publishers have written to
+        // the frontier. Failure: another helper was faster.
         let _ = self.frontier.compare_exchange(
-            visit.at,
-            self.circle.add(visit.at, visit.len),
+            visit.at << 1 | BEGUN,
+            self.circle.add(visit.at, 1) << 1,
             Ordering::AcqRel,
             Ordering::Relaxed,
         );
@@ -225,36 +231,46 @@ mod tests {
         assert_eq!(circle.ahead(last, circle.add(last, 3)), -3);
     }
 
-    #[test]
-    fn a_round_begins_at_the_frontier_and_ends_there() {
-        let fan_out = FanOut::const_new(5);
-        assert!(fan_out.visit(4).is_none());
-        let goal = fan_out.raise();
-        fan_out.numbered(None);
+    /// Visits what is pending; the groups in order.
+    fn visits(fan_out: &FanOut, goal: Goal) -> std::vec::Vec<usize> {
         let mut visited = std::vec::Vec::new();
-        while let Some(visit) = fan_out.visit(4) {
+        while let Some(visit) = fan_out.visit() {
             assert!(!fan_out.has_reached(goal));
-            visited.extend(visit.first..visit.first + visit.len);
+            visited.push(visit.group);
             fan_out.end(visit);
         }
         assert!(fan_out.has_reached(goal));
-        assert_eq!(visited, [0, 1, 2, 3, 4], "and no bank twice, for nobody had begun");
+        visited
     }
 
     #[test]
-    fn a_visit_that_may_have_begun_is_made_again() {
-        let fan_out = FanOut::const_new(2);
+    fn a_round_begins_at_the_frontier_and_ends_there() {
+        let fan_out = FanOut::const_new(4 * GROUP + 1);
+        assert!(fan_out.visit().is_none());
         fan_out.raise();
-        let begun = fan_out.visit(1).expect("pending");
+        let goal = fan_out.raise();
+        assert_eq!(visits(&fan_out, goal), [0, 1, 2, 3, 4], "and no group twice");
+    }
+
+    #[test]
+    fn a_visit_that_has_begun_is_made_again() {
+        let fan_out = FanOut::const_new(2 * GROUP);
+        fan_out.raise();
+        let begun = fan_out.visit().expect("pending");
         let goal = fan_out.raise();
         fan_out.end(begun);
-        let mut visited = std::vec::Vec::new();
-        while let Some(visit) = fan_out.visit(1) {
-            visited.push(visit.first);
-            fan_out.end(visit);
-        }
-        assert!(fan_out.has_reached(goal));
-        assert_eq!(visited, [1, 0]);
+        assert_eq!(visits(&fan_out, goal), [1, 0]);
+    }
+
+    #[test]
+    fn a_helper_that_comes_late_moves_nothing() {
+        let fan_out = FanOut::const_new(2 * GROUP);
+        let goal = fan_out.raise();
+        let (first, helper) = (fan_out.visit().expect("pending"), fan_out.visit().expect("begun"));
+        assert_eq!(first.group, helper.group);
+        fan_out.end(first);
+        fan_out.end(helper);
+        assert_eq!(visits(&fan_out, goal), [1]);
     }
 
     #[test]

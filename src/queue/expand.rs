@@ -3,14 +3,13 @@
 use super::PushQueue;
 use crate::backlog::Backlog;
 use crate::convergence::Number;
+use crate::fan_out::GROUP;
 use crate::ready::ReadySet;
+use crate::registry::Place;
 use crate::signal::Signal;
 use crate::slot::{ALL, Lane, slots};
 use crate::storage::Storage;
 use crate::sync::Ordering;
-
-/// How many banks are expanded at once: those of one word of a ready set.
-const GROUP: usize = usize::BITS as usize;
 
 /// After how many claims a group of banks is expanded although there is something else to serve.
 const PATIENCE: usize = 16;
@@ -37,31 +36,46 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     /// Marks the live clients of the next group of banks. False: there was none to visit.
     pub(super) fn expand(&self, lane: Lane) -> bool {
         let fan_out = self.fan_out(lane);
-        let Some(visit) = fan_out.visit(GROUP) else { return false };
+        let Some(visit) = fan_out.visit() else { return false };
         let settled = fan_out.settled();
+        let first = visit.group * GROUP;
         let mut mask = 0;
-        for bank in visit.first..visit.first + visit.len {
+        for bank in first..self.banks().len().min(first + GROUP) {
             if self.visit(bank, lane, settled) {
                 mask |= 1 << (bank % GROUP);
             }
         }
         if mask != 0 {
-            self.line(lane).set.insert_many(visit.first - visit.first % GROUP, mask);
+            self.line(lane).set.insert_many(first, mask);
         }
         // Only now: whoever finds the frontier past these banks must find their clients as well.
         fan_out.end(visit);
         true
     }
 
-    /// Marks the live clients of a bank that have not completed `settled`. True: some became ready.
+    /// Marks the live clients of a bank, but for those whose last push contains `settled`. True: some
+    /// became ready.
     ///
     /// There is no early return for a bank where nobody needs a mark: by the read-modify-write, a client
     /// that is admitted later sees what the publisher wrote.
     fn visit(&self, bank: usize, lane: Lane, settled: Option<Number>) -> bool {
         let word = &self.banks()[bank];
-        // Slots that are not live now are left in the mask: whoever is admitted before the mark is marked.
-        let done = settled.map_or(0, |number| self.completed(bank, word.load().live(), number));
-        word.mark(ALL & !done, lane).ready != 0
+        // Slots that are not live now are not spared: whoever is admitted before the mark is marked.
+        let spared = settled.map_or(0, |number| {
+            where_each(word.load().live(), |slot| self.convergence.has_begun(bank, slot, number))
+        });
+        word.mark(ALL & !spared, lane).ready != 0
+    }
+
+    /// The most urgent lane of a lease that was claimed through `lane`: it contains an urgent publish to
+    /// everyone also if nobody has marked the client for it yet.
+    pub(super) fn most_urgent(&self, place: Place, lane: Lane) -> Lane {
+        let newest = self.fan_out(Lane::Urgent).newest();
+        if B::RECORDS || self.convergence.has_completed(place.bank, place.slot, newest) {
+            lane
+        } else {
+            Lane::Urgent
+        }
     }
 
     /// Whether a publish to everyone came after `seen` that may not be marked yet.
@@ -78,15 +92,14 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
             || fan_out.settled().is_some_and(|number| {
                 self.banks().iter().enumerate().all(|(bank, word)| {
                     let live = word.load().live();
-                    self.completed(bank, live, number) == live
+                    let done = |slot| self.convergence.has_completed(bank, slot, number);
+                    where_each(live, done) == live
                 })
             })
     }
+}
 
-    /// Those of a bank's `candidates` that have completed `number`.
-    fn completed(&self, bank: usize, candidates: usize, number: Number) -> usize {
-        slots(candidates)
-            .filter(|&slot| self.convergence.has_completed(bank, slot, number))
-            .fold(0, |done, slot| done | 1 << slot)
-    }
+/// The slots of a mask that fulfil a condition.
+fn where_each(mask: usize, condition: impl Fn(usize) -> bool) -> usize {
+    slots(mask).filter(|&slot| condition(slot)).fold(0, |all, slot| all | 1 << slot)
 }

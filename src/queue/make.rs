@@ -21,7 +21,7 @@ mod on_heap {
     use crate::signal::Silent;
     use crate::slot::{SLOTS, beyond};
     use crate::storage::Heap;
-    use crate::sync::{Atomic, AtomicUsize};
+    use crate::sync::{Atomic, AtomicU32, AtomicUsize};
     use crate::topics::Row;
 
     impl<B: Backlog + Default> PushQueue<B> {
@@ -69,9 +69,10 @@ mod on_heap {
                     Heap::row(config.topics, members),
                     Heap::row(banks, AtomicUsize::zero),
                 ),
-                convergence: Convergence::new(Heap::row(banks, || {
-                    core::array::from_fn(|_| AtomicUsize::zero())
-                })),
+                convergence: Convergence::new(
+                    Heap::row(banks, || core::array::from_fn(|_| AtomicUsize::zero())),
+                    Heap::row(banks, || core::array::from_fn(|_| AtomicU32::zero())),
+                ),
                 limiter: Limiter::new(config.permits),
                 signal,
             }
@@ -88,7 +89,7 @@ mod in_place {
     use crate::signal::Silent;
     use crate::slot::{SLOTS, beyond};
     use crate::storage::Static;
-    use crate::sync::{Atomic, AtomicUsize};
+    use crate::sync::{Atomic, AtomicU32, AtomicUsize};
     use crate::topics::Row;
 
     impl<B, R, const BANKS: usize, const TOPICS: usize, const WORDS: usize>
@@ -144,6 +145,7 @@ mod in_place {
                 ),
                 convergence: Convergence::const_new(
                     [const { [const { AtomicUsize::ZERO }; SLOTS] }; BANKS],
+                    [const { [const { AtomicU32::ZERO }; SLOTS] }; BANKS],
                 ),
                 limiter: Limiter::const_new(config.permits),
                 signal,

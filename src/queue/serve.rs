@@ -11,7 +11,7 @@ use crate::ready::ReadySet;
 use crate::ready::line::Served;
 use crate::registry::{ClientKey, Place};
 use crate::signal::Signal;
-use crate::slot::{Lane, Released};
+use crate::slot::{Lane, Released, State};
 use crate::storage::Storage;
 
 mod sealed {
@@ -153,10 +153,11 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
             let ticket = Ticket {
                 client: self.registry.key(place),
                 place,
-                lane: claimed.lane,
+                lane: self.most_urgent(place, claimed.lane),
                 // After the claim and before the backlog is taken: what has a number by now is in it.
                 seen: self.convergence.newest(),
             };
+            self.convergence.begin(bank, claimed.slot, ticket.seen);
             self.topics.begin(place);
             let on_panic = GiveBack { queue: self, ticket: &ticket, permit: true };
             let taken = self.backlog.take(self.cell(place));
@@ -290,7 +291,10 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> Serve for PushQueue<B, S, R
     }
 
     fn is_pending(&self, ticket: &Ticket) -> bool {
-        let marked = self.banks()[ticket.place.bank].load().is_pending(ticket.place.slot);
-        marked || self.is_behind_fan_out(ticket.seen)
+        match self.banks()[ticket.place.bank].load().state(ticket.place.slot) {
+            State::InProgressPending => true,
+            State::InProgress => self.is_behind_fan_out(ticket.seen),
+            _ => false, // the client has left
+        }
     }
 }

@@ -71,7 +71,13 @@ impl<'q, K: Kind, S: Storage, R: ReadySet> Pair<'q, K, S, R> {
     fn new(queue: &'q Queue<K, S, R>, sizes: Sizes) -> Self {
         Pair {
             queue,
-            reference: Reference::new(sizes.clients, TOPICS, sizes.permits, sizes.urgent_ratio),
+            reference: Reference::new(
+                sizes.clients,
+                TOPICS,
+                sizes.permits,
+                sizes.urgent_ratio,
+                K::OVERTAKES,
+            ),
             keys: foreign_keys().collect(),
             versions: Vec::new(),
             leases: Vec::new(),

@@ -36,6 +36,9 @@ type Payload<K> = <<K as Kind>::Backlog as Backlog>::Payload;
 pub(crate) trait Kind {
     type Backlog: Backlog;
 
+    /// How often a client may be leased through a lane while another one waits in it.
+    const OVERTAKES: u32 = 2;
+
     fn request(change: Change) -> Request<Self>;
 
     /// What tells this request from others, itself and not an equal one where that can be told.
@@ -54,6 +57,9 @@ pub(crate) struct OfDirty;
 
 impl Kind for OfDirty {
     type Backlog = Dirty;
+
+    /// Clients that wait for a fan-out on demand to be expanded: 16 claims more, and the one that expands.
+    const OVERTAKES: u32 = 2 + 17;
 
     fn request(_: Change) {}
 

@@ -12,9 +12,6 @@ use crate::kinds::{Change, Owed, merge};
 /// How many topics a version remembers, by the documentation of `is_converged`.
 const REMEMBERED: usize = 4;
 
-/// How often a client may be leased through a lane while another one waits in it.
-const OVERTAKES: u32 = 2;
-
 /// Counts operations: tells what came before what.
 type Moment = u64;
 
@@ -60,6 +57,8 @@ struct Published {
 
 #[derive(Debug)]
 pub(crate) struct Reference {
+    /// How often one client may be leased in a lane while another waits in it.
+    overtakes: u32,
     pub(crate) capacity: usize,
     pub(crate) topics: u32,
     pub(crate) limit: usize,
@@ -90,8 +89,15 @@ impl Client {
 }
 
 impl Reference {
-    pub(crate) fn new(capacity: usize, topics: u32, limit: usize, urgent_ratio: usize) -> Self {
+    pub(crate) fn new(
+        capacity: usize,
+        topics: u32,
+        limit: usize,
+        urgent_ratio: usize,
+        overtakes: u32,
+    ) -> Self {
         Reference {
+            overtakes,
             capacity,
             topics,
             limit,
@@ -244,7 +250,7 @@ impl Reference {
             if let Some(overtaken) = &mut client.overtaken[index(lane)] {
                 let times = overtaken.entry(key).or_default();
                 *times += 1;
-                if *times > OVERTAKES {
+                if *times > self.overtakes {
                     return Err(*waiting);
                 }
             }
