@@ -23,6 +23,7 @@ mod registry;
 mod topics;
 // who has got what,
 mod convergence;
+mod fan_out;
 // and all of it put together.
 mod config;
 mod error;

@@ -6,7 +6,8 @@
 //! are served, one by one, before the next bank; slots that become ready meanwhile wait for the bank's
 //! next turn, behind every bank that waits already. A client is leased at most twice while another one
 //! waits in the same lane: once in a turn that was going on, once in a turn of its bank before the
-//! other's.
+//! other's. (Clients that a fan-out on demand has not reached yet are not in any line: see
+//! [`fan_out`](crate::fan_out).)
 //!
 //! Where a ready slot can be found, always one of: its bank is in the set; its bit is in the turn; a
 //! thread holds the popped bank or the taken bit in its hands and is about to look.
