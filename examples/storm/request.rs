@@ -117,7 +117,7 @@ pub(crate) struct Numbers(Vec<Range<u32>>);
 
 impl Numbers {
     pub(crate) fn one(number: u32) -> Self {
-        Self(vec![number..number + 1])
+        Self(std::iter::once(number..number + 1).collect())
     }
 
     pub(crate) fn contains(&self, number: u32) -> bool {
