@@ -113,7 +113,7 @@ pub(crate) enum Format {
 #[derive(Debug, PartialEq)]
 pub(crate) enum BadValue {
     Zero(&'static str),
-    NotARate(&'static str, f64),
+    OutOfRange(&'static str, f64),
     TooMany { special: u64, clients: u32 },
 }
 
@@ -121,7 +121,7 @@ impl fmt::Display for BadValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Zero(flag) => write!(f, "{flag} must be at least 1"),
-            Self::NotARate(flag, value) => write!(f, "{flag} is out of range: {value}"),
+            Self::OutOfRange(flag, value) => write!(f, "{flag} is out of range: {value}"),
             Self::TooMany { special, clients } => {
                 write!(
                     f,
@@ -149,13 +149,17 @@ impl Cli {
         }
         // The bounds keep virtual time within what a clock can count.
         let ranges = [
+            // And these keep a slip of the finger from filling the memory.
+            ("--clients", self.clients.into(), 1.0, 1e6),
+            ("--events", self.events.into(), 1.0, 1e7),
+            ("--limit", self.limit.into(), 1.0, 1e6),
             ("--rate", self.rate(), 1e-3, 1e9),
             ("--send-timeout", self.send_timeout, 0.0, 1e9),
             ("--walk-rate", self.walk_rate, 0.0, 1e9),
         ];
         for (flag, value, low, high) in ranges {
             if !(low..=high).contains(&value) {
-                return Err(BadValue::NotARate(flag, value));
+                return Err(BadValue::OutOfRange(flag, value));
             }
         }
         let Sizes { clients, hung, slow, leave } = self.sizes();
@@ -218,11 +222,12 @@ mod tests {
     fn values_that_make_no_sense_are_refused() {
         assert_eq!(check(&["--clients", "0"]), Err(BadValue::Zero("--clients")));
         assert_eq!(check(&["--limit", "0"]), Err(BadValue::Zero("--limit")));
-        assert!(matches!(check(&["--rate", "NaN"]), Err(BadValue::NotARate("--rate", _))));
-        assert_eq!(check(&["--rate", "0"]), Err(BadValue::NotARate("--rate", 0.0)));
+        assert!(matches!(check(&["--rate", "NaN"]), Err(BadValue::OutOfRange("--rate", _))));
+        assert!(matches!(check(&["--clients", "4294967295"]), Err(BadValue::OutOfRange(..))));
+        assert_eq!(check(&["--rate", "0"]), Err(BadValue::OutOfRange("--rate", 0.0)));
         assert_eq!(
             check(&["--send-timeout", "inf"]),
-            Err(BadValue::NotARate("--send-timeout", f64::INFINITY))
+            Err(BadValue::OutOfRange("--send-timeout", f64::INFINITY))
         );
         let too_many = check(&["--clients", "10", "--hung", "11", "--slow", "0", "--leave", "0"]);
         assert_eq!(too_many, Err(BadValue::TooMany { special: 11, clients: 10 }));
