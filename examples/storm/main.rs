@@ -30,6 +30,14 @@
 //! 100 permits, 5 s). A twentieth of the clients hangs, several times more than there are permits, because that
 //! is the case 1.4 is known for: a zone loses its network.
 //!
+//! # What depends on the choice of history
+//!
+//! `lost` is what is missing at the *end*: a later full push heals what 1.1 dropped before. The generated history
+//! is mostly configuration and ends in the middle of a storm, as recorded ones may; 1.1 then ends with losses. With
+//! mostly endpoint changes, or a limiter ten times as fast (`--walk-rate 100`), it often loses little or nothing,
+//! only late. How long 1.4 stalls depends on how many of the hung clients are met within one send timeout:
+//! `--hung`, `--rate`.
+//!
 //! # Reading the number of pushes
 //!
 //! Whoever serves later merges more. A design that is held up sends fewer pushes, each with more in it, and its
