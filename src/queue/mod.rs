@@ -131,6 +131,29 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         self.registry.taken()
     }
 
+    /// How many clients wait for a push that has not begun: the depth of the queue, for a metric. One load
+    /// a bank.
+    ///
+    /// A publish to everyone that carries no payload of its own ([`Dirty`](crate::backlog::Dirty),
+    /// [`Journal`](crate::backlog::Journal)) counts as leases come to its clients, not at once.
+    ///
+    /// ```
+    /// use pushlane::{Config, Lane, PushQueue, Target, backlog::Bits};
+    ///
+    /// let queue = PushQueue::<Bits<1>>::new(Config::new(100));
+    /// let client = queue.register()?;
+    /// queue.publish(Target::One(client), Lane::Normal, [0b01])?;
+    /// queue.publish(Target::One(client), Lane::Urgent, [0b10])?;
+    /// assert_eq!(queue.waiting(), 1, "one push, however often it was published");
+    /// let lease = queue.try_lease().expect("ready");
+    /// assert_eq!(queue.waiting(), 0, "the push has begun");
+    /// # lease.complete();
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn waiting(&self) -> usize {
+        self.banks().iter().map(|bank| bank.load().waiting().count_ones() as usize).sum()
+    }
+
     /// How many topics there are.
     pub fn topics(&self) -> usize {
         self.topics.count()
