@@ -182,11 +182,12 @@ fn bad_lines_are_skipped_and_counted_on_demand() {
 
 #[test]
 fn what_cannot_be_done_is_said_with_an_exit_code() {
-    let refused: [(&[&str], i32, &str); 9] = [
+    let refused: [(&[&str], i32, &str); 10] = [
         (&["--clients", "0"], 2, "--clients must be at least 1"),
         (&["--limit", "0"], 2, "--limit must be at least 1"),
         (&["--rate", "NaN"], 2, "--rate is out of range"),
         (&["--rate", "-1"], 2, "--rate"),
+        (&["--send-timeout", "0.001"], 2, "--send-timeout is out of range"),
         (&["--clients", "many"], 2, "many"),
         (&["--clients", "5", "--hung", "6"], 2, "there are 5"),
         (&["--skip-bad"], 2, "--trace"),
@@ -233,6 +234,7 @@ fn help_explains_the_numbers() {
     let text = String::from_utf8(output.stdout).unwrap();
     let flags =
         ["--trace", "--rate", "--skip-bad", "--clients", "--limit", "--hung", "--slow", "--seed"];
-    let more = ["--design", "--send-timeout", "--format", "--svg", "convergence"];
+    let more =
+        ["--design", "--send-timeout", "--format", "--svg", "convergence", "What they depend on"];
     assert!(flags.iter().chain(&more).all(|word| text.contains(word)), "{text}");
 }

@@ -68,6 +68,6 @@ pub(crate) fn design<'a>(name: Name, knobs: Knobs, world: &World<'a>) -> Box<dyn
     match name {
         Name::V1_1 => Box::new(v1_1::WalkEveryone::new(knobs.walk, world)),
         Name::V1_4 => Box::new(v1_4::MergeForEach::new(knobs.limit, world)),
-        Name::Pushlane => Box::new(pushlane::Scoped::new(knobs.limit, world)),
+        Name::Pushlane => Box::new(pushlane::Mesh::new(knobs.limit, world)),
     }
 }

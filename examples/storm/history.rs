@@ -1,6 +1,7 @@
 //! What happened: changes in order, each of a kind and in a namespace.
 
 use std::collections::HashMap;
+use std::rc::Rc;
 use std::time::Duration;
 
 /// Kinds whose change is an endpoint change: pushed at once, without waiting for others, and as an increment.
@@ -37,7 +38,8 @@ pub(crate) struct History {
 /// Names and their numbers, in order of first occurrence.
 #[derive(Debug, Default)]
 pub(crate) struct Names {
-    numbers: HashMap<String, u32>,
+    numbers: HashMap<Rc<str>, u32>,
+    texts: Vec<Rc<str>>,
     /// How often each occurs.
     counts: Vec<u64>,
     endpoint_like: Vec<bool>,
@@ -50,7 +52,9 @@ impl Names {
             return number;
         }
         let number = self.counts.len() as u32;
-        self.numbers.insert(name.to_owned(), number);
+        let text = Rc::from(name);
+        self.numbers.insert(Rc::clone(&text), number);
+        self.texts.push(text);
         self.counts.push(1);
         self.endpoint_like.push(ENDPOINT_LIKE.contains(&name.to_ascii_lowercase().as_str()));
         number
@@ -60,8 +64,9 @@ impl Names {
         self.numbers.get(name).copied()
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.counts.len()
+    /// In the order of their numbers.
+    pub(crate) fn texts(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.texts.iter().map(|text| &**text)
     }
 
     pub(crate) fn counts(&self) -> &[u64] {
@@ -134,6 +139,7 @@ mod tests {
         let mut names = Names::default();
         assert_eq!(["a", "Pod", "a"].map(|name| names.number(name)), [0, 1, 0]);
         assert_eq!(names.counts(), [2, 1]);
+        assert!(names.texts().eq(["a", "Pod"]));
         assert_eq!(names.endpoint_like, [false, true]);
     }
 }

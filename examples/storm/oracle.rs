@@ -14,7 +14,7 @@ use crate::clock::ClientId;
 use crate::feed::Feed;
 use crate::history::History;
 use crate::population::{Concerned, Population};
-use crate::request::Request;
+use crate::request::Carried;
 use std::time::Duration;
 
 /// The books.
@@ -117,21 +117,21 @@ impl<'a> Oracle<'a> {
     pub(crate) fn received(
         &mut self,
         client: ClientId,
-        request: &Request,
+        request: &dyn Carried,
         whole: bool,
         now: Duration,
     ) -> bool {
         let account = &mut self.accounts[client as usize];
-        let state = if whole { request.context } else { 0 };
+        let state = if whole { request.context() } else { 0 };
         let mut news = account.state.is_some_and(|owed| whole && owed <= state);
         if news {
             account.state = None;
         }
         let (outstanding, received) = (&mut self.outstanding, &mut self.received);
-        let request_of = &self.feed.request_of;
+        let (numbers, request_of) = (request.numbers(), &self.feed.request_of);
         account.owed.retain(|&change| {
             let index = change as usize;
-            let has = change < state || request.numbers.contains(request_of[index]);
+            let has = change < state || numbers.contains(request_of[index]);
             if has {
                 outstanding[index] -= 1;
                 received[index] = Some(now);

@@ -2,7 +2,7 @@ use super::*;
 use crate::history::Change;
 use crate::history::Key;
 use crate::population::{Client, Sizes};
-use crate::request::Numbers;
+use crate::request::{Numbers, Request};
 
 const AT: Duration = Duration::from_secs(5);
 const END: Duration = Duration::from_secs(100);

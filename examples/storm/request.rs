@@ -2,6 +2,7 @@
 
 use crate::history::Key;
 use std::cell::Cell;
+use std::fmt;
 use std::mem::size_of;
 use std::ops::Range;
 use std::time::Duration;
@@ -66,8 +67,25 @@ impl Request {
 
     fn bytes(&self) -> isize {
         let keys = self.keys.capacity() * size_of::<Key>();
-        let numbers = self.numbers.0.capacity() * size_of::<Range<u32>>();
-        (size_of::<Self>() + keys + numbers) as isize
+        (size_of::<Self>() + keys + self.numbers.heap_bytes()) as isize
+    }
+}
+
+/// What the oracle must know of whatever a design sends.
+pub(crate) trait Carried: fmt::Debug {
+    /// Which requests went into it.
+    fn numbers(&self) -> &Numbers;
+    /// The version of the configuration that it was made from: how many changes had happened.
+    fn context(&self) -> u32;
+}
+
+impl Carried for Request {
+    fn numbers(&self) -> &Numbers {
+        &self.numbers
+    }
+
+    fn context(&self) -> u32 {
+        self.context
     }
 }
 
@@ -102,7 +120,8 @@ thread_local! {
     static LIVE_BYTES: Cell<isize> = const { Cell::new(0) };
 }
 
-fn meter(bytes: isize) {
+/// Counts bytes that a request takes up, or gives back if negative.
+pub(crate) fn meter(bytes: isize) {
     LIVE_BYTES.with(|live| live.set(live.get() + bytes));
 }
 
@@ -125,11 +144,16 @@ impl Numbers {
         after > 0 && number < self.0[after - 1].end
     }
 
+    /// The memory behind it.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        self.0.capacity() * size_of::<Range<u32>>()
+    }
+
     pub(crate) fn len(&self) -> u64 {
         self.0.iter().map(|range| u64::from(range.end - range.start)).sum()
     }
 
-    fn union(&mut self, other: &Self) {
+    pub(crate) fn union(&mut self, other: &Self) {
         // The common case: what comes is newer than what is there.
         if let ([newer], Some(last)) = (&other.0[..], self.0.last_mut()) {
             if newer.start == last.end {

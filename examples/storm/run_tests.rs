@@ -3,7 +3,7 @@
 use super::*;
 use crate::population::Sizes;
 use crate::request::Request;
-use crate::world::{Notice, Push};
+use crate::world::{Notice, Push, TimeoutFrom};
 use pushlane_peers::walk::Timing;
 use std::sync::Arc;
 
@@ -101,7 +101,8 @@ impl Design for Lossy {
         let request = Arc::new(request);
         for client in 0..world.clients() as ClientId {
             let request = Arc::clone(&request);
-            world.begin(client, Push { request, whole: false, configuration: true });
+            let timeout_from = TimeoutFrom::Send;
+            world.begin(client, Push { request, whole: false, configuration: true, timeout_from });
         }
     }
     fn notice(&mut self, _: Notice, _: &mut World<'_>) {}

@@ -35,7 +35,7 @@ pub(crate) fn table(input: Input, title: &str, outcomes: &[Outcome]) -> String {
     row("convergence, half of all changes within", &|run| time(run.convergence(50)));
     row("  99 %", &|run| time(run.convergence(99)));
     row("  all", &|run| time(run.convergence(100)));
-    row("bookkeeping, CPU a change", &|run| {
+    row("bookkeeping, real time a change", &|run| {
         time(Some(Duration::from_nanos(run.nanoseconds_per_event() as u64)))
     });
     text + "\n" + &wrap(&conclusion(outcomes), 98)

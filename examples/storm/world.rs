@@ -1,15 +1,15 @@
 //! The world that every design meets: streams that open and close, pushes that take time, clients that hang.
 //!
 //! A push to a client is *prepared* (the server computes it) and then *sent* (the client and the network take
-//! their time). Whether a permit is held during one, both or neither is the design's affair. A send that takes
-//! longer than the send timeout closes the stream; the client, unless it hangs, reconnects and starts from
-//! everything.
+//! their time). Whether a permit is held during one, both or neither is the design's affair, and so is whether the
+//! send timeout counts the preparation. A push that takes longer closes the stream; the client, unless it hangs,
+//! reconnects and starts from everything.
 
 use crate::clock::{ClientId, Clock, Event};
 use crate::history::History;
 use crate::oracle::Oracle;
 use crate::population::Population;
-use crate::request::Request;
+use crate::request::{Carried, Request};
 use crate::stopwatch::Stopwatch;
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,11 +39,28 @@ pub(crate) enum Notice {
 /// One push to one client.
 #[derive(Debug, Clone)]
 pub(crate) struct Push {
-    pub(crate) request: Arc<Request>,
+    pub(crate) request: Arc<dyn Carried>,
     /// It carries the whole state as of the request's context, not only what was merged into the request.
     pub(crate) whole: bool,
     /// Configuration has to be computed for it, not only endpoints looked up.
     pub(crate) configuration: bool,
+    pub(crate) timeout_from: TimeoutFrom,
+}
+
+impl Push {
+    /// The whole state for a new stream, where the stream's own loop sends it.
+    pub(crate) fn first_answer(request: Arc<Request>) -> Self {
+        Self { request, whole: true, configuration: true, timeout_from: TimeoutFrom::Send }
+    }
+}
+
+/// What the send timeout counts from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TimeoutFrom {
+    /// The turn came, and the permit was granted: the push begins to be prepared.
+    Grant,
+    /// The push has been prepared, and its send begins.
+    Send,
 }
 
 /// What became of the pushes, whatever the design.
@@ -89,11 +106,25 @@ struct Stream {
 struct Flight {
     number: u64,
     push: Push,
+    granted_at: Duration,
     sent_at: Option<Duration>,
 }
 
+impl Flight {
+    /// When its send, once begun, has taken too long.
+    fn deadline(&self, timeout: Duration) -> Option<Duration> {
+        let sent_at = self.sent_at.filter(|_| !timeout.is_zero())?;
+        let from = match self.push.timeout_from {
+            TimeoutFrom::Grant => self.granted_at,
+            TimeoutFrom::Send => sent_at,
+        };
+        Some(from + timeout)
+    }
+}
+
 impl<'a> World<'a> {
-    /// Everyone is connected and up to date. A `send_timeout` of zero means none.
+    /// Everyone is connected and up to date. A `send_timeout` of zero means none; any other is longer than
+    /// preparing a push takes.
     pub(crate) fn new(
         history: &'a History,
         population: &'a Population,
@@ -151,7 +182,7 @@ impl<'a> World<'a> {
             stream.connected && stream.flight.is_none(),
             "a design pushes twice at once to client {client}"
         );
-        stream.flight = Some(Flight { number, push, sent_at: None });
+        stream.flight = Some(Flight { number, push, granted_at: self.now, sent_at: None });
     }
 
     /// Lets something happen; says what the design must know of it.
@@ -193,7 +224,9 @@ impl<'a> World<'a> {
 
     fn prepared(&mut self, client: ClientId, number: u64) -> Option<Notice> {
         let (now, timeout) = (self.now, self.send_timeout);
-        self.flight(client, number)?.sent_at = Some(now);
+        let flight = self.flight(client, number)?;
+        flight.sent_at = Some(now);
+        let deadline = flight.deadline(timeout);
         let stream = &mut self.streams[client as usize];
         let time = self.population.send_time(client, stream.sends);
         stream.sends += 1;
@@ -202,8 +235,8 @@ impl<'a> World<'a> {
         if !hung {
             self.clock.schedule(now + time, Event::Sent(client, number));
         }
-        if !timeout.is_zero() && (hung || time > timeout) {
-            self.clock.schedule(now + timeout, Event::Deadline(client, number));
+        if let Some(deadline) = deadline.filter(|&deadline| hung || now + time > deadline) {
+            self.clock.schedule(deadline, Event::Deadline(client, number));
         }
         Some(Notice::Prepared(client))
     }
@@ -215,7 +248,7 @@ impl<'a> World<'a> {
             return None;
         }
         let Push { request, whole, .. } = stream.flight.take()?.push;
-        if !self.oracle.received(client, &request, whole, self.now) {
+        if !self.oracle.received(client, &*request, whole, self.now) {
             self.counts.redundant += 1;
         }
         Some(Notice::Sent(client))
@@ -230,11 +263,12 @@ impl<'a> World<'a> {
             let stream = &mut self.streams[number];
             stream.hung = true;
             self.oracle.hung(number as ClientId);
-            let begun =
-                stream.flight.as_ref().and_then(|flight| Some((flight.number, flight.sent_at?)));
-            if let Some((flight, at)) = begun.filter(|_| !self.send_timeout.is_zero()) {
-                self.clock
-                    .schedule(at + self.send_timeout, Event::Deadline(number as ClientId, flight));
+            // Not over yet: a send that was not going to end in time has its deadline already.
+            let flight = stream.flight.as_ref();
+            let due = flight
+                .and_then(|flight| Some((flight.number, flight.deadline(self.send_timeout)?)));
+            if let Some((flight, deadline)) = due {
+                self.clock.schedule(deadline, Event::Deadline(number as ClientId, flight));
             }
         }
     }

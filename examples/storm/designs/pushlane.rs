@@ -1,111 +1,150 @@
-//! pushlane itself, used as an author of a control plane would.
+//! pushlane itself, used as an author of a control plane would: a mesh over a queue.
 //!
-//! Namespaces and kinds are topics, so that only those whom a request may concern are queued at all. Endpoint
-//! changes take the urgent lane. Of a leased request only what concerns the client counts: if nothing does, the
-//! lease completes without a push. The permit is held while the push is prepared and comes back before the send.
-//! A client that connects registers with a request for everything, and gets it in its turn.
+//! ```text
+//! something changes    mesh::config_change, service_change, instance_change, clear_cache
+//!   → a request        mesh::PushRequest, which merges
+//!   → whom to queue    mesh::Directory: the clients that are subscribed to what the request names
+//!   → a lease          one client, its merged request, and a permit
+//!   → what to send     mesh::ClientScope::filtered; if nothing is left for the client, no push is made
+//!   → prepared         the permit comes back, and the send takes as long as the client likes
+//!   → sent             the lease is completed
+//! ```
+//!
+//! Endpoint changes take the urgent lane. The timeout of a push counts from its lease, as in the adapters. A client
+//! that connects registers first, and the state that it starts from is read afterwards.
+
+mod load;
+mod words;
 
 use super::Design;
 use crate::clock::ClientId;
-use crate::history::{History, Key};
-use crate::population::Client;
-use crate::request::Request;
-use crate::world::{Notice, Push, World};
+use crate::request::{Numbers, Request};
+use crate::world::{Notice, Push, TimeoutFrom, World};
+use load::{CONNECTED, Load};
 use pushlane::backlog::{Merge, Shared};
-use pushlane::{ClientKey, Config, Lane, Lease, PushQueue, Scope, Target, Topic};
+use pushlane::mesh::{Change, ClientScope, Directory, Isolation, PushRequest, Resubscription};
+use pushlane::{ClientKey, Config, Lane, PushQueue, Target};
 use std::sync::Arc;
+use std::time::Duration;
+use words::Words;
 
-type Queue = PushQueue<Shared<Request>>;
+type Queue = PushQueue<Shared<Load>>;
+type Lease = pushlane::Lease<Arc<Queue>>;
 
-impl Merge for Request {
-    fn merge(&mut self, other: &Self) {
-        self.merge_from(other);
-    }
-}
-
-pub(super) struct Scoped<'a> {
+pub(super) struct Mesh<'a> {
     queue: Arc<Queue>,
-    history: &'a History,
-    clients: Vec<Slot>,
+    directory: Directory,
+    words: Words<'a>,
+    clients: Vec<Client>,
     /// Whose place in the queue it is, by the index of the key.
     owners: Vec<ClientId>,
     /// Who holds a permit.
     preparing: Vec<ClientId>,
-    pending: usize,
 }
 
-#[derive(Default)]
-struct Slot {
+struct Client {
+    scope: ClientScope,
+    /// While it is connected.
     key: Option<ClientKey>,
-    lease: Option<Lease<Arc<Queue>>>,
-    /// A request waits for it. What the queue knows too, but has no reason to tell.
-    pending: bool,
+    /// While a push to it is in progress.
+    lease: Option<Lease>,
 }
 
-/// What of a request concerns a client.
-#[derive(PartialEq)]
-enum Part {
-    Nothing,
-    EndpointsOnly,
-    Configuration,
-}
-
-impl<'a> Scoped<'a> {
+impl<'a> Mesh<'a> {
     pub(super) fn new(limit: u32, world: &World<'a>) -> Self {
-        let (history, clients) = (world.history, world.clients());
-        let topics = history.namespaces.len() + history.kinds.len();
-        let config = Config::new(clients).topics(topics).permits(limit as usize);
-        let mut design = Self {
+        let words = Words::new(world.history);
+        let topics = Directory::topics_for(words.len());
+        let config = Config::new(world.clients()).topics(topics as usize).permits(limit as usize);
+        let clients = world.population.clients.iter();
+        let mut mesh = Self {
             queue: Arc::new(Queue::new(config)),
-            history,
-            clients: (0..clients).map(|_| Slot::default()).collect(),
-            owners: vec![0; clients],
+            directory: Directory::new(topics, Isolation::Namespace).expect("there are enough"),
+            clients: clients
+                .map(|client| Client { scope: words.scope(client), key: None, lease: None })
+                .collect(),
+            words,
+            owners: vec![0; world.clients()],
             preparing: Vec::new(),
-            pending: 0,
         };
-        for client in 0..clients as ClientId {
-            let key = design.queue.register().expect("there is a place for everyone");
-            design.settle(client, key, &world.population.clients[client as usize]);
+        for client in 0..world.clients() as ClientId {
+            mesh.register(client);
         }
-        design
+        mesh
     }
 
-    fn settle(&mut self, client: ClientId, key: ClientKey, scope: &Client) {
-        let namespaces = scope.namespaces.iter().map(|&namespace| Topic(namespace));
-        let kinds = scope.kinds.iter().map(|&kind| kind_topic(self.history, kind));
-        for topic in namespaces.chain(kinds) {
-            self.queue.subscribe(key, topic).expect("it has just registered, and the topic exists");
-        }
+    /// From now on, what is published for the client reaches it.
+    fn register(&mut self, client: ClientId) -> ClientKey {
+        let Client { scope, key: place, .. } = &mut self.clients[client as usize];
+        let key = self.queue.register().expect("there is a place for everyone");
+        let topics = self.directory.topics_of(scope);
+        let subscriptions = Resubscription::between(&[].into(), &topics);
+        subscriptions.apply(&self.queue, key).expect("it has just registered");
         self.owners[key.index()] = client;
-        self.clients[client as usize].key = Some(key);
+        *place = Some(key);
+        key
     }
 
-    fn pump(&mut self, world: &mut World<'_>) {
-        let Self { queue, owners, clients, history, .. } = self;
-        let population = world.population;
+    /// A client that connects starts from everything.
+    fn connected(&mut self, client: ClientId, happened: u32, now: Duration) {
+        let key = self.register(client);
+        let everything = PushRequest::everything()
+            .with_reason(CONNECTED)
+            .with_start(ticks(now))
+            .with_version(happened.into());
+        let load = Arc::new(Load::new(everything, Numbers::default()));
+        self.queue.publish(Target::One(key), Lane::Normal, load).expect("it has just registered");
+    }
+
+    /// What changed at about the same time becomes one request.
+    fn changed(&self, request: &Request) {
+        let start = ticks(request.start);
+        let changes = request.keys.iter().map(|&key| self.words.change(key, start));
+        let merged = changes.reduce(|mut merged, next| {
+            merged.request.merge(&next.request);
+            merged
+        });
+        let Some(Change { request: changed, lane }) = merged else { return };
+        let audience = self.directory.audience(&changed);
+        let changed = changed.with_version(request.context.into());
+        let load = Arc::new(Load::new(changed, request.numbers.clone()));
+        self.queue.publish(audience.target(), lane, load).expect("the queue is open");
+    }
+
+    /// The next push that is worth making, and what of its request is for its client.
+    ///
+    /// Who was queued by chance, because others depend on the same names, is done on the way.
+    fn next(&self, merged: &mut u64) -> Option<(Lease, PushRequest)> {
         loop {
-            let (merged, pending) = (&mut world.counts.merged, &mut self.pending);
-            let next = world.cpu.time(|| {
-                loop {
-                    let lease = PushQueue::try_lease_from(Arc::clone(queue))?;
-                    let client = owners[lease.key().index()];
-                    *merged += lease.request().merged() - 1;
-                    let was_pending = std::mem::take(&mut clients[client as usize].pending);
-                    *pending -= usize::from(was_pending);
-                    match part(history, &population.clients[client as usize], lease.request()) {
-                        Part::Nothing => lease.complete(),
-                        part => return Some((client, lease, part)),
-                    }
-                }
-            });
-            let Some((client, lease, part)) = next else { break };
-            let request = Arc::clone(lease.request());
-            let whole = request.everything;
-            clients[client as usize].lease = Some(lease);
-            self.preparing.push(client);
-            world
-                .begin(client, Push { request, whole, configuration: part == Part::Configuration });
+            let lease = PushQueue::try_lease_from(Arc::clone(&self.queue))?;
+            *merged += lease.request().merged() - 1;
+            let client = &self.clients[self.owner(&lease) as usize];
+            match client.scope.filtered(lease.request().request()) {
+                Some(left) => return Some((lease, left)),
+                None => lease.complete(),
+            }
         }
+    }
+
+    /// Begins pushes while there are permits and clients that need one.
+    fn pump(&mut self, world: &mut World<'_>) {
+        loop {
+            let merged = &mut world.counts.merged;
+            let Some((lease, left)) = world.cpu.time(|| self.next(merged)) else { break };
+            let client = self.owner(&lease);
+            let push = Push {
+                request: Arc::clone(lease.request()) as _,
+                whole: left.is_everything(),
+                configuration: !left.is_incremental(),
+                timeout_from: TimeoutFrom::Grant,
+            };
+            self.preparing.push(client);
+            self.clients[client as usize].lease = Some(lease);
+            world.begin(client, push);
+        }
+    }
+
+    fn owner(&self, lease: &Lease) -> ClientId {
+        self.owners[lease.key().index()]
     }
 
     fn forget_permit(&mut self, client: ClientId) {
@@ -113,85 +152,19 @@ impl<'a> Scoped<'a> {
             self.preparing.swap_remove(place);
         }
     }
-
-    fn now_pending(&mut self, client: ClientId, pending: bool) {
-        let slot = &mut self.clients[client as usize].pending;
-        self.pending = self.pending + usize::from(pending) - usize::from(*slot);
-        *slot = pending;
-    }
 }
 
-/// Kinds come after namespaces.
-fn kind_topic(history: &History, kind: u32) -> Topic {
-    Topic(history.namespaces.len() as u32 + kind)
-}
-
-fn part(history: &History, client: &Client, request: &Request) -> Part {
-    if request.everything || (request.concerns_all && request.full) {
-        return Part::Configuration;
-    }
-    let mut part = if request.concerns_all { Part::EndpointsOnly } else { Part::Nothing };
-    for key in request.keys.iter().filter(|&&key| client.depends_on(key)) {
-        if !history.endpoint_like(key.kind) {
-            return Part::Configuration;
-        }
-        part = Part::EndpointsOnly;
-    }
-    part
-}
-
-impl Design for Scoped<'_> {
+impl Design for Mesh<'_> {
     fn publish(&mut self, request: Request, world: &mut World<'_>) {
-        let lane = if request.full { Lane::Normal } else { Lane::Urgent };
-        let everyone = request.concerns_all;
-        let keys = request.keys.clone();
-        let (queue, history) = (&self.queue, self.history);
-        world.cpu.time(|| {
-            let (namespaces, kinds) = topics(history, &request.keys);
-            let scope = Scope::any(&namespaces).and_any(&kinds);
-            let target = if everyone { Target::Everyone } else { Target::Topics(scope) };
-            queue
-                .publish(target, lane, Arc::new(request))
-                .expect("the queue is open, the topics exist")
-        });
-        for (client, scope) in world.population.clients.iter().enumerate() {
-            let queued = || {
-                keys.iter().any(|key| scope.lives_in(key.namespace))
-                    && keys.iter().any(|key| scope.kinds.binary_search(&key.kind).is_ok())
-            };
-            if self.clients[client].key.is_some() && (everyone || queued()) {
-                self.now_pending(client as ClientId, true);
-            }
-        }
+        world.cpu.time(|| self.changed(&request));
         self.pump(world);
     }
 
     fn notice(&mut self, notice: Notice, world: &mut World<'_>) {
         match notice {
             Notice::Connected(client) => {
-                // Registered first, and what it starts from is read afterwards: what comes in between is
-                // published to it.
-                let queue = &self.queue;
-                let key = world.cpu.time(|| queue.register()).expect("its place was given back");
-                self.settle(client, key, &world.population.clients[client as usize]);
-                let everything = Arc::new(world.everything());
-                let target = Target::One(key);
-                let queue = &self.queue;
-                let published = world.cpu.time(|| queue.publish(target, Lane::Normal, everything));
-                published.expect("it has just registered");
-                self.now_pending(client, true);
-            }
-            Notice::Disconnected(client) => {
-                self.forget_permit(client);
-                self.now_pending(client, false);
-                let (queue, slot) = (&self.queue, &mut self.clients[client as usize]);
-                let (key, lease) = (slot.key.take(), slot.lease.take());
-                world.cpu.time(|| {
-                    if let Some(key) = key {
-                        queue.unregister(key).expect("it was registered");
-                    }
-                    drop(lease);
-                });
+                let (happened, now) = (world.oracle.happened(), world.now);
+                world.cpu.time(|| self.connected(client, happened, now));
             }
             Notice::Prepared(client) => {
                 self.forget_permit(client);
@@ -204,18 +177,29 @@ impl Design for Scoped<'_> {
                     world.cpu.time(|| lease.complete());
                 }
             }
+            Notice::Disconnected(client) => {
+                self.forget_permit(client);
+                let Client { key, lease, .. } = &mut self.clients[client as usize];
+                let (key, lease) = (key.take(), lease.take());
+                world.cpu.time(|| {
+                    if let Some(key) = key {
+                        self.queue.unregister(key).expect("it was registered");
+                    }
+                    drop(lease);
+                });
+            }
             Notice::Timer(_) => return,
         }
         self.pump(world);
     }
 
     fn backlog(&self) -> usize {
-        self.pending
+        self.queue.waiting()
     }
 
     fn entry_bytes(&self) -> usize {
         // The pointer in the client's cell.
-        size_of::<Arc<Request>>()
+        size_of::<Arc<Load>>()
     }
 
     fn is_stalled(&self, world: &World<'_>) -> bool {
@@ -224,12 +208,7 @@ impl Design for Scoped<'_> {
     }
 }
 
-fn topics(history: &History, keys: &[Key]) -> (Vec<Topic>, Vec<Topic>) {
-    // Keys are sorted, so that equal namespaces are neighbours.
-    let mut namespaces: Vec<_> = keys.iter().map(|key| Topic(key.namespace)).collect();
-    namespaces.dedup();
-    let mut kinds: Vec<_> = keys.iter().map(|key| kind_topic(history, key.kind)).collect();
-    kinds.sort_unstable();
-    kinds.dedup();
-    (namespaces, kinds)
+/// The clock of all requests.
+fn ticks(time: Duration) -> u64 {
+    time.as_micros() as u64
 }

@@ -7,7 +7,7 @@
 use super::Design;
 use crate::clock::ClientId;
 use crate::request::Request;
-use crate::world::{Notice, Push, World};
+use crate::world::{Notice, Push, TimeoutFrom, World};
 use pushlane_peers::walk::{self, Timing, Walk};
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,6 +49,7 @@ impl WalkEveryone {
                 request: delivery.payload,
                 whole: delivery.full,
                 configuration: delivery.full,
+                timeout_from: TimeoutFrom::Send,
             };
             world.begin(delivery.connection as ClientId, push);
         }
@@ -77,7 +78,7 @@ impl Design for WalkEveryone {
             Notice::Connected(client) => {
                 world.cpu.time(|| walk.connect(client as usize, true));
                 let request = Arc::new(world.everything());
-                world.begin(client, Push { request, whole: true, configuration: true });
+                world.begin(client, Push::first_answer(request));
             }
             Notice::Disconnected(client) => {
                 world.cpu.time(|| walk.disconnect(client as usize, now))

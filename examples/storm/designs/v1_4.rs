@@ -14,7 +14,7 @@ use super::Design;
 use crate::clock::ClientId;
 use crate::population::Client;
 use crate::request::Request;
-use crate::world::{Notice, Push, SCOPE, World};
+use crate::world::{Notice, Push, SCOPE, TimeoutFrom, World};
 use pushlane_peers::merge_queue::{MergeQueue, Ticket, Work};
 use std::sync::Arc;
 use std::time::Duration;
@@ -106,7 +106,8 @@ impl MergeForEach {
         let scope = &world.population.clients[client as usize];
         if world.cpu.time(|| needs_push(scope, &request)) {
             let full = request.full;
-            world.begin(client, Push { request, whole: full, configuration: full });
+            let timeout_from = TimeoutFrom::Send;
+            world.begin(client, Push { request, whole: full, configuration: full, timeout_from });
             return;
         }
         self.timers = self.timers.wrapping_add(1);
@@ -155,7 +156,7 @@ impl Design for MergeForEach {
                 slot.streams += 1;
                 slot.answering = true;
                 let request = Arc::new(world.everything());
-                world.begin(client, Push { request, whole: true, configuration: true });
+                world.begin(client, Push::first_answer(request));
             }
             Notice::Disconnected(client) => {
                 self.done(client, world);
