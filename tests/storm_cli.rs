@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 
@@ -14,22 +14,29 @@ fn storm() -> Command {
     Command::new(BUILT.get_or_init(build))
 }
 
-/// Builds the example where this test was built. `cargo test` alone doesn't: of an example that has unit tests
-/// it builds only those.
+/// Builds the example as this test was built, and asks cargo where it is. `cargo test` alone doesn't build it: of an
+/// example that has unit tests it builds only those.
+///
+/// All that the build needs has been fetched for this test, and cargo holds no lock while tests run.
 fn build() -> PathBuf {
     let test = std::env::current_exe().expect("the test has a path");
-    let profile_directory = test.ancestors().nth(2).expect("target, profile, deps");
-    let target_directory = profile_directory.parent().expect("target, profile");
-    let profile = match profile_directory.file_name().and_then(|name| name.to_str()) {
-        Some("debug") | None => "dev",
-        Some(profile) => profile,
-    };
+    let profile = test.ancestors().nth(2).and_then(|profile| profile.file_name()?.to_str());
+    let profile = profile.filter(|&profile| profile != "debug").unwrap_or("dev");
+    let target =
+        Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("it lies in the target directory");
     let mut cargo = Command::new(env!("CARGO"));
     cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
-    cargo.args(["build", "--quiet", "--example", "storm", "--profile", profile, "--target-dir"]);
-    let status = cargo.arg(target_directory).status().expect("cargo runs");
-    assert!(status.success(), "the example does not build");
-    profile_directory.join("examples").join(format!("storm{}", std::env::consts::EXE_SUFFIX))
+    cargo.args(["build", "--quiet", "--example", "storm", "--profile", profile]);
+    cargo.args(["--message-format", "json", "--target-dir"]).arg(target);
+    let built = cargo.stderr(Stdio::inherit()).output().expect("cargo runs");
+    assert!(built.status.success(), "the example does not build");
+    let messages = String::from_utf8(built.stdout).expect("JSON");
+    let executable = |line: &str| -> Option<PathBuf> {
+        let message: Value = serde_json::from_str(line).ok()?;
+        let is_storm = message["target"]["name"] == "storm";
+        is_storm.then(|| message["executable"].as_str().map(PathBuf::from))?
+    };
+    messages.lines().find_map(executable).expect("cargo says where it is")
 }
 
 fn run(arguments: &[&str], input: &str) -> Output {

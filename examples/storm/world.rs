@@ -300,3 +300,37 @@ impl<'a> World<'a> {
         Some(Notice::Connected(client))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::feed::Feed;
+    use crate::generate::generate;
+    use crate::population::Sizes;
+
+    /// When a stream is closed whose client hangs from the beginning.
+    fn closed_at(timeout_from: TimeoutFrom) -> Duration {
+        let history = generate(1, 1.0, 1, "root");
+        let sizes = Sizes { clients: 1, hung: 1, slow: 0, leave: 0 };
+        let population = Population::new(&history, sizes, 1);
+        let feed = Feed::new(&history, Duration::ZERO);
+        let oracle = Oracle::new(&history, &population, &feed);
+        let mut world = World::new(&history, &population, oracle, Duration::from_secs(5));
+        world.happen(Event::Hang);
+        let push = Push { timeout_from, ..Push::first_answer(Arc::new(world.everything())) };
+        world.begin(0, push);
+        while let Some((at, event)) = world.clock.next() {
+            world.now = at;
+            if let Some(Notice::Disconnected(0)) = world.happen(event) {
+                return at;
+            }
+        }
+        panic!("the stream stays open");
+    }
+
+    #[test]
+    fn the_send_timeout_counts_from_what_the_design_wants() {
+        assert_eq!(closed_at(TimeoutFrom::Grant), Duration::from_secs(5));
+        assert_eq!(closed_at(TimeoutFrom::Send), Duration::from_secs(5) + SCOPE + GENERATE);
+    }
+}
