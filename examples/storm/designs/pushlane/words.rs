@@ -71,7 +71,8 @@ mod tests {
 
     #[test]
     fn a_client_needs_exactly_what_concerns_it() {
-        let history = generate(800, 50.0, 1, "root");
+        let mut history = generate(800, 50.0, 1, "root");
+        history.push(9.0, "root", "endpoints", &mut Vec::new());
         let sizes = Sizes { clients: 50, hung: 0, slow: 0, leave: 0 };
         let clients = Population::new(&history, sizes, 1).clients;
         let words = Words::new(&history);
