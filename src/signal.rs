@@ -17,6 +17,11 @@ pub trait Signal {
     /// A push has completed, or a client has left: convergence may have been reached, or the end of a
     /// drain. Called at most once for each.
     fn progress(&self) {}
+
+    /// The queue has been closed. It may be drained already, and from now on any progress may end it.
+    fn closed(&self) {
+        self.progress();
+    }
 }
 
 /// Tells nobody: for a super-loop or a simulation that asks the queue whenever it likes.
@@ -35,6 +40,10 @@ impl<T: Signal + ?Sized> Signal for &T {
     fn progress(&self) {
         (**self).progress();
     }
+
+    fn closed(&self) {
+        (**self).closed();
+    }
 }
 
 #[cfg(feature = "alloc")]
@@ -45,5 +54,9 @@ impl<T: Signal + ?Sized> Signal for alloc::sync::Arc<T> {
 
     fn progress(&self) {
         (**self).progress();
+    }
+
+    fn closed(&self) {
+        (**self).closed();
     }
 }

@@ -152,7 +152,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     /// drains. Closing again changes nothing.
     pub fn close(&self) {
         self.convergence.close();
-        self.signal.progress();
+        self.signal.closed();
     }
 
     /// Whether the queue has been closed.

@@ -39,6 +39,9 @@ pub trait Serve: sealed::Sealed {
     /// [`PushQueue::close`].
     fn close(&self);
 
+    /// [`PushQueue::is_closed`].
+    fn is_closed(&self) -> bool;
+
     /// [`PushQueue::is_drained`].
     fn is_drained(&self) -> bool;
 
@@ -75,7 +78,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     /// `None` means that there was nothing to do at some moment during the call; the queue's [`Signal`]
     /// is told when that changes.
     pub fn try_lease(&self) -> Option<Lease<&Self>> {
-        Lease::begin(self)
+        Lease::begin(self).ok()
     }
 
     /// As [`try_lease`](PushQueue::try_lease), for a queue behind an `Arc` or any other handle: the lease
@@ -93,7 +96,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn try_lease_from<Q: Deref<Target = Self>>(queue: Q) -> Option<Lease<Q>> {
-        Lease::begin(queue)
+        Lease::begin(queue).ok()
     }
 
     /// Which lane is looked at first: urgent, but for one lease after every `urgent_ratio` urgent ones.
@@ -138,7 +141,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     }
 
     /// Claims until there is something to push. The caller holds a permit.
-    fn next(&self) -> Option<(Ticket, B::Payload)> {
+    fn begin_next(&self) -> Option<(Ticket, B::Payload)> {
         loop {
             let Served { bank, claimed, .. } = self.claim()?;
             let place = Place { bank, slot: claimed.slot };
@@ -237,6 +240,10 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> Serve for PushQueue<B, S, R
         self.close();
     }
 
+    fn is_closed(&self) -> bool {
+        self.is_closed()
+    }
+
     fn is_drained(&self) -> bool {
         self.is_drained()
     }
@@ -246,7 +253,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> Serve for PushQueue<B, S, R
             if self.limiter.try_acquire(1) == 0 {
                 return None;
             }
-            if let Some(begun) = self.next() {
+            if let Some(begun) = self.begin_next() {
                 return Some(begun);
             }
             self.limiter.release(1);
