@@ -31,6 +31,10 @@ mod queue;
 mod signal;
 pub mod storage;
 
+// What serves it.
+#[cfg(feature = "async")]
+pub mod adapters;
+
 pub use config::Config;
 pub use convergence::Version;
 pub use error::{PublishError, Refusal, RegisterError, Stale, SubscribeError};
