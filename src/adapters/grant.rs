@@ -55,8 +55,12 @@ impl<Q: Handle> Grant<Q> {
     /// The grant is now. A limit that is beyond the clock's range is none.
     pub(super) fn begin(lease: &mut Lease<Q>, limit: Option<Duration>, clock: Clock) -> Arc<Self> {
         let deadline = limit.and_then(|limit| clock().checked_add(limit));
-        let state =
-            State { push: Phase::Running, permit: lease.take_permit(), handler: Handler::Running };
+        let state = State {
+            push: Phase::Running,
+            permit: lease.take_permit(),
+            #[cfg(feature = "blocking")]
+            handler: Handler::Running,
+        };
         Arc::new(Grant {
             queue: lease.queue().clone(),
             client: lease.key(),

@@ -147,12 +147,15 @@ async fn serve<Q: Handle>(options: &Options, grant: &Grant<Q>, handling: impl Fu
     let Some(deadline) = grant.deadline() else {
         return served.await;
     };
-    ::tokio::select! {
-        biased;
-        () = served => {}
-        // Evicted first, and dropped when this function returns: dropped before, the push would go back
-        // into the queue, and be leased once more.
-        () = sleep_until(deadline.into()) => options.expire(grant),
+    let (mut served, mut deadline) = (pin!(served), pin!(sleep_until(deadline.into())));
+    let in_time = poll_fn(|context| match served.as_mut().poll(context) {
+        Poll::Ready(()) => Poll::Ready(true),
+        Poll::Pending => deadline.as_mut().poll(context).map(|()| false),
+    });
+    if !in_time.await {
+        // Evicted first; the handler is dropped when this function returns. Dropped before, the push would
+        // go back into the queue, and be leased once more.
+        options.expire(grant);
     }
 }
 
