@@ -11,7 +11,8 @@
 /// Implementations must not block, must not panic, and must not call back into the queue.
 pub trait Signal {
     /// There may be work for up to `leases` more leases. Called at most once for each publish, each
-    /// completion, each growth of the limit, and each lease that uncovers further work.
+    /// completion, each permit that comes back by itself, each growth of the limit, and each lease that
+    /// uncovers further work.
     fn ready(&self, leases: usize);
 
     /// A push has completed, or a client has left: convergence may have been reached, or the end of a

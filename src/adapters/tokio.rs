@@ -8,11 +8,12 @@ use core::future::{Future, poll_fn};
 use core::panic::AssertUnwindSafe;
 use core::pin::{Pin, pin};
 use core::task::Poll;
+use core::time::Duration;
 use std::panic::{catch_unwind, resume_unwind};
 use std::time::Instant;
 
-use ::tokio::task::{JoinHandle, JoinSet};
-use ::tokio::time::sleep_until;
+use ::tokio::task::{JoinError, JoinHandle, JoinSet};
+use ::tokio::time::{sleep, sleep_until};
 
 use super::grant::Grant;
 use super::options::Options;
@@ -68,12 +69,16 @@ impl<Q: Handle> Dispatcher<Q> {
     ///
     /// # Panics
     ///
-    /// Outside of a tokio runtime. (With a deadline, pushes need the runtime's time driver as well.)
+    /// Outside of a tokio runtime, or with a deadline in one whose time driver is not enabled.
     pub fn start<H, F>(queue: Q, options: Options, handler: H) -> Self
     where
         H: Fn(Push<Q>) -> F + Send + Sync + 'static,
         F: Future<Output = ()> + Send + 'static,
     {
+        if options.limit.is_some() {
+            // Panics here, where somebody sees it, rather than in each push.
+            drop(sleep(Duration::ZERO));
+        }
         let task = ::tokio::spawn(dispatch(queue.clone(), Arc::new((options, handler))));
         Dispatcher { queue, task }
     }
@@ -87,9 +92,10 @@ impl<Q: Handle> Dispatcher<Q> {
     /// If this future is dropped, so is the dispatcher.
     pub async fn drain(mut self) -> bool {
         self.queue.close();
-        match (&mut self.task).await.map_err(|error| error.try_into_panic()) {
+        match (&mut self.task).await.map_err(JoinError::try_into_panic) {
+            Ok(()) => true,
+            Err(Err(_aborted)) => self.queue.is_drained(),
             Err(Ok(panic)) => resume_unwind(panic),
-            _ => self.queue.is_drained(),
         }
     }
 }

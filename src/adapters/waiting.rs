@@ -156,7 +156,8 @@ impl<B: Backlog, S: Storage, R: ReadySet> PushQueue<B, S, R, Waiters> {
         self.signal().until(|| self.is_converged(version)).await;
     }
 
-    /// Waits until the queue is closed and [drained](PushQueue::is_drained). Somebody must serve it.
+    /// Waits until the queue is closed and [drained](PushQueue::is_drained). Somebody must close it, and
+    /// serve it with at least one permit.
     pub async fn drained(&self) {
         self.signal().until(|| self.is_drained()).await;
     }

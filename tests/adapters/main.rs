@@ -1,27 +1,29 @@
 //! What the adapters promise, written once, over threads and over tokio.
 
 mod behaviour;
-mod pool;
+mod only_pool;
+mod only_tokio;
 mod rig;
 
-use rig::{Rig, Threads, Tokio};
-
-macro_rules! on_both {
+macro_rules! on_each_rig {
     ($($case:ident)*) => {
-        mod threads {
-            $(#[test] fn $case() {
-                <super::Threads as super::Rig>::run(super::behaviour::$case::<super::Threads>());
-            })*
-        }
-        mod tokio {
-            $(#[test] fn $case() {
-                <super::Tokio as super::Rig>::run(super::behaviour::$case::<super::Tokio>());
+        on_each_rig!(@ threads Threads $($case)*);
+        on_each_rig!(@ tokio Tokio $($case)*);
+        on_each_rig!(@ tokio_threads TokioThreads $($case)*);
+    };
+    (@ $module:ident $rig:ident $($case:ident)*) => {
+        mod $module {
+            use crate::rig::{$rig, Rig};
+
+            $(#[test]
+            fn $case() {
+                $rig::run(crate::behaviour::$case::<$rig>());
             })*
         }
     };
 }
 
-on_both! {
+on_each_rig! {
     serves_everybody_once
     past_the_deadline_the_client_is_evicted_and_the_permit_comes_back
     a_push_that_ends_in_time_evicts_nobody

@@ -30,7 +30,7 @@ pub(crate) fn gate() -> (Opener, Gate) {
 }
 
 pub(crate) trait Rig: Sized {
-    /// Longer than a prompt handler can take on a busy machine. Tokio's clock is virtual.
+    /// In real time, longer than a prompt handler takes on a busy machine.
     const LIMIT: Duration;
 
     /// Serves with `width` threads.
@@ -76,6 +76,7 @@ impl Rig for Threads {
     }
 }
 
+/// Tokio on one thread, in virtual time.
 pub(crate) struct Tokio(Dispatcher<Queue>);
 
 impl Rig for Tokio {
@@ -111,6 +112,35 @@ impl Rig for Tokio {
         tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .start_paused(true)
+            .build()
+            .unwrap()
+            .block_on(test);
+    }
+}
+
+/// Tokio on several threads, in real time.
+pub(crate) struct TokioThreads(Tokio);
+
+impl Rig for TokioThreads {
+    const LIMIT: Duration = Threads::LIMIT;
+
+    fn start(
+        queue: &Queue,
+        width: usize,
+        options: Options,
+        script: impl Fn(Push) -> Then + Send + Sync + 'static,
+    ) -> Self {
+        TokioThreads(Tokio::start(queue, width, options, script))
+    }
+
+    async fn drain(self) -> bool {
+        self.0.drain().await
+    }
+
+    fn run(test: impl Future<Output = ()>) {
+        tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_time()
             .build()
             .unwrap()
             .block_on(test);

@@ -22,6 +22,7 @@ use crate::adapters::options::Options;
 use crate::adapters::push::{Handle, Push};
 use crate::adapters::waiting::next;
 use crate::lease::Lease;
+use crate::queue::Serve;
 
 pub(super) struct Crew<Q: Handle> {
     queue: Q,
@@ -43,6 +44,8 @@ struct Roster {
     /// Threads that were in a handler when its deadline passed, and still are.
     stuck: usize,
     stopping: bool,
+    /// A thread has found the queue closed and drained.
+    drained: bool,
 }
 
 impl<Q: Handle> Crew<Q> {
@@ -107,6 +110,7 @@ impl<Q: Handle> Crew<Q> {
         let mut stop = None;
         block_on(poll_fn(|context| {
             if let Poll::Ready(lease) = next.as_mut().poll(context) {
+                self.roster().drained |= lease.is_none();
                 return Poll::Ready(lease);
             }
             let stop = stop.get_or_insert_with(|| self.stop.listen());
@@ -149,12 +153,13 @@ impl<Q: Handle> Crew<Q> {
         needed
     }
 
-    /// Waits until no thread is at work: all have left, or are stuck.
-    pub(super) fn wait(&self) {
+    /// Waits until no thread is at work: all have left, or are stuck. True if the queue was drained.
+    pub(super) fn wait(&self) -> bool {
         let mut roster = self.roster();
         while roster.at_work > 0 {
             roster = self.left.wait(roster).unwrap_or_else(PoisonError::into_inner);
         }
+        roster.drained || self.queue.is_drained()
     }
 
     /// No thread begins another push.

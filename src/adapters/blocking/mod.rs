@@ -86,8 +86,7 @@ impl<Q: Handle> Pool<Q> {
     /// whose pushes fail for ever has to be unregistered by somebody.
     pub fn drain(self) -> bool {
         self.crew.queue().close();
-        self.crew.wait();
-        self.crew.queue().is_drained()
+        self.crew.wait()
     }
 }
 

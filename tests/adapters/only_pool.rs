@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
-use pushlane::adapters::Options;
 use pushlane::adapters::blocking::Pool;
+use pushlane::adapters::{AsyncQueue, Options, Waiters};
+use pushlane::backlog::Dirty;
+use pushlane::storage::Static;
+use pushlane::{Config, Lane};
 
 use crate::rig::{Log, Push, Rig, Threads, gate, publish, publish_to_all, queue};
 
@@ -111,4 +114,23 @@ fn a_handler_that_hangs_after_completing_costs_its_thread_and_nothing_else() {
     assert!(pool.drain());
     assert_eq!(evicted.so_far(), []);
     assert!(queue.is_registered(hangs));
+}
+
+#[test]
+fn a_queue_in_a_static_is_served_too() {
+    static QUEUE: AsyncQueue<Dirty, Static<2>> =
+        AsyncQueue::const_with_signal(Config::new(10), Waiters::new());
+    let pool = Pool::start(&QUEUE, 2, Options::no_deadline(), |push| push.complete()).unwrap();
+    QUEUE.register_with(Lane::Urgent, ()).unwrap();
+    assert!(pool.drain());
+    assert!(QUEUE.is_drained());
+}
+
+#[test]
+fn a_pool_has_at_least_one_thread() {
+    let (queue, _) = queue(1, 1);
+    let options = Options::no_deadline();
+    let pool = Pool::start(Arc::clone(&queue), 0, options, |push: Push| push.complete()).unwrap();
+    publish_to_all(&queue, 1);
+    assert!(pool.drain());
 }
