@@ -9,7 +9,7 @@ use std::thread::{self, Thread};
 
 use pushlane::adapters::AsyncQueue;
 use pushlane::backlog::Dirty;
-use pushlane::{ClientKey, Config, Lane, Lease, Target, Version};
+use pushlane::{ClientKey, Config, Lane, Lease, SLOTS, Target, Version};
 
 type Queue = Arc<AsyncQueue<Dirty>>;
 
@@ -166,14 +166,16 @@ mod leases {
 
     #[test]
     fn two_publishes_wake_two_waiters() {
-        let (queue, clients) = queue(2, 2);
+        // Of different banks, so that no lease uncovers the other's work and makes up for a lost wake-up.
+        let (queue, clients) = queue(2 * SLOTS, 2);
+        let (near, far) = (clients[0], clients[SLOTS]);
         let first = Polled::waiting(queue.next());
         let second = Polled::waiting(queue.next());
         // Nobody runs in between: the first is notified and has not noticed when the second publish comes.
-        publish(&queue, clients[0]);
-        publish(&queue, clients[1]);
+        publish(&queue, near);
+        publish(&queue, far);
         let leases = [first.woken().unwrap(), second.woken().unwrap()];
-        assert_eq!(leases.map(|lease| lease.key()), [clients[0], clients[1]]);
+        assert_eq!(leases.map(|lease| lease.key()), [near, far]);
     }
 
     #[test]
