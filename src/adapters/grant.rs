@@ -92,8 +92,8 @@ impl<Q: Handle> Grant<Q> {
         self.state().permit.take()
     }
 
-    /// The push ends, and its deadline with it. The lease is still to be ended, and *then* the permit
-    /// dropped, if it had not come back before.
+    /// The push ends, and its deadline with it. The permit, if it had not come back before, is to be
+    /// dropped, and the lease ended.
     pub(super) fn end(&self) -> Option<Permit<Q>> {
         let mut state = self.state();
         if state.push == Phase::Running {

@@ -115,7 +115,9 @@ impl<Q: Handle> Push<Q> {
 
     fn end(&mut self, end: fn(Lease<Q>)) {
         if let Some(lease) = self.lease.take() {
-            let _permit = self.grant.end();
+            // First the permit: whoever is woken by the end of the lease finds it, and whoever has seen
+            // the queue drained finds none held.
+            drop(self.grant.end());
             end(lease);
         }
     }

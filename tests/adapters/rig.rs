@@ -33,6 +33,9 @@ pub(crate) trait Rig: Sized {
     /// In real time, longer than a prompt handler takes on a busy machine.
     const LIMIT: Duration;
 
+    /// Whether a handler that waits can be stopped.
+    const DROPS_HANDLERS: bool;
+
     /// Serves with `width` threads.
     fn start(
         queue: &Queue,
@@ -50,6 +53,7 @@ pub(crate) struct Threads(Pool<Queue>);
 
 impl Rig for Threads {
     const LIMIT: Duration = Duration::from_millis(300);
+    const DROPS_HANDLERS: bool = false;
 
     fn start(
         queue: &Queue,
@@ -81,6 +85,7 @@ pub(crate) struct Tokio(Dispatcher<Queue>);
 
 impl Rig for Tokio {
     const LIMIT: Duration = Duration::from_secs(15);
+    const DROPS_HANDLERS: bool = true;
 
     fn start(
         queue: &Queue,
@@ -123,6 +128,7 @@ pub(crate) struct TokioThreads(Tokio);
 
 impl Rig for TokioThreads {
     const LIMIT: Duration = Threads::LIMIT;
+    const DROPS_HANDLERS: bool = true;
 
     fn start(
         queue: &Queue,
