@@ -105,6 +105,12 @@ impl Bank {
         self.transit(|bank| bank.claim(mask, lane).map(|claimed| (claimed.next, claimed)))
     }
 
+    /// Whether the caller's slot has been marked since it was claimed. A read-modify-write: whoever marks
+    /// it later sees all that the caller did before.
+    pub(crate) fn was_marked(&self, slot: usize) -> bool {
+        self.change(|bank| (bank, bank.is_pending(slot)))
+    }
+
     /// Ends the caller's ownership of a live slot.
     #[inline]
     pub(crate) fn release(&self, slot: usize) -> Released {

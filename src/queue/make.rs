@@ -4,6 +4,7 @@ use super::PushQueue;
 use crate::bank::Bank;
 use crate::config::Config;
 use crate::convergence::Convergence;
+use crate::fan_out::FanOut;
 use crate::limiter::Limiter;
 use crate::ready::line::Line;
 use crate::registry::Registry;
@@ -19,7 +20,7 @@ mod on_heap {
     use crate::registry::Seat;
     use crate::slot::{SLOTS, beyond};
     use crate::storage::Heap;
-    use crate::sync::{Atomic, AtomicUsize};
+    use crate::sync::{Atomic, AtomicU32, AtomicUsize};
     use crate::topics::Row;
 
     impl<B: Backlog + Default, R: WithBanks, N: Signal + Default> PushQueue<B, Heap, R, N> {
@@ -55,6 +56,9 @@ mod on_heap {
                 backlog,
                 urgent: Line::new(R::with_banks(banks)),
                 normal: Line::new(R::with_banks(banks)),
+                urgent_fan_out: FanOut::new(banks),
+                normal_fan_out: FanOut::new(banks),
+                patience: AtomicUsize::zero(),
                 streak: AtomicUsize::zero(),
                 urgent_ratio: config.urgent_ratio,
                 registry: Registry::new(
@@ -65,9 +69,10 @@ mod on_heap {
                     Heap::row(config.topics, members),
                     Heap::row(banks, AtomicUsize::zero),
                 ),
-                convergence: Convergence::new(Heap::row(banks, || {
-                    core::array::from_fn(|_| AtomicUsize::zero())
-                })),
+                convergence: Convergence::new(
+                    Heap::row(banks, || core::array::from_fn(|_| AtomicUsize::zero())),
+                    Heap::row(banks, || core::array::from_fn(|_| AtomicU32::zero())),
+                ),
                 limiter: Limiter::new(config.permits),
                 signal,
             }
@@ -84,7 +89,7 @@ mod in_place {
     use crate::signal::Silent;
     use crate::slot::{SLOTS, beyond};
     use crate::storage::Static;
-    use crate::sync::{Atomic, AtomicUsize};
+    use crate::sync::{Atomic, AtomicU32, AtomicUsize};
     use crate::topics::Row;
 
     impl<B, R, const BANKS: usize, const TOPICS: usize, const WORDS: usize>
@@ -125,6 +130,9 @@ mod in_place {
                 backlog: B::EMPTY,
                 urgent: Line::const_new(R::EMPTY),
                 normal: Line::const_new(R::EMPTY),
+                urgent_fan_out: FanOut::const_new(BANKS),
+                normal_fan_out: FanOut::const_new(BANKS),
+                patience: AtomicUsize::ZERO,
                 streak: AtomicUsize::ZERO,
                 urgent_ratio: config.urgent_ratio,
                 registry: Registry::const_new(
@@ -137,6 +145,7 @@ mod in_place {
                 ),
                 convergence: Convergence::const_new(
                     [const { [const { AtomicUsize::ZERO }; SLOTS] }; BANKS],
+                    [const { [const { AtomicU32::ZERO }; SLOTS] }; BANKS],
                 ),
                 limiter: Limiter::const_new(config.permits),
                 signal,

@@ -2,6 +2,7 @@
 
 mod clients;
 mod converge;
+mod expand;
 mod make;
 mod publish;
 mod serve;
@@ -11,6 +12,7 @@ use core::fmt;
 use crate::backlog::Backlog;
 use crate::bank::Bank;
 use crate::convergence::Convergence;
+use crate::fan_out::FanOut;
 use crate::limiter::Limiter;
 use crate::ready::line::Line;
 use crate::ready::{ReadySet, Sweep};
@@ -59,6 +61,11 @@ pub struct PushQueue<B: Backlog, S: Storage = Heap, R: ReadySet = Sweep<S>, N: S
     /// Which banks hold a ready slot, for each lane.
     urgent: Line<R>,
     normal: Line<R>,
+    /// Publishes to everyone that are marked on demand, for each lane.
+    urgent_fan_out: FanOut,
+    normal_fan_out: FanOut,
+    /// Claims since banks were last expanded; see [`PushQueue::expand_if_due`].
+    patience: AtomicUsize,
     /// Urgent leases in a row; see [`PushQueue::preferred`].
     streak: AtomicUsize,
     urgent_ratio: usize,
@@ -104,6 +111,13 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         match lane {
             Lane::Urgent => &self.urgent,
             Lane::Normal => &self.normal,
+        }
+    }
+
+    fn fan_out(&self, lane: Lane) -> &FanOut {
+        match lane {
+            Lane::Urgent => &self.urgent_fan_out,
+            Lane::Normal => &self.normal_fan_out,
         }
     }
 
@@ -168,7 +182,10 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     ///
     /// A push in progress to a client that has left is not waited for.
     pub fn is_drained(&self) -> bool {
-        self.is_closed() && self.banks().iter().all(|bank| bank.load().busy() == 0)
+        self.is_closed()
+            && self.banks().iter().all(|bank| bank.load().busy() == 0)
+            && self.is_expanded(Lane::Urgent)
+            && self.is_expanded(Lane::Normal)
     }
 }
 
