@@ -157,7 +157,7 @@ impl<B: Backlog, S: Storage, R: ReadySet> PushQueue<B, S, R, Waiters> {
     }
 
     /// Waits until the queue is closed and [drained](PushQueue::is_drained). Somebody must close it, and
-    /// serve it with at least one permit.
+    /// serve it with at least one permit. Looks as often as [`converged`](PushQueue::converged).
     pub async fn drained(&self) {
         self.signal().until(|| self.is_drained()).await;
     }
