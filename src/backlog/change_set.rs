@@ -3,7 +3,7 @@
 use alloc::collections::BTreeSet;
 use core::borrow::Borrow;
 
-use super::Merge;
+use super::{Everything, Merge};
 
 /// Which keys changed: a set of them with a cap, or everything.
 ///
@@ -305,6 +305,12 @@ impl<K: Ord + Clone> Merge for ChangeSet<K> {
 }
 
 /// [`nothing`](ChangeSet::nothing).
+impl<K: Ord + Clone> Everything for ChangeSet<K> {
+    fn everything() -> Self {
+        ChangeSet::everything()
+    }
+}
+
 impl<K> Default for ChangeSet<K> {
     fn default() -> Self {
         Self::nothing()

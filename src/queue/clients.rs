@@ -1,6 +1,7 @@
 //! Clients come, subscribe, and go.
 
 use super::PushQueue;
+use crate::audience::Audience;
 use crate::backlog::Backlog;
 use crate::error::{RegisterError, Stale, SubscribeError};
 use crate::ready::ReadySet;
@@ -49,7 +50,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         request: B::Request,
     ) -> Result<ClientKey, RegisterError> {
         let (key, place) = self.take_place()?;
-        let mut recording = self.backlog.begin(request);
+        let mut recording = self.backlog.begin(request, Audience::client(key));
         self.backlog.record(&mut recording, self.cell(place));
         self.banks()[place.bank].admit(place.slot, Some(lane));
         self.line(lane).set.insert(place.bank);

@@ -18,7 +18,7 @@ use pushlane::ready::{Fifo, ReadySet, StaticFifo, Sweep};
 use pushlane::storage::{Heap, Static, Storage};
 use pushlane::{PushQueue, Silent};
 
-use kinds::{Kind, OfBits, OfDirty, OfLocked, OfShared};
+use kinds::{Kind, OfBits, OfDirty, OfLocked, OfLongJournal, OfShared, OfShortJournal};
 use ops::{Sizes, TOPICS};
 
 const CASES: u32 = 500;
@@ -67,4 +67,11 @@ macro_rules! models {
     )*};
 }
 
-models!(dirty: OfDirty, bits: OfBits, locked: OfLocked, shared: OfShared);
+models!(
+    dirty: OfDirty,
+    bits: OfBits,
+    locked: OfLocked,
+    shared: OfShared,
+    long_journal: OfLongJournal,
+    short_journal: OfShortJournal
+);
