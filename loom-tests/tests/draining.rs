@@ -28,10 +28,9 @@ fn drains(clients: usize) {
         queue.close();
         block_on(async {
             // Without clients nobody need serve.
-            while clients > 0 {
-                match queue.next().await {
-                    Some(lease) => lease.complete(),
-                    None => break,
+            if clients > 0 {
+                while let Some(lease) = queue.next().await {
+                    lease.complete();
                 }
             }
             queue.drained().await;
