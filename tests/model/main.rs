@@ -21,7 +21,7 @@ use pushlane::{PushQueue, Silent};
 use kinds::{Kind, OfBits, OfDirty, OfLocked, OfShared};
 use ops::{Sizes, TOPICS};
 
-const CASES: u32 = 500;
+const CASES: u32 = 800;
 const OPS: usize = 64;
 
 fn check<K: Kind, S: Storage, R: ReadySet>(make: impl Fn(Sizes) -> PushQueue<K::Backlog, S, R>) {
