@@ -11,10 +11,11 @@ mod run;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use pushlane::SLOTS;
 use pushlane::backlog::{Bits, Dirty, Shared};
-use pushlane::ready::{Fifo, Sweep};
+use pushlane::ready::{Fifo, Sweep, WithBanks};
 
-use run::{Beside, Load, run};
+use run::{Beside, Load, Size, run};
 
 impl Load for Dirty {
     fn request(_: usize) {}
@@ -44,6 +45,34 @@ impl Load for Shared<BTreeSet<u8>> {
     }
 }
 
+/// Many clients, most of them idle at any time.
+const WIDE: Size = Size { clients: 10_000, publishes: 20_000, fan_out: 1_000 };
+
+/// So few that all threads are at the same two banks all the time; and many short lives, because what one
+/// publish loses the next one makes good.
+const NARROW: Size = Size { clients: SLOTS + 4, publishes: 400, fan_out: 10 };
+const LIVES: u64 = 60;
+
+fn wide<B, R>(beside: Beside, seed: u64)
+where
+    B: Load<Request: Send, Payload: Send + Sync, Cell: Send + Sync>,
+    R: WithBanks + Sync,
+{
+    run::<B, R>(WIDE, beside, seed);
+}
+
+fn narrow<B, R>(beside: Beside, seed: u64)
+where
+    B: Load<Request: Send, Payload: Send + Sync, Cell: Send + Sync>,
+    R: WithBanks + Sync,
+{
+    for life in 0..LIVES {
+        run::<B, R>(NARROW, beside, seed * LIVES + life);
+    }
+}
+
+type Sets = Shared<BTreeSet<u8>>;
+
 macro_rules! runs {
     ($($order:ident: $ready:ty),*) => {$(
         mod $order {
@@ -51,27 +80,42 @@ macro_rules! runs {
 
             #[test]
             fn dirty() {
-                run::<Dirty, $ready>(Beside::Nothing, 1);
+                wide::<Dirty, $ready>(Beside::Nothing, 1);
             }
 
             #[test]
             fn bits_in_trouble() {
-                run::<Bits<1>, $ready>(Beside::Trouble, 2);
-            }
-
-            #[test]
-            fn shared_in_trouble() {
-                run::<Shared<BTreeSet<u8>>, $ready>(Beside::Trouble, 3);
-            }
-
-            #[test]
-            fn bits_while_clients_come_and_go() {
-                run::<Bits<1>, $ready>(Beside::Churn, 4);
+                wide::<Bits<1>, $ready>(Beside::Trouble, 2);
             }
 
             #[test]
             fn shared_while_clients_come_and_go() {
-                run::<Shared<BTreeSet<u8>>, $ready>(Beside::Churn, 5);
+                wide::<Sets, $ready>(Beside::Churn, 3);
+            }
+
+            #[test]
+            fn dirty_and_narrow() {
+                narrow::<Dirty, $ready>(Beside::Trouble, 4);
+            }
+
+            #[test]
+            fn bits_and_narrow() {
+                narrow::<Bits<1>, $ready>(Beside::Nothing, 5);
+            }
+
+            #[test]
+            fn shared_and_narrow() {
+                narrow::<Sets, $ready>(Beside::Trouble, 6);
+            }
+
+            #[test]
+            fn bits_and_narrow_while_clients_come_and_go() {
+                narrow::<Bits<1>, $ready>(Beside::Churn, 7);
+            }
+
+            #[test]
+            fn shared_and_narrow_while_clients_come_and_go() {
+                narrow::<Sets, $ready>(Beside::Churn, 8);
             }
         }
     )*};

@@ -49,7 +49,7 @@ pub(crate) const fn topic_of(stream: usize) -> Topic {
 /// The streams, as bits, that concern the client of a place.
 pub(crate) fn streams_of(place: usize) -> u32 {
     let topic = place % TOPICS;
-    (1 << OWN) - 1 | 1 << ALL | 1 << (ALL + 1 + topic)
+    ((1 << OWN) - 1) | (1 << ALL) | (1 << (ALL + 1 + topic))
 }
 
 fn bits(streams: u32) -> impl Iterator<Item = usize> {

@@ -11,11 +11,17 @@ use pushlane::{ClientKey, Config, Lane, Lease, PushQueue, Scope, Silent, Target,
 
 use crate::oracle::{ALL, Change, OWN, Oracle, STREAMS, TOPICS, streams_of, topic_of};
 
-pub(crate) const CLIENTS: usize = 10_000;
 const LIMIT: usize = 6;
-const PUBLISHES: usize = 20_000;
-/// Of so many publishes one is for everyone, and one in the middle of them for a topic.
-const FAN_OUT: usize = 800;
+
+/// How much of everything.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Size {
+    pub(crate) clients: usize,
+    /// By each of the publishers.
+    pub(crate) publishes: usize,
+    /// Of so many publishes one is for everyone, and one in the middle of them for a topic.
+    pub(crate) fan_out: usize,
+}
 
 /// A backlog under test: how a publish says which stream has changed.
 pub(crate) trait Load: Backlog + Default + Sync {
@@ -49,6 +55,7 @@ impl Dice {
 struct Scene<B: Load, R: ReadySet> {
     queue: PushQueue<B, Heap, R>,
     oracle: Oracle,
+    size: Size,
     beside: Beside,
     /// Those who stay.
     clients: Vec<ClientKey>,
@@ -58,21 +65,23 @@ struct Scene<B: Load, R: ReadySet> {
     early: AtomicBool,
 }
 
-pub(crate) fn run<B, R>(beside: Beside, seed: u64)
+pub(crate) fn run<B, R>(size: Size, beside: Beside, seed: u64)
 where
     B: Load<Request: Send, Payload: Send + Sync, Cell: Send + Sync>,
     R: WithBanks + Sync,
 {
-    let config = Config::new(CLIENTS).topics(TOPICS).permits(LIMIT);
+    let config = Config::new(size.clients).topics(TOPICS).permits(LIMIT);
     let queue = PushQueue::<B, Heap, R>::with_parts(config, B::default(), Silent);
-    let staying = if beside == Beside::Churn { CLIENTS - CLIENTS / 10 } else { CLIENTS };
+    let passing = if beside == Beside::Churn { size.clients.div_ceil(10) } else { 0 };
+    let staying = size.clients - passing;
     let clients: Vec<_> = (0..staying).map(|_| queue.register().unwrap()).collect();
     for client in &clients {
         subscribe(&queue, *client);
     }
     let scene = Scene {
         queue,
-        oracle: Oracle::new(CLIENTS),
+        oracle: Oracle::new(size.clients),
+        size,
         beside,
         clients,
         publishing: AtomicUsize::new(2),
@@ -112,39 +121,52 @@ fn subscribe<B: Backlog, R: ReadySet>(queue: &PushQueue<B, Heap, R>, client: Cli
 
 impl<B: Load, R: ReadySet> Scene<B, R> {
     fn publish(&self, mut dice: Dice) -> Vec<(Version, Change)> {
-        let mut versions: Vec<(Version, Change)> = Vec::with_capacity(PUBLISHES);
-        for round in 0..PUBLISHES {
-            let stream = match round % FAN_OUT {
+        let mut versions: Vec<(Version, Change)> = Vec::with_capacity(self.size.publishes);
+        let mut converging = None;
+        for round in 0..self.size.publishes {
+            let stream = match round % self.size.fan_out {
                 0 => ALL,
-                400 => ALL + 1 + dice.roll(TOPICS),
+                middle if middle == self.size.fan_out / 2 => ALL + 1 + dice.roll(TOPICS),
                 _ => dice.roll(OWN),
             };
             let only = (stream < OWN).then(|| self.clients[dice.roll(self.clients.len())]);
             let change = self.oracle.change(stream, only);
-            let topics = [if stream > ALL { topic_of(stream) } else { pushlane::Topic(0) }];
-            let target = match only {
-                Some(client) => Target::One(client),
-                None if stream == ALL => Target::Everyone,
-                None => Target::Topics(Scope::any(&topics)),
-            };
             let lane = if dice.roll(3) == 0 { Lane::Urgent } else { Lane::Normal };
-            let Ok(version) = self.queue.publish(target, lane, B::request(stream)) else {
-                panic!("refused, and nobody has closed or left");
-            };
+            let version = self.publish_one(change, lane);
             versions.push((version, change));
-            // A version of some time ago, and sometimes this one.
-            let sample = versions.len().saturating_sub(1 + dice.roll(2_000));
-            self.check(versions[sample]);
+            if only.is_none() {
+                converging = Some((version, change));
+            }
+            // The last one that was for many, until it has converged; and any other.
+            if dice.roll(8) == 0 {
+                converging = converging.filter(|version| !self.check(*version));
+            }
+            self.check(versions[dice.roll(versions.len())]);
         }
         versions
     }
 
+    fn publish_one(&self, change: Change, lane: Lane) -> Version {
+        let topics;
+        let target = match change {
+            Change { only: Some(client), .. } => Target::One(client),
+            Change { stream: ALL, .. } => Target::Everyone,
+            Change { stream, .. } => {
+                topics = [topic_of(stream)];
+                Target::Topics(Scope::any(&topics))
+            }
+        };
+        let published = self.queue.publish(target, lane, B::request(change.stream));
+        published.unwrap_or_else(|refused| panic!("{refused}, and nobody has closed or left"))
+    }
+
     /// Converged means arrived. (Nothing follows from not converged.)
-    fn check(&self, (version, change): (Version, Change)) {
-        if self.queue.is_converged(version) && !self.oracle.has_arrived(change, self.clients.len())
-        {
+    fn check(&self, (version, change): (Version, Change)) -> bool {
+        let converged = self.queue.is_converged(version);
+        if converged && !self.oracle.has_arrived(change, self.clients.len()) {
             self.early.store(true, Relaxed);
         }
+        converged
     }
 
     fn work(&self, mut dice: Dice) {
@@ -260,7 +282,10 @@ impl<B: Load, R: ReadySet> Scene<B, R> {
             self.oracle.arrive(lease.key(), numbers);
             lease.complete();
             last_pushes += 1;
-            assert!(last_pushes <= CLIENTS, "more pushes than clients, and nothing is published");
+            assert!(
+                last_pushes <= self.size.clients,
+                "more pushes than clients, and nothing is published"
+            );
         }
         for client in self.clients.iter().chain(newcomers) {
             assert_eq!(self.oracle.missing(*client), [], "{client} is behind in these streams");
