@@ -85,6 +85,7 @@ impl<const BANKS: usize, const TOPICS: usize, const WORDS: usize> super::ConstRe
         use crate::sync::Atomic;
         Sweep { bits: [const { AtomicUsize::ZERO }; WORDS], cursor: AtomicUsize::ZERO }
     };
+    const BANKS: usize = WORDS * BITS;
 }
 
 impl<S: Storage> fmt::Debug for Sweep<S> {
