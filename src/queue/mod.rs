@@ -163,7 +163,9 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     }
 
     /// Whether the queue is closed and no registered client is queued or in progress: every publish that
-    /// was accepted has been delivered. Once true, always true. Looks at every bank.
+    /// was accepted has been delivered. Once true, always true, but for a publish that was under way when
+    /// the queue was closed: it is refused, and its clients may become queued all the same. Looks at every
+    /// bank.
     ///
     /// A push in progress to a client that has left is not waited for.
     pub fn is_drained(&self) -> bool {
