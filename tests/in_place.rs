@@ -48,8 +48,12 @@ fn fewer_clients_than_there_is_room_for() {
     assert_eq!(QUEUE.register(), Err(RegisterError::Full));
     let places: BTreeSet<_> = clients.iter().map(|client| client.index()).collect();
     assert!(places.into_iter().eq(0..=SLOTS));
-    QUEUE.unregister(clients[3]).unwrap();
-    assert_eq!(QUEUE.register().unwrap().index(), 3);
+    // Also when the bank that is looked at first is the one in which there is no room for more.
+    for left in [clients[0], clients[SLOTS]] {
+        QUEUE.unregister(left).unwrap();
+    }
+    let back: BTreeSet<_> = [(); 2].map(|()| QUEUE.register().unwrap().index()).into();
+    assert_eq!(back, [0, SLOTS].into());
 }
 
 #[test]

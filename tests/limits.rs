@@ -1,16 +1,13 @@
 //! At the edges: the smallest and the largest sizes, a place more than there is, keys and topics that are
 //! nobody's, and a queue that has been closed.
 
-use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use pushlane::backlog::{Bits, Dirty, Shared};
-use pushlane::ready::{ReadySet, Sweep, WithBanks};
-use pushlane::storage::Heap;
 use pushlane::{
-    ClientKey, Config, Lane, MAX_PERMITS, PushQueue, Refusal, RegisterError, SLOTS, Scope, Silent,
-    Stale, SubscribeError, Target, Topic,
+    ClientKey, Config, Lane, MAX_PERMITS, PushQueue, Refusal, RegisterError, SLOTS, Scope, Stale,
+    SubscribeError, Target, Topic,
 };
 
 type Numbers = BTreeSet<u32>;
@@ -226,47 +223,4 @@ fn a_queue_is_drained_when_the_last_push_has_ended() {
     assert!(queue.is_drained(), "a push to a client that has left is not waited for");
     second.requeue();
     assert!(queue.is_drained(), "once true, always true");
-}
-
-thread_local! {
-    /// Done once, the next time a [`Meddled`] set is asked whether it is empty.
-    static MEANWHILE: Cell<Option<Box<dyn FnOnce()>>> = const { Cell::new(None) };
-}
-
-/// A ready set in the middle of whose operations something else happens.
-struct Meddled(Sweep);
-
-impl ReadySet for Meddled {
-    fn insert(&self, bank: usize) {
-        self.0.insert(bank);
-    }
-
-    fn pop(&self) -> Option<usize> {
-        self.0.pop()
-    }
-
-    fn is_empty(&self) -> bool {
-        if let Some(meanwhile) = MEANWHILE.take() {
-            meanwhile();
-        }
-        self.0.is_empty()
-    }
-}
-
-impl WithBanks for Meddled {
-    fn with_banks(banks: usize) -> Self {
-        Meddled(Sweep::with_banks(banks))
-    }
-}
-
-#[test]
-fn the_limit_may_be_lowered_while_somebody_else_raises_it() {
-    let queue = PushQueue::<Dirty, Heap, Meddled>::with_parts(Config::new(1), Dirty, Silent);
-    let queue = Arc::new(queue);
-    queue.register_with(Lane::Normal, ()).unwrap();
-    queue.set_limit(5);
-    let other = Arc::clone(&queue);
-    MEANWHILE.set(Some(Box::new(move || assert_eq!(other.set_limit(1), 10))));
-    assert_eq!(queue.set_limit(10), 5);
-    assert_eq!(queue.limit(), 1, "whoever came last");
 }
