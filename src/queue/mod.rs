@@ -13,7 +13,7 @@ use crate::backlog::Backlog;
 use crate::bank::Bank;
 use crate::convergence::Convergence;
 use crate::fan_out::FanOut;
-use crate::limiter::Limiter;
+use crate::limiter::{Limiter, MAX_PERMITS};
 use crate::ready::line::Line;
 use crate::ready::{ReadySet, Sweep};
 use crate::registry::Registry;
@@ -151,8 +151,10 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     /// counts at once, a lower one as permits come back; no push is interrupted. With 0 no lease begins.
     pub fn set_limit(&self, permits: usize) -> usize {
         let before = self.limiter.resize(permits);
-        if self.limiter.limit() > before && !self.nothing_ready() {
-            self.signal.ready(self.limiter.limit() - before);
+        // What this call asked for, not what the limit is by now: others may resize meanwhile.
+        let more = permits.min(MAX_PERMITS).saturating_sub(before);
+        if more > 0 && !self.nothing_ready() {
+            self.signal.ready(more);
         }
         before
     }
