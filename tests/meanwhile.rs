@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use pushlane::backlog::Dirty;
-use pushlane::ready::{ReadySet, Sweep, WithBanks};
+use pushlane::ready::{Popped, ReadySet, Sweep, WithBanks};
 use pushlane::storage::Heap;
 use pushlane::{ClientKey, Config, Lane, PushQueue, Signal, Target};
 
@@ -27,7 +27,7 @@ impl ReadySet for Interrupted {
         self.0.insert(bank);
     }
 
-    fn pop(&self) -> Option<usize> {
+    fn pop(&self) -> Option<Popped> {
         let bank = self.0.pop();
         if bank.is_none() {
             let meanwhile = AFTER_A_POP_IN_VAIN.with_borrow_mut(VecDeque::pop_front);

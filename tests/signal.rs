@@ -53,7 +53,22 @@ fn a_publish_tells_once_for_all_that_became_ready() {
     publish(&queue, Target::One(clients[0]), Lane::Normal);
     assert_eq!(told(&queue), [Ready(1)]);
     publish(&queue, Target::Everyone, Lane::Normal);
-    assert_eq!(told(&queue), [Ready(70 * SLOTS - 1)]);
+    assert_eq!(told(&queue), [Ready(70 * SLOTS)], "on demand: there may be work for everyone");
+
+    let config = Config::new(70 * SLOTS);
+    let queue = Queue::<Bits<1>>::with_parts(config, Bits, Log::default());
+    let clients: Vec<_> = (0..queue.capacity()).map(|_| queue.register().unwrap()).collect();
+    queue.publish(Target::One(clients[0]), Lane::Normal, [1]).unwrap();
+    told(&queue);
+    queue.publish(Target::Everyone, Lane::Normal, [1]).unwrap();
+    assert_eq!(told(&queue), [Ready(70 * SLOTS - 1)], "one of them was ready before");
+}
+
+#[test]
+fn a_publish_to_everyone_tells_nobody_if_there_is_nobody() {
+    let queue = Queue::with_parts(Config::new(2), Dirty, Log::default());
+    publish(&queue, Target::Everyone, Lane::Normal);
+    assert_eq!(told(&queue), []);
 }
 
 #[test]
