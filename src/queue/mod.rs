@@ -161,7 +161,11 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     }
 
     /// Whether the queue is closed and no registered client is queued or in progress: every publish that
-    /// was accepted has been delivered. Once true, always true. Looks at every bank.
+    /// was accepted has been delivered. Looks at every bank.
+    ///
+    /// Once true, nothing that was accepted can be pending again. A publish that was under way when the
+    /// queue was closed, and is refused, may still queue clients for a push that nobody is owed; while
+    /// such a push waits this is false again.
     ///
     /// A push in progress to a client that has left is not waited for.
     pub fn is_drained(&self) -> bool {
