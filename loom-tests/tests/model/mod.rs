@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize as Count, Ordering::Relaxed};
 use std::time::Instant;
 
+use loom::sync::atomic::{AtomicUsize, Ordering::AcqRel};
 use loom::sync::{Condvar, Mutex};
 use pushlane::backlog::Backlog;
 use pushlane::ready::{ReadySet, Sweep};
@@ -43,59 +44,80 @@ pub fn explore(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
 
 /// A signal for threads that sleep. It is as stingy as it may be: `ready(n)` wakes `n` sleepers that
 /// nobody woke before, and none of those that come later.
+///
+/// Its list is behind a mutex that loom doesn't see, which halves the switches there are to try; the gate
+/// stands for it. Between two operations that loom sees, nobody comes in between.
 #[derive(Default)]
 pub struct Bell {
-    sleepers: Mutex<Vec<Sleeper>>,
-    rung: Condvar,
+    gate: AtomicUsize,
+    sleepers: std::sync::Mutex<Vec<Sleeper>>,
+    next: Count,
 }
 
+#[derive(Clone)]
 struct Sleeper {
     id: usize,
-    told: bool,
+    told: Arc<Count>,
+    bed: Arc<(Mutex<()>, Condvar)>,
 }
 
 impl Bell {
-    /// From now on a ring counts for this sleeper.
-    fn listen(&self) -> usize {
-        let mut sleepers = self.sleepers.lock().unwrap();
-        let id = sleepers.iter().map(|sleeper| sleeper.id + 1).max().unwrap_or(0);
-        sleepers.push(Sleeper { id, told: false });
-        id
+    /// What whoever was here before did is seen from now on.
+    fn enter(&self) -> std::sync::MutexGuard<'_, Vec<Sleeper>> {
+        self.gate.fetch_add(1, AcqRel);
+        self.sleepers.lock().unwrap()
     }
 
-    fn sleep(&self, id: usize) {
-        let mut sleepers = self.sleepers.lock().unwrap();
-        loop {
-            let at = sleepers.iter().position(|sleeper| sleeper.id == id).unwrap();
-            if sleepers[at].told {
-                sleepers.remove(at);
-                return;
-            }
-            sleepers = self.rung.wait(sleepers).unwrap();
+    /// From now on a ring counts for this sleeper.
+    fn listen(&self) -> Sleeper {
+        let id = self.next.fetch_add(1, Relaxed);
+        let bed = Arc::new((Mutex::new(()), Condvar::new()));
+        let sleeper = Sleeper { id, told: Arc::default(), bed };
+        self.enter().push(sleeper.clone());
+        sleeper
+    }
+
+    fn sleep(&self, sleeper: &Sleeper) {
+        let (bed, rung) = &*sleeper.bed;
+        let mut blanket = bed.lock().unwrap();
+        while sleeper.told.load(Relaxed) == 0 {
+            blanket = rung.wait(blanket).unwrap();
         }
+        drop(blanket);
+        self.enter().retain(|other| other.id != sleeper.id);
+        // Whoever rang may be in the middle of something that this thread would wait for in a circle.
+        loom::thread::yield_now();
     }
 
     /// The sleeper found work before it slept. A ring it was given goes to another one.
-    fn leave(&self, id: usize) {
-        let mut sleepers = self.sleepers.lock().unwrap();
-        let at = sleepers.iter().position(|sleeper| sleeper.id == id).unwrap();
-        if sleepers.remove(at).told {
-            ring(&mut sleepers, 1);
-            self.rung.notify_all();
+    fn leave(&self, sleeper: &Sleeper) {
+        let mut sleepers = self.enter();
+        sleepers.retain(|other| other.id != sleeper.id);
+        if sleeper.told.load(Relaxed) != 0 {
+            ring(sleepers, 1);
         }
     }
 }
 
-fn ring(sleepers: &mut [Sleeper], times: usize) {
-    for sleeper in sleepers.iter_mut().filter(|sleeper| !sleeper.told).take(times) {
-        sleeper.told = true;
+fn ring(sleepers: std::sync::MutexGuard<'_, Vec<Sleeper>>, times: usize) {
+    let told: Vec<_> = sleepers
+        .iter()
+        .filter(|sleeper| sleeper.told.load(Relaxed) == 0)
+        .take(times)
+        .cloned()
+        .inspect(|sleeper| sleeper.told.store(1, Relaxed))
+        .collect();
+    drop(sleepers);
+    for sleeper in told {
+        let (bed, rung) = &*sleeper.bed;
+        drop(bed.lock().unwrap());
+        rung.notify_one();
     }
 }
 
 impl Signal for Bell {
     fn ready(&self, leases: usize) {
-        ring(&mut self.sleepers.lock().unwrap(), leases);
-        self.rung.notify_all();
+        ring(self.enter(), leases);
     }
 }
 
@@ -106,10 +128,10 @@ pub fn lease_or_sleep<B: Backlog, R: ReadySet>(
     loop {
         let ear = queue.signal().listen();
         if let Some(lease) = PushQueue::try_lease_from(Arc::clone(queue)) {
-            queue.signal().leave(ear);
+            queue.signal().leave(&ear);
             return lease;
         }
-        queue.signal().sleep(ear);
+        queue.signal().sleep(&ear);
     }
 }
 
