@@ -5,11 +5,12 @@ mod model;
 
 use std::sync::Arc;
 
-use loom::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use loom::sync::atomic::AtomicU32;
+use loom::sync::atomic::Ordering::{AcqRel, Relaxed};
 use loom::thread;
-use model::{drain, explore};
-use pushlane::backlog::{Bits, Dirty};
-use pushlane::{Config, Lane, PushQueue, Target};
+use model::{Queue, drain, explore};
+use pushlane::backlog::{Backlog, Bits, Dirty};
+use pushlane::{Config, Lane, PushQueue, Silent, Target};
 
 /// Whoever finds a version converged sees all that was done to deliver it.
 #[test]
@@ -34,6 +35,93 @@ fn convergence_is_never_early() {
         drain(&queue, |_| ());
         assert!(queue.is_converged(version));
     });
+}
+
+/// The first of two publishes is found converged, or not, while the second one is under way.
+fn never_early_while_another_publish_is_under_way<B>(backlog: fn() -> B)
+where
+    B: Backlog<Request = [u32; 1], Payload = [u32; 1]> + Send + Sync + 'static,
+    B::Cell: Send + Sync,
+{
+    explore(2, move || {
+        let queue: Arc<Queue<B>> =
+            Arc::new(PushQueue::with_parts(Config::new(1), backlog(), Silent));
+        let client = queue.register().unwrap();
+        let version = queue.publish(Target::One(client), Lane::Normal, [1]).unwrap();
+        let delivered = Arc::new(AtomicU32::new(0));
+        let publisher = thread::spawn({
+            let queue = Arc::clone(&queue);
+            move || {
+                queue.publish(Target::One(client), Lane::Normal, [2]).unwrap();
+            }
+        });
+        let worker = thread::spawn({
+            let (queue, delivered) = (Arc::clone(&queue), Arc::clone(&delivered));
+            move || {
+                let Some(lease) = queue.try_lease() else { return };
+                delivered.fetch_or(lease.request()[0], Relaxed);
+                lease.complete();
+            }
+        });
+        if queue.is_converged(version) {
+            assert_eq!(delivered.load(Relaxed) & 1, 1, "converged, and not delivered");
+        }
+        publisher.join().unwrap();
+        worker.join().unwrap();
+    });
+}
+
+#[test]
+fn convergence_is_never_early_while_another_publish_is_under_way() {
+    never_early_while_another_publish_is_under_way(|| Bits::<1>);
+}
+
+/// The tempting lock-free cell, which the contract of [`Backlog`] forbids: to merge, it takes the pending
+/// request out and puts the merged one back.
+struct TakesOut;
+
+impl Backlog for TakesOut {
+    type Request = [u32; 1];
+    type Payload = [u32; 1];
+    type Cell = AtomicU32;
+    type Recording = [u32; 1];
+
+    fn cell(&self) -> AtomicU32 {
+        AtomicU32::new(0)
+    }
+
+    fn begin(&self, request: [u32; 1]) -> [u32; 1] {
+        request
+    }
+
+    fn abandon(&self, recording: [u32; 1]) -> [u32; 1] {
+        recording
+    }
+
+    fn record(&self, [flags]: &mut [u32; 1], cell: &AtomicU32) {
+        let pending = cell.swap(0, AcqRel);
+        cell.fetch_or(pending | *flags, AcqRel);
+    }
+
+    fn take(&self, cell: &AtomicU32) -> Option<[u32; 1]> {
+        let flags = cell.swap(0, AcqRel);
+        (flags != 0).then_some([flags])
+    }
+
+    fn restore(&self, cell: &AtomicU32, [flags]: [u32; 1]) {
+        cell.fetch_or(flags, AcqRel);
+    }
+
+    fn clear(&self, cell: &AtomicU32) {
+        cell.store(0, Relaxed);
+    }
+}
+
+/// In between a lease finds nothing and completes, and the request is in the publisher's hands.
+#[test]
+#[should_panic(expected = "converged, and not delivered")]
+fn convergence_is_early_with_a_backlog_that_takes_requests_out() {
+    never_early_while_another_publish_is_under_way(|| TakesOut);
 }
 
 /// A lease that is given back has delivered nothing.

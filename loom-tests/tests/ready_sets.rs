@@ -60,7 +60,8 @@ fn a_bank_comes_out_once<R: WithBanks + Send + Sync + 'static>() {
             let set = Arc::clone(&set);
             move || set.pop()
         });
-        let mut popped = [set.pop(), popper.join().unwrap(), set.pop()].map(|bank| bank.into_iter());
+        let mut popped =
+            [set.pop(), popper.join().unwrap(), set.pop()].map(|bank| bank.into_iter());
         let mut popped: Vec<_> = popped.iter_mut().flatten().collect();
         popped.sort();
         assert_eq!(popped, [0, 1]);

@@ -22,7 +22,8 @@ fn a_newcomer_misses_nothing<B>(
     B::Cell: Send + Sync,
 {
     explore(preemptions, move || {
-        let queue: Arc<Queue<B>> = Arc::new(PushQueue::with_parts(Config::new(1), backlog(), Silent));
+        let queue: Arc<Queue<B>> =
+            Arc::new(PushQueue::with_parts(Config::new(1), backlog(), Silent));
         let predecessor = before(&queue);
         let state = Arc::new(AtomicUsize::new(0));
         let publisher = thread::spawn({

@@ -64,7 +64,11 @@ fn an_end_is_heard(completes: bool) {
             let queue = Arc::clone(&queue);
             move || lease_or_sleep(&queue).complete()
         });
-        if completes { lease.complete() } else { lease.requeue() }
+        if completes {
+            lease.complete()
+        } else {
+            lease.requeue()
+        }
         worker.join().unwrap();
     });
 }

@@ -72,7 +72,9 @@ fn a_stale_key_is_not_published_to() {
         let client = queue.register().unwrap();
         let publisher = thread::spawn({
             let queue = Arc::clone(&queue);
-            move || queue.publish(Target::One(client), Lane::Normal, [1]).map_err(|error| error.reason)
+            move || {
+                queue.publish(Target::One(client), Lane::Normal, [1]).map_err(|error| error.reason)
+            }
         });
         queue.unregister(client).unwrap();
         let successor = queue.register().unwrap();

@@ -78,7 +78,8 @@ fn what_a_request_stands_for_is_seen<B>(
     unsafe impl Send for News {}
 
     explore(2, move || {
-        let queue: Arc<Queue<B>> = Arc::new(PushQueue::with_parts(Config::new(1), backlog(), Silent));
+        let queue: Arc<Queue<B>> =
+            Arc::new(PushQueue::with_parts(Config::new(1), backlog(), Silent));
         let client = queue.register().unwrap();
         let news = Arc::new(News([UnsafeCell::new(0), UnsafeCell::new(0)]));
         let publish = move |queue: &Queue<B>, news: &News, who: usize| {

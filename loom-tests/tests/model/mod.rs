@@ -122,9 +122,7 @@ impl Signal for Bell {
 }
 
 /// A lease, slept for if need be. Loom reports a sleeper whom nobody wakes as a deadlock.
-pub fn lease_or_sleep<B: Backlog, R: ReadySet>(
-    queue: &Arc<Queue<B, R, Bell>>,
-) -> Held<B, R, Bell> {
+pub fn lease_or_sleep<B: Backlog, R: ReadySet>(queue: &Arc<Queue<B, R, Bell>>) -> Held<B, R, Bell> {
     loop {
         let ear = queue.signal().listen();
         if let Some(lease) = PushQueue::try_lease_from(Arc::clone(queue)) {
