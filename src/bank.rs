@@ -5,17 +5,12 @@
 //! sees all that the one before it did. A load in its place would lose updates.
 
 use crate::slot::{Claimed, Lane, Marked, Released, Snapshot, Vacated};
-#[cfg(not(loom))]
-use crate::sync::Atomic;
 use crate::sync::{AtomicUsize, Ordering};
 
 /// The state of [`SLOTS`](crate::SLOTS) clients.
 pub(crate) struct Bank(AtomicUsize);
 
 impl Bank {
-    #[cfg(not(loom))]
-    pub(crate) const VACANT: Bank = Bank(AtomicUsize::ZERO);
-
     /// A bank whose slots are vacant, but for those of `mask`: they are held, and belong to nobody.
     #[cfg(feature = "alloc")]
     pub(crate) fn with_held(mask: usize) -> Bank {
@@ -108,6 +103,12 @@ impl Bank {
     #[inline]
     pub(crate) fn claim(&self, mask: usize, lane: Lane) -> Option<Claimed> {
         self.transit(|bank| bank.claim(mask, lane).map(|claimed| (claimed.next, claimed)))
+    }
+
+    /// Whether the caller's slot has been marked since it was claimed. A read-modify-write: whoever marks
+    /// it later sees all that the caller did before.
+    pub(crate) fn was_marked(&self, slot: usize) -> bool {
+        self.change(|bank| (bank, bank.is_pending(slot)))
     }
 
     /// Ends the caller's ownership of a live slot.

@@ -13,11 +13,12 @@ use core::cmp::Ordering as Order;
 use core::fmt;
 use core::hash::{Hash, Hasher};
 
+use crate::fan_out::Goal;
 use crate::registry::ClientKey;
-use crate::slot::SLOTS;
+use crate::slot::{Lane, SLOTS};
 use crate::storage::Storage;
-use crate::sync::{Atomic, AtomicUsize, Ordering};
-use crate::topics::Topic;
+use crate::sync::{Atomic, AtomicU32, AtomicUsize, Ordering};
+use crate::topics::{Scope, Topic};
 
 /// One publish, as returned by [`PushQueue::publish`](crate::PushQueue::publish).
 ///
@@ -65,31 +66,41 @@ impl fmt::Display for Version {
     }
 }
 
-/// How many topics a version can remember. A publish to more is taken to concern everyone who is busy.
+/// How many topics a version can remember. Of a publish to more it forgets the filter, and if that is not
+/// enough, it is taken to concern everyone who is busy.
 pub(crate) const REMEMBERED: usize = 4;
 
 /// Whom a publish concerned.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Concern {
     Everyone,
+    /// Everyone, by a fan-out on demand in this lane.
+    OnDemand(Lane, Goal),
     Client(ClientKey),
-    /// Whoever can be reached through one of these topics.
+    /// Whoever can be reached through one of the first `any` topics, and, if there is a filter, through one
+    /// of those from there up to `and`.
     Topics {
         topics: [Topic; REMEMBERED],
-        len: u8,
+        any: u8,
+        and: Option<u8>,
     },
 }
 
 impl Concern {
-    pub(crate) fn topics(any_of: &[Topic]) -> Concern {
+    pub(crate) fn scope(scope: &Scope<'_>) -> Concern {
         let mut topics = [Topic(0); REMEMBERED];
-        match topics.get_mut(..any_of.len()) {
-            None => Concern::Everyone,
-            Some(room) => {
-                room.copy_from_slice(any_of);
-                Concern::Topics { topics, len: any_of.len() as u8 }
-            }
-        }
+        let any = scope.any.len();
+        let Some(room) = topics.get_mut(..any) else {
+            return Concern::Everyone;
+        };
+        room.copy_from_slice(scope.any);
+        // Without its filter a scope reaches more clients, never fewer.
+        let and = scope.and.and_then(|filter| {
+            let end = any + filter.len();
+            topics.get_mut(any..end)?.copy_from_slice(filter);
+            Some(end as u8)
+        });
+        Concern::Topics { topics, any: any as u8, and }
     }
 }
 
@@ -98,8 +109,16 @@ impl Concern {
 pub(crate) struct Number(usize);
 
 impl Number {
+    pub(crate) const fn from_word(word: usize) -> Self {
+        Number(word)
+    }
+
+    pub(crate) const fn word(self) -> usize {
+        self.0
+    }
+
     /// Serial number arithmetic (RFC 1982): right while less than half of all numbers lie between.
-    fn cmp(self, other: Number) -> Order {
+    pub(crate) fn cmp(self, other: Number) -> Order {
         let ahead = (self.0.wrapping_sub(other.0) << 1) as isize;
         ahead.cmp(&0)
     }
@@ -113,17 +132,27 @@ const ONE: usize = 2;
 pub(crate) struct Convergence<S: Storage> {
     counter: AtomicUsize,
     completed: S::Banks<[AtomicUsize; SLOTS]>,
+    /// How far beyond `completed` the slot's last push reaches, whether it is in progress or was given
+    /// back. Half a word is enough: a larger distance is taken for a smaller one, which costs a mark too
+    /// many.
+    ahead: S::Banks<[AtomicU32; SLOTS]>,
 }
 
 impl<S: Storage> Convergence<S> {
     #[cfg(feature = "alloc")]
-    pub(crate) fn new(completed: S::Banks<[AtomicUsize; SLOTS]>) -> Self {
-        Convergence { counter: AtomicUsize::zero(), completed }
+    pub(crate) fn new(
+        completed: S::Banks<[AtomicUsize; SLOTS]>,
+        ahead: S::Banks<[AtomicU32; SLOTS]>,
+    ) -> Self {
+        Convergence { counter: AtomicUsize::zero(), completed, ahead }
     }
 
     #[cfg(not(loom))]
-    pub(crate) const fn const_new(completed: S::Banks<[AtomicUsize; SLOTS]>) -> Self {
-        Convergence { counter: AtomicUsize::ZERO, completed }
+    pub(crate) const fn const_new(
+        completed: S::Banks<[AtomicUsize; SLOTS]>,
+        ahead: S::Banks<[AtomicU32; SLOTS]>,
+    ) -> Self {
+        Convergence { counter: AtomicUsize::ZERO, completed, ahead }
     }
 
     /// The number of the publish that was numbered last.
@@ -131,6 +160,13 @@ impl<S: Storage> Convergence<S> {
         // Acquire: synchronizes with `number`. Whoever reads a number sees the marks and the recorded
         // requests of every publish up to it.
         Number(self.counter.load(Ordering::Acquire) >> 1)
+    }
+
+    /// As [`newest`](Convergence::newest), for a newcomer: a read-modify-write, so that a publish that is
+    /// not among the numbers read is numbered after this, and whoever learns its number knows that the
+    /// newcomer holds its slot.
+    pub(crate) fn newest_for_newcomer(&self) -> Number {
+        Number(self.counter.fetch_add(0, Ordering::AcqRel) >> 1) // with `number`
     }
 
     /// Numbers a publish whose marks are made; `None` if the queue was closed meanwhile.
@@ -154,9 +190,29 @@ impl<S: Storage> Convergence<S> {
 
     /// The slot's owner has pushed everything up to `number`, or its newcomer starts after it.
     pub(crate) fn complete(&self, bank: usize, slot: usize, number: Number) {
+        // Relaxed: with the Release below.
+        self.ahead.as_ref()[bank][slot].store(0, Ordering::Relaxed);
         // Release: with the Acquire of `has_completed`; a checker that sees the number sees all that was
         // done to earn it.
         self.completed.as_ref()[bank][slot].store(number.0, Ordering::Release);
+    }
+
+    /// The slot's owner begins a push that contains everything up to `number`.
+    pub(crate) fn begin(&self, bank: usize, slot: usize, number: Number) {
+        let completed = self.completed.as_ref()[bank][slot].load(Ordering::Relaxed); // the owner's own
+        let ahead = u32::try_from(number.0.wrapping_sub(completed)).unwrap_or(u32::MAX);
+        // Relaxed: the number is the message. Whoever reads an older one marks once too often.
+        self.ahead.as_ref()[bank][slot].store(ahead, Ordering::Relaxed);
+    }
+
+    /// Whether `number` needs no mark of a live slot: the client has completed it, or its last push
+    /// contains it and is in progress, or has been given back and so is pending.
+    pub(crate) fn has_begun(&self, bank: usize, slot: usize, number: Number) -> bool {
+        // In this order, and Acquire: with the Release in `complete`, before which the distance is set
+        // to nothing. An older completed number with a newer distance says too little, never too much.
+        let completed = self.completed.as_ref()[bank][slot].load(Ordering::Acquire);
+        let ahead = self.ahead.as_ref()[bank][slot].load(Ordering::Relaxed);
+        Number(completed.wrapping_add(ahead as usize)).cmp(number).is_ge()
     }
 
     pub(crate) fn has_completed(&self, bank: usize, slot: usize, number: Number) -> bool {
@@ -182,7 +238,13 @@ mod tests {
     #[test]
     fn more_topics_than_a_version_remembers_concern_everyone() {
         let topics = [1, 2, 3, 4, 5].map(Topic);
-        assert!(matches!(Concern::topics(&topics[..4]), Concern::Topics { len: 4, .. }));
-        assert!(matches!(Concern::topics(&topics), Concern::Everyone));
+        let concern = |any, and| Concern::scope(&Scope { any, and });
+        let four = concern(&topics[..4], None);
+        assert!(matches!(four, Concern::Topics { any: 4, and: None, .. }));
+        assert!(matches!(concern(&topics, None), Concern::Everyone));
+        let filtered = concern(&topics[..3], Some(&topics[3..4]));
+        assert!(matches!(filtered, Concern::Topics { any: 3, and: Some(4), .. }));
+        let too_long = concern(&topics[..3], Some(&topics[3..]));
+        assert!(matches!(too_long, Concern::Topics { any: 3, and: None, .. }));
     }
 }

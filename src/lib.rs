@@ -23,6 +23,7 @@ mod registry;
 mod topics;
 // who has got what,
 mod convergence;
+mod fan_out;
 // and all of it put together.
 mod config;
 mod error;
@@ -30,6 +31,13 @@ mod lease;
 mod queue;
 mod signal;
 pub mod storage;
+// The ready-made request of a service mesh, over all of it.
+#[cfg(feature = "mesh")]
+pub mod mesh;
+
+// What serves it.
+#[cfg(feature = "async")]
+pub mod adapters;
 
 pub use config::Config;
 pub use convergence::Version;

@@ -84,7 +84,9 @@ pub(crate) struct Seat(AtomicUsize);
 
 impl Seat {
     #[cfg(not(loom))]
-    pub(crate) const EMPTY: Seat = Seat(AtomicUsize::ZERO);
+    pub(crate) const fn const_empty() -> Self {
+        Seat(AtomicUsize::ZERO)
+    }
 
     #[cfg(feature = "alloc")]
     pub(crate) fn empty() -> Self {
@@ -222,7 +224,8 @@ impl<S: Storage> Registry<S> {
     pub(crate) fn key(&self, place: Place) -> ClientKey {
         let generation = self.seat(place).generation();
         // Even: the client of the generation before is leaving.
-        let generation = if generation % 2 == 0 { generation.wrapping_sub(1) } else { generation };
+        let generation =
+            if generation.is_multiple_of(2) { generation.wrapping_sub(1) } else { generation };
         self.key_of(place, generation)
     }
 

@@ -11,6 +11,10 @@
 //! clears `leaving`, requeue touches nothing. A word a bank (`flags`) says for which slots there is
 //! anything to move or to clear, so that a lease without a changed subscription pays one load.
 //!
+//! What was published to the topic *during* that push may still be pending when the push completes and
+//! the client is a member no more. So that its version doesn't pass for converged, the client is
+//! `settling` until its next completed push: as far as convergence is concerned, a member of every topic.
+//!
 //! A subscription and a publish that race meet at the topic's gate, a counter that both increment: the
 //! publisher before it reads the row, the subscriber after it wrote. Whichever comes second sees all
 //! that the other did: the publisher finds the new member, or the member finds what was published.
@@ -72,6 +76,8 @@ impl<'a> Scope<'a> {
 const NOW: usize = 0;
 const LEFT: usize = SLOTS;
 const LEAVING: usize = 2 * SLOTS;
+/// Only in the flags, which have no use for `NOW`.
+const SETTLING: usize = NOW;
 
 /// Whoever can be reached through a row's word.
 const fn reached(word: usize) -> usize {
@@ -114,7 +120,7 @@ impl<S: Storage> Row<S> {
 pub(crate) struct Topics<S: Storage> {
     rows: S::Topics<Row<S>>,
     /// For each bank, in the planes `LEFT` and `LEAVING`: the slots for which some row may hold a bit
-    /// there.
+    /// there. In the plane `SETTLING`: those that a version may concern although no row says so.
     flags: S::Banks<AtomicUsize>,
 }
 
@@ -216,16 +222,32 @@ impl<S: Storage> Topics<S> {
         }
     }
 
-    /// The push has completed.
+    /// The push has completed. `is_pending` says, by a read-modify-write of the bank, whether the client
+    /// has been marked since the push began.
     ///
-    /// The caller owns the slot.
-    pub(crate) fn complete(&self, place: Place) {
-        let leaving = 1 << (place.slot + LEAVING);
-        // Relaxed: only the owner changes it.
-        if self.flags(place).load(Ordering::Relaxed) & leaving != 0 {
-            self.flags(place).fetch_and(!leaving, Ordering::Relaxed);
-            self.clear(place, leaving);
+    /// The caller owns the slot, and has stored the completed number.
+    pub(crate) fn complete(&self, place: Place, is_pending: impl FnOnce() -> bool) {
+        let (leaving, settling) = (1 << (place.slot + LEAVING), 1 << (place.slot + SETTLING));
+        let flags = self.flags(place);
+        // Relaxed: only the owner changes them.
+        let before = flags.load(Ordering::Relaxed);
+        if before & (leaving | settling) == 0 {
+            return;
         }
+        // What was pending when the last push completed was in this one.
+        let mut done = leaving | settling;
+        if before & leaving != 0 {
+            // Before the rows are cleared: a checker that doesn't find the client there finds it here.
+            flags.fetch_or(settling, Ordering::Relaxed);
+            self.clear(place, leaving);
+            // A publisher that marks the client after this look sees the rows cleared: whatever has its
+            // number by then doesn't concern the client any more.
+            if is_pending() {
+                done = leaving;
+            }
+        }
+        // Release: with the Acquire in `may_concern`, which then sees the completed number.
+        flags.fetch_and(!done, Ordering::Release);
     }
 
     /// The client has left: nothing of it stays.
@@ -241,7 +263,7 @@ impl<S: Storage> Topics<S> {
             // The load keeps what is not there from costing a write; nobody adds to these planes
             // meanwhile.
             if row.word(place.bank).load(Ordering::Relaxed) & planes != 0 {
-                row.word(place.bank).fetch_and(!planes, Ordering::Relaxed);
+                row.word(place.bank).fetch_and(!planes, Ordering::Release); // with `may_concern`
             }
         }
     }
@@ -262,8 +284,19 @@ impl<S: Storage> Topics<S> {
         }
     }
 
+    /// The slots of a bank that a version for any of the topics may concern.
+    pub(crate) fn may_concern(&self, topics: &[Topic], bank: usize) -> usize {
+        let rows = topics.iter().filter_map(|&topic| self.row(topic));
+        // The rows before the flags, and Acquire: with the Release in `complete`. Who is not in the rows
+        // any more is settling, or has completed what it got through them.
+        let members =
+            rows.fold(0, |all, row| all | reached(row.word(bank).load(Ordering::Acquire)));
+        let flags = self.flags.as_ref()[bank].load(Ordering::Acquire);
+        members | (flags >> SETTLING) & ALL
+    }
+
     /// The slots of a bank that can be reached through any of the topics.
-    pub(crate) fn members(&self, topics: &[Topic], bank: usize) -> usize {
+    fn members(&self, topics: &[Topic], bank: usize) -> usize {
         let rows = topics.iter().filter_map(|&topic| self.row(topic));
         // Relaxed: the gate has ordered it.
         rows.fold(0, |all, row| all | reached(row.word(bank).load(Ordering::Relaxed)))

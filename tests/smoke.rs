@@ -46,8 +46,7 @@ fn only_those_concerned_are_pushed_to() {
     for client in clients.iter().step_by(7) {
         queue.subscribe(*client, Topic(1)).unwrap();
     }
-    let version =
-        queue.publish(Target::Topics(Scope::any(&[Topic(1)])), Lane::Normal, ()).unwrap();
+    let version = queue.publish(Target::Topics(Scope::any(&[Topic(1)])), Lane::Normal, ()).unwrap();
     assert!(!queue.is_converged(version));
     let mut served = Vec::new();
     while let Some(lease) = queue.try_lease() {

@@ -75,7 +75,7 @@ impl<K> ChangeSet<K> {
     /// ```
     /// use pushlane::backlog::ChangeSet;
     ///
-    /// assert!(ChangeSet::everything().contains(&7));
+    /// assert!(ChangeSet::<u32>::everything().contains(&7));
     /// ```
     #[must_use]
     pub const fn everything() -> Self {

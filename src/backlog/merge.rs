@@ -22,7 +22,8 @@ use alloc::collections::BTreeSet;
 /// can check that last part; a merge that forgets is a lost update.
 ///
 /// It need **not** be idempotent: the reasons of a mesh request are counted, and a count that is
-/// merged twice is counted twice. The queue never merges one publish into one client twice.
+/// merged twice is counted twice. The queue merges a publish into a client's backlog once — but for
+/// a client whose place was another's when the publish began, which may be counted for twice.
 ///
 /// `other` is only read: one request is shared by all the clients it was published to.
 /// [`check_laws`] tests an implementation against samples of your own.

@@ -76,7 +76,8 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         // Read before the client becomes live: what has a number by now was marked before, without this
         // client. Were it read later, a publish could mark the client and be numbered in between, and
         // would count as completed.
-        self.convergence.complete(place.bank, place.slot, self.convergence.newest());
+        let newest = self.convergence.newest_for_newcomer();
+        self.convergence.complete(place.bank, place.slot, newest);
         let generation = self.registry.seat(place).sit();
         Ok((self.registry.key_of(place, generation), place))
     }

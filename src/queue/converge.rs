@@ -13,8 +13,10 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     /// Whether every client that `version` concerned has completed it, or has left.
     ///
     /// Never early. May be late by one push of a client: when its lease began while the publish was under
-    /// way, or when it subscribed to a topic of the publish later and has not completed a push since.
-    /// A publish to more than four topics waits for every client that is busy.
+    /// way, or when it subscribed to a topic of the publish later and has not completed a push since, or
+    /// when it has just ceased to be reached through a topic that it left, with more work pending.
+    /// A publish whose topics and filter are more than four in all waits as if it had no filter; one to more
+    /// than four topics waits for every client that is busy.
     ///
     /// Cheap enough to poll: one load a bank, and a second one for each client that is busy; one or two in
     /// all for a publish to one client. It stops at the first laggard.
@@ -37,11 +39,20 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
             Some(_) => 0..0,
             None => 0..self.banks().len(),
         };
+        // Read before the banks: what is visited by now has its marks.
+        let expanded = match version.concern {
+            Concern::OnDemand(lane, goal) => {
+                !self.fan_out(lane).is_pending() || self.fan_out(lane).has_reached(goal)
+            }
+            _ => true,
+        };
         banks
             .flat_map(move |bank| {
-                let busy =
-                    self.banks()[bank].load().busy() & self.concerned(&version.concern, bank);
-                slots(busy).map(move |slot| Place { bank, slot })
+                let now = self.banks()[bank].load();
+                // A client that has not been visited yet may be idle, and is not caught up.
+                let candidates = if expanded { now.busy() } else { now.live() };
+                slots(candidates & self.concerned(&version.concern, bank))
+                    .map(move |slot| Place { bank, slot })
             })
             .filter(move |place| {
                 !self.convergence.has_completed(place.bank, place.slot, version.number)
@@ -54,10 +65,17 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     /// The slots of a bank that a version may have concerned.
     fn concerned(&self, concern: &Concern, bank: usize) -> usize {
         match concern {
-            Concern::Everyone => ALL,
+            Concern::Everyone | Concern::OnDemand(..) => ALL,
             Concern::Client(client) => 1 << client.place().slot,
-            Concern::Topics { topics, len } => {
-                self.topics.members(&topics[..usize::from(*len)], bank)
+            Concern::Topics { topics, any, and } => {
+                let (any, topics) = (usize::from(*any), &topics[..]);
+                let reached = self.topics.may_concern(&topics[..any], bank);
+                match and {
+                    Some(end) if reached != 0 => {
+                        reached & self.topics.may_concern(&topics[any..usize::from(*end)], bank)
+                    }
+                    _ => reached,
+                }
             }
         }
     }

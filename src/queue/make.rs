@@ -4,6 +4,7 @@ use super::PushQueue;
 use crate::bank::Bank;
 use crate::config::Config;
 use crate::convergence::Convergence;
+use crate::fan_out::FanOut;
 use crate::limiter::Limiter;
 use crate::ready::line::Line;
 use crate::registry::Registry;
@@ -17,18 +18,18 @@ mod on_heap {
     use crate::limiter::MAX_PERMITS;
     use crate::ready::WithBanks;
     use crate::registry::Seat;
-    use crate::signal::Silent;
     use crate::slot::{SLOTS, beyond};
     use crate::storage::Heap;
-    use crate::sync::{Atomic, AtomicUsize};
+    use crate::sync::{Atomic, AtomicU32, AtomicUsize};
     use crate::topics::Row;
 
-    impl<B: Backlog + Default> PushQueue<B> {
-        /// A queue on the heap, served round robin, that tells nobody: for [`with_parts`] without any.
+    impl<B: Backlog + Default, R: WithBanks, N: Signal + Default> PushQueue<B, Heap, R, N> {
+        /// A queue on the heap, of the parts that its type names: `PushQueue::<Dirty>::new` is served
+        /// round robin and tells nobody. Parts that have no default go into [`with_parts`].
         ///
         /// [`with_parts`]: PushQueue::with_parts
         pub fn new(config: Config) -> Self {
-            PushQueue::with_parts(config, B::default(), Silent)
+            PushQueue::with_parts(config, B::default(), N::default())
         }
     }
 
@@ -55,6 +56,9 @@ mod on_heap {
                 backlog,
                 urgent: Line::new(R::with_banks(banks)),
                 normal: Line::new(R::with_banks(banks)),
+                urgent_fan_out: FanOut::new(banks),
+                normal_fan_out: FanOut::new(banks),
+                patience: AtomicUsize::zero(),
                 streak: AtomicUsize::zero(),
                 urgent_ratio: config.urgent_ratio,
                 registry: Registry::new(
@@ -65,9 +69,10 @@ mod on_heap {
                     Heap::row(config.topics, members),
                     Heap::row(banks, AtomicUsize::zero),
                 ),
-                convergence: Convergence::new(Heap::row(banks, || {
-                    core::array::from_fn(|_| AtomicUsize::zero())
-                })),
+                convergence: Convergence::new(
+                    Heap::row(banks, || core::array::from_fn(|_| AtomicUsize::zero())),
+                    Heap::row(banks, || core::array::from_fn(|_| AtomicU32::zero())),
+                ),
                 limiter: Limiter::new(config.permits),
                 signal,
             }
@@ -84,7 +89,7 @@ mod in_place {
     use crate::signal::Silent;
     use crate::slot::{SLOTS, beyond};
     use crate::storage::Static;
-    use crate::sync::{Atomic, AtomicUsize};
+    use crate::sync::{Atomic, AtomicU32, AtomicUsize};
     use crate::topics::Row;
 
     impl<B, R, const BANKS: usize, const TOPICS: usize, const WORDS: usize>
@@ -113,7 +118,7 @@ mod in_place {
             let () = Static::<BANKS, TOPICS, WORDS>::FITS;
             let room = BANKS * SLOTS;
             let clients = if config.clients < room { config.clients } else { room };
-            let mut banks = [const { Bank::VACANT }; BANKS];
+            let mut banks = [const { Bank::const_with_held(0) }; BANKS];
             let mut bank = 0;
             while bank < BANKS {
                 banks[bank] = Bank::const_with_held(beyond(bank, clients));
@@ -125,10 +130,13 @@ mod in_place {
                 backlog: B::EMPTY,
                 urgent: Line::const_new(R::EMPTY),
                 normal: Line::const_new(R::EMPTY),
+                urgent_fan_out: FanOut::const_new(BANKS),
+                normal_fan_out: FanOut::const_new(BANKS),
+                patience: AtomicUsize::ZERO,
                 streak: AtomicUsize::ZERO,
                 urgent_ratio: config.urgent_ratio,
                 registry: Registry::const_new(
-                    [const { [const { Seat::EMPTY }; SLOTS] }; BANKS],
+                    [const { [const { Seat::const_empty() }; SLOTS] }; BANKS],
                     clients,
                 ),
                 topics: Topics::new(
@@ -137,6 +145,7 @@ mod in_place {
                 ),
                 convergence: Convergence::const_new(
                     [const { [const { AtomicUsize::ZERO }; SLOTS] }; BANKS],
+                    [const { [const { AtomicU32::ZERO }; SLOTS] }; BANKS],
                 ),
                 limiter: Limiter::const_new(config.permits),
                 signal,

@@ -2,6 +2,7 @@
 
 mod clients;
 mod converge;
+mod expand;
 mod make;
 mod publish;
 mod serve;
@@ -11,6 +12,7 @@ use core::fmt;
 use crate::backlog::Backlog;
 use crate::bank::Bank;
 use crate::convergence::Convergence;
+use crate::fan_out::FanOut;
 use crate::limiter::Limiter;
 use crate::ready::line::Line;
 use crate::ready::{ReadySet, Sweep};
@@ -59,6 +61,11 @@ pub struct PushQueue<B: Backlog, S: Storage = Heap, R: ReadySet = Sweep<S>, N: S
     /// Which banks hold a ready slot, for each lane.
     urgent: Line<R>,
     normal: Line<R>,
+    /// Publishes to everyone that are marked on demand, for each lane.
+    urgent_fan_out: FanOut,
+    normal_fan_out: FanOut,
+    /// Claims since banks were last expanded; see [`PushQueue::expand_if_due`].
+    patience: AtomicUsize,
     /// Urgent leases in a row; see [`PushQueue::preferred`].
     streak: AtomicUsize,
     urgent_ratio: usize,
@@ -107,6 +114,13 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         }
     }
 
+    fn fan_out(&self, lane: Lane) -> &FanOut {
+        match lane {
+            Lane::Urgent => &self.urgent_fan_out,
+            Lane::Normal => &self.normal_fan_out,
+        }
+    }
+
     /// How many clients can be registered at once.
     pub fn capacity(&self) -> usize {
         self.registry.capacity()
@@ -152,7 +166,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     /// drains. Closing again changes nothing.
     pub fn close(&self) {
         self.convergence.close();
-        self.signal.progress();
+        self.signal.closed();
     }
 
     /// Whether the queue has been closed.
@@ -163,13 +177,15 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     /// Whether the queue is closed and no registered client is queued or in progress: every publish that
     /// was accepted has been delivered. Looks at every bank.
     ///
-    /// Once true, nothing that was accepted can be pending again. A publish that was under way when the
-    /// queue was closed, and is refused, may still queue clients for a push that nobody is owed; while
-    /// such a push waits this is false again.
+    /// Once true, that stays true. But a publish that was under way when the queue was closed, and is
+    /// refused, may still mark clients, and this turn false again until they have been pushed to.
     ///
     /// A push in progress to a client that has left is not waited for.
     pub fn is_drained(&self) -> bool {
-        self.is_closed() && self.banks().iter().all(|bank| bank.load().busy() == 0)
+        self.is_closed()
+            && self.banks().iter().all(|bank| bank.load().busy() == 0)
+            && self.is_expanded(Lane::Urgent)
+            && self.is_expanded(Lane::Normal)
     }
 }
 

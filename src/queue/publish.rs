@@ -50,8 +50,9 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         let mut recording = self.backlog.begin(request);
         let mut fresh = Fresh::new(self, lane);
         let published = match target {
+            Target::Everyone if !B::RECORDS => return self.publish_on_demand(lane, recording),
             Target::Everyone => {
-                self.fan_out(&mut fresh, &mut recording, |_| ALL);
+                self.mark_each(&mut fresh, &mut recording, |_| ALL);
                 Ok(Concern::Everyone)
             }
             Target::One(client) => self
@@ -59,7 +60,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
                 .map(|()| Concern::Client(client)),
             Target::Topics(scope) => self
                 .publish_scoped(&scope, &mut fresh, &mut recording)
-                .map(|()| Concern::topics(scope.any)),
+                .map(|()| Concern::scope(&scope)),
         };
         // Numbered after the last mark, so that the number may be waited for: whoever reads it sees the
         // marks. Given before them, an idle client would pass for one that is caught up.
@@ -68,6 +69,29 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
             Ok(Version { number, concern })
         });
         numbered.map_err(|reason| PublishError { reason, request: self.backlog.abandon(recording) })
+    }
+
+    /// Two counters instead of a mark for each client: whoever serves makes the marks.
+    fn publish_on_demand(
+        &self,
+        lane: Lane,
+        recording: B::Recording,
+    ) -> Result<Version, PublishError<B::Request>> {
+        let fan_out = self.fan_out(lane);
+        let goal = fan_out.raise();
+        let number = self.convergence.number();
+        fan_out.numbered(number);
+        let clients = self.clients();
+        if clients > 0 {
+            self.signal.ready(clients);
+        }
+        match number {
+            Some(number) => Ok(Version { number, concern: Concern::OnDemand(lane, goal) }),
+            None => {
+                let request = self.backlog.abandon(recording);
+                Err(PublishError { reason: Refusal::Closed, request })
+            }
+        }
     }
 
     fn publish_to(
@@ -98,12 +122,12 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
             return Err(Refusal::UnknownTopic(topic));
         }
         self.topics.pass_gates(scope);
-        self.fan_out(fresh, recording, |bank| self.topics.concerned(scope, bank));
+        self.mark_each(fresh, recording, |bank| self.topics.concerned(scope, bank));
         Ok(())
     }
 
     /// Records and marks, bank after bank, whomever `concerned` names.
-    fn fan_out(
+    fn mark_each(
         &self,
         fresh: &mut Fresh<'_, B, S, R, N>,
         recording: &mut B::Recording,
@@ -162,7 +186,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
 
 /// The banks that a publish made ready: put into the ready set a word at a time, and signalled once at the
 /// end, also when recording panics half-way. A marked bank that is in no ready set is lost to everybody.
-struct Fresh<'a, B: Backlog, S: Storage, R: ReadySet, N: Signal> {
+pub(super) struct Fresh<'a, B: Backlog, S: Storage, R: ReadySet, N: Signal> {
     queue: &'a PushQueue<B, S, R, N>,
     lane: Lane,
     /// The first of the `BITS` banks that `mask` speaks of.
@@ -172,12 +196,12 @@ struct Fresh<'a, B: Backlog, S: Storage, R: ReadySet, N: Signal> {
 }
 
 impl<'a, B: Backlog, S: Storage, R: ReadySet, N: Signal> Fresh<'a, B, S, R, N> {
-    fn new(queue: &'a PushQueue<B, S, R, N>, lane: Lane) -> Self {
+    pub(super) fn new(queue: &'a PushQueue<B, S, R, N>, lane: Lane) -> Self {
         Fresh { queue, lane, first: 0, mask: 0, leases: 0 }
     }
 
     /// Banks come in ascending order.
-    fn add(&mut self, bank: usize, ready: usize) {
+    pub(super) fn add(&mut self, bank: usize, ready: usize) {
         if ready == 0 {
             return;
         }

@@ -11,7 +11,7 @@ use crate::ready::ReadySet;
 use crate::ready::line::Served;
 use crate::registry::{ClientKey, Place};
 use crate::signal::Signal;
-use crate::slot::{Lane, Released};
+use crate::slot::{Lane, Released, State};
 use crate::storage::Storage;
 
 mod sealed {
@@ -38,6 +38,9 @@ pub trait Serve: sealed::Sealed {
 
     /// [`PushQueue::close`].
     fn close(&self);
+
+    /// [`PushQueue::is_closed`].
+    fn is_closed(&self) -> bool;
 
     /// [`PushQueue::is_drained`].
     fn is_drained(&self) -> bool;
@@ -75,7 +78,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     /// `None` means that there was nothing to do at some moment during the call; the queue's [`Signal`]
     /// is told when that changes.
     pub fn try_lease(&self) -> Option<Lease<&Self>> {
-        Lease::begin(self)
+        Lease::begin(self).ok()
     }
 
     /// As [`try_lease`](PushQueue::try_lease), for a queue behind an `Arc` or any other handle: the lease
@@ -93,7 +96,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn try_lease_from<Q: Deref<Target = Self>>(queue: Q) -> Option<Lease<Q>> {
-        Lease::begin(queue)
+        Lease::begin(queue).ok()
     }
 
     /// Which lane is looked at first: urgent, but for one lease after every `urgent_ratio` urgent ones.
@@ -120,13 +123,19 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
 
     fn claim(&self) -> Option<Served> {
         let first = self.preferred();
+        self.expand_if_due();
         for lane in [first, first.other()] {
-            if let Some(served) = self.line(lane).claim(self.banks(), lane) {
-                self.count_lane(lane);
-                if served.uncovered > 0 {
-                    self.signal.ready(served.uncovered);
+            loop {
+                if let Some(served) = self.line(lane).claim(self.banks(), lane) {
+                    self.count_lane(lane);
+                    if served.uncovered > 0 {
+                        self.signal.ready(served.uncovered);
+                    }
+                    return Some(served);
                 }
-                return Some(served);
+                if !self.expand(lane) {
+                    break;
+                }
             }
         }
         None
@@ -134,21 +143,24 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
 
     /// Whether nothing is ready, as far as the caller can know.
     pub(super) fn nothing_ready(&self) -> bool {
-        self.urgent.is_empty() && self.normal.is_empty()
+        [Lane::Urgent, Lane::Normal]
+            .into_iter()
+            .all(|lane| self.line(lane).is_empty() && !self.fan_out(lane).is_pending())
     }
 
     /// Claims until there is something to push. The caller holds a permit.
-    fn next(&self) -> Option<(Ticket, B::Payload)> {
+    fn begin_next(&self) -> Option<(Ticket, B::Payload)> {
         loop {
             let Served { bank, claimed, .. } = self.claim()?;
             let place = Place { bank, slot: claimed.slot };
             let ticket = Ticket {
                 client: self.registry.key(place),
                 place,
-                lane: claimed.lane,
+                lane: self.most_urgent(place, claimed.lane),
                 // After the claim and before the backlog is taken: what has a number by now is in it.
                 seen: self.convergence.newest(),
             };
+            self.convergence.begin(bank, claimed.slot, ticket.seen);
             self.topics.begin(place);
             let on_panic = GiveBack { queue: self, ticket: &ticket, permit: true };
             let taken = self.backlog.take(self.cell(place));
@@ -169,7 +181,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         let Place { bank, slot } = ticket.place;
         // Before the release: the slot's next owner must not be overwritten.
         self.convergence.complete(bank, slot, ticket.seen);
-        self.topics.complete(ticket.place);
+        self.topics.complete(ticket.place, || self.banks()[bank].was_marked(slot));
         self.hand_back(ticket.place, self.banks()[bank].release(slot))
     }
 
@@ -237,6 +249,10 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> Serve for PushQueue<B, S, R
         self.close();
     }
 
+    fn is_closed(&self) -> bool {
+        self.is_closed()
+    }
+
     fn is_drained(&self) -> bool {
         self.is_drained()
     }
@@ -246,7 +262,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> Serve for PushQueue<B, S, R
             if self.limiter.try_acquire(1) == 0 {
                 return None;
             }
-            if let Some(begun) = self.next() {
+            if let Some(begun) = self.begin_next() {
                 return Some(begun);
             }
             self.limiter.release(1);
@@ -282,6 +298,10 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> Serve for PushQueue<B, S, R
     }
 
     fn is_pending(&self, ticket: &Ticket) -> bool {
-        self.banks()[ticket.place.bank].load().is_pending(ticket.place.slot)
+        match self.banks()[ticket.place.bank].load().state(ticket.place.slot) {
+            State::InProgressPending => true,
+            State::InProgress => self.is_behind_fan_out(ticket.seen),
+            _ => false, // the client has left
+        }
     }
 }

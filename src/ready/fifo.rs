@@ -5,7 +5,7 @@ use core::fmt;
 
 use crossbeam_queue::ArrayQueue;
 
-use super::{ReadySet, WithBanks};
+use super::{Popped, ReadySet, WithBanks};
 use crate::storage::Heap;
 use crate::sync::{Atomic, AtomicBool, AtomicUsize, Ordering};
 
@@ -35,14 +35,14 @@ impl ReadySet for Fifo {
         debug_assert!(pushed.is_ok(), "a bank is queued at most once");
     }
 
-    fn pop(&self) -> Option<usize> {
+    fn pop(&self) -> Option<Popped> {
         let bank = self.order.pop()?;
         self.len.fetch_sub(1, Ordering::Relaxed);
         // Cleared before the caller looks. Acquire: synchronizes with every `insert` whose swap came
         // before, also with those that found the bank queued. Release: orders the pop from `order`
         // before the next push of this bank.
         self.queued[bank].swap(false, Ordering::AcqRel);
-        Some(bank)
+        Some(Popped { bank, hidden: 0 })
     }
 
     fn is_empty(&self) -> bool {

@@ -6,7 +6,8 @@
 //! are served, one by one, before the next bank; slots that become ready meanwhile wait for the bank's
 //! next turn, behind every bank that waits already. A client is leased at most twice while another one
 //! waits in the same lane: once in a turn that was going on, once in a turn of its bank before the
-//! other's.
+//! other's. (Clients that a fan-out on demand has not reached yet are not in any line: see
+//! [`fan_out`](crate::fan_out).)
 //!
 //! Where a ready slot can be found, always one of: its bank is in the set; its bit is in the turn; a
 //! thread holds the popped bank or the taken bit in its hands and is about to look.
@@ -69,22 +70,21 @@ impl<R: ReadySet> Line<R> {
 
     /// Claims the slot whose turn it is. `None`: nothing was to be found.
     pub(crate) fn claim(&self, banks: &[Bank], lane: Lane) -> Option<Served> {
+        let mut hidden = 0;
         loop {
             if let Some((bank, slot)) = self.take_turn() {
                 // Not ready any more: leased through the other lane, or its client left.
-                let Some(claimed) = banks[bank].claim(1 << slot, lane) else {
-                    continue;
-                };
-                return Some(Served { bank, claimed, uncovered: 0 });
+                let Some(claimed) = banks[bank].claim(1 << slot, lane) else { continue };
+                return Some(Served { bank, claimed, uncovered: hidden });
             }
-            let bank = self.set.pop()?;
-            let Some(claimed) = banks[bank].claim(ALL, lane) else {
-                continue;
-            };
-            let uncovered = claimed.rest.count_ones() as usize;
-            if uncovered > 0 && !self.begin_turn(bank, claimed.rest) {
+            let popped = self.set.pop()?;
+            let bank = popped.bank;
+            hidden += popped.hidden;
+            let Some(claimed) = banks[bank].claim(ALL, lane) else { continue };
+            if claimed.rest != 0 && !self.begin_turn(bank, claimed.rest) {
                 self.set.insert(bank);
             }
+            let uncovered = hidden + claimed.rest.count_ones() as usize;
             return Some(Served { bank, claimed, uncovered });
         }
     }

@@ -5,7 +5,7 @@
 //! * `StaticFifo` (feature `heapless`): arrival order without a heap.
 //!
 //! Whatever the set, the order of service is by *turns*: when a bank's turn comes, all its slots that
-//! are ready then are served before the next bank's turn begins (see [`line`]).
+//! are ready then are served before the next bank's turn begins (see `line.rs`).
 
 #[cfg(feature = "crossbeam-queue")]
 mod fifo;
@@ -48,11 +48,21 @@ pub trait ReadySet {
     }
 
     /// Takes a bank out of the set.
-    fn pop(&self) -> Option<usize>;
+    fn pop(&self) -> Option<Popped>;
 
     /// Whether nothing is in the set, as far as the caller can know: an `insert` that happened before
     /// is seen.
     fn is_empty(&self) -> bool;
+}
+
+/// A bank taken out of a [`ReadySet`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Popped {
+    /// The bank.
+    pub bank: usize,
+    /// How many other banks this `pop` kept from being found for a moment, so that whoever looked in
+    /// vain must be told of them. 0 for a set that never does that.
+    pub hidden: usize,
 }
 
 /// A ready set whose size is chosen when it is made.

@@ -10,7 +10,7 @@ use core::hint;
 
 use heapless::mpmc::Queue;
 
-use super::ReadySet;
+use super::{Popped, ReadySet};
 use crate::sync::{Atomic, AtomicBool, AtomicUsize, Ordering};
 
 /// Banks in the order in which they became ready, in a `heapless` queue of `N` places.
@@ -42,12 +42,12 @@ impl<const N: usize> ReadySet for StaticFifo<N> {
         }
     }
 
-    fn pop(&self) -> Option<usize> {
+    fn pop(&self) -> Option<Popped> {
         let bank = self.order.dequeue()? as usize;
         self.len.fetch_sub(1, Ordering::Relaxed);
         // As in `Fifo::pop`.
         self.queued[bank].swap(false, Ordering::AcqRel);
-        Some(bank)
+        Some(Popped { bank, hidden: 0 })
     }
 
     fn is_empty(&self) -> bool {

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use super::ReadySet;
+use super::{Popped, ReadySet};
 use crate::storage::{Heap, Storage};
 use crate::sync::{AtomicUsize, Ordering};
 
@@ -13,12 +13,87 @@ const BITS: usize = usize::BITS as usize;
 /// Lock-free: an operation that has to try again does so because another one succeeded. It never spins
 /// on a stalled peer, never allocates, and can be used from an interrupt handler.
 ///
-/// Cost: `insert` is one `fetch_or`; `pop` looks at one word for every 64 banks it passes over, which is
-/// one load for 1,024 clients.
+/// Where the bitmap has more than one word, a summary has one bit for each of its words, so that the
+/// cost does not grow with the number of clients: on a 64-bit target, `pop` and `is_empty` look at one
+/// word for 1,024 clients, and at one word of the summary for each 65,536.
 pub struct Sweep<S: Storage = Heap> {
     bits: S::Bits,
+    /// Bit *i* is set if word *i* of `bits` may be other than zero. Unused for a single word.
+    summary: S::Bits,
     /// The bank after the one popped last. A hint: any value gives a correct pop, this one gives turns.
     cursor: AtomicUsize,
+}
+
+impl<S: Storage> Sweep<S> {
+    fn words(&self) -> &[AtomicUsize] {
+        self.bits.as_ref()
+    }
+
+    fn is_summarised(&self) -> bool {
+        self.words().len() > 1
+    }
+
+    /// The words from `from` on that may be other than zero.
+    fn candidates(&self, from: usize) -> impl Iterator<Item = usize> {
+        let len = self.words().len();
+        let mut next = from;
+        core::iter::from_fn(move || {
+            while self.is_summarised() && next < len {
+                // Relaxed: coherence shows what was inserted before, and `clear_summary` what is not.
+                let word = self.summary.as_ref()[next / BITS].load(Ordering::Relaxed);
+                let ahead = word >> (next % BITS);
+                if ahead != 0 {
+                    next += ahead.trailing_zeros() as usize;
+                    break;
+                }
+                next += BITS - next % BITS;
+            }
+            (next < len).then(|| {
+                next += 1;
+                next - 1
+            })
+        })
+    }
+
+    /// Takes the lowest bank of a word that `mask` allows.
+    fn take(&self, index: usize, mask: usize, hidden: &mut usize) -> Option<usize> {
+        let word = &self.words()[index];
+        loop {
+            // Relaxed: the `fetch_and` below decides.
+            let all = word.load(Ordering::Relaxed);
+            if all & mask == 0 {
+                if all == 0 && self.is_summarised() && self.clear_summary(index, hidden) {
+                    continue;
+                }
+                return None;
+            }
+            let found = all & mask;
+            let lowest = found & found.wrapping_neg();
+            // Acquire: synchronizes with the Release of `insert_many`.
+            if word.fetch_and(!lowest, Ordering::Acquire) & lowest != 0 {
+                return Some(index * BITS + lowest.trailing_zeros() as usize);
+            }
+        }
+    }
+
+    /// Clears the summary's bit of a word that was seen to be zero. True: something had been inserted
+    /// meanwhile, and the bit is set again.
+    ///
+    /// Only a `pop` that has found nothing yet does this, never one that has just taken the last bank:
+    /// for a moment the word can't be found by others, and whoever hid it must look at it and tell.
+    fn clear_summary(&self, index: usize, hidden: &mut usize) -> bool {
+        let (summary, bit) = (&self.summary.as_ref()[index / BITS], 1 << (index % BITS));
+        // Acquire: synchronizes with the Release of an `insert_many` whose summary bit this clears, so
+        // that the load below sees its banks. One that comes later sets the bit again itself.
+        summary.fetch_and(!bit, Ordering::Acquire);
+        let word = self.words()[index].load(Ordering::Relaxed);
+        if word == 0 {
+            return false;
+        }
+        summary.fetch_or(bit, Ordering::Release);
+        *hidden += word.count_ones() as usize;
+        true
+    }
 }
 
 impl<S: Storage> ReadySet for Sweep<S> {
@@ -27,45 +102,40 @@ impl<S: Storage> ReadySet for Sweep<S> {
     }
 
     fn insert_many(&self, first: usize, mask: usize) {
-        // Release: synchronizes with the Acquire of the `fetch_and` in `pop`, also when the bits are
+        let index = first / BITS;
+        // Release: synchronizes with the Acquire of the `fetch_and` in `take`, also when the bits are
         // set already, because each read-modify-write continues the release sequence.
-        self.bits.as_ref()[first / BITS].fetch_or(mask, Ordering::Release);
+        self.words()[index].fetch_or(mask, Ordering::Release);
+        if self.is_summarised() {
+            // Release: with the Acquire in `clear_summary`. Not skipped when the bit is set: the one who
+            // clears it could then miss what was inserted above.
+            self.summary.as_ref()[index / BITS].fetch_or(1 << (index % BITS), Ordering::Release);
+        }
     }
 
-    fn pop(&self) -> Option<usize> {
-        let words = self.bits.as_ref();
+    fn pop(&self) -> Option<Popped> {
         // Relaxed: a stale cursor only changes the order of service.
-        let cursor = self.cursor.load(Ordering::Relaxed) % (words.len() * BITS);
-        let (first, bit) = (cursor / BITS, cursor % BITS);
-        // The first word twice: from the cursor's bit on, and at the end what lies before it.
-        for step in 0..=words.len() {
-            let index = (first + step) % words.len();
-            let mask = match step {
-                0 => usize::MAX << bit,
-                last if last == words.len() => !(usize::MAX << bit),
-                _ => usize::MAX,
-            };
-            // Relaxed: the `fetch_and` below decides.
-            let mut found = words[index].load(Ordering::Relaxed) & mask;
-            while found != 0 {
-                let lowest = found & found.wrapping_neg();
-                // Acquire: synchronizes with the Release of `insert_many`.
-                let before = words[index].fetch_and(!lowest, Ordering::Acquire);
-                if before & lowest != 0 {
-                    let bank = index * BITS + lowest.trailing_zeros() as usize;
-                    self.cursor.store(bank + 1, Ordering::Relaxed);
-                    return Some(bank);
-                }
-                // Somebody else popped it.
-                found = before & mask & !(lowest | (lowest - 1));
-            }
-        }
-        None
+        let cursor = self.cursor.load(Ordering::Relaxed) % (self.words().len() * BITS);
+        let (first, behind) = (cursor / BITS, !(usize::MAX << (cursor % BITS)));
+        let mut hidden = 0;
+        // From the cursor to the end, then from the beginning to the cursor.
+        let ahead =
+            self.candidates(first).map(|word| (word, if word == first { !behind } else { !0 }));
+        let around = self.candidates(0).take_while(|&word| word <= first);
+        let around = around.map(|word| (word, if word == first { behind } else { !0 }));
+        let bank =
+            ahead.chain(around).find_map(|(word, mask)| self.take(word, mask, &mut hidden))?;
+        self.cursor.store(bank + 1, Ordering::Relaxed);
+        Some(Popped { bank, hidden })
     }
 
     fn is_empty(&self) -> bool {
+        // From the cursor on, because behind it the summary tends to be out of date.
+        let first = self.cursor.load(Ordering::Relaxed) % (self.words().len() * BITS) / BITS;
+        let mut words =
+            self.candidates(first).chain(self.candidates(0).take_while(|&at| at < first));
         // Relaxed: coherence shows an insert that happened before, and only that is promised.
-        self.bits.as_ref().iter().all(|word| word.load(Ordering::Relaxed) == 0)
+        words.all(|word| self.words()[word].load(Ordering::Relaxed) == 0)
     }
 }
 
@@ -73,7 +143,9 @@ impl<S: Storage> ReadySet for Sweep<S> {
 impl super::WithBanks for Sweep<Heap> {
     fn with_banks(banks: usize) -> Self {
         use crate::sync::Atomic;
-        Sweep { bits: Heap::bits(banks), cursor: AtomicUsize::zero() }
+        let bits = Heap::bits(banks);
+        let summary = Heap::bits(bits.len());
+        Sweep { bits, summary, cursor: AtomicUsize::zero() }
     }
 }
 
@@ -83,7 +155,11 @@ impl<const BANKS: usize, const TOPICS: usize, const WORDS: usize> super::ConstRe
 {
     const EMPTY: Self = {
         use crate::sync::Atomic;
-        Sweep { bits: [const { AtomicUsize::ZERO }; WORDS], cursor: AtomicUsize::ZERO }
+        Sweep {
+            bits: [const { AtomicUsize::ZERO }; WORDS],
+            summary: [const { AtomicUsize::ZERO }; WORDS],
+            cursor: AtomicUsize::ZERO,
+        }
     };
 }
 

@@ -1,0 +1,130 @@
+//! The names a mesh speaks in: namespace, kind, host, name.
+
+use alloc::string::String;
+use core::borrow::Borrow;
+use core::fmt;
+
+/// Cheap to clone where the target can count references atomically: a name is cloned into the
+/// pending request of many clients. `Arc` doesn't exist on targets without compare-exchange.
+#[cfg(target_has_atomic = "ptr")]
+type Text = alloc::sync::Arc<str>;
+#[cfg(not(target_has_atomic = "ptr"))]
+type Text = alloc::boxed::Box<str>;
+
+macro_rules! name {
+    ($(#[$docs:meta])* $name:ident) => {
+        $(#[$docs])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Text);
+
+        impl $name {
+            /// The name as text.
+            ///
+            /// ```
+            #[doc = concat!("use pushlane::mesh::", stringify!($name), ";")]
+            ///
+            #[doc = concat!("assert_eq!(", stringify!($name), "::from(\"a\").as_str(), \"a\");")]
+            /// ```
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl From<&str> for $name {
+            fn from(name: &str) -> Self {
+                Self(name.into())
+            }
+        }
+
+        impl From<String> for $name {
+            fn from(name: String) -> Self {
+                Self(name.into())
+            }
+        }
+
+        impl AsRef<str> for $name {
+            fn as_ref(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Debug::fmt(&*self.0, f)
+            }
+        }
+    };
+}
+
+name! {
+    /// Where a config or a service lives; under strong isolation, a tenant.
+    ///
+    /// ```
+    /// use pushlane::mesh::Namespace;
+    ///
+    /// assert_eq!(Namespace::from("payments").to_string(), "payments");
+    /// ```
+    Namespace
+}
+
+name! {
+    /// What sort of config it is: `gateway`, `virtual-service`, … The words are yours; the only
+    /// one this module uses by itself is [`Kind::service`].
+    ///
+    /// ```
+    /// use pushlane::mesh::Kind;
+    ///
+    /// assert_eq!(Kind::from("gateway").to_string(), "gateway");
+    /// ```
+    Kind
+}
+
+name! {
+    /// The name a service is addressed by.
+    ///
+    /// ```
+    /// use pushlane::mesh::Host;
+    ///
+    /// assert_eq!(Host::from("reviews.example.com").to_string(), "reviews.example.com");
+    /// ```
+    Host
+}
+
+name! {
+    /// What tells a config from the others of its kind and namespace.
+    ///
+    /// ```
+    /// use pushlane::mesh::Name;
+    ///
+    /// assert_eq!(Name::from("public").to_string(), "public");
+    /// ```
+    Name
+}
+
+impl Kind {
+    /// The kind under which [`service_change`](super::service_change) reports services: a client
+    /// that lists its kinds must list this one to hear of them.
+    ///
+    /// ```
+    /// use pushlane::mesh::Kind;
+    ///
+    /// assert_eq!(Kind::service(), Kind::from("service"));
+    /// ```
+    #[must_use]
+    pub fn service() -> Self {
+        Self::from("service")
+    }
+}

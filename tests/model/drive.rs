@@ -1,0 +1,346 @@
+//! One queue and its reference side by side: each operation is done to both, and then they must agree in
+//! everything that can be seen from outside.
+
+use std::sync::Weak;
+
+use proptest::prelude::*;
+use proptest::test_runner::TestCaseError;
+use pushlane::backlog::{Backlog, Dirty};
+use pushlane::ready::ReadySet;
+use pushlane::storage::Storage;
+use pushlane::{
+    ClientKey, Config, Lane, Lease, Permit, PushQueue, RegisterError, Scope, Stale, Target, Version,
+};
+
+use crate::kinds::{Change, Counted, Kind};
+use crate::ops::{Op, Sizes, TOPICS, To, Who};
+use crate::reference::{Reference, Whom};
+
+type Agreed = Result<(), TestCaseError>;
+type Queue<K, S, R> = PushQueue<<K as Kind>::Backlog, S, R>;
+
+impl Sizes {
+    pub(crate) const fn config(self) -> Config {
+        Config::new(self.clients)
+            .topics(TOPICS as usize)
+            .permits(self.permits)
+            .urgent_ratio(self.urgent_ratio)
+    }
+}
+
+pub(crate) fn run<K: Kind, S: Storage, R: ReadySet>(
+    queue: &Queue<K, S, R>,
+    sizes: Sizes,
+    ops: &[Op],
+) -> Agreed {
+    let mut pair = Pair::<K, S, R>::new(queue, sizes);
+    for op in ops {
+        pair.apply(op)?;
+        pair.agree()?;
+    }
+    pair.drain()?;
+    pair.leave()
+}
+
+struct Pair<'q, K: Kind, S: Storage, R: ReadySet>
+where
+    K::Backlog: Backlog,
+{
+    queue: &'q Queue<K, S, R>,
+    reference: Reference,
+    /// Every key there ever was, and some of another queue.
+    keys: Vec<ClientKey>,
+    versions: Vec<Version>,
+    leases: Vec<Lease<&'q Queue<K, S, R>>>,
+    permits: Vec<Permit<&'q Queue<K, S, R>>>,
+    requests: Vec<Weak<Counted>>,
+}
+
+/// Keys that the queue under test has not given out: a generation and places that it may not have.
+fn foreign_keys() -> impl Iterator<Item = ClientKey> {
+    let other = PushQueue::<Dirty>::new(Config::new(100));
+    let keys: Vec<_> = (0..100).map(|_| other.register().unwrap()).collect();
+    [44, 47, 48, 99].into_iter().map(move |place| keys[place])
+}
+
+fn chosen<T>(things: &[T], choice: usize) -> Option<usize> {
+    (!things.is_empty()).then(|| choice % things.len())
+}
+
+impl<'q, K: Kind, S: Storage, R: ReadySet> Pair<'q, K, S, R> {
+    fn new(queue: &'q Queue<K, S, R>, sizes: Sizes) -> Self {
+        Pair {
+            queue,
+            reference: Reference::new(
+                sizes.clients,
+                TOPICS,
+                sizes.permits,
+                sizes.urgent_ratio,
+                K::OVERTAKES,
+            ),
+            keys: foreign_keys().collect(),
+            versions: Vec::new(),
+            leases: Vec::new(),
+            permits: Vec::new(),
+            requests: Vec::new(),
+        }
+    }
+
+    fn key(&self, who: Who) -> ClientKey {
+        let here = self.reference.registered();
+        match who {
+            Who::Here(choice) if !here.is_empty() => here[choice % here.len()],
+            Who::Here(choice) | Who::Ever(choice) => self.keys[choice % self.keys.len()],
+        }
+    }
+
+    fn request(&mut self, change: Change) -> <K::Backlog as Backlog>::Request {
+        let request = K::request(change);
+        self.requests.extend(K::watch(&request));
+        request
+    }
+
+    fn apply(&mut self, op: &Op) -> Agreed {
+        match op {
+            Op::Register { clients } => (0..*clients).try_for_each(|_| self.register(None)),
+            Op::RegisterWith { lane, change } => self.register(Some((*lane, *change))),
+            Op::Unregister(who) => self.unregister(self.key(*who)),
+            Op::Subscribe(who, topic) => {
+                let key = self.key(*who);
+                let expected = self.reference.subscribe(key, *topic);
+                prop_assert_eq!(self.queue.subscribe(key, *topic), expected);
+                Ok(())
+            }
+            Op::Unsubscribe(who, topic) => {
+                let key = self.key(*who);
+                let expected = self.reference.unsubscribe(key, *topic);
+                prop_assert_eq!(self.queue.unsubscribe(key, *topic), expected);
+                Ok(())
+            }
+            Op::Publish { to, lane, change } => self.publish(to, *lane, *change),
+            Op::Lease { times } => (0..*times).try_for_each(|_| self.lease().map(|_| ())),
+            Op::Complete(choice) => {
+                self.end(*choice, Reference::complete, Lease::complete);
+                Ok(())
+            }
+            Op::Requeue(choice) => {
+                self.end(*choice, Reference::requeue, Lease::requeue);
+                Ok(())
+            }
+            Op::Drop(choice) => {
+                self.end(*choice, Reference::requeue, drop);
+                Ok(())
+            }
+            Op::ReleasePermit(choice) => {
+                if let Some(lease) = chosen(&self.leases, *choice) {
+                    self.leases[lease].release_permit();
+                    self.reference.release_permit(self.leases[lease].key());
+                }
+                Ok(())
+            }
+            Op::TakePermit(choice) => {
+                if let Some(lease) = chosen(&self.leases, *choice) {
+                    let permit = self.leases[lease].take_permit();
+                    let expected = self.reference.take_permit(self.leases[lease].key());
+                    prop_assert_eq!(permit.is_some(), expected);
+                    self.permits.extend(permit);
+                }
+                Ok(())
+            }
+            Op::ReturnPermit(choice) => {
+                if let Some(permit) = chosen(&self.permits, *choice) {
+                    drop(self.permits.swap_remove(permit));
+                    self.reference.held -= 1;
+                }
+                Ok(())
+            }
+            Op::SetLimit(limit) => {
+                let before = std::mem::replace(&mut self.reference.limit, *limit);
+                prop_assert_eq!(self.queue.set_limit(*limit), before);
+                Ok(())
+            }
+            Op::Close => {
+                self.queue.close();
+                self.reference.closed = true;
+                Ok(())
+            }
+        }
+    }
+
+    fn register(&mut self, first: Option<(Lane, Change)>) -> Agreed {
+        let registered = match first {
+            Some((lane, change)) => {
+                let request = self.request(change);
+                self.queue.register_with(lane, request)
+            }
+            None => self.queue.register(),
+        };
+        if self.reference.closed {
+            prop_assert_eq!(registered, Err(RegisterError::Closed));
+        } else if self.reference.places() == self.reference.capacity {
+            prop_assert_eq!(registered, Err(RegisterError::Full));
+        } else {
+            prop_assert!(registered.is_ok(), "{registered:?} with places left");
+            let key = registered.unwrap();
+            prop_assert!(key.index() < self.reference.capacity, "{key} is beyond the capacity");
+            prop_assert!(!self.reference.holds_place(key.index()), "{key} is somebody's place");
+            prop_assert!(!self.keys[4..].contains(&key), "{key} was somebody else's key");
+            self.reference.register(key, first);
+            self.keys.push(key);
+        }
+        Ok(())
+    }
+
+    fn unregister(&mut self, key: ClientKey) -> Agreed {
+        let expected =
+            if self.is_mine(key) && self.reference.unregister(key) { Ok(()) } else { Err(Stale) };
+        prop_assert_eq!(self.queue.unregister(key), expected);
+        Ok(())
+    }
+
+    /// The foreign keys have the first generation; a place of this queue can have the same.
+    fn is_mine(&self, key: ClientKey) -> bool {
+        self.keys[4..].contains(&key)
+    }
+
+    fn publish(&mut self, to: &To, lane: Lane, change: Change) -> Agreed {
+        let whom = match to {
+            To::Everyone => Whom::Everyone,
+            To::One(who) => Whom::One(self.key(*who)),
+            To::Topics { any, and } => Whom::Topics { any: any.clone(), and: and.clone() },
+        };
+        let target = match &whom {
+            Whom::Everyone => Target::Everyone,
+            Whom::One(key) => Target::One(*key),
+            Whom::Topics { any, and: None } => Target::Topics(Scope::any(any)),
+            Whom::Topics { any, and: Some(and) } => Target::Topics(Scope::any(any).and_any(and)),
+        };
+        let request = self.request(change);
+        let identity = K::identity(&request);
+        let published = self.queue.publish(target, lane, request);
+        match self.reference.publish(whom, lane, change) {
+            Ok(()) => {
+                prop_assert!(published.is_ok(), "{published:?}");
+                let version = published.unwrap();
+                prop_assert!(self.versions.last() < Some(&version), "versions go backwards");
+                self.versions.push(version);
+            }
+            Err(reason) => {
+                prop_assert!(published.is_err(), "should have been refused: {reason:?}");
+                let refused = published.unwrap_err();
+                prop_assert_eq!(refused.reason, reason);
+                prop_assert_eq!(K::identity(&refused.request), identity, "not what was given");
+            }
+        }
+        Ok(())
+    }
+
+    /// True: there was somebody to lease.
+    fn lease(&mut self) -> Result<bool, TestCaseError> {
+        let lease = self.queue.try_lease();
+        let Some((lane, ready)) = self.reference.next() else {
+            prop_assert!(lease.is_none(), "{lease:?}, and nobody can be leased");
+            return Ok(false);
+        };
+        prop_assert!(lease.is_some(), "nobody leased, and through {lane:?} could be {ready:?}");
+        let lease = lease.unwrap();
+        let key = lease.key();
+        prop_assert!(ready.contains(&key), "{key} leased; next are {ready:?}, {lane:?}");
+        let began = self.reference.begin(key, lane).map(|push| (push.lane, push.content.clone()));
+        match began {
+            Ok((most_urgent, content)) => {
+                prop_assert_eq!(lease.lane(), most_urgent);
+                prop_assert!(
+                    K::is_merge_of(lease.request(), &content),
+                    "not what {} is owed: {:?}",
+                    key,
+                    content
+                );
+            }
+            Err(overtaken) => {
+                prop_assert!(false, "{} was leased past {} too often", key, overtaken);
+            }
+        }
+        self.leases.push(lease);
+        Ok(true)
+    }
+
+    fn end(
+        &mut self,
+        choice: usize,
+        there: impl FnOnce(&mut Reference, ClientKey),
+        here: impl FnOnce(Lease<&'q Queue<K, S, R>>),
+    ) {
+        if let Some(lease) = chosen(&self.leases, choice) {
+            let lease = self.leases.remove(lease);
+            there(&mut self.reference, lease.key());
+            here(lease);
+        }
+    }
+
+    /// Everything that can be asked of a queue is answered as the reference does.
+    fn agree(&self) -> Agreed {
+        let (queue, reference) = (self.queue, &self.reference);
+        prop_assert_eq!(queue.capacity(), reference.capacity);
+        prop_assert_eq!(queue.clients(), reference.places());
+        prop_assert_eq!((queue.held(), queue.limit()), (reference.held, reference.limit));
+        prop_assert_eq!(queue.is_closed(), reference.closed);
+        prop_assert_eq!(queue.is_drained(), reference.is_drained());
+        for key in &self.keys {
+            prop_assert_eq!(queue.is_registered(*key), reference.is_registered(*key), "{}", key);
+        }
+        for lease in &self.leases {
+            let key = lease.key();
+            prop_assert_eq!(lease.is_superseded(), reference.is_superseded(key), "{}", key);
+            let content = &reference.push(key).content;
+            prop_assert!(K::is_merge_of(lease.request(), content), "changed while leased");
+        }
+        (0..self.versions.len()).try_for_each(|version| self.agree_on_convergence(version))
+    }
+
+    fn agree_on_convergence(&self, place: usize) -> Agreed {
+        let version = self.versions[place];
+        let laggards: Vec<ClientKey> = self.queue.laggards(version).collect();
+        prop_assert!(laggards.is_sorted_by_key(|key| key.index()), "{laggards:?}");
+        prop_assert_eq!(self.queue.is_converged(version), laggards.is_empty());
+        let owing = self.reference.owing(place);
+        for key in owing {
+            prop_assert!(laggards.contains(key), "{} converged early: {} owes it", version, key);
+        }
+        for key in laggards.iter().filter(|key| !owing.contains(key)) {
+            let excused = self.reference.may_be_late(place, *key);
+            prop_assert!(excused, "{} is held back by {}, which doesn't owe it", version, key);
+        }
+        Ok(())
+    }
+
+    /// With permits for all, everybody gets what is owed, and everything converges.
+    fn drain(&mut self) -> Agreed {
+        while !self.leases.is_empty() {
+            self.end(0, Reference::complete, Lease::complete);
+        }
+        self.reference.held -= self.permits.len();
+        self.permits.clear();
+        self.apply(&Op::SetLimit(1))?;
+        while self.lease()? {
+            self.end(0, Reference::complete, Lease::complete);
+        }
+        self.agree()?;
+        prop_assert_eq!(self.queue.held(), 0);
+        for version in &self.versions {
+            prop_assert!(self.queue.is_converged(*version), "{version} hangs");
+        }
+        self.apply(&Op::Close)?;
+        prop_assert!(self.queue.is_drained());
+        Ok(())
+    }
+
+    /// When everybody has left, nothing of them stays.
+    fn leave(&mut self) -> Agreed {
+        self.reference.registered().into_iter().try_for_each(|key| self.unregister(key))?;
+        prop_assert_eq!(self.queue.clients(), 0);
+        let kept = self.requests.iter().filter(|request| request.strong_count() > 0).count();
+        prop_assert_eq!(kept, 0, "requests of departed clients are kept in memory");
+        Ok(())
+    }
+}

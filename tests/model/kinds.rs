@@ -1,0 +1,133 @@
+//! What the model publishes, as each backlog has it.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Weak};
+
+use pushlane::backlog::{Backlog, Bits, Dirty, Locked, Merge, Shared};
+
+/// One change, below [`CHANGES`].
+pub(crate) type Change = u8;
+
+pub(crate) const CHANGES: Change = 64;
+
+/// Which changes a client is owed, and how often each was published to it since it had it last.
+pub(crate) type Owed = BTreeMap<Change, u32>;
+
+pub(crate) fn merge(owed: &mut Owed, change: Change) {
+    *owed.entry(change).or_default() += 1;
+}
+
+/// Changes with a count: unlike a union it shows when a publish was merged twice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Counted(Owed);
+
+impl Merge for Counted {
+    fn merge(&mut self, other: &Self) {
+        for (change, times) in &other.0 {
+            *self.0.entry(*change).or_default() += times;
+        }
+    }
+}
+
+type Request<K> = <<K as Kind>::Backlog as Backlog>::Request;
+type Payload<K> = <<K as Kind>::Backlog as Backlog>::Payload;
+
+/// A backlog under test.
+pub(crate) trait Kind {
+    type Backlog: Backlog;
+
+    /// How often a client may be leased through a lane while another one waits in it.
+    const OVERTAKES: u32 = 2;
+
+    fn request(change: Change) -> Request<Self>;
+
+    /// What tells this request from others, itself and not an equal one where that can be told.
+    fn identity(request: &Request<Self>) -> (u64, usize);
+
+    /// Whether the payload is the merge of exactly these.
+    fn is_merge_of(payload: &Payload<Self>, owed: &Owed) -> bool;
+
+    /// Tells later whether the request is still in memory somewhere.
+    fn watch(_request: &Request<Self>) -> Option<Weak<Counted>> {
+        None
+    }
+}
+
+pub(crate) struct OfDirty;
+
+impl Kind for OfDirty {
+    type Backlog = Dirty;
+
+    /// Clients that wait for a fan-out on demand to be expanded: 16 claims more, and the one that expands.
+    const OVERTAKES: u32 = 2 + 17;
+
+    fn request(_: Change) {}
+
+    fn identity((): &()) -> (u64, usize) {
+        (0, 0)
+    }
+
+    fn is_merge_of((): &(), owed: &Owed) -> bool {
+        !owed.is_empty()
+    }
+}
+
+pub(crate) struct OfBits;
+
+impl Kind for OfBits {
+    type Backlog = Bits<2>;
+
+    fn request(change: Change) -> [u32; 2] {
+        let bit = 1u64 << change;
+        [bit as u32, (bit >> 32) as u32]
+    }
+
+    fn identity([low, high]: &[u32; 2]) -> (u64, usize) {
+        (u64::from(*low) | u64::from(*high) << 32, 0)
+    }
+
+    fn is_merge_of(payload: &[u32; 2], owed: &Owed) -> bool {
+        let all = owed.keys().fold(0, |all, change| all | 1 << change);
+        Self::identity(payload).0 == all
+    }
+}
+
+pub(crate) struct OfLocked;
+
+impl Kind for OfLocked {
+    type Backlog = Locked<Counted>;
+
+    fn request(change: Change) -> Counted {
+        Counted(Owed::from([(change, 1)]))
+    }
+
+    fn identity(request: &Counted) -> (u64, usize) {
+        (request.0.keys().fold(0, |all, change| all | 1 << change), 0)
+    }
+
+    fn is_merge_of(payload: &Counted, owed: &Owed) -> bool {
+        payload.0 == *owed
+    }
+}
+
+pub(crate) struct OfShared;
+
+impl Kind for OfShared {
+    type Backlog = Shared<Counted>;
+
+    fn request(change: Change) -> Arc<Counted> {
+        Arc::new(OfLocked::request(change))
+    }
+
+    fn identity(request: &Arc<Counted>) -> (u64, usize) {
+        (OfLocked::identity(request).0, Arc::as_ptr(request).addr())
+    }
+
+    fn is_merge_of(payload: &Arc<Counted>, owed: &Owed) -> bool {
+        payload.0 == *owed
+    }
+
+    fn watch(request: &Arc<Counted>) -> Option<Weak<Counted>> {
+        Some(Arc::downgrade(request))
+    }
+}

@@ -1,0 +1,70 @@
+//! The whole queue against a plain reference: random operations in any order, over each ready set and
+//! each backlog. After each step everything that can be seen from outside must agree: what a lease holds,
+//! who may be next, permits, places, and for every version ever returned who holds it back.
+//!
+//! * `reference`: what must be true;
+//! * `kinds`: the backlogs, and what is published to them;
+//! * `ops`: what may happen;
+//! * `drive`: does it to both and compares.
+
+mod drive;
+mod kinds;
+mod ops;
+mod reference;
+
+use proptest::collection::vec;
+use proptest::test_runner::{Config as Run, TestRunner};
+use pushlane::ready::{Fifo, ReadySet, StaticFifo, Sweep};
+use pushlane::storage::{Heap, Static, Storage};
+use pushlane::{PushQueue, Silent};
+
+use kinds::{Kind, OfBits, OfDirty, OfLocked, OfShared};
+use ops::{Sizes, TOPICS};
+
+const CASES: u32 = 500;
+const OPS: usize = 64;
+
+fn check<K: Kind, S: Storage, R: ReadySet>(make: impl Fn(Sizes) -> PushQueue<K::Backlog, S, R>) {
+    // Failures are small and printed whole: a file of seeds would say less.
+    let run = Run { cases: CASES, failure_persistence: None, ..Run::default() };
+    let sequences = (ops::sizes(), vec(ops::op(), 1..OPS));
+    let checked = TestRunner::new(run)
+        .run(&sequences, |(sizes, ops)| drive::run::<K, S, R>(&make(sizes), sizes, &ops));
+    if let Err(failure) = checked {
+        panic!("{failure}");
+    }
+}
+
+/// Four banks, so that there are enough for the largest size on a 64-bit target.
+type InPlace = Static<4, { TOPICS as usize }, 1>;
+
+macro_rules! models {
+    ($($backlog:ident: $kind:ty),*) => {$(
+        mod $backlog {
+            use super::*;
+
+            #[test]
+            fn swept() {
+                check::<$kind, Heap, Sweep>(|sizes| {
+                    PushQueue::with_parts(sizes.config(), Default::default(), Silent)
+                });
+            }
+
+            #[test]
+            fn in_order_of_arrival() {
+                check::<$kind, Heap, Fifo>(|sizes| {
+                    PushQueue::with_parts(sizes.config(), Default::default(), Silent)
+                });
+            }
+
+            #[test]
+            fn in_place() {
+                check::<$kind, InPlace, StaticFifo<4>>(|sizes| {
+                    PushQueue::const_new(sizes.config())
+                });
+            }
+        }
+    )*};
+}
+
+models!(dirty: OfDirty, bits: OfBits, locked: OfLocked, shared: OfShared);

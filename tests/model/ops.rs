@@ -1,0 +1,110 @@
+//! What may happen to a queue, at random. Choices are numbers taken modulo what there is to choose from,
+//! so that a sequence still makes sense when the search for a smaller one has removed half of it.
+
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use pushlane::{Lane, Topic};
+
+use crate::kinds::{CHANGES, Change};
+
+/// How many topics the queues have; [`topic`] names some beyond.
+pub(crate) const TOPICS: u32 = 6;
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Who {
+    /// One that is registered, if there is one.
+    Here(usize),
+    /// One that ever was, or was never: of another queue.
+    Ever(usize),
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum To {
+    Everyone,
+    One(Who),
+    Topics { any: Vec<Topic>, and: Option<Vec<Topic>> },
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Op {
+    Register { clients: usize },
+    RegisterWith { lane: Lane, change: Change },
+    Unregister(Who),
+    Subscribe(Who, Topic),
+    Unsubscribe(Who, Topic),
+    Publish { to: To, lane: Lane, change: Change },
+    Lease { times: usize },
+    Complete(usize),
+    Requeue(usize),
+    Drop(usize),
+    ReleasePermit(usize),
+    TakePermit(usize),
+    ReturnPermit(usize),
+    SetLimit(usize),
+    Close,
+}
+
+fn who() -> impl Strategy<Value = Who> {
+    prop_oneof![9 => any::<usize>().prop_map(Who::Here), 1 => any::<usize>().prop_map(Who::Ever)]
+}
+
+fn topic() -> impl Strategy<Value = Topic> {
+    prop_oneof![40 => 0..TOPICS, 1 => TOPICS..TOPICS + 2].prop_map(Topic)
+}
+
+fn lane() -> impl Strategy<Value = Lane> {
+    prop_oneof![Just(Lane::Normal), Just(Lane::Urgent)]
+}
+
+fn to() -> impl Strategy<Value = To> {
+    prop_oneof![
+        2 => Just(To::Everyone),
+        3 => who().prop_map(To::One),
+        4 => (vec(topic(), 0..7), option::of(vec(topic(), 0..4)))
+            .prop_map(|(any, and)| To::Topics { any, and }),
+        4 => topic().prop_map(|topic| To::Topics { any: vec![topic], and: None }),
+    ]
+}
+
+/// Closing is rare: little can happen afterwards.
+pub(crate) fn op() -> impl Strategy<Value = Op> {
+    prop_oneof![150 => anything_but_close(), 1 => Just(Op::Close)]
+}
+
+fn anything_but_close() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        3 => (1..20usize).prop_map(|clients| Op::Register { clients }),
+        2 => (lane(), 0..CHANGES).prop_map(|(lane, change)| Op::RegisterWith { lane, change }),
+        3 => who().prop_map(Op::Unregister),
+        6 => (who(), topic()).prop_map(|(who, topic)| Op::Subscribe(who, topic)),
+        4 => (who(), topic()).prop_map(|(who, topic)| Op::Unsubscribe(who, topic)),
+        14 => (to(), lane(), 0..CHANGES)
+            .prop_map(|(to, lane, change)| Op::Publish { to, lane, change }),
+        10 => (1..8usize).prop_map(|times| Op::Lease { times }),
+        12 => any::<usize>().prop_map(Op::Complete),
+        4 => any::<usize>().prop_map(Op::Requeue),
+        2 => any::<usize>().prop_map(Op::Drop),
+        2 => any::<usize>().prop_map(Op::ReleasePermit),
+        1 => any::<usize>().prop_map(Op::TakePermit),
+        1 => any::<usize>().prop_map(Op::ReturnPermit),
+        1 => (0..8usize).prop_map(Op::SetLimit),
+    ]
+}
+
+/// What a queue is made with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sizes {
+    pub(crate) clients: usize,
+    pub(crate) permits: usize,
+    pub(crate) urgent_ratio: usize,
+}
+
+pub(crate) fn sizes() -> impl Strategy<Value = Sizes> {
+    let clients = prop_oneof![Just(1usize), Just(3), Just(17), Just(40)];
+    (clients, 0..8usize, 0..5usize).prop_map(|(clients, permits, urgent_ratio)| Sizes {
+        clients,
+        permits,
+        urgent_ratio,
+    })
+}
