@@ -300,12 +300,14 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> Serve for PushQueue<B, S, R
     }
 
     fn complete(&self, ticket: &Ticket, payload: Option<B::Payload>, permit: bool) {
-        if let Some(payload) = payload {
+        if let Some(payload) = &payload {
             self.backlog.deliver(self.cell(ticket.place), payload);
         }
         let ready = self.finish(ticket);
         self.end(ready, permit);
         self.signal.progress();
+        // Dropped last: a destructor that panics then harms nobody else.
+        drop(payload);
     }
 
     fn requeue(&self, ticket: &Ticket, payload: Option<B::Payload>, permit: bool) {
