@@ -36,9 +36,12 @@ where
     Q: Deref,
     Q::Target: Serve,
 {
-    pub(crate) fn begin(queue: Q) -> Option<Self> {
-        let (ticket, payload) = queue.begin()?;
-        Some(Lease { queue, ticket, payload: Some(payload), permit: true, ended: false })
+    /// Gives the handle back if there is nothing to lease, so that waiting needs no clone of it.
+    pub(crate) fn begin(queue: Q) -> Result<Self, Q> {
+        let Some((ticket, payload)) = queue.begin() else {
+            return Err(queue);
+        };
+        Ok(Lease { queue, ticket, payload: Some(payload), permit: true, ended: false })
     }
 
     /// Who is pushed to.

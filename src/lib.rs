@@ -36,6 +36,10 @@ pub mod storage;
 #[cfg(feature = "mesh")]
 pub mod mesh;
 
+// What serves it.
+#[cfg(feature = "async")]
+pub mod adapters;
+
 pub use config::Config;
 pub use convergence::Version;
 pub use error::{PublishError, Refusal, RegisterError, Stale, SubscribeError};

@@ -11,12 +11,18 @@
 /// Implementations must not block, must not panic, and must not call back into the queue.
 pub trait Signal {
     /// There may be work for up to `leases` more leases. Called at most once for each publish, each
-    /// completion, each growth of the limit, and each lease that uncovers further work.
+    /// completion, each permit that comes back by itself, each growth of the limit, and each lease that
+    /// uncovers further work.
     fn ready(&self, leases: usize);
 
     /// A push has completed, or a client has left: convergence may have been reached, or the end of a
-    /// drain. Called at most once for each.
+    /// drain. Called at most once for each, and for a publish to everyone that ends after closing.
     fn progress(&self) {}
+
+    /// The queue has been closed. It may be drained already, and from now on any progress may end it.
+    fn closed(&self) {
+        self.progress();
+    }
 }
 
 /// Tells nobody: for a super-loop or a simulation that asks the queue whenever it likes.
@@ -35,6 +41,10 @@ impl<T: Signal + ?Sized> Signal for &T {
     fn progress(&self) {
         (**self).progress();
     }
+
+    fn closed(&self) {
+        (**self).closed();
+    }
 }
 
 #[cfg(feature = "alloc")]
@@ -45,5 +55,9 @@ impl<T: Signal + ?Sized> Signal for alloc::sync::Arc<T> {
 
     fn progress(&self) {
         (**self).progress();
+    }
+
+    fn closed(&self) {
+        (**self).closed();
     }
 }

@@ -174,7 +174,9 @@ impl<S: Storage> Topics<S> {
             match word.compare_exchange_weak(
                 members,
                 members & !now | left,
-                Ordering::Relaxed, // the flag below orders it
+                // With the exchange in `begin`, which may find this bit on account of another topic's
+                // flag: the flag below orders it only for a lease that has seen that flag.
+                Ordering::Release,
                 Ordering::Relaxed, // tried again
             ) {
                 Ok(_) => {
@@ -210,7 +212,7 @@ impl<S: Storage> Topics<S> {
                 match word.compare_exchange_weak(
                     members,
                     members & !left | 1 << (place.slot + LEAVING),
-                    Ordering::Relaxed, // only the owner reads these planes one by one
+                    Ordering::Acquire, // with `unsubscribe`: the push knows what it will have forgotten
                     Ordering::Relaxed, // tried again
                 ) {
                     Ok(_) => break,

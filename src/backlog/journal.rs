@@ -258,7 +258,7 @@ impl<R: Everything + Clone, const N: usize> Backlog for Journal<R, N> {
         }
     }
 
-    fn deliver(&self, cursor: &Cursor, payload: Folded<R>) {
+    fn deliver(&self, cursor: &Cursor, payload: &Folded<R>) {
         // Relaxed: handed to the slot's next owner by the bank's word.
         cursor.0.store(payload.to, Ordering::Relaxed);
     }

@@ -85,7 +85,7 @@ pub trait Backlog {
     ) -> Taken<Self::Payload>;
 
     /// The client has all that the payload contains.
-    fn deliver(&self, _cell: &Self::Cell, _payload: Self::Payload) {}
+    fn deliver(&self, _cell: &Self::Cell, _payload: &Self::Payload) {}
 
     /// Merges back what a lease could not deliver.
     fn restore(&self, cell: &Self::Cell, payload: Self::Payload);

@@ -18,18 +18,18 @@ mod on_heap {
     use crate::limiter::MAX_PERMITS;
     use crate::ready::WithBanks;
     use crate::registry::Seat;
-    use crate::signal::Silent;
     use crate::slot::{SLOTS, beyond};
     use crate::storage::Heap;
     use crate::sync::{Atomic, AtomicU32, AtomicUsize};
     use crate::topics::Row;
 
-    impl<B: Backlog + Default> PushQueue<B> {
-        /// A queue on the heap, served round robin, that tells nobody: for [`with_parts`] without any.
+    impl<B: Backlog + Default, R: WithBanks, N: Signal + Default> PushQueue<B, Heap, R, N> {
+        /// A queue on the heap, of the parts that its type names: `PushQueue::<Dirty>::new` is served
+        /// round robin and tells nobody. Parts that have no default go into [`with_parts`].
         ///
         /// [`with_parts`]: PushQueue::with_parts
         pub fn new(config: Config) -> Self {
-            PushQueue::with_parts(config, B::default(), Silent)
+            PushQueue::with_parts(config, B::default(), N::default())
         }
     }
 
@@ -116,6 +116,7 @@ mod in_place {
         /// A queue in place, with a signal.
         pub const fn const_with_signal(config: Config, signal: N) -> Self {
             let () = Static::<BANKS, TOPICS, WORDS>::FITS;
+            const { assert!(R::BANKS >= BANKS, "the ready set has room for fewer banks than there are") };
             let room = BANKS * SLOTS;
             let clients = if config.clients < room { config.clients } else { room };
             let mut banks = [const { Bank::const_with_held(0) }; BANKS];

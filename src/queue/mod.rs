@@ -13,7 +13,7 @@ use crate::backlog::Backlog;
 use crate::bank::Bank;
 use crate::convergence::Convergence;
 use crate::fan_out::FanOut;
-use crate::limiter::Limiter;
+use crate::limiter::{Limiter, MAX_PERMITS};
 use crate::ready::line::Line;
 use crate::ready::{ReadySet, Sweep};
 use crate::registry::Registry;
@@ -174,8 +174,10 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     /// counts at once, a lower one as permits come back; no push is interrupted. With 0 no lease begins.
     pub fn set_limit(&self, permits: usize) -> usize {
         let before = self.limiter.resize(permits);
-        if self.limiter.limit() > before && !self.nothing_ready() {
-            self.signal.ready(self.limiter.limit() - before);
+        // What this call asked for, not what the limit is by now: others may resize meanwhile.
+        let more = permits.min(MAX_PERMITS).saturating_sub(before);
+        if more > 0 && !self.nothing_ready() {
+            self.signal.ready(more);
         }
         before
     }
@@ -189,7 +191,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     /// drains. Closing again changes nothing.
     pub fn close(&self) {
         self.convergence.close();
-        self.signal.progress();
+        self.signal.closed();
     }
 
     /// Whether the queue has been closed.
@@ -198,7 +200,10 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     }
 
     /// Whether the queue is closed and no registered client is queued or in progress: every publish that
-    /// was accepted has been delivered. Once true, always true. Looks at every bank.
+    /// was accepted has been delivered. Looks at every bank.
+    ///
+    /// Once true, that stays true. But a publish that was under way when the queue was closed, and is
+    /// refused, may still mark clients, and this turn false again until they have been pushed to.
     ///
     /// A push in progress to a client that has left is not waited for.
     pub fn is_drained(&self) -> bool {

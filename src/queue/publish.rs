@@ -76,6 +76,10 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         let numbered = marked.and_then(|()| self.convergence.number().ok_or(Refusal::Closed));
         if let Some((lane, _)) = goal {
             self.fan_out(lane).numbered(numbered.ok());
+            // Whoever looked for the end of a drain meanwhile couldn't know that this is not work.
+            if self.convergence.is_closed_or_will_see() {
+                self.signal.progress();
+            }
         }
         match numbered {
             Ok(number) => Ok(Version { number, audience, goal }),

@@ -40,6 +40,9 @@ pub trait Serve: sealed::Sealed {
     /// [`PushQueue::close`].
     fn close(&self);
 
+    /// [`PushQueue::is_closed`].
+    fn is_closed(&self) -> bool;
+
     /// [`PushQueue::is_drained`].
     fn is_drained(&self) -> bool;
 
@@ -78,7 +81,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     /// `None` means that there was nothing to do at some moment during the call; the queue's [`Signal`]
     /// is told when that changes.
     pub fn try_lease(&self) -> Option<Lease<&Self>> {
-        Lease::begin(self)
+        Lease::begin(self).ok()
     }
 
     /// As [`try_lease`](PushQueue::try_lease), for a queue behind an `Arc` or any other handle: the lease
@@ -96,7 +99,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn try_lease_from<Q: Deref<Target = Self>>(queue: Q) -> Option<Lease<Q>> {
-        Lease::begin(queue)
+        Lease::begin(queue).ok()
     }
 
     /// Which lane is looked at first: urgent, but for one lease after every `urgent_ratio` urgent ones.
@@ -149,7 +152,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     }
 
     /// Claims until there is something to push. The caller holds a permit.
-    fn next(&self) -> Option<(Ticket, B::Payload)> {
+    fn begin_next(&self) -> Option<(Ticket, B::Payload)> {
         loop {
             let Served { bank, claimed, .. } = self.claim()?;
             let place = Place { bank, slot: claimed.slot };
@@ -269,6 +272,10 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> Serve for PushQueue<B, S, R
         self.close();
     }
 
+    fn is_closed(&self) -> bool {
+        self.is_closed()
+    }
+
     fn is_drained(&self) -> bool {
         self.is_drained()
     }
@@ -278,7 +285,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> Serve for PushQueue<B, S, R
             if self.limiter.try_acquire(1) == 0 {
                 return None;
             }
-            if let Some(begun) = self.next() {
+            if let Some(begun) = self.begin_next() {
                 return Some(begun);
             }
             self.limiter.release(1);
@@ -293,12 +300,14 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> Serve for PushQueue<B, S, R
     }
 
     fn complete(&self, ticket: &Ticket, payload: Option<B::Payload>, permit: bool) {
-        if let Some(payload) = payload {
+        if let Some(payload) = &payload {
             self.backlog.deliver(self.cell(ticket.place), payload);
         }
         let ready = self.finish(ticket);
         self.end(ready, permit);
         self.signal.progress();
+        // Dropped last: a destructor that panics then harms nobody else.
+        drop(payload);
     }
 
     fn requeue(&self, ticket: &Ticket, payload: Option<B::Payload>, permit: bool) {

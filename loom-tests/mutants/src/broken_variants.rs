@@ -1,0 +1,193 @@
+//! The mistakes that this design invites: what each would change, and the model that notices.
+//!
+//! One more is a test double, because it is a backlog that anybody could write: see
+//! `convergence_is_early_with_a_backlog_that_takes_requests_out` among the models.
+
+use crate::{Edit, Model, Mutant};
+
+type Change = (&'static str, &'static str, &'static str);
+
+fn variant(name: &str, changes: &[Change], target: &str, test: &str) -> Mutant {
+    let edits = changes.iter().map(|(file, original, replacement)| Edit {
+        file: format!("src/{file}"),
+        original: (*original).to_owned(),
+        replacement: (*replacement).to_owned(),
+        occurrence: None,
+    });
+    Mutant {
+        name: name.to_owned(),
+        edits: edits.collect(),
+        models: vec![Model { target: target.to_owned(), test: Some(test.to_owned()) }],
+    }
+}
+
+pub fn all() -> Vec<Mutant> {
+    vec![
+        variant(
+            "give out the version before marking",
+            &[
+                (
+                    "queue/publish.rs",
+                    "let mut fresh = Fresh::new(self, lane);",
+                    "let early = self.convergence.number(); let mut fresh = Fresh::new(self, lane);",
+                ),
+                ("queue/publish.rs", "self.convergence.number().ok_or(", "early.ok_or("),
+            ],
+            "convergence",
+            "convergence_is_never_early",
+        ),
+        variant(
+            "read the version after taking the backlog",
+            &[
+                ("queue/serve.rs", "let ticket = Ticket {", "let mut ticket = Ticket {"),
+                (
+                    "queue/serve.rs",
+                    "core::mem::forget(on_panic);",
+                    "core::mem::forget(on_panic); ticket.seen = self.convergence.newest();",
+                ),
+            ],
+            "convergence",
+            "convergence_is_never_early",
+        ),
+        variant(
+            "store the completed version without Release",
+            &[(
+                "convergence.rs",
+                "store(number.0, Ordering::Release)",
+                "store(number.0, Ordering::Relaxed)",
+            )],
+            "convergence",
+            "convergence_is_never_early",
+        ),
+        variant(
+            "skip the mark when the bit is already set",
+            &[(
+                "bank.rs",
+                "pub(crate) fn mark(&self, mask: usize, lane: Lane) -> Marked {",
+                "pub(crate) fn mark(&self, mask: usize, lane: Lane) -> Marked {
+                     let now = self.load();
+                     let marked = now.mark(mask, lane);
+                     if marked.next == now { return marked; }",
+            )],
+            "visible",
+            "visible_through_a_mark",
+        ),
+        variant(
+            "take the backlog before the claim",
+            &[
+                (
+                    "queue/serve.rs",
+                    "let Served { bank, claimed, .. } = self.claim()?;",
+                    "let only = Place { bank: 0, slot: 0 };
+                     let early = self.backlog.take(self.cell(only));
+                     let Some(Served { bank, claimed, .. }) = self.claim() else {
+                         if let Some(payload) = early {
+                             self.backlog.restore(self.cell(only), payload);
+                         }
+                         return None;
+                     };",
+                ),
+                (
+                    "queue/serve.rs",
+                    "let taken = self.backlog.take(self.cell(place));",
+                    "let taken = early;",
+                ),
+            ],
+            "nothing_lost",
+            "nothing_lost_while_a_lease_completes",
+        ),
+        variant(
+            "admit the newcomer before its completed number is set",
+            &[
+                (
+                    "queue/clients.rs",
+                    "self.convergence.complete(place.bank, place.slot, self.convergence.newest());",
+                    "",
+                ),
+                (
+                    "queue/clients.rs",
+                    "self.banks()[place.bank].admit(place.slot, None);",
+                    "self.banks()[place.bank].admit(place.slot, None);
+                     self.convergence.complete(place.bank, place.slot, self.convergence.newest());",
+                ),
+            ],
+            "convergence",
+            "convergence_waits_for_a_newcomer",
+        ),
+        variant(
+            "fail to acquire a permit with a plain load",
+            &[("limiter.rs", ".min(n);", ".min(n); if granted == 0 { return 0; }")],
+            "signals",
+            "a_flicker_is_heard_with_sweep",
+        ),
+        variant(
+            "insert into Sweep without Release",
+            &[(
+                "ready/sweep.rs",
+                "fetch_or(mask, Ordering::Release)",
+                "fetch_or(mask, Ordering::Relaxed)",
+            )],
+            "ready_sets",
+            "a_pop_of_sweep_answers_the_inserts_before_it",
+        ),
+        variant(
+            "don't look at the generation again after the mark",
+            &[(
+                "queue/publish.rs",
+                "if replaced & word.load().live() == 0 {",
+                "if replaced & word.load().live() & 0 == 0 {",
+            )],
+            "registering",
+            "a_successor_misses_no_request",
+        ),
+        variant(
+            "skip the topic's gate",
+            &[("topics.rs", "self.gate.fetch_add(1, Ordering::AcqRel);", "let _ = &self.gate;")],
+            "topics",
+            "a_subscriber_misses_nothing",
+        ),
+        variant(
+            "don't signal what a turn uncovers",
+            &[(
+                "queue/serve.rs",
+                "if served.uncovered > 0 {",
+                "if served.uncovered > usize::MAX {",
+            )],
+            "ready_sets",
+            "the_slots_of_a_popped_bank_are_found_by_another_worker",
+        ),
+        variant(
+            "forget a topic that was left during the lease",
+            &[(
+                "topics.rs",
+                "let leaving = 1 << (place.slot + LEAVING);",
+                "let leaving = 1 << (place.slot + LEAVING) | 1 << (place.slot + LEFT);",
+            )],
+            "topics",
+            "what_was_left_reaches_the_client_until_a_push_that_knew",
+        ),
+        variant(
+            "leave a topic without Release",
+            &[(
+                "topics.rs",
+                "// flag: the flag below orders it only for a lease that has seen that flag.
+                Ordering::Release,",
+                "Ordering::Relaxed,",
+            )],
+            "topics",
+            "what_was_left_second_reaches_the_client_until_a_push_that_knew",
+        ),
+        variant(
+            "don't look again after a permit flickered",
+            &[(
+                "queue/serve.rs",
+                "if self.nothing_ready() {
+                return None;
+            }",
+                "return None;",
+            )],
+            "signals",
+            "a_flicker_is_heard_with_sweep",
+        ),
+    ]
+}

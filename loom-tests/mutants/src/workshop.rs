@@ -1,0 +1,291 @@
+//! A copy of the sources in which mutants are made.
+//!
+//! One copy and one target directory serve all mutants, one after the other, so that loom is compiled
+//! once and each mutant costs the crate and the test that is to notice it.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::{Edit, Model, Mutant, Verdict};
+
+/// The longest that a model may take, compiled with less optimisation than usual, on a slow machine.
+const PATIENCE: Duration = Duration::from_secs(150);
+
+/// What the copy consists of. The mutants' own package is no part of it.
+const PARTS: [&str; 5] =
+    ["README.md", "src", "loom-tests/build.rs", "loom-tests/stand-ins", "loom-tests/tests"];
+
+/// The copy is a workspace of its own. Half optimised: most of the time goes into compiling.
+const WORKSPACE: &str = "
+[workspace]
+[profile.dev]
+debug = false
+incremental = true
+opt-level = 1
+[profile.dev.package.loom]
+opt-level = 3
+[profile.dev.package.generator]
+opt-level = 3
+";
+
+pub struct Workshop {
+    root: PathBuf,
+}
+
+impl Workshop {
+    /// Copies the sources to `place`. What is there already and up to date is left alone, so that cargo
+    /// needn't compile it again.
+    pub fn open(place: &Path) -> io::Result<Workshop> {
+        let repository = repository();
+        let root = place.join("copy");
+        let mut copied = BTreeSet::new();
+        for part in PARTS {
+            copy(&repository.join(part), &root.join(part), &mut copied)?;
+        }
+        let lock = root.join("loom-tests/Cargo.lock");
+        write(&lock, &fs::read_to_string(repository.join("Cargo.lock"))?, &mut copied)?;
+        let manifest = root.join("loom-tests/Cargo.toml");
+        let text = fs::read_to_string(repository.join("loom-tests/Cargo.toml"))? + WORKSPACE;
+        write(&manifest, &text, &mut copied)?;
+        remove_others(&root, &copied)?;
+        Ok(Workshop { root })
+    }
+
+    /// The names of the loom package's test targets.
+    pub fn targets(&self) -> io::Result<Vec<String>> {
+        let mut targets = Vec::new();
+        for entry in fs::read_dir(self.root.join("loom-tests/tests"))? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|extension| extension == "rs") {
+                targets.extend(path.file_stem().map(|stem| stem.to_string_lossy().into_owned()));
+            }
+        }
+        targets.sort();
+        Ok(targets)
+    }
+
+    /// Makes the mutant, runs its models until one fails, and repairs the copy.
+    pub fn try_mutant(&self, mutant: &Mutant) -> io::Result<Verdict> {
+        let mut repaired = Vec::new();
+        for edit in &mutant.edits {
+            let path = self.root.join(&edit.file);
+            let text = fs::read_to_string(&path)?;
+            repaired.push((path.clone(), text.clone()));
+            match apply(edit, &text) {
+                Ok(changed) => fs::write(&path, changed)?,
+                Err(why) => {
+                    repair(repaired)?;
+                    return Ok(Verdict::Unfit { why });
+                }
+            }
+        }
+        let verdict = self.run(&mutant.models);
+        repair(repaired)?;
+        verdict
+    }
+
+    /// Runs models in the copy as it is.
+    pub fn run(&self, models: &[Model]) -> io::Result<Verdict> {
+        let mut targets: Vec<_> = models.iter().map(|model| model.target.as_str()).collect();
+        targets.dedup();
+        let executables = match self.build(&targets)? {
+            Ok(executables) => executables,
+            Err(why) => return Ok(Verdict::Unfit { why }),
+        };
+        for model in models {
+            let Some((_, executable)) =
+                executables.iter().find(|(target, _)| *target == model.target)
+            else {
+                return Ok(Verdict::Unfit { why: format!("no test target {}", model.target) });
+            };
+            match self.run_one(executable, model)? {
+                Verdict::Survived => {}
+                verdict => return Ok(verdict),
+            }
+        }
+        Ok(Verdict::Survived)
+    }
+
+    /// The test programs, or what the compiler said.
+    fn build(&self, targets: &[&str]) -> io::Result<Result<Vec<(String, PathBuf)>, String>> {
+        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        // Whatever the outer build was told is not meant for this one.
+        for variable in
+            ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "RUSTC_WRAPPER", "CARGO_BUILD_TARGET"]
+        {
+            cargo.env_remove(variable);
+        }
+        cargo
+            .current_dir(self.root.join("loom-tests"))
+            .env("CARGO_TARGET_DIR", self.root.with_file_name("target"))
+            .args(["test", "--offline", "--no-run", "--message-format=json-render-diagnostics"]);
+        for target in targets {
+            cargo.args(["--test", target]);
+        }
+        let output = cargo.stdin(Stdio::null()).output()?;
+        if !output.status.success() {
+            return Ok(Err(format!(
+                "it does not compile:\n{}",
+                String::from_utf8_lossy(&output.stderr)
+            )));
+        }
+        let messages = String::from_utf8_lossy(&output.stdout);
+        let executables = messages.lines().filter_map(|message| {
+            let executable = PathBuf::from(after(message, "\"executable\":\"")?);
+            // target/debug/deps/<name of the test>-<hash>
+            let (name, _) = executable.file_stem()?.to_str()?.rsplit_once('-')?;
+            Some((name.to_owned(), executable))
+        });
+        Ok(Ok(executables.collect()))
+    }
+
+    fn run_one(&self, executable: &Path, model: &Model) -> io::Result<Verdict> {
+        let mut test = Command::new(executable);
+        test.current_dir(self.root.join("loom-tests"))
+            .env("RUST_BACKTRACE", "0")
+            .args(["--test-threads", "1"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        if let Some(name) = &model.test {
+            test.args(["--exact", name]);
+        }
+        let mut running = test.spawn()?;
+        let stdout = running.stdout.take().map(collect);
+        let stderr = running.stderr.take().map(collect);
+        let deadline = Instant::now() + PATIENCE;
+        let status = loop {
+            if let Some(status) = running.try_wait()? {
+                break Some(status);
+            }
+            if Instant::now() > deadline {
+                running.kill()?;
+                running.wait()?;
+                break None;
+            }
+            thread::sleep(Duration::from_millis(20));
+        };
+        let mut said = String::new();
+        for pipe in [stdout, stderr].into_iter().flatten() {
+            said += &pipe.join().unwrap_or_default();
+        }
+        Ok(judge(model, status.map(|status| status.success()), &said))
+    }
+}
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn judge(model: &Model, passed: Option<bool>, said: &str) -> Verdict {
+    let by = || {
+        let name = model.test.clone().or_else(|| failed_test(said)).unwrap_or_default();
+        format!("{}::{name}", model.target)
+    };
+    match passed {
+        None => Verdict::Hung { by: by() },
+        // A name that matches no test passes as well.
+        Some(true) if said.contains("running 0 tests") => {
+            Verdict::Unfit { why: format!("there is no test {}", by()) }
+        }
+        Some(true) => Verdict::Survived,
+        Some(false) => match reason(said) {
+            Some(how) => Verdict::Killed { by: by(), how },
+            None => Verdict::Unfit { why: format!("it failed without a panic:\n{said}") },
+        },
+    }
+}
+
+/// The test that failed first.
+fn failed_test(said: &str) -> Option<String> {
+    // A panic that kills the whole program leaves no summary, but names its thread.
+    let line = said.lines().find(|line| line.contains("panicked at"))?;
+    Some(line.split('\'').nth(1)?.to_owned())
+}
+
+/// What the first panic said, in one line.
+fn reason(said: &str) -> Option<String> {
+    let mut lines = said.lines().skip_while(|line| !line.contains("panicked at"));
+    lines.next()?;
+    let said = lines.next()?.trim();
+    // Loom lists its threads' states here.
+    let said = said.split("; threads =").next().unwrap_or(said);
+    Some(said.chars().take(90).collect())
+}
+
+fn apply(edit: &Edit, text: &str) -> Result<String, String> {
+    let places: Vec<_> = text.match_indices(&edit.original).map(|(at, _)| at).collect();
+    let at = match (edit.occurrence, places.as_slice()) {
+        (None, [only]) => *only,
+        (Some(which), places) if which < places.len() => places[which],
+        _ => {
+            return Err(format!(
+                "this text is found {} times in {}, adapt the mutant:\n{}",
+                places.len(),
+                edit.file,
+                edit.original
+            ));
+        }
+    };
+    let rest = &text[at + edit.original.len()..];
+    Ok(format!("{}{}{rest}", &text[..at], edit.replacement))
+}
+
+/// The last change first, for files that were changed twice.
+fn repair(files: Vec<(PathBuf, String)>) -> io::Result<()> {
+    files.into_iter().rev().try_for_each(|(path, text)| fs::write(path, text))
+}
+
+fn collect(mut pipe: impl Read + Send + 'static) -> thread::JoinHandle<String> {
+    thread::spawn(move || {
+        let mut all = Vec::new();
+        // What was said until the pipe broke is all there is.
+        let _ = pipe.read_to_end(&mut all);
+        String::from_utf8_lossy(&all).into_owned()
+    })
+}
+
+/// What stands between `key` and the next quotation mark.
+fn after<'a>(text: &'a str, key: &str) -> Option<&'a str> {
+    text.split_once(key)?.1.split('"').next()
+}
+
+fn copy(from: &Path, to: &Path, copied: &mut BTreeSet<PathBuf>) -> io::Result<()> {
+    if !from.is_dir() {
+        return write(to, &fs::read_to_string(from)?, copied);
+    }
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        copy(&entry.path(), &to.join(entry.file_name()), copied)?;
+    }
+    Ok(())
+}
+
+fn write(to: &Path, text: &str, copied: &mut BTreeSet<PathBuf>) -> io::Result<()> {
+    copied.insert(to.to_owned());
+    if fs::read_to_string(to).is_ok_and(|there| there == text) {
+        return Ok(());
+    }
+    if let Some(directory) = to.parent() {
+        fs::create_dir_all(directory)?;
+    }
+    fs::write(to, text)
+}
+
+/// Removes files of an earlier copy that the sources have no more.
+fn remove_others(directory: &Path, copied: &BTreeSet<PathBuf>) -> io::Result<()> {
+    for entry in fs::read_dir(directory)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            remove_others(&path, copied)?;
+        } else if !copied.contains(&path) {
+            fs::remove_file(path)?;
+        }
+    }
+    Ok(())
+}

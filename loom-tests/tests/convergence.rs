@@ -1,0 +1,204 @@
+//! 6. Convergence is never early and never hangs: a client that left or was not concerned counts as
+//!    converged.
+
+mod model;
+
+use std::sync::Arc;
+
+use loom::sync::atomic::AtomicU32;
+use loom::sync::atomic::Ordering::{AcqRel, Relaxed};
+use loom::thread;
+use model::{Queue, drain, explore};
+use pushlane::backlog::{Backlog, Bits, Dirty};
+use pushlane::{Config, Lane, PushQueue, Silent, Target};
+
+/// Whoever finds a version converged sees all that was done to deliver it.
+#[test]
+fn convergence_is_never_early() {
+    explore(3, || {
+        let queue = Arc::new(PushQueue::<Bits<1>>::new(Config::new(1)));
+        queue.register_with(Lane::Normal, [1]).unwrap();
+        let delivered = Arc::new(AtomicU32::new(0));
+        let worker = thread::spawn({
+            let (queue, delivered) = (Arc::clone(&queue), Arc::clone(&delivered));
+            move || {
+                let Some(lease) = queue.try_lease() else { return };
+                delivered.fetch_or(lease.request()[0], Relaxed);
+                lease.complete();
+            }
+        });
+        let version = queue.publish(Target::Everyone, Lane::Normal, [2]).unwrap();
+        if queue.is_converged(version) {
+            assert_eq!(delivered.load(Relaxed) & 2, 2, "converged, and not delivered");
+        }
+        worker.join().unwrap();
+        drain(&queue, |_| ());
+        assert!(queue.is_converged(version));
+    });
+}
+
+/// The first of two publishes is found converged, or not, while the second one is under way.
+fn never_early_while_another_publish_is_under_way<B>(backlog: fn() -> B)
+where
+    B: Backlog<Request = [u32; 1], Payload = [u32; 1]> + Send + Sync + 'static,
+    B::Cell: Send + Sync,
+{
+    explore(2, move || {
+        let queue: Arc<Queue<B>> =
+            Arc::new(PushQueue::with_parts(Config::new(1), backlog(), Silent));
+        let client = queue.register().unwrap();
+        let version = queue.publish(Target::One(client), Lane::Normal, [1]).unwrap();
+        let delivered = Arc::new(AtomicU32::new(0));
+        let publisher = thread::spawn({
+            let queue = Arc::clone(&queue);
+            move || {
+                queue.publish(Target::One(client), Lane::Normal, [2]).unwrap();
+            }
+        });
+        let worker = thread::spawn({
+            let (queue, delivered) = (Arc::clone(&queue), Arc::clone(&delivered));
+            move || {
+                let Some(lease) = queue.try_lease() else { return };
+                delivered.fetch_or(lease.request()[0], Relaxed);
+                lease.complete();
+            }
+        });
+        if queue.is_converged(version) {
+            assert_eq!(delivered.load(Relaxed) & 1, 1, "converged, and not delivered");
+        }
+        publisher.join().unwrap();
+        worker.join().unwrap();
+    });
+}
+
+#[test]
+fn convergence_is_never_early_while_another_publish_is_under_way() {
+    never_early_while_another_publish_is_under_way(|| Bits::<1>);
+}
+
+/// The tempting lock-free cell, which the contract of [`Backlog`] forbids: to merge, it takes the pending
+/// request out and puts the merged one back.
+struct TakesOut;
+
+impl Backlog for TakesOut {
+    type Request = [u32; 1];
+    type Payload = [u32; 1];
+    type Cell = AtomicU32;
+    type Recording = [u32; 1];
+
+    fn cell(&self) -> AtomicU32 {
+        AtomicU32::new(0)
+    }
+
+    fn begin(&self, request: [u32; 1]) -> [u32; 1] {
+        request
+    }
+
+    fn abandon(&self, recording: [u32; 1]) -> [u32; 1] {
+        recording
+    }
+
+    fn record(&self, [flags]: &mut [u32; 1], cell: &AtomicU32) {
+        let pending = cell.swap(0, AcqRel);
+        cell.fetch_or(pending | *flags, AcqRel);
+    }
+
+    fn take(&self, cell: &AtomicU32) -> Option<[u32; 1]> {
+        let flags = cell.swap(0, AcqRel);
+        (flags != 0).then_some([flags])
+    }
+
+    fn restore(&self, cell: &AtomicU32, [flags]: [u32; 1]) {
+        cell.fetch_or(flags, AcqRel);
+    }
+
+    fn clear(&self, cell: &AtomicU32) {
+        cell.store(0, Relaxed);
+    }
+}
+
+/// In between a lease finds nothing and completes, and the request is in the publisher's hands.
+#[test]
+#[should_panic(expected = "converged, and not delivered")]
+fn convergence_is_early_with_a_backlog_that_takes_requests_out() {
+    never_early_while_another_publish_is_under_way(|| TakesOut);
+}
+
+/// A lease that is given back has delivered nothing.
+#[test]
+fn convergence_is_not_reached_by_giving_back() {
+    explore(3, || {
+        let queue = Arc::new(PushQueue::<Bits<1>>::new(Config::new(1)));
+        queue.register_with(Lane::Normal, [1]).unwrap();
+        let worker = thread::spawn({
+            let queue = Arc::clone(&queue);
+            move || drop(queue.try_lease())
+        });
+        let version = queue.publish(Target::Everyone, Lane::Normal, [2]).unwrap();
+        assert!(!queue.is_converged(version));
+        worker.join().unwrap();
+        assert!(!queue.is_converged(version));
+        drain(&queue, |_| ());
+        assert!(queue.is_converged(version));
+    });
+}
+
+/// A newcomer that was marked by a publish has not completed it, whatever number it starts with.
+#[test]
+fn convergence_waits_for_a_newcomer() {
+    explore(3, || {
+        let queue = Arc::new(PushQueue::<Dirty>::new(Config::new(1)));
+        let newcomer = thread::spawn({
+            let queue = Arc::clone(&queue);
+            move || queue.register().unwrap()
+        });
+        let version = queue.publish(Target::Everyone, Lane::Normal, ()).unwrap();
+        newcomer.join().unwrap();
+        let converged = queue.is_converged(version);
+        assert_eq!(queue.try_lease().is_none(), converged);
+    });
+}
+
+/// A client that leaves, whatever it was doing, holds nothing back.
+#[test]
+fn convergence_does_not_wait_for_who_has_left() {
+    explore(2, || {
+        let queue = Arc::new(PushQueue::<Dirty>::new(Config::new(2)));
+        let client = queue.register_with(Lane::Normal, ()).unwrap();
+        let worker = thread::spawn({
+            let queue = Arc::clone(&queue);
+            move || PushQueue::try_lease_from(queue)
+        });
+        let leaver = thread::spawn({
+            let queue = Arc::clone(&queue);
+            move || queue.unregister(client).unwrap()
+        });
+        let version = queue.publish(Target::Everyone, Lane::Normal, ()).unwrap();
+        leaver.join().unwrap();
+        assert!(queue.is_converged(version), "whether or not the push has ended");
+        drop(worker.join().unwrap());
+        assert!(queue.is_converged(version));
+        assert!(queue.try_lease().is_none());
+    });
+}
+
+/// A publish to one client is done when that client has left, whoever has its place now.
+#[test]
+fn convergence_of_one_client_does_not_wait_for_the_next() {
+    explore(3, || {
+        let queue = Arc::new(PushQueue::<Dirty>::new(Config::new(1)));
+        let client = queue.register().unwrap();
+        let version = queue.publish(Target::One(client), Lane::Normal, ()).unwrap();
+        let successor = thread::spawn({
+            let queue = Arc::clone(&queue);
+            move || {
+                queue.unregister(client).unwrap();
+                queue.register_with(Lane::Normal, ()).unwrap()
+            }
+        });
+        let laggard = queue.laggards(version).next();
+        assert!(laggard.is_none_or(|laggard| laggard == client));
+        successor.join().unwrap();
+        assert!(queue.is_converged(version));
+    });
+}

@@ -1,0 +1,150 @@
+//! What the models share: how they are explored, and a sleeper's bell.
+
+#![allow(dead_code, reason = "every model uses its own part of this")]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize as Count, Ordering::Relaxed};
+use std::time::Instant;
+
+use loom::sync::atomic::{AtomicUsize, Ordering::AcqRel};
+use loom::sync::{Condvar, Mutex};
+use pushlane::backlog::Backlog;
+use pushlane::ready::{ReadySet, Sweep};
+use pushlane::storage::Heap;
+use pushlane::{Lease, PushQueue, Signal, Silent};
+
+pub type Queue<B, R = Sweep, N = Silent> = PushQueue<B, Heap, R, N>;
+pub type Held<B, R = Sweep, N = Silent> = Lease<Arc<Queue<B, R, N>>>;
+
+/// Runs `model` once for every way its threads can interleave with at most `preemptions` switches that no
+/// thread asked for, and for every value that each of its loads may see.
+///
+/// Without a bound the smallest model of a whole queue does not end within a day. Bugs need few forced
+/// switches: every broken variant that is known is found with two, and the models take three where that
+/// costs seconds. Switches at the end of a thread or in a wait are not counted.
+pub fn explore(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
+    let runs = Arc::new(Count::new(0));
+    let started = Instant::now();
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(preemptions);
+    builder.max_branches = 10_000;
+    let counted = Arc::clone(&runs);
+    builder.check(move || {
+        counted.fetch_add(1, Relaxed);
+        model();
+    });
+    // Shown by `cargo test -- --nocapture`.
+    println!(
+        "{}: {} executions in {:.1} s",
+        std::thread::current().name().unwrap_or_default(),
+        runs.load(Relaxed),
+        started.elapsed().as_secs_f32()
+    );
+}
+
+/// A signal for threads that sleep. It is as stingy as it may be: `ready(n)` wakes `n` sleepers that
+/// nobody woke before, and none of those that come later.
+///
+/// Its list is behind a mutex that loom doesn't see, which halves the switches there are to try; the gate
+/// stands for it. Between two operations that loom sees, nobody comes in between.
+#[derive(Default)]
+pub struct Bell {
+    gate: AtomicUsize,
+    sleepers: std::sync::Mutex<Vec<Sleeper>>,
+    next: Count,
+}
+
+#[derive(Clone)]
+struct Sleeper {
+    id: usize,
+    told: Arc<Count>,
+    bed: Arc<(Mutex<()>, Condvar)>,
+}
+
+impl Bell {
+    /// What whoever was here before did is seen from now on.
+    fn enter(&self) -> std::sync::MutexGuard<'_, Vec<Sleeper>> {
+        self.gate.fetch_add(1, AcqRel);
+        self.sleepers.lock().unwrap()
+    }
+
+    /// From now on a ring counts for this sleeper.
+    fn listen(&self) -> Sleeper {
+        let id = self.next.fetch_add(1, Relaxed);
+        let bed = Arc::new((Mutex::new(()), Condvar::new()));
+        let sleeper = Sleeper { id, told: Arc::default(), bed };
+        self.enter().push(sleeper.clone());
+        sleeper
+    }
+
+    fn sleep(&self, sleeper: &Sleeper) {
+        let (bed, rung) = &*sleeper.bed;
+        let mut blanket = bed.lock().unwrap();
+        while sleeper.told.load(Relaxed) == 0 {
+            blanket = rung.wait(blanket).unwrap();
+        }
+        drop(blanket);
+        self.enter().retain(|other| other.id != sleeper.id);
+        // Whoever rang may be in the middle of something that this thread would wait for in a circle.
+        loom::thread::yield_now();
+    }
+
+    /// The sleeper found work before it slept. A ring it was given goes to another one.
+    fn leave(&self, sleeper: &Sleeper) {
+        let mut sleepers = self.enter();
+        sleepers.retain(|other| other.id != sleeper.id);
+        if sleeper.told.load(Relaxed) != 0 {
+            ring(sleepers, 1);
+        }
+    }
+}
+
+fn ring(sleepers: std::sync::MutexGuard<'_, Vec<Sleeper>>, times: usize) {
+    let told: Vec<_> = sleepers
+        .iter()
+        .filter(|sleeper| sleeper.told.load(Relaxed) == 0)
+        .take(times)
+        .cloned()
+        .inspect(|sleeper| sleeper.told.store(1, Relaxed))
+        .collect();
+    drop(sleepers);
+    for sleeper in told {
+        let (bed, rung) = &*sleeper.bed;
+        drop(bed.lock().unwrap());
+        rung.notify_one();
+    }
+}
+
+impl Signal for Bell {
+    fn ready(&self, leases: usize) {
+        ring(self.enter(), leases);
+    }
+}
+
+/// A lease, slept for if need be. Loom reports a sleeper whom nobody wakes as a deadlock.
+pub fn lease_or_sleep<B: Backlog, R: ReadySet>(queue: &Arc<Queue<B, R, Bell>>) -> Held<B, R, Bell> {
+    loop {
+        let ear = queue.signal().listen();
+        if let Some(lease) = PushQueue::try_lease_from(Arc::clone(queue)) {
+            queue.signal().leave(&ear);
+            return lease;
+        }
+        queue.signal().sleep(&ear);
+    }
+}
+
+/// Leases and completes what is left, and shows each request to `seen`. For when the other threads have
+/// ended.
+pub fn drain<B: Backlog, R: ReadySet, N: Signal>(
+    queue: &Queue<B, R, N>,
+    mut seen: impl FnMut(&B::Payload),
+) -> usize {
+    for leases in 0..10 {
+        let Some(lease) = queue.try_lease() else {
+            return leases;
+        };
+        seen(lease.request());
+        lease.complete();
+    }
+    panic!("the queue doesn't get empty");
+}

@@ -1,0 +1,228 @@
+//! Waiting for a queue, on any executor: [`Waiters`] is the signal, `next`, `converged` and `drained` are
+//! the futures.
+//!
+//! Every wait here has the same shape: look; listen; look again; sleep. What happens before the second
+//! look is seen by it, what happens after it reaches the listener, and there is nothing in between.
+
+use core::fmt;
+use core::future::Future;
+use core::ops::Deref;
+use core::pin::Pin;
+use core::task::{Context, Poll};
+
+use event_listener::{Event, EventListener, IntoNotification};
+
+use crate::backlog::Backlog;
+use crate::convergence::Version;
+use crate::lease::Lease;
+use crate::queue::{PushQueue, Serve};
+use crate::ready::{ReadySet, Sweep};
+use crate::signal::Signal;
+use crate::storage::{Heap, Storage};
+
+/// A queue that can be awaited: [`next`](PushQueue::next), [`converged`](PushQueue::converged) and
+/// [`drained`](PushQueue::drained) on any executor.
+///
+/// ```
+/// use pushlane::adapters::AsyncQueue;
+/// use pushlane::{Config, Lane, Target, backlog::Dirty};
+///
+/// # pollster::block_on(async {
+/// let queue = AsyncQueue::<Dirty>::new(Config::new(100));
+/// let client = queue.register()?;
+/// let version = queue.publish(Target::One(client), Lane::Normal, ())?;
+/// queue.close();
+///
+/// while let Some(lease) = queue.next().await {
+///     // ... compute what `lease.key()` needs, send it ...
+///     lease.complete();
+/// }
+/// queue.converged(version).await;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
+///
+/// For another order of service, `AsyncQueue<Dirty, Heap, Fifo>`.
+pub type AsyncQueue<B, S = Heap, R = Sweep<S>> = PushQueue<B, S, R, Waiters>;
+
+/// The [`Signal`] of a queue that can be awaited: everybody who waits for it, in order of arrival.
+///
+/// It is given to the queue when that is made, and never used directly.
+#[derive(Default)]
+pub struct Waiters {
+    /// Who waits for a lease. Told once for each lease there may be.
+    ready: Event,
+    /// Who waits for convergence or the end of a drain. All are told, for each waits for something else.
+    progress: Event,
+}
+
+impl Waiters {
+    /// Nobody waits yet. For a queue in a `static`; elsewhere it is made by the queue's constructor.
+    ///
+    /// ```
+    /// use pushlane::adapters::{AsyncQueue, Waiters};
+    /// use pushlane::{Config, backlog::Dirty, storage::Static};
+    ///
+    /// static QUEUE: AsyncQueue<Dirty, Static<4>> =
+    ///     AsyncQueue::const_with_signal(Config::new(64), Waiters::new());
+    /// # assert_eq!(QUEUE.capacity(), 64.min(4 * pushlane::SLOTS));
+    /// ```
+    #[cfg(not(loom))] // loom's types aren't made in constants
+    pub const fn new() -> Self {
+        Waiters { ready: Event::new(), progress: Event::new() }
+    }
+}
+
+impl Signal for Waiters {
+    fn ready(&self, leases: usize) {
+        // Additional: a plain `notify(1)` does nothing while some listener is notified and has not run
+        // yet, on the grounds that one is on its way. It is on its way to *its* lease: two publishes for
+        // two idle workers would wake one of them, and the other client wait for as long as the first
+        // one's push takes.
+        self.ready.notify(leases.additional());
+    }
+
+    fn progress(&self) {
+        self.progress.notify(usize::MAX.additional());
+    }
+
+    fn closed(&self) {
+        // Those who wait for a lease begin to wait for the end as well: see `next`.
+        self.ready.notify(usize::MAX.additional());
+        self.progress();
+    }
+}
+
+impl fmt::Debug for Waiters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Waiters")
+    }
+}
+
+impl<B: Backlog, S: Storage, R: ReadySet> PushQueue<B, S, R, Waiters> {
+    /// Waits for the next lease. `None` when there will be none any more: the queue has been
+    /// [closed](PushQueue::close) and is [drained](PushQueue::is_drained). So a worker is a loop:
+    /// `while let Some(lease) = queue.next().await`.
+    ///
+    /// Any number of tasks may wait at once; as many are woken as there are leases to begin, first come
+    /// first served. Cancel-safe: a future that is dropped takes no lease with it, and if it had been
+    /// woken, the next in line is woken in its place.
+    ///
+    /// While other workers still push, a worker waits even if the queue is closed: their push may fail and
+    /// come back.
+    pub async fn next(&self) -> Option<Lease<&Self>> {
+        next(self).await
+    }
+
+    /// As [`next`](PushQueue::next), for a queue behind an `Arc` or any other handle: the future and the
+    /// lease can be sent to a task that outlives the caller.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use pushlane::adapters::AsyncQueue;
+    /// use pushlane::{Config, Lane, Target, backlog::Dirty};
+    ///
+    /// # pollster::block_on(async {
+    /// let queue = Arc::new(AsyncQueue::<Dirty>::new(Config::new(100)));
+    /// let client = queue.register_with(Lane::Normal, ())?;
+    /// let lease = AsyncQueue::next_from(Arc::clone(&queue)).await.expect("open");
+    /// std::thread::spawn(move || lease.complete()).join().unwrap();
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub async fn next_from<Q: Deref<Target = Self>>(queue: Q) -> Option<Lease<Q>> {
+        next(queue).await
+    }
+
+    /// Waits until [`is_converged`](PushQueue::is_converged) is true of `version`.
+    ///
+    /// Looks after each push that completes and each client that leaves; where that is too often, poll
+    /// `is_converged` on a timer instead.
+    ///
+    /// ```
+    /// use pushlane::adapters::AsyncQueue;
+    /// use pushlane::{Config, Lane, Target, backlog::Dirty};
+    ///
+    /// # pollster::block_on(async {
+    /// let queue = AsyncQueue::<Dirty>::new(Config::new(100));
+    /// let gone = queue.register()?;
+    /// let version = queue.publish(Target::Everyone, Lane::Normal, ())?;
+    /// queue.unregister(gone)?;
+    /// queue.converged(version).await; // nobody is left to wait for
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub async fn converged(&self, version: Version) {
+        self.signal().until(|| self.is_converged(version)).await;
+    }
+
+    /// Waits until the queue is closed and [drained](PushQueue::is_drained). Somebody must close it, and
+    /// serve it with at least one permit. Looks as often as [`converged`](PushQueue::converged).
+    pub async fn drained(&self) {
+        self.signal().until(|| self.is_drained()).await;
+    }
+}
+
+impl Waiters {
+    /// Waits until `holds`, which only progress can bring about.
+    async fn until(&self, holds: impl Fn() -> bool) {
+        while !holds() {
+            let progress = self.progress.listen();
+            if holds() {
+                return;
+            }
+            progress.await;
+        }
+    }
+}
+
+/// Waits for a lease, or for the end of the queue.
+pub(super) async fn next<Q>(mut queue: Q) -> Option<Lease<Q>>
+where
+    Q: Deref,
+    Q::Target: Serve<Signal = Waiters>,
+{
+    loop {
+        queue = match Lease::begin(queue) {
+            Ok(lease) => return Some(lease),
+            Err(queue) => queue,
+        };
+        let waiters = queue.signal();
+        let ready = waiters.ready.listen();
+        // An open queue doesn't end: its workers need not hear of every push that completes. Whoever
+        // found it open is told when it closes.
+        let end = queue.is_closed().then(|| waiters.progress.listen());
+
+        // From here on `ready` may have been notified. If this look, or a cancellation, makes the wake-up
+        // unnecessary here, it is passed on: a notified listener that is dropped notifies the next one
+        // (documented at `event_listener::Event`), with `additional` kept.
+        queue = match Lease::begin(queue) {
+            Ok(lease) => return Some(lease),
+            Err(queue) => queue,
+        };
+        if end.is_some() && queue.is_drained() {
+            return None;
+        }
+        // A wake-up that is consumed by this await is followed by a look in the same poll: no
+        // cancellation comes between.
+        Either { ready, end }.await;
+    }
+}
+
+/// Done when one of the two is. The other, if notified too, passes that on.
+struct Either {
+    ready: EventListener,
+    end: Option<EventListener>,
+}
+
+impl Future for Either {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let Either { ready, end } = &mut *self;
+        match end.as_mut().map(|end| Pin::new(end).poll(context)) {
+            Some(Poll::Ready(())) => Poll::Ready(()),
+            _ => Pin::new(ready).poll(context),
+        }
+    }
+}
