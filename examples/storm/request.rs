@@ -196,7 +196,7 @@ mod tests {
     fn request(number: u32, namespaces: &[u32]) -> Request {
         Request {
             everything: false,
-            full: number % 2 == 0,
+            full: number.is_multiple_of(2),
             concerns_all: false,
             keys: namespaces.iter().map(|&namespace| Key { namespace, kind: 0 }).collect(),
             numbers: Numbers::one(number),

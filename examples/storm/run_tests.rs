@@ -95,7 +95,7 @@ struct Lossy(u32);
 impl Design for Lossy {
     fn publish(&mut self, request: Request, world: &mut World<'_>) {
         self.0 += 1;
-        if self.0 % 3 == 0 {
+        if self.0.is_multiple_of(3) {
             return;
         }
         let request = Arc::new(request);
