@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
-use pushlane::backlog::{Backlog, Locked, Merge, Shared};
+use pushlane::backlog::{Backlog, Everything, Journal, Locked, Merge, Shared};
 use pushlane::{ClientKey, Config, Lane, PushQueue, SLOTS, Target};
 
 /// Changes; the merge with one that holds `BOMB` panics.
@@ -154,4 +154,54 @@ fn a_handler_that_panics_loses_nothing<B: Merging>() {
     }
     assert_eq!(serve(&queue), [(client, (1..10).collect())]);
     assert!(queue.is_converged(version));
+}
+
+/// Panics when it is cloned, if it says so.
+#[derive(Debug)]
+struct Unclonable(bool);
+
+impl Clone for Unclonable {
+    fn clone(&self) -> Self {
+        if self.0 {
+            panic_quietly();
+        }
+        Unclonable(false)
+    }
+}
+
+impl Merge for Unclonable {
+    fn merge(&mut self, _: &Self) {}
+}
+
+impl Everything for Unclonable {
+    fn everything() -> Self {
+        Unclonable(false)
+    }
+}
+
+#[test]
+fn a_publish_whose_clone_panics_leaves_no_gap_in_the_journal() {
+    let queue = PushQueue::<Journal<Unclonable, 8>>::new(Config::new(2).permits(1));
+    queue.register().unwrap();
+    panics(|| {
+        let _ = queue.publish(Target::Everyone, Lane::Normal, Unclonable(true));
+    });
+    let version = queue.publish(Target::Everyone, Lane::Normal, Unclonable(false)).unwrap();
+    queue.try_lease().expect("published after the one that died").complete();
+    assert!(queue.is_converged(version), "the client has all that there is");
+    assert!(queue.try_lease().is_none());
+}
+
+#[test]
+fn a_newcomer_whose_first_request_panics_takes_no_place() {
+    let queue = PushQueue::<Locked<Unclonable>>::new(Config::new(1).permits(1));
+    for _ in 0..3 {
+        panics(|| {
+            let _ = queue.register_with(Lane::Normal, Unclonable(true));
+        });
+        assert_eq!(queue.clients(), 0);
+        assert!(queue.try_lease().is_none());
+    }
+    let client = queue.register_with(Lane::Normal, Unclonable(false)).unwrap();
+    assert_eq!(queue.try_lease().expect("it starts with a push").key(), client);
 }

@@ -213,10 +213,13 @@ impl<R: Everything + Clone, const N: usize> Backlog for Journal<R, N> {
     }
 
     fn begin(&self, request: R, audience: Audience) -> R {
+        // Cloned before a place is reserved: a clone that panics must not leave a place that nobody writes,
+        // at which every client's lease would end for a whole round.
+        let copy = request.clone();
         // Release: with the Acquire in `take`. Whoever sees the place taken sees what was written before
         // the publish, also if the entry itself is still missing or gone.
         let at = self.head.fetch_add(1, Ordering::AcqRel);
-        let mut entry = Some(Entry { at, audience, request: request.clone() });
+        let mut entry = Some(Entry { at, audience, request: copy });
         {
             let mut place = self.ring[at % N].lock();
             let later = |there: &Entry<R>| there.at.wrapping_sub(at) <= usize::MAX / 2;
