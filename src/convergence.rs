@@ -13,12 +13,11 @@ use core::cmp::Ordering as Order;
 use core::fmt;
 use core::hash::{Hash, Hasher};
 
+use crate::audience::Audience;
 use crate::fan_out::Goal;
-use crate::registry::ClientKey;
 use crate::slot::{Lane, SLOTS};
 use crate::storage::Storage;
 use crate::sync::{Atomic, AtomicU32, AtomicUsize, Ordering};
-use crate::topics::{Scope, Topic};
 
 /// One publish, as returned by [`PushQueue::publish`](crate::PushQueue::publish).
 ///
@@ -31,7 +30,9 @@ use crate::topics::{Scope, Topic};
 #[derive(Clone, Copy, Debug)]
 pub struct Version {
     pub(crate) number: Number,
-    pub(crate) concern: Concern,
+    pub(crate) audience: Audience,
+    /// How far the fan-out of this lane must go, if the publish was made on demand.
+    pub(crate) goal: Option<(Lane, Goal)>,
 }
 
 impl PartialEq for Version {
@@ -63,44 +64,6 @@ impl Ord for Version {
 impl fmt::Display for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "v{}", self.number.0)
-    }
-}
-
-/// How many topics a version can remember. Of a publish to more it forgets the filter, and if that is not
-/// enough, it is taken to concern everyone who is busy.
-pub(crate) const REMEMBERED: usize = 4;
-
-/// Whom a publish concerned.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Concern {
-    Everyone,
-    /// Everyone, by a fan-out on demand in this lane.
-    OnDemand(Lane, Goal),
-    Client(ClientKey),
-    /// Whoever can be reached through one of the first `any` topics, and, if there is a filter, through one
-    /// of those from there up to `and`.
-    Topics {
-        topics: [Topic; REMEMBERED],
-        any: u8,
-        and: Option<u8>,
-    },
-}
-
-impl Concern {
-    pub(crate) fn scope(scope: &Scope<'_>) -> Concern {
-        let mut topics = [Topic(0); REMEMBERED];
-        let any = scope.any.len();
-        let Some(room) = topics.get_mut(..any) else {
-            return Concern::Everyone;
-        };
-        room.copy_from_slice(scope.any);
-        // Without its filter a scope reaches more clients, never fewer.
-        let and = scope.and.and_then(|filter| {
-            let end = any + filter.len();
-            topics.get_mut(any..end)?.copy_from_slice(filter);
-            Some(end as u8)
-        });
-        Concern::Topics { topics, any: any as u8, and }
     }
 }
 
@@ -188,6 +151,13 @@ impl<S: Storage> Convergence<S> {
         self.counter.load(Ordering::Acquire) & CLOSED != 0 // with `close`
     }
 
+    /// Whether the queue is closed; if not, whoever finds it closed later sees what the caller did before.
+    pub(crate) fn is_closed_or_will_see(&self) -> bool {
+        // A read-modify-write that changes nothing: it comes before `close`, which acquires it, or after
+        // it. A load would leave no trace for the closer.
+        self.counter.fetch_add(0, Ordering::AcqRel) & CLOSED != 0
+    }
+
     /// The slot's owner has pushed everything up to `number`, or its newcomer starts after it.
     pub(crate) fn complete(&self, bank: usize, slot: usize, number: Number) {
         // Relaxed: with the Release below.
@@ -233,18 +203,5 @@ mod tests {
         assert_eq!(last.cmp(first), Order::Less);
         assert_eq!(Number(7).cmp(Number(7)), Order::Equal);
         assert_eq!(Number(7).cmp(Number(9)), Order::Less);
-    }
-
-    #[test]
-    fn more_topics_than_a_version_remembers_concern_everyone() {
-        let topics = [1, 2, 3, 4, 5].map(Topic);
-        let concern = |any, and| Concern::scope(&Scope { any, and });
-        let four = concern(&topics[..4], None);
-        assert!(matches!(four, Concern::Topics { any: 4, and: None, .. }));
-        assert!(matches!(concern(&topics, None), Concern::Everyone));
-        let filtered = concern(&topics[..3], Some(&topics[3..4]));
-        assert!(matches!(filtered, Concern::Topics { any: 3, and: Some(4), .. }));
-        let too_long = concern(&topics[..3], Some(&topics[3..]));
-        assert!(matches!(too_long, Concern::Topics { any: 3, and: None, .. }));
     }
 }

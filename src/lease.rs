@@ -95,7 +95,8 @@ where
     /// If more was published meanwhile, the client is queued again, behind those that wait already.
     pub fn complete(mut self) {
         self.ended = true;
-        self.queue.complete(&self.ticket, self.permit);
+        let payload = self.payload.take();
+        self.queue.complete(&self.ticket, payload, self.permit);
     }
 
     /// Ends the push without success: the request is merged with what was published meanwhile, and the

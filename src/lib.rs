@@ -19,6 +19,7 @@ pub mod ready;
 // with what,
 pub mod backlog;
 // who is there and what it depends on,
+mod audience;
 mod registry;
 mod topics;
 // who has got what,

@@ -16,7 +16,7 @@ pub trait Signal {
     fn ready(&self, leases: usize);
 
     /// A push has completed, or a client has left: convergence may have been reached, or the end of a
-    /// drain. Called at most once for each.
+    /// drain. Called at most once for each, and for a publish to everyone that ends after closing.
     fn progress(&self) {}
 
     /// The queue has been closed. It may be drained already, and from now on any progress may end it.

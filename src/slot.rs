@@ -168,6 +168,11 @@ impl Snapshot {
         self.live() & (self.active() | self.pending())
     }
 
+    /// The live slots that are marked: queued, or in progress with more pending.
+    pub(crate) const fn waiting(self) -> usize {
+        self.live() & self.pending()
+    }
+
     /// The slots that nobody uses and nobody prepares.
     pub(crate) const fn vacant(self) -> usize {
         !(self.live() | self.active()) & ALL

@@ -248,6 +248,16 @@ fn endpoint_changes_are_urgent_and_the_rest_is_not() {
 }
 
 #[test]
+fn a_kind_is_its_text_whether_constant_or_made() {
+    let (constant, made) = (Kind::constant("gateway"), Kind::from(String::from("gateway")));
+    assert_eq!(constant, made);
+    assert!(constant < Kind::from("service") && Kind::constant("envoy") < made);
+    assert!(ScopeSet::from([constant.clone()]).contains(&made));
+    assert!(std::collections::HashSet::from([made]).contains("gateway"));
+    assert_eq!(format!("{constant} {constant:?}"), "gateway \"gateway\"");
+}
+
+#[test]
 fn every_event_carries_its_reason_and_its_start() {
     let cart = || Service::new("shop", "cart");
     for (change, reason) in [

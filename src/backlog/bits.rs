@@ -2,7 +2,7 @@
 
 use crate::sync::{Atomic, AtomicU32, Ordering};
 
-use super::Backlog;
+use super::{Audience, Backlog, Taken};
 
 /// `W` words of 32 flags a client: which of a fixed number of things changed. Merging is a union.
 ///
@@ -41,7 +41,7 @@ impl<const W: usize> Backlog for Bits<W> {
         BitsCell(core::array::from_fn(|_| AtomicU32::zero()))
     }
 
-    fn begin(&self, request: [u32; W]) -> [u32; W] {
+    fn begin(&self, request: [u32; W], _: Audience) -> [u32; W] {
         request
     }
 
@@ -53,11 +53,11 @@ impl<const W: usize> Backlog for Bits<W> {
         merge(cell, flags);
     }
 
-    fn take(&self, cell: &Self::Cell) -> Option<[u32; W]> {
+    fn take(&self, cell: &Self::Cell, _: &dyn Fn(&Audience) -> bool) -> Taken<[u32; W]> {
         // Acquire: with the Release in `merge`. A swap, not a load and a store: a flag set in between
         // would be lost.
         let taken = core::array::from_fn(|word| cell.0[word].swap(0, Ordering::Acquire));
-        (taken != [0; W]).then_some(taken)
+        Taken::whole((taken != [0; W]).then_some(taken))
     }
 
     fn restore(&self, cell: &Self::Cell, payload: [u32; W]) {

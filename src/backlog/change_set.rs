@@ -3,7 +3,7 @@
 use alloc::collections::BTreeSet;
 use core::borrow::Borrow;
 
-use super::Merge;
+use super::{Everything, Merge};
 
 /// Which keys changed: a set of them with a cap, or everything.
 ///
@@ -273,8 +273,13 @@ impl<K: Ord + Clone> ChangeSet<K> {
         match &self.0 {
             State::Everything => Self::everything(),
             State::Keys { keys, cap } => {
-                let keys = keys.iter().filter(|key| keep(key)).cloned().collect();
-                Self(State::Keys { keys, cap: *cap })
+                let mut kept = BTreeSet::new();
+                // One by one: collecting sorts in a buffer first, which costs the few keys that one client
+                // is left with more than it saves.
+                for key in keys.iter().filter(|key| keep(key)) {
+                    kept.insert(key.clone());
+                }
+                Self(State::Keys { keys: kept, cap: *cap })
             }
         }
     }
@@ -305,6 +310,12 @@ impl<K: Ord + Clone> Merge for ChangeSet<K> {
 }
 
 /// [`nothing`](ChangeSet::nothing).
+impl<K: Ord + Clone> Everything for ChangeSet<K> {
+    fn everything() -> Self {
+        ChangeSet::everything()
+    }
+}
+
 impl<K> Default for ChangeSet<K> {
     fn default() -> Self {
         Self::nothing()

@@ -1,6 +1,6 @@
 //! No payload: the client is out of date, and its handler finds out in what.
 
-use super::Backlog;
+use super::{Audience, Backlog, Taken};
 
 /// A level-triggered backlog: a publish says that something changed, the lease holder reads what is true
 /// now. Lock-free, and no memory a client.
@@ -34,14 +34,14 @@ impl Backlog for Dirty {
 
     fn cell(&self) {}
 
-    fn begin(&self, (): ()) {}
+    fn begin(&self, (): (), _: Audience) {}
 
     fn abandon(&self, (): ()) {}
 
     fn record(&self, (): &mut (), (): &()) {}
 
-    fn take(&self, (): &()) -> Option<()> {
-        Some(())
+    fn take(&self, (): &(), _: &dyn Fn(&Audience) -> bool) -> Taken<()> {
+        Taken::whole(Some(()))
     }
 
     fn restore(&self, (): &(), (): ()) {}

@@ -5,7 +5,7 @@ use core::marker::PhantomData;
 
 use spin::Mutex;
 
-use super::{Backlog, Merge};
+use super::{Audience, Backlog, Merge, Taken};
 
 /// One `R` a client, merged in place. Needs no heap.
 ///
@@ -73,7 +73,7 @@ impl<R: Merge + Clone> Backlog for Locked<R> {
         LockedCell(Mutex::new(None))
     }
 
-    fn begin(&self, request: R) -> R {
+    fn begin(&self, request: R, _: Audience) -> R {
         request
     }
 
@@ -88,8 +88,8 @@ impl<R: Merge + Clone> Backlog for Locked<R> {
         }
     }
 
-    fn take(&self, cell: &Self::Cell) -> Option<R> {
-        cell.0.lock().take()
+    fn take(&self, cell: &Self::Cell, _: &dyn Fn(&Audience) -> bool) -> Taken<R> {
+        Taken::whole(cell.0.lock().take())
     }
 
     fn restore(&self, cell: &Self::Cell, payload: R) {

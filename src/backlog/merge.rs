@@ -60,6 +60,41 @@ pub trait Merge {
     fn merge(&mut self, other: &Self);
 }
 
+/// A request that can stand for all there is, when it can't be told any more what changed.
+///
+/// `everything` absorbs: merged with any other request it asks for no more than before.
+///
+/// ```
+/// use pushlane::backlog::{ChangeSet, Everything, Merge};
+///
+/// let mut all = ChangeSet::<u32>::everything();
+/// all.merge(&ChangeSet::from([7]));
+/// assert_eq!(all, Everything::everything());
+/// ```
+pub trait Everything: Merge {
+    /// The request that asks for everything.
+    fn everything() -> Self;
+}
+
+impl Everything for () {
+    fn everything() {}
+}
+
+/// The pointer is shared until it is merged into.
+#[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
+impl<M: Merge + Clone> Merge for alloc::sync::Arc<M> {
+    fn merge(&mut self, other: &Self) {
+        alloc::sync::Arc::make_mut(self).merge(other);
+    }
+}
+
+#[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
+impl<M: Everything + Clone> Everything for alloc::sync::Arc<M> {
+    fn everything() -> Self {
+        alloc::sync::Arc::new(M::everything())
+    }
+}
+
 /// Nothing to tell apart: the client is merely out of date.
 impl Merge for () {
     fn merge(&mut self, _other: &Self) {}

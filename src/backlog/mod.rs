@@ -6,6 +6,7 @@
 //! | [`Bits`] | a set of up to `32 * W` flags | `fetch_or` | |
 //! | `Locked` | any type that merges | a merge behind a lock | `spin` |
 //! | `Shared` | an `Arc` of one; equal merges are computed once | a pointer behind a lock | `spin`, `alloc` |
+//! | `Journal` | any type that merges and has an "everything" | once, in a ring for all clients | `spin` |
 //!
 //! Requests of one client merge, and publishers race, so merging is commutative and associative: see
 //! [`Merge`].
@@ -15,18 +16,23 @@ mod bits;
 mod change_set;
 mod dirty;
 #[cfg(feature = "spin")]
+mod journal;
+#[cfg(feature = "spin")]
 mod locked;
 pub mod merge;
 #[cfg(all(feature = "spin", feature = "alloc"))]
 mod shared;
 
+pub use crate::audience::Audience;
 pub use bits::Bits;
 #[cfg(feature = "alloc")]
 pub use change_set::ChangeSet;
 pub use dirty::Dirty;
 #[cfg(feature = "spin")]
+pub use journal::{Folded, Journal};
+#[cfg(feature = "spin")]
 pub use locked::Locked;
-pub use merge::Merge;
+pub use merge::{Everything, Merge};
 #[cfg(all(feature = "spin", feature = "alloc"))]
 pub use shared::Shared;
 
@@ -61,7 +67,7 @@ pub trait Backlog {
     fn cell(&self) -> Self::Cell;
 
     /// Begins a publish.
-    fn begin(&self, request: Self::Request) -> Self::Recording;
+    fn begin(&self, request: Self::Request, audience: Audience) -> Self::Recording;
 
     /// Gives the request back, of a publish that turns out to be impossible.
     fn abandon(&self, recording: Self::Recording) -> Self::Request;
@@ -70,14 +76,39 @@ pub trait Backlog {
     /// client has been replaced meanwhile.
     fn record(&self, recording: &mut Self::Recording, cell: &Self::Cell);
 
-    /// Takes all that was recorded; `None` when there is nothing to push.
-    fn take(&self, cell: &Self::Cell) -> Option<Self::Payload>;
+    /// Takes all that was recorded for a client. `concerned` says of an audience whether the client
+    /// belongs to it, for a backlog that records once for everybody.
+    fn take(
+        &self,
+        cell: &Self::Cell,
+        concerned: &dyn Fn(&Audience) -> bool,
+    ) -> Taken<Self::Payload>;
+
+    /// The client has all that the payload contains.
+    fn deliver(&self, _cell: &Self::Cell, _payload: &Self::Payload) {}
 
     /// Merges back what a lease could not deliver.
     fn restore(&self, cell: &Self::Cell, payload: Self::Payload);
 
     /// Drops what is recorded: the client has left.
     fn clear(&self, cell: &Self::Cell);
+}
+
+/// What a lease found in its client's backlog.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Taken<P> {
+    /// What is to be pushed; `None` when there is nothing.
+    pub payload: Option<P>,
+    /// Whether that is all. If not, because a publisher is in the middle of recording, the client stays
+    /// queued, and no version counts as completed by this lease.
+    pub whole: bool,
+}
+
+impl<P> Taken<P> {
+    /// All that was recorded.
+    pub const fn whole(payload: Option<P>) -> Self {
+        Taken { payload, whole: true }
+    }
 }
 
 /// A backlog that can be made in a constant, for a queue in a `static`.

@@ -6,7 +6,7 @@ use core::marker::PhantomData;
 
 use spin::Mutex;
 
-use super::{Backlog, Merge};
+use super::{Audience, Backlog, Merge, Taken};
 
 /// One `Arc<R>` a client: a fan-out stores the same request for everyone, and when clients that hold the
 /// same pending request get the same new one, the merge is computed **once** and shared.
@@ -94,7 +94,7 @@ impl<R: Merge + Clone> Backlog for Shared<R> {
         SharedCell(Mutex::new(None))
     }
 
-    fn begin(&self, request: Arc<R>) -> SharedRecording<R> {
+    fn begin(&self, request: Arc<R>, _: Audience) -> SharedRecording<R> {
         SharedRecording { request, last: None }
     }
 
@@ -131,12 +131,12 @@ impl<R: Merge + Clone> Backlog for Shared<R> {
         drop(replaced);
     }
 
-    fn take(&self, cell: &Self::Cell) -> Option<Arc<R>> {
-        cell.0.lock().take()
+    fn take(&self, cell: &Self::Cell, _: &dyn Fn(&Audience) -> bool) -> Taken<Arc<R>> {
+        Taken::whole(cell.0.lock().take())
     }
 
     fn restore(&self, cell: &Self::Cell, payload: Arc<R>) {
-        self.record(&mut self.begin(payload), cell);
+        self.record(&mut SharedRecording { request: payload, last: None }, cell);
     }
 
     fn clear(&self, cell: &Self::Cell) {

@@ -117,6 +117,30 @@ impl Directory {
     /// ```
     pub const MIN_TOPICS: u32 = RESERVED + 1;
 
+    /// How many topics it takes for so many names to have one of their own: what to give the queue and
+    /// the directory, when the names are known or can be guessed.
+    ///
+    /// Names are namespaces, kinds and, by the [`Isolation`], hosts or services.
+    ///
+    /// ```
+    /// use pushlane::{Config, PushQueue, backlog::Locked};
+    /// use pushlane::mesh::{Directory, Isolation, PushRequest};
+    ///
+    /// let topics = Directory::topics_for(50 + 20);
+    /// let directory = Directory::new(topics, Isolation::Namespace)?;
+    /// assert_eq!(directory.own_topics_left(), 70);
+    /// let queue = PushQueue::<Locked<PushRequest>>::new(Config::new(100).topics(topics as usize));
+    /// # let _ = queue;
+    /// # Ok::<(), pushlane::mesh::TooFewTopics>(())
+    /// ```
+    #[must_use]
+    pub const fn topics_for(names: u32) -> u32 {
+        // Of `SHARED_FRACTION` topics that aren't reserved, one is shared.
+        let shared = names.saturating_sub(1) / (SHARED_FRACTION - 1);
+        let shared = if shared == 0 { 1 } else { shared };
+        RESERVED.saturating_add(shared).saturating_add(names)
+    }
+
     /// A directory over topics `0..topics`, all of which it uses: the number the queue was made with.
     ///
     /// # Errors

@@ -38,7 +38,7 @@ pub struct Change {
 /// assert_eq!(change.request.reasons().count(Reason::SERVICE), 1);
 /// ```
 pub fn service_change(service: Service, start: u64) -> Change {
-    let key = ConfigKey::new(Kind::service(), service.namespace.clone(), service.host.as_str());
+    let key = ConfigKey::new(Kind::service(), service.namespace.clone(), service.host.clone());
     normal(PushRequest::nothing().with_config(key.about(service)), Reason::SERVICE, start)
 }
 

@@ -2,7 +2,9 @@
 
 use alloc::string::String;
 use core::borrow::Borrow;
+use core::cmp::Ordering;
 use core::fmt;
+use core::hash::{Hash, Hasher};
 
 /// Cheap to clone where the target can count references atomically: a name is cloned into the
 /// pending request of many clients. `Arc` doesn't exist on targets without compare-exchange.
@@ -11,11 +13,69 @@ type Text = alloc::sync::Arc<str>;
 #[cfg(not(target_has_atomic = "ptr"))]
 type Text = alloc::boxed::Box<str>;
 
+/// Text that may be a constant: most kinds are known when a control plane is compiled, and a constant
+/// costs neither memory nor a count of references.
+#[derive(Clone)]
+enum Word {
+    Constant(&'static str),
+    Made(Text),
+}
+
+impl core::ops::Deref for Word {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        match self {
+            Self::Constant(word) => word,
+            Self::Made(word) => word,
+        }
+    }
+}
+
+impl From<&str> for Word {
+    fn from(word: &str) -> Self {
+        Self::Made(word.into())
+    }
+}
+
+impl From<String> for Word {
+    fn from(word: String) -> Self {
+        Self::Made(word.into())
+    }
+}
+
+// As text, wherever it lies: `Borrow<str>` promises that.
+impl PartialEq for Word {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl Eq for Word {}
+
+impl PartialOrd for Word {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Word {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (**self).cmp(&**other)
+    }
+}
+
+impl Hash for Word {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (**self).hash(state);
+    }
+}
+
 macro_rules! name {
-    ($(#[$docs:meta])* $name:ident) => {
+    ($(#[$docs:meta])* $name:ident($text:ident)) => {
         $(#[$docs])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(Text);
+        pub struct $name($text);
 
         impl $name {
             /// The name as text.
@@ -77,7 +137,7 @@ name! {
     ///
     /// assert_eq!(Namespace::from("payments").to_string(), "payments");
     /// ```
-    Namespace
+    Namespace(Text)
 }
 
 name! {
@@ -89,7 +149,7 @@ name! {
     ///
     /// assert_eq!(Kind::from("gateway").to_string(), "gateway");
     /// ```
-    Kind
+    Kind(Word)
 }
 
 name! {
@@ -100,7 +160,7 @@ name! {
     ///
     /// assert_eq!(Host::from("reviews.example.com").to_string(), "reviews.example.com");
     /// ```
-    Host
+    Host(Text)
 }
 
 name! {
@@ -111,10 +171,36 @@ name! {
     ///
     /// assert_eq!(Name::from("public").to_string(), "public");
     /// ```
-    Name
+    Name(Text)
+}
+
+/// A service's config is named after its host.
+///
+/// ```
+/// use pushlane::mesh::{Host, Name};
+///
+/// assert_eq!(Name::from(Host::from("reviews")), Name::from("reviews"));
+/// ```
+impl From<Host> for Name {
+    fn from(host: Host) -> Self {
+        Self(host.0)
+    }
 }
 
 impl Kind {
+    /// A kind that is known at compile time. No memory is allocated for it.
+    ///
+    /// ```
+    /// use pushlane::mesh::Kind;
+    ///
+    /// const GATEWAY: Kind = Kind::constant("gateway");
+    /// assert_eq!(GATEWAY, Kind::from("gateway"));
+    /// ```
+    #[must_use]
+    pub const fn constant(name: &'static str) -> Self {
+        Self(Word::Constant(name))
+    }
+
     /// The kind under which [`service_change`](super::service_change) reports services: a client
     /// that lists its kinds must list this one to hear of them.
     ///
@@ -124,7 +210,7 @@ impl Kind {
     /// assert_eq!(Kind::service(), Kind::from("service"));
     /// ```
     #[must_use]
-    pub fn service() -> Self {
-        Self::from("service")
+    pub const fn service() -> Self {
+        Self::constant("service")
     }
 }

@@ -3,7 +3,7 @@
 use alloc::collections::BTreeSet;
 
 use super::{ConfigKey, Kind, Namespace, Reason, Reasons, Service};
-use crate::backlog::{ChangeSet, Merge};
+use crate::backlog::{ChangeSet, Everything, Merge};
 
 /// What changed in the mesh since a client was last pushed to.
 ///
@@ -339,6 +339,12 @@ impl PushRequest {
 }
 
 /// As in the table of [`PushRequest`].
+impl Everything for PushRequest {
+    fn everything() -> Self {
+        PushRequest::everything()
+    }
+}
+
 impl Merge for PushRequest {
     fn merge(&mut self, other: &Self) {
         self.configs.merge(&other.configs);

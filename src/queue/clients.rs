@@ -1,6 +1,7 @@
 //! Clients come, subscribe, and go.
 
 use super::PushQueue;
+use crate::audience::Audience;
 use crate::backlog::Backlog;
 use crate::error::{RegisterError, Stale, SubscribeError};
 use crate::ready::ReadySet;
@@ -49,8 +50,10 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         request: B::Request,
     ) -> Result<ClientKey, RegisterError> {
         let (key, place) = self.take_place()?;
-        let mut recording = self.backlog.begin(request);
+        let on_panic = Leave { queue: self, key, place };
+        let mut recording = self.backlog.begin(request, Audience::client(key));
         self.backlog.record(&mut recording, self.cell(place));
+        core::mem::forget(on_panic);
         self.banks()[place.bank].admit(place.slot, Some(lane));
         self.line(lane).set.insert(place.bank);
         // It is a publish as well: closing must see it, or refuse it.
@@ -177,5 +180,21 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         self.backlog.clear(self.cell(place));
         self.topics.retire(place);
         self.registry.vacate(self.banks(), place);
+    }
+}
+
+/// A newcomer whose first request could not be recorded, because cloning or merging it panicked, leaves
+/// again: nobody else knows that the place is taken.
+struct Leave<'a, B: Backlog, S: Storage, R: ReadySet, N: Signal> {
+    queue: &'a PushQueue<B, S, R, N>,
+    key: ClientKey,
+    place: Place,
+}
+
+impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> Drop for Leave<'_, B, S, R, N> {
+    fn drop(&mut self) {
+        // What is live can leave; a publish that marked it meanwhile is dropped with it.
+        self.queue.banks()[self.place.bank].admit(self.place.slot, None);
+        let _ = self.queue.unregister(self.key);
     }
 }

@@ -1,8 +1,9 @@
 //! When is a publish done everywhere?
 
 use super::PushQueue;
+use crate::audience::{Audience, Whom};
 use crate::backlog::Backlog;
-use crate::convergence::{Concern, Version};
+use crate::convergence::Version;
 use crate::ready::ReadySet;
 use crate::registry::{ClientKey, Place};
 use crate::signal::Signal;
@@ -28,8 +29,8 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     ///
     /// The state is read while the iterator advances: a client may be done when its key comes out.
     pub fn laggards(&self, version: Version) -> impl Iterator<Item = ClientKey> + '_ {
-        let only = match version.concern {
-            Concern::Client(client) => Some(client),
+        let only = match version.audience.0 {
+            Whom::Client(client) => Some(client),
             _ => None,
         };
         let banks = match only {
@@ -40,18 +41,15 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
             None => 0..self.banks().len(),
         };
         // Read before the banks: what is visited by now has its marks.
-        let expanded = match version.concern {
-            Concern::OnDemand(lane, goal) => {
-                !self.fan_out(lane).is_pending() || self.fan_out(lane).has_reached(goal)
-            }
-            _ => true,
-        };
+        let expanded = version.goal.is_none_or(|(lane, goal)| {
+            !self.fan_out(lane).is_pending() || self.fan_out(lane).has_reached(goal)
+        });
         banks
             .flat_map(move |bank| {
                 let now = self.banks()[bank].load();
                 // A client that has not been visited yet may be idle, and is not caught up.
                 let candidates = if expanded { now.busy() } else { now.live() };
-                slots(candidates & self.concerned(&version.concern, bank))
+                slots(candidates & self.concerned(&version.audience, bank))
                     .map(move |slot| Place { bank, slot })
             })
             .filter(move |place| {
@@ -62,12 +60,12 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
             .filter(move |&key| only.is_none_or(|only| only == key))
     }
 
-    /// The slots of a bank that a version may have concerned.
-    fn concerned(&self, concern: &Concern, bank: usize) -> usize {
-        match concern {
-            Concern::Everyone | Concern::OnDemand(..) => ALL,
-            Concern::Client(client) => 1 << client.place().slot,
-            Concern::Topics { topics, any, and } => {
+    /// The slots of a bank that a publish may have concerned.
+    pub(super) fn concerned(&self, audience: &Audience, bank: usize) -> usize {
+        match &audience.0 {
+            Whom::Everyone => ALL,
+            Whom::Client(client) => 1 << client.place().slot,
+            Whom::Topics { topics, any, and } => {
                 let (any, topics) = (usize::from(*any), &topics[..]);
                 let reached = self.topics.may_concern(&topics[..any], bank);
                 match and {

@@ -116,6 +116,7 @@ mod in_place {
         /// A queue in place, with a signal.
         pub const fn const_with_signal(config: Config, signal: N) -> Self {
             let () = Static::<BANKS, TOPICS, WORDS>::FITS;
+            const { assert!(R::BANKS >= BANKS, "the ready set has room for fewer banks than there are") };
             let room = BANKS * SLOTS;
             let clients = if config.clients < room { config.clients } else { room };
             let mut banks = [const { Bank::const_with_held(0) }; BANKS];

@@ -13,7 +13,7 @@ use crate::backlog::Backlog;
 use crate::bank::Bank;
 use crate::convergence::Convergence;
 use crate::fan_out::FanOut;
-use crate::limiter::Limiter;
+use crate::limiter::{Limiter, MAX_PERMITS};
 use crate::ready::line::Line;
 use crate::ready::{ReadySet, Sweep};
 use crate::registry::Registry;
@@ -131,6 +131,29 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         self.registry.taken()
     }
 
+    /// How many clients wait for a push that has not begun: the depth of the queue, for a metric. One load
+    /// a bank.
+    ///
+    /// A publish to everyone that carries no payload of its own ([`Dirty`](crate::backlog::Dirty),
+    /// [`Journal`](crate::backlog::Journal)) counts as leases come to its clients, not at once.
+    ///
+    /// ```
+    /// use pushlane::{Config, Lane, PushQueue, Target, backlog::Bits};
+    ///
+    /// let queue = PushQueue::<Bits<1>>::new(Config::new(100));
+    /// let client = queue.register()?;
+    /// queue.publish(Target::One(client), Lane::Normal, [0b01])?;
+    /// queue.publish(Target::One(client), Lane::Urgent, [0b10])?;
+    /// assert_eq!(queue.waiting(), 1, "one push, however often it was published");
+    /// let lease = queue.try_lease().expect("ready");
+    /// assert_eq!(queue.waiting(), 0, "the push has begun");
+    /// # lease.complete();
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn waiting(&self) -> usize {
+        self.banks().iter().map(|bank| bank.load().waiting().count_ones() as usize).sum()
+    }
+
     /// How many topics there are.
     pub fn topics(&self) -> usize {
         self.topics.count()
@@ -151,8 +174,10 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     /// counts at once, a lower one as permits come back; no push is interrupted. With 0 no lease begins.
     pub fn set_limit(&self, permits: usize) -> usize {
         let before = self.limiter.resize(permits);
-        if self.limiter.limit() > before && !self.nothing_ready() {
-            self.signal.ready(self.limiter.limit() - before);
+        // What this call asked for, not what the limit is by now: others may resize meanwhile.
+        let more = permits.min(MAX_PERMITS).saturating_sub(before);
+        if more > 0 && !self.nothing_ready() {
+            self.signal.ready(more);
         }
         before
     }

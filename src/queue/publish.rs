@@ -1,8 +1,9 @@
 //! Publishing: record, mark, number, in this order.
 
 use super::PushQueue;
+use crate::audience::Audience;
 use crate::backlog::Backlog;
-use crate::convergence::{Concern, Version};
+use crate::convergence::Version;
 use crate::error::{PublishError, Refusal};
 use crate::ready::ReadySet;
 use crate::registry::ClientKey;
@@ -44,65 +45,73 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         lane: Lane,
         request: B::Request,
     ) -> Result<Version, PublishError<B::Request>> {
-        if self.is_closed() {
-            return Err(PublishError { reason: Refusal::Closed, request });
-        }
-        let mut recording = self.backlog.begin(request);
+        let audience = match self.audience(&target) {
+            Ok(audience) => audience,
+            Err(reason) => return Err(PublishError { reason, request }),
+        };
+        let mut recording = self.backlog.begin(request, audience);
         let mut fresh = Fresh::new(self, lane);
-        let published = match target {
-            Target::Everyone if !B::RECORDS => return self.publish_on_demand(lane, recording),
-            Target::Everyone => {
+        let mut goal = None;
+        let marked = match target {
+            Target::Everyone if B::RECORDS => {
                 self.mark_each(&mut fresh, &mut recording, |_| ALL);
-                Ok(Concern::Everyone)
+                Ok(())
             }
-            Target::One(client) => self
-                .publish_to(client, &mut fresh, &mut recording)
-                .map(|()| Concern::Client(client)),
-            Target::Topics(scope) => self
-                .publish_scoped(&scope, &mut fresh, &mut recording)
-                .map(|()| Concern::scope(&scope)),
+            Target::Everyone => {
+                // Counters instead of a mark for each client: whoever serves makes the marks.
+                goal = Some((lane, self.fan_out(lane).raise()));
+                fresh.leases = self.clients();
+                Ok(())
+            }
+            Target::One(client) => self.mark_one(client, &mut fresh, &mut recording),
+            Target::Topics(scope) => {
+                self.topics.pass_gates(&scope);
+                let concerned = |bank| self.topics.concerned(&scope, bank);
+                self.mark_each(&mut fresh, &mut recording, concerned);
+                Ok(())
+            }
         };
         // Numbered after the last mark, so that the number may be waited for: whoever reads it sees the
         // marks. Given before them, an idle client would pass for one that is caught up.
-        let numbered = published.and_then(|concern| {
-            let number = self.convergence.number().ok_or(Refusal::Closed)?;
-            Ok(Version { number, concern })
-        });
-        numbered.map_err(|reason| PublishError { reason, request: self.backlog.abandon(recording) })
-    }
-
-    /// Two counters instead of a mark for each client: whoever serves makes the marks.
-    fn publish_on_demand(
-        &self,
-        lane: Lane,
-        recording: B::Recording,
-    ) -> Result<Version, PublishError<B::Request>> {
-        let fan_out = self.fan_out(lane);
-        let goal = fan_out.raise();
-        let number = self.convergence.number();
-        fan_out.numbered(number);
-        let clients = self.clients();
-        if clients > 0 {
-            self.signal.ready(clients);
+        let numbered = marked.and_then(|()| self.convergence.number().ok_or(Refusal::Closed));
+        if let Some((lane, _)) = goal {
+            self.fan_out(lane).numbered(numbered.ok());
+            // Whoever looked for the end of a drain meanwhile couldn't know that this is not work.
+            if self.convergence.is_closed_or_will_see() {
+                self.signal.progress();
+            }
         }
-        match number {
-            Some(number) => Ok(Version { number, concern: Concern::OnDemand(lane, goal) }),
-            None => {
+        match numbered {
+            Ok(number) => Ok(Version { number, audience, goal }),
+            Err(reason) => {
                 let request = self.backlog.abandon(recording);
-                Err(PublishError { reason: Refusal::Closed, request })
+                Err(PublishError { reason, request })
             }
         }
     }
 
-    fn publish_to(
+    /// Whom the target is, if it is anybody.
+    fn audience(&self, target: &Target<'_>) -> Result<Audience, Refusal> {
+        if self.is_closed() {
+            return Err(Refusal::Closed);
+        }
+        match target {
+            Target::Everyone => Ok(Audience::EVERYONE),
+            Target::One(client) if self.registry.holds(*client) => Ok(Audience::client(*client)),
+            Target::One(_) => Err(Refusal::Stale),
+            Target::Topics(scope) => match self.topics.unknown(scope) {
+                Some(topic) => Err(Refusal::UnknownTopic(topic)),
+                None => Ok(Audience::scope(scope)),
+            },
+        }
+    }
+
+    fn mark_one(
         &self,
         client: ClientKey,
         fresh: &mut Fresh<'_, B, S, R, N>,
         recording: &mut B::Recording,
     ) -> Result<(), Refusal> {
-        if !self.registry.holds(client) {
-            return Err(Refusal::Stale);
-        }
         let place = client.place();
         self.backlog.record(recording, self.cell(place));
         let marked = self.banks()[place.bank].mark(1 << place.slot, fresh.lane);
@@ -110,20 +119,6 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         // The mark may have reached the place's next client: it gets one push more, or none if nothing
         // was recorded for it.
         if self.registry.holds(client) { Ok(()) } else { Err(Refusal::Stale) }
-    }
-
-    fn publish_scoped(
-        &self,
-        scope: &Scope<'_>,
-        fresh: &mut Fresh<'_, B, S, R, N>,
-        recording: &mut B::Recording,
-    ) -> Result<(), Refusal> {
-        if let Some(topic) = self.topics.unknown(scope) {
-            return Err(Refusal::UnknownTopic(topic));
-        }
-        self.topics.pass_gates(scope);
-        self.mark_each(fresh, recording, |bank| self.topics.concerned(scope, bank));
-        Ok(())
     }
 
     /// Records and marks, bank after bank, whomever `concerned` names.

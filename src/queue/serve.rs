@@ -3,7 +3,8 @@
 use core::ops::Deref;
 
 use super::PushQueue;
-use crate::backlog::Backlog;
+use crate::audience::{Audience, Whom};
+use crate::backlog::{Backlog, Taken};
 use crate::convergence::Number;
 use crate::error::Stale;
 use crate::lease::Lease;
@@ -48,7 +49,7 @@ pub trait Serve: sealed::Sealed {
     #[doc(hidden)]
     fn begin(&self) -> Option<(Ticket, Self::Payload)>;
     #[doc(hidden)]
-    fn complete(&self, ticket: &Ticket, permit: bool);
+    fn complete(&self, ticket: &Ticket, payload: Option<Self::Payload>, permit: bool);
     #[doc(hidden)]
     fn requeue(&self, ticket: &Ticket, payload: Option<Self::Payload>, permit: bool);
     #[doc(hidden)]
@@ -65,6 +66,8 @@ pub struct Ticket {
     pub(crate) lane: Lane,
     /// The newest number when the lease began: what it contains goes at least this far.
     pub(crate) seen: Number,
+    /// Whether it contains all that was recorded by then.
+    pub(crate) whole: bool,
 }
 
 /// How often a lease looks again when it found nothing although there is something. Another thread is in
@@ -153,32 +156,52 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         loop {
             let Served { bank, claimed, .. } = self.claim()?;
             let place = Place { bank, slot: claimed.slot };
-            let ticket = Ticket {
+            let mut ticket = Ticket {
                 client: self.registry.key(place),
                 place,
                 lane: self.most_urgent(place, claimed.lane),
                 // After the claim and before the backlog is taken: what has a number by now is in it.
                 seen: self.convergence.newest(),
+                whole: true,
             };
-            self.convergence.begin(bank, claimed.slot, ticket.seen);
             self.topics.begin(place);
             let on_panic = GiveBack { queue: self, ticket: &ticket, permit: true };
-            let taken = self.backlog.take(self.cell(place));
+            let concerned = |audience: &Audience| self.concerns(audience, &ticket);
+            let Taken { payload, whole } = self.backlog.take(self.cell(place), &concerned);
             core::mem::forget(on_panic);
-            match taken {
+            ticket.whole = whole;
+            if whole {
+                self.convergence.begin(bank, place.slot, ticket.seen);
+            }
+            match payload {
                 Some(payload) => return Some((ticket, payload)),
                 // An earlier lease took it between its record and its mark, and has delivered it.
-                None => {
-                    self.finish(&ticket);
-                    self.signal.progress();
-                }
+                None => self.finish(&ticket),
+            };
+            self.signal.progress();
+            if !whole {
+                // A publisher is in the middle of recording: don't wait for it here.
+                return None;
             }
+        }
+    }
+
+    /// Whether the leased client belongs to an audience.
+    fn concerns(&self, audience: &Audience, ticket: &Ticket) -> bool {
+        match audience.0 {
+            Whom::Client(client) => client == ticket.client,
+            _ => self.concerned(audience, ticket.place.bank) & (1 << ticket.place.slot) != 0,
         }
     }
 
     /// The client has all that its lease contained. True: it is ready again.
     fn finish(&self, ticket: &Ticket) -> bool {
         let Place { bank, slot } = ticket.place;
+        if !ticket.whole {
+            // Still pending, and no number is completed.
+            let released = self.banks()[bank].requeue(slot, ticket.lane);
+            return self.hand_back(ticket.place, released);
+        }
         // Before the release: the slot's next owner must not be overwritten.
         self.convergence.complete(bank, slot, ticket.seen);
         self.topics.complete(ticket.place, || self.banks()[bank].was_marked(slot));
@@ -276,10 +299,15 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> Serve for PushQueue<B, S, R
         None
     }
 
-    fn complete(&self, ticket: &Ticket, permit: bool) {
+    fn complete(&self, ticket: &Ticket, payload: Option<B::Payload>, permit: bool) {
+        if let Some(payload) = &payload {
+            self.backlog.deliver(self.cell(ticket.place), payload);
+        }
         let ready = self.finish(ticket);
         self.end(ready, permit);
         self.signal.progress();
+        // Dropped last: a destructor that panics then harms nobody else.
+        drop(payload);
     }
 
     fn requeue(&self, ticket: &Ticket, payload: Option<B::Payload>, permit: bool) {

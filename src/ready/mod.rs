@@ -77,4 +77,6 @@ pub trait WithBanks: ReadySet {
 pub trait ConstReady: ReadySet {
     /// An empty set.
     const EMPTY: Self;
+    /// How many banks it has room for. A queue with more is refused when it is compiled.
+    const BANKS: usize;
 }

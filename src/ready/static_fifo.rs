@@ -16,7 +16,14 @@ use crate::sync::{Atomic, AtomicBool, AtomicUsize, Ordering};
 /// Banks in the order in which they became ready, in a `heapless` queue of `N` places.
 ///
 /// `N` is a power of two, at least 2 and at least the number of banks; a smaller one is refused when the
-/// queue is compiled.
+/// queue is compiled:
+///
+/// ```compile_fail
+/// use pushlane::{Config, StaticQueue, backlog::Dirty, ready::StaticFifo};
+///
+/// static QUEUE: StaticQueue<Dirty, 3, 0, 1, StaticFifo<2>> = StaticQueue::const_new(Config::new(9));
+/// # fn main() { let _ = QUEUE.register(); }
+/// ```
 ///
 /// Not lock-free: while a peer is stalled in the middle of an operation the heapless queue may claim to
 /// be full or empty when it is not. `insert` then tries again, and `pop` may return `None` for a bank
@@ -77,6 +84,7 @@ impl<const N: usize> Default for StaticFifo<N> {
 #[cfg(not(loom))]
 impl<const N: usize> super::ConstReady for StaticFifo<N> {
     const EMPTY: Self = StaticFifo::new();
+    const BANKS: usize = N;
 }
 
 impl<const N: usize> fmt::Debug for StaticFifo<N> {

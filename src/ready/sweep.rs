@@ -161,6 +161,7 @@ impl<const BANKS: usize, const TOPICS: usize, const WORDS: usize> super::ConstRe
             cursor: AtomicUsize::ZERO,
         }
     };
+    const BANKS: usize = WORDS * BITS;
 }
 
 impl<S: Storage> fmt::Debug for Sweep<S> {

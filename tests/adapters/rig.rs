@@ -7,11 +7,13 @@ use std::time::Duration;
 use pushlane::adapters::blocking::Pool;
 use pushlane::adapters::tokio::Dispatcher;
 use pushlane::adapters::{self, AsyncQueue, Options};
-use pushlane::backlog::Bits;
 use pushlane::{ClientKey, Config, Lane, Target, Version};
 use smol::channel::{Receiver, Sender, unbounded};
 
-pub(crate) type Queue = Arc<AsyncQueue<Bits<1>>>;
+use crate::{Load, request};
+
+/// What is published is the test binary's choice: its root has a `Load` and a `request`.
+pub(crate) type Queue = Arc<AsyncQueue<Load>>;
 pub(crate) type Push = adapters::Push<Queue>;
 
 /// How a handler goes on after the script.
@@ -82,6 +84,13 @@ impl Rig for Threads {
 
 /// Tokio on one thread, in virtual time.
 pub(crate) struct Tokio(Dispatcher<Queue>);
+
+/// For a handler that no script can tell.
+impl From<Dispatcher<Queue>> for Tokio {
+    fn from(dispatcher: Dispatcher<Queue>) -> Self {
+        Tokio(dispatcher)
+    }
+}
 
 impl Rig for Tokio {
     const LIMIT: Duration = Duration::from_secs(15);
@@ -159,12 +168,12 @@ pub(crate) fn queue(clients: usize, permits: usize) -> (Queue, Vec<ClientKey>) {
     (queue, keys)
 }
 
-pub(crate) fn publish(queue: &Queue, client: ClientKey, bits: u32) -> Version {
-    queue.publish(Target::One(client), Lane::Normal, [bits]).unwrap()
+pub(crate) fn publish(queue: &Queue, client: ClientKey, change: u32) -> Version {
+    queue.publish(Target::One(client), Lane::Normal, request(change)).unwrap()
 }
 
-pub(crate) fn publish_to_all(queue: &Queue, bits: u32) -> Version {
-    queue.publish(Target::Everyone, Lane::Normal, [bits]).unwrap()
+pub(crate) fn publish_to_all(queue: &Queue, change: u32) -> Version {
+    queue.publish(Target::Everyone, Lane::Normal, request(change)).unwrap()
 }
 
 /// What happened, in order, for the test to wait for.
@@ -192,4 +201,23 @@ impl<T: Send + 'static> Log<T> {
     pub(crate) fn so_far(&self) -> Vec<T> {
         std::iter::from_fn(|| self.0.try_recv().ok()).collect()
     }
+}
+
+/// A test for each case, which is a function beside, and each rig.
+macro_rules! on_each_rig {
+    ($($case:ident)*) => {
+        on_each_rig!(@ threads Threads $($case)*);
+        on_each_rig!(@ tokio Tokio $($case)*);
+        on_each_rig!(@ tokio_threads TokioThreads $($case)*);
+    };
+    (@ $module:ident $rig:ident $($case:ident)*) => {
+        mod $module {
+            use crate::rig::{$rig, Rig};
+
+            $(#[test]
+            fn $case() {
+                $rig::run(super::$case::<$rig>());
+            })*
+        }
+    };
 }

@@ -202,3 +202,14 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn as_many_names_as_asked_for_have_their_own_topic_and_not_one_topic_is_wasted() {
+    for names in (0..1_000).chain([1 << 20]) {
+        let topics = Directory::topics_for(names);
+        let own = |topics| Directory::new(topics, Isolation::Host).map(|d| d.own_topics_left());
+        assert_eq!(own(topics), Ok(names));
+        assert!(own(topics - 1).is_err() || own(topics - 1).unwrap() < names);
+    }
+    assert_eq!(Directory::topics_for(u32::MAX), u32::MAX);
+}

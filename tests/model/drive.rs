@@ -119,6 +119,9 @@ impl<'q, K: Kind, S: Storage, R: ReadySet> Pair<'q, K, S, R> {
             }
             Op::Publish { to, lane, change } => self.publish(to, *lane, *change),
             Op::Lease { times } => (0..*times).try_for_each(|_| self.lease().map(|_| ())),
+            Op::Hot { lane, change, times } => {
+                (0..*times).try_for_each(|_| self.lease_a_hot_one(*lane, *change))
+            }
             Op::Complete(choice) => {
                 self.end(*choice, Reference::complete, Lease::complete);
                 Ok(())
@@ -209,6 +212,10 @@ impl<'q, K: Kind, S: Storage, R: ReadySet> Pair<'q, K, S, R> {
             To::One(who) => Whom::One(self.key(*who)),
             To::Topics { any, and } => Whom::Topics { any: any.clone(), and: and.clone() },
         };
+        self.publish_to(whom, lane, change)
+    }
+
+    fn publish_to(&mut self, whom: Whom, lane: Lane, change: Change) -> Agreed {
         let target = match &whom {
             Whom::Everyone => Target::Everyone,
             Whom::One(key) => Target::One(*key),
@@ -263,6 +270,17 @@ impl<'q, K: Kind, S: Storage, R: ReadySet> Pair<'q, K, S, R> {
         }
         self.leases.push(lease);
         Ok(true)
+    }
+
+    /// Serves somebody who is dirty again before the push has ended.
+    fn lease_a_hot_one(&mut self, lane: Lane, change: Change) -> Agreed {
+        if self.lease()? {
+            let last = self.leases.len() - 1;
+            let whom = Whom::One(self.leases[last].key());
+            self.publish_to(whom, lane, change)?;
+            self.end(last, Reference::complete, Lease::complete);
+        }
+        Ok(())
     }
 
     fn end(

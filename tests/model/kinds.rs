@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 
-use pushlane::backlog::{Backlog, Bits, Dirty, Locked, Merge, Shared};
+use pushlane::backlog::{Backlog, Bits, Dirty, Everything, Folded, Journal, Locked, Merge, Shared};
 
 /// One change, below [`CHANGES`].
 pub(crate) type Change = u8;
@@ -129,5 +129,64 @@ impl Kind for OfShared {
 
     fn watch(request: &Arc<Counted>) -> Option<Weak<Counted>> {
         Some(Arc::downgrade(request))
+    }
+}
+
+/// What a client is told by a journal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Told {
+    Everything,
+    Changes(Counted),
+}
+
+impl Merge for Told {
+    fn merge(&mut self, other: &Self) {
+        match (&mut *self, other) {
+            (Told::Changes(mine), Told::Changes(theirs)) => mine.merge(theirs),
+            _ => *self = Told::Everything,
+        }
+    }
+}
+
+impl Everything for Told {
+    fn everything() -> Self {
+        Told::Everything
+    }
+}
+
+/// A journal of `N` requests. Who belongs to a scope is asked late, so a client may be told more than it
+/// is owed.
+pub(crate) struct OfJournal<const N: usize>;
+
+/// More than a run publishes.
+pub(crate) type OfLongJournal = OfJournal<128>;
+
+/// A client falls off all the time.
+pub(crate) type OfShortJournal = OfJournal<4>;
+
+impl<const N: usize> Kind for OfJournal<N> {
+    type Backlog = Journal<Told, N>;
+
+    const OVERTAKES: u32 = OfDirty::OVERTAKES;
+
+    fn request(change: Change) -> Told {
+        Told::Changes(OfLocked::request(change))
+    }
+
+    fn identity(request: &Told) -> (u64, usize) {
+        match request {
+            Told::Changes(changes) => OfLocked::identity(changes),
+            Told::Everything => unreachable!("never published"),
+        }
+    }
+
+    fn is_merge_of(payload: &Folded<Told>, owed: &Owed) -> bool {
+        match &**payload {
+            Told::Everything => N < 128,
+            Told::Changes(Counted(told)) => {
+                let includes = |(change, times)| told.get(change).is_some_and(|told| told >= times);
+                told.values().sum::<u32>() as usize <= N && owed.iter().all(includes)
+            }
+        }
     }
 }

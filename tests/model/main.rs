@@ -18,15 +18,17 @@ use pushlane::ready::{Fifo, ReadySet, StaticFifo, Sweep};
 use pushlane::storage::{Heap, Static, Storage};
 use pushlane::{PushQueue, Silent};
 
-use kinds::{Kind, OfBits, OfDirty, OfLocked, OfShared};
+use kinds::{Kind, OfBits, OfDirty, OfLocked, OfLongJournal, OfShared, OfShortJournal};
 use ops::{Sizes, TOPICS};
 
-const CASES: u32 = 500;
+/// At least; `PROPTEST_CASES` asks for more.
+const CASES: u32 = 800;
 const OPS: usize = 64;
 
 fn check<K: Kind, S: Storage, R: ReadySet>(make: impl Fn(Sizes) -> PushQueue<K::Backlog, S, R>) {
     // Failures are small and printed whole: a file of seeds would say less.
-    let run = Run { cases: CASES, failure_persistence: None, ..Run::default() };
+    let run = Run { failure_persistence: None, ..Run::default() };
+    let run = Run { cases: run.cases.max(CASES), ..run };
     let sequences = (ops::sizes(), vec(ops::op(), 1..OPS));
     let checked = TestRunner::new(run)
         .run(&sequences, |(sizes, ops)| drive::run::<K, S, R>(&make(sizes), sizes, &ops));
@@ -67,4 +69,11 @@ macro_rules! models {
     )*};
 }
 
-models!(dirty: OfDirty, bits: OfBits, locked: OfLocked, shared: OfShared);
+models!(
+    dirty: OfDirty,
+    bits: OfBits,
+    locked: OfLocked,
+    shared: OfShared,
+    long_journal: OfLongJournal,
+    short_journal: OfShortJournal
+);

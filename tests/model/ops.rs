@@ -28,13 +28,30 @@ pub(crate) enum To {
 
 #[derive(Clone, Debug)]
 pub(crate) enum Op {
-    Register { clients: usize },
-    RegisterWith { lane: Lane, change: Change },
+    Register {
+        clients: usize,
+    },
+    RegisterWith {
+        lane: Lane,
+        change: Change,
+    },
     Unregister(Who),
     Subscribe(Who, Topic),
     Unsubscribe(Who, Topic),
-    Publish { to: To, lane: Lane, change: Change },
-    Lease { times: usize },
+    Publish {
+        to: To,
+        lane: Lane,
+        change: Change,
+    },
+    Lease {
+        times: usize,
+    },
+    /// Lease, publish to the same client, complete: so often that others would starve.
+    Hot {
+        lane: Lane,
+        change: Change,
+        times: usize,
+    },
     Complete(usize),
     Requeue(usize),
     Drop(usize),
@@ -82,6 +99,8 @@ fn anything_but_close() -> impl Strategy<Value = Op> {
         14 => (to(), lane(), 0..CHANGES)
             .prop_map(|(to, lane, change)| Op::Publish { to, lane, change }),
         10 => (1..8usize).prop_map(|times| Op::Lease { times }),
+        2 => (lane(), 0..CHANGES, 1..8usize)
+            .prop_map(|(lane, change, times)| Op::Hot { lane, change, times }),
         12 => any::<usize>().prop_map(Op::Complete),
         4 => any::<usize>().prop_map(Op::Requeue),
         2 => any::<usize>().prop_map(Op::Drop),

@@ -1,0 +1,214 @@
+//! pushlane itself, used as an author of a control plane would: a mesh over a queue.
+//!
+//! ```text
+//! something changes    mesh::config_change, service_change, instance_change, clear_cache
+//!   → a request        mesh::PushRequest, which merges
+//!   → whom to queue    mesh::Directory: the clients that are subscribed to what the request names
+//!   → a lease          one client, its merged request, and a permit
+//!   → what to send     mesh::ClientScope::filtered; if nothing is left for the client, no push is made
+//!   → prepared         the permit comes back, and the send takes as long as the client likes
+//!   → sent             the lease is completed
+//! ```
+//!
+//! Endpoint changes take the urgent lane. The timeout of a push counts from its lease, as in the adapters. A client
+//! that connects registers first, and the state that it starts from is read afterwards.
+
+mod load;
+mod words;
+
+use super::Design;
+use crate::clock::ClientId;
+use crate::request::{Numbers, Request};
+use crate::world::{Notice, Push, TimeoutFrom, World};
+use load::{CONNECTED, Load};
+use pushlane::backlog::{Merge, Shared};
+use pushlane::mesh::{Change, ClientScope, Directory, Isolation, PushRequest, Resubscription};
+use pushlane::{ClientKey, Config, Lane, PushQueue, Target};
+use std::sync::Arc;
+use std::time::Duration;
+use words::Words;
+
+type Queue = PushQueue<Shared<Load>>;
+type Lease = pushlane::Lease<Arc<Queue>>;
+
+pub(super) struct Mesh<'a> {
+    queue: Arc<Queue>,
+    directory: Directory,
+    words: Words<'a>,
+    clients: Vec<Client>,
+    /// Whose place in the queue it is, by the index of the key.
+    owners: Vec<ClientId>,
+    /// Who holds a permit.
+    preparing: Vec<ClientId>,
+}
+
+struct Client {
+    scope: ClientScope,
+    /// While it is connected.
+    key: Option<ClientKey>,
+    /// While a push to it is in progress.
+    lease: Option<Lease>,
+}
+
+impl<'a> Mesh<'a> {
+    pub(super) fn new(limit: u32, world: &World<'a>) -> Self {
+        let words = Words::new(world.history);
+        let topics = Directory::topics_for(words.len());
+        let config = Config::new(world.clients()).topics(topics as usize).permits(limit as usize);
+        let clients = world.population.clients.iter();
+        let mut mesh = Self {
+            queue: Arc::new(Queue::new(config)),
+            directory: Directory::new(topics, Isolation::Namespace).expect("there are enough"),
+            clients: clients
+                .map(|client| Client { scope: words.scope(client), key: None, lease: None })
+                .collect(),
+            words,
+            owners: vec![0; world.clients()],
+            preparing: Vec::new(),
+        };
+        for client in 0..world.clients() as ClientId {
+            mesh.register(client);
+        }
+        mesh
+    }
+
+    /// From now on, what is published for the client reaches it.
+    fn register(&mut self, client: ClientId) -> ClientKey {
+        let Client { scope, key: place, .. } = &mut self.clients[client as usize];
+        let key = self.queue.register().expect("there is a place for everyone");
+        let topics = self.directory.topics_of(scope);
+        let subscriptions = Resubscription::between(&[].into(), &topics);
+        subscriptions.apply(&self.queue, key).expect("it has just registered");
+        self.owners[key.index()] = client;
+        *place = Some(key);
+        key
+    }
+
+    /// A client that connects starts from everything.
+    fn connected(&mut self, client: ClientId, happened: u32, now: Duration) {
+        let key = self.register(client);
+        let everything = PushRequest::everything()
+            .with_reason(CONNECTED)
+            .with_start(ticks(now))
+            .with_version(happened.into());
+        let load = Arc::new(Load::new(everything, Numbers::default()));
+        self.queue.publish(Target::One(key), Lane::Normal, load).expect("it has just registered");
+    }
+
+    /// What changed at about the same time becomes one request.
+    fn changed(&self, request: &Request) {
+        let start = ticks(request.start);
+        let changes = request.keys.iter().map(|&key| self.words.change(key, start));
+        let merged = changes.reduce(|mut merged, next| {
+            merged.request.merge(&next.request);
+            merged
+        });
+        let Some(Change { request: changed, lane }) = merged else { return };
+        let audience = self.directory.audience(&changed);
+        let changed = changed.with_version(request.context.into());
+        let load = Arc::new(Load::new(changed, request.numbers.clone()));
+        self.queue.publish(audience.target(), lane, load).expect("the queue is open");
+    }
+
+    /// The next push that is worth making, and what of its request is for its client.
+    ///
+    /// Who was queued by chance, because others depend on the same names, is done on the way.
+    fn next(&self, merged: &mut u64) -> Option<(Lease, PushRequest)> {
+        loop {
+            let lease = PushQueue::try_lease_from(Arc::clone(&self.queue))?;
+            *merged += lease.request().merged() - 1;
+            let client = &self.clients[self.owner(&lease) as usize];
+            match client.scope.filtered(lease.request().request()) {
+                Some(left) => return Some((lease, left)),
+                None => lease.complete(),
+            }
+        }
+    }
+
+    /// Begins pushes while there are permits and clients that need one.
+    fn pump(&mut self, world: &mut World<'_>) {
+        loop {
+            let merged = &mut world.counts.merged;
+            let Some((lease, left)) = world.cpu.time(|| self.next(merged)) else { break };
+            let client = self.owner(&lease);
+            let push = Push {
+                request: Arc::clone(lease.request()) as _,
+                whole: left.is_everything(),
+                configuration: !left.is_incremental(),
+                timeout_from: TimeoutFrom::Grant,
+            };
+            self.preparing.push(client);
+            self.clients[client as usize].lease = Some(lease);
+            world.begin(client, push);
+        }
+    }
+
+    fn owner(&self, lease: &Lease) -> ClientId {
+        self.owners[lease.key().index()]
+    }
+
+    fn forget_permit(&mut self, client: ClientId) {
+        if let Some(place) = self.preparing.iter().position(|&holder| holder == client) {
+            self.preparing.swap_remove(place);
+        }
+    }
+}
+
+impl Design for Mesh<'_> {
+    fn publish(&mut self, request: Request, world: &mut World<'_>) {
+        world.cpu.time(|| self.changed(&request));
+        self.pump(world);
+    }
+
+    fn notice(&mut self, notice: Notice, world: &mut World<'_>) {
+        match notice {
+            Notice::Connected(client) => {
+                let (happened, now) = (world.oracle.happened(), world.now);
+                world.cpu.time(|| self.connected(client, happened, now));
+            }
+            Notice::Prepared(client) => {
+                self.forget_permit(client);
+                if let Some(lease) = &mut self.clients[client as usize].lease {
+                    world.cpu.time(|| lease.release_permit());
+                }
+            }
+            Notice::Sent(client) => {
+                if let Some(lease) = self.clients[client as usize].lease.take() {
+                    world.cpu.time(|| lease.complete());
+                }
+            }
+            Notice::Disconnected(client) => {
+                self.forget_permit(client);
+                let Client { key, lease, .. } = &mut self.clients[client as usize];
+                let (key, lease) = (key.take(), lease.take());
+                world.cpu.time(|| {
+                    if let Some(key) = key {
+                        self.queue.unregister(key).expect("it was registered");
+                    }
+                    drop(lease);
+                });
+            }
+            Notice::Timer(_) => return,
+        }
+        self.pump(world);
+    }
+
+    fn backlog(&self) -> usize {
+        self.queue.waiting()
+    }
+
+    fn entry_bytes(&self) -> usize {
+        // The pointer in the client's cell.
+        size_of::<Arc<Load>>()
+    }
+
+    fn is_stalled(&self, world: &World<'_>) -> bool {
+        self.preparing.len() == self.queue.limit()
+            && self.preparing.iter().all(|&client| world.is_stuck(client))
+    }
+}
+
+/// The clock of all requests.
+fn ticks(time: Duration) -> u64 {
+    time.as_micros() as u64
+}

@@ -1,0 +1,301 @@
+//! One ring of requests for everybody, and a cursor a client.
+
+use core::fmt;
+
+use spin::Mutex;
+
+use super::merge::Everything;
+use super::{Audience, Backlog, Merge, Taken};
+use crate::sync::{Atomic, AtomicUsize, Ordering};
+
+/// A shared journal of the last `N` requests. A publish stores its request **once**, however many clients
+/// it is for; a lease folds what came since its client's last push and was meant for it.
+///
+/// So publishing a payload costs what publishing none costs, and memory is one cursor a client. When
+/// clients with the same window have the same entries to fold, the fold is computed once and cloned: make
+/// `R` an `Arc` if cloning is not cheap.
+///
+/// * A client that has fallen off the ring, because more than `N` requests came since its last push, gets
+///   [`R::everything()`](Everything::everything).
+/// * Who belongs to a scope is asked when the lease begins: a client that has subscribed since is folded
+///   what came before as well. A scope of more than four topics is taken for everyone's. So a client
+///   may be told more than concerns it, never less.
+/// * Entries are guarded by a spin lock each, for a clone or a merge. Publishers never wait for one
+///   another's entries. A lease that meets an entry whose publisher has reserved it and not written it yet
+///   takes what comes before, and its client stays queued.
+///
+/// `N` is a power of two; any other is refused when the backlog is compiled. Needs no heap; a large ring on
+/// the heap is made by putting the queue into a `Box` or an `Arc`.
+///
+/// ```
+/// use std::sync::Arc;
+/// use pushlane::backlog::{ChangeSet, Journal};
+/// use pushlane::{Config, Lane, PushQueue, Target};
+///
+/// type Changes = Arc<ChangeSet<&'static str>>;
+///
+/// let queue = PushQueue::<Journal<Changes, 64>>::new(Config::new(10));
+/// for _ in 0..10 {
+///     queue.register()?;
+/// }
+/// queue.publish(Target::Everyone, Lane::Normal, Arc::new(ChangeSet::from(["route/a"])))?;
+/// queue.publish(Target::Everyone, Lane::Normal, Arc::new(ChangeSet::from(["route/b"])))?;
+///
+/// let first = queue.try_lease().expect("ready");
+/// let second = queue.try_lease().expect("ready");
+/// assert!(first.request().contains(&"route/a") && first.request().contains(&"route/b"));
+/// assert!(Arc::ptr_eq(first.request(), second.request()), "folded once, shared by both");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Journal<R, const N: usize> {
+    /// How many requests have been reserved a place; the next one is written to `head % N`.
+    head: AtomicUsize,
+    ring: [Mutex<Option<Entry<R>>>; N],
+    /// The fold that was computed last.
+    last: Mutex<Option<Fold<R>>>,
+}
+
+struct Entry<R> {
+    /// The value of `head` that reserved it.
+    at: usize,
+    audience: Audience,
+    request: R,
+}
+
+/// The entries of `from..to` whose bits are set in `chosen`, merged.
+struct Fold<R> {
+    from: usize,
+    to: usize,
+    chosen: u64,
+    merged: R,
+}
+
+/// What a lease on a [`Journal`] holds. Dereferences to the request.
+#[derive(Clone, Debug)]
+pub struct Folded<R> {
+    request: R,
+    /// How far the client's cursor moves when the push completes.
+    to: usize,
+}
+
+impl<R> core::ops::Deref for Folded<R> {
+    type Target = R;
+
+    fn deref(&self) -> &R {
+        &self.request
+    }
+}
+
+/// One client's place in a [`Journal`]: everything before it has been delivered. Only the client's owner
+/// moves it.
+#[derive(Debug)]
+pub struct Cursor(AtomicUsize);
+
+/// What a reader finds in place of an entry.
+enum Missing {
+    /// Its publisher has reserved it and not written it yet.
+    Unwritten,
+    /// A later one has taken its place.
+    Overwritten,
+}
+
+impl<R, const N: usize> Journal<R, N> {
+    const POWER_OF_TWO: () = assert!(N.is_power_of_two(), "Journal: N must be a power of two");
+
+    /// An empty journal.
+    pub fn new() -> Self {
+        let () = Self::POWER_OF_TWO;
+        Journal {
+            head: AtomicUsize::zero(),
+            ring: core::array::from_fn(|_| Mutex::new(None)),
+            last: Mutex::new(None),
+        }
+    }
+
+    /// Runs `read` on the entry that `at` reserved.
+    fn read<T>(&self, at: usize, read: impl FnOnce(&Entry<R>) -> T) -> Result<T, Missing> {
+        match &*self.ring[at % N].lock() {
+            Some(entry) if entry.at == at => Ok(read(entry)),
+            // Behind by a whole number of rounds, or nothing yet.
+            Some(entry) if entry.at.wrapping_sub(at) > usize::MAX / 2 => Err(Missing::Unwritten),
+            None => Err(Missing::Unwritten),
+            Some(_) => Err(Missing::Overwritten),
+        }
+    }
+}
+
+impl<R: Merge + Clone, const N: usize> Journal<R, N> {
+    /// Merges those entries of `from..to` that were meant for the client. The answer says how far it got,
+    /// and `Err` that an entry is gone.
+    fn fold(
+        &self,
+        from: usize,
+        to: usize,
+        concerned: &dyn Fn(&Audience) -> bool,
+    ) -> Result<(Option<R>, usize), Missing> {
+        let window = to.wrapping_sub(from);
+        if window > u64::BITS as usize {
+            return self.fold_long(from, to, concerned);
+        }
+        let (mut chosen, mut reached) = (0, to);
+        for step in 0..window {
+            match self.read(from.wrapping_add(step), |entry| concerned(&entry.audience)) {
+                Ok(meant) => chosen |= u64::from(meant) << step,
+                Err(Missing::Unwritten) => {
+                    reached = from.wrapping_add(step);
+                    break;
+                }
+                Err(gone) => return Err(gone),
+            }
+        }
+        if chosen == 0 {
+            return Ok((None, reached));
+        }
+        if let Some(fold) = &*self.last.lock()
+            && (fold.from, fold.to, fold.chosen) == (from, reached, chosen)
+        {
+            return Ok((Some(fold.merged.clone()), reached));
+        }
+        let mut merged = None;
+        for step in (0..window).filter(|step| chosen >> step & 1 != 0) {
+            self.read(from.wrapping_add(step), |entry| absorb(&mut merged, &entry.request))?;
+        }
+        let fold = merged.clone().map(|merged| Fold { from, to: reached, chosen, merged });
+        // The one before is dropped after the lock is released: its destructor may take its time.
+        let before = core::mem::replace(&mut *self.last.lock(), fold);
+        drop(before);
+        Ok((merged, reached))
+    }
+
+    /// As `fold`, for a window too long to be shared.
+    fn fold_long(
+        &self,
+        from: usize,
+        to: usize,
+        concerned: &dyn Fn(&Audience) -> bool,
+    ) -> Result<(Option<R>, usize), Missing> {
+        let mut merged = None;
+        for step in 0..to.wrapping_sub(from) {
+            let at = from.wrapping_add(step);
+            let read = self.read(at, |entry| {
+                if concerned(&entry.audience) {
+                    absorb(&mut merged, &entry.request);
+                }
+            });
+            match read {
+                Ok(()) => {}
+                Err(Missing::Unwritten) => return Ok((merged, at)),
+                Err(gone) => return Err(gone),
+            }
+        }
+        Ok((merged, to))
+    }
+}
+
+fn absorb<R: Merge + Clone>(merged: &mut Option<R>, request: &R) {
+    match merged {
+        Some(merged) => merged.merge(request),
+        None => *merged = Some(request.clone()),
+    }
+}
+
+impl<R: Everything + Clone, const N: usize> Backlog for Journal<R, N> {
+    type Request = R;
+    type Payload = Folded<R>;
+    type Cell = Cursor;
+    /// The request, to be given back if the publish is refused after all.
+    type Recording = R;
+
+    const RECORDS: bool = false;
+
+    fn cell(&self) -> Cursor {
+        Cursor(AtomicUsize::zero())
+    }
+
+    fn begin(&self, request: R, audience: Audience) -> R {
+        // Cloned before a place is reserved: a clone that panics must not leave a place that nobody writes,
+        // at which every client's lease would end for a whole round.
+        let copy = request.clone();
+        // Release: with the Acquire in `take`. Whoever sees the place taken sees what was written before
+        // the publish, also if the entry itself is still missing or gone.
+        let at = self.head.fetch_add(1, Ordering::AcqRel);
+        let mut entry = Some(Entry { at, audience, request: copy });
+        {
+            let mut place = self.ring[at % N].lock();
+            let later = |there: &Entry<R>| there.at.wrapping_sub(at) <= usize::MAX / 2;
+            // A publisher that was overtaken by a whole round leaves the later entry alone.
+            if !place.as_ref().is_some_and(later) {
+                core::mem::swap(&mut *place, &mut entry);
+            }
+        }
+        // The one before is dropped after the lock is released: its destructor may take its time.
+        drop(entry);
+        request
+    }
+
+    fn abandon(&self, request: R) -> R {
+        // The entry stays. At worst somebody is told more than concerns it.
+        request
+    }
+
+    fn record(&self, _: &mut R, _: &Cursor) {}
+
+    fn take(&self, cursor: &Cursor, concerned: &dyn Fn(&Audience) -> bool) -> Taken<Folded<R>> {
+        let from = cursor.0.load(Ordering::Relaxed); // the owner's own
+        let head = self.head.load(Ordering::Acquire); // with `begin`
+        let folded = if head.wrapping_sub(from) > N {
+            Err(Missing::Overwritten)
+        } else {
+            self.fold(from, head, concerned)
+        };
+        match folded {
+            Ok((None, to)) => {
+                cursor.0.store(to, Ordering::Relaxed);
+                Taken { payload: None, whole: to == head }
+            }
+            Ok((Some(request), to)) => {
+                Taken { payload: Some(Folded { request, to }), whole: to == head }
+            }
+            // What can't be told one by one is all there is; that covers unwritten entries as well.
+            Err(_) => Taken::whole(Some(Folded { request: R::everything(), to: head })),
+        }
+    }
+
+    fn deliver(&self, cursor: &Cursor, payload: &Folded<R>) {
+        // Relaxed: handed to the slot's next owner by the bank's word.
+        cursor.0.store(payload.to, Ordering::Relaxed);
+    }
+
+    /// The cursor has not moved: the next lease folds the same entries again, and what came since.
+    fn restore(&self, _: &Cursor, _: Folded<R>) {}
+
+    /// Everything so far was for others.
+    fn clear(&self, cursor: &Cursor) {
+        cursor.0.store(self.head.load(Ordering::Acquire), Ordering::Relaxed); // with `begin`
+    }
+}
+
+#[cfg(not(loom))]
+impl<R: Everything + Clone, const N: usize> super::ConstBacklog for Journal<R, N> {
+    const EMPTY: Self = {
+        let () = Self::POWER_OF_TWO;
+        Journal {
+            head: AtomicUsize::ZERO,
+            ring: [const { Mutex::new(None) }; N],
+            last: Mutex::new(None),
+        }
+    };
+    const CELL: Cursor = Cursor(AtomicUsize::ZERO);
+}
+
+impl<R, const N: usize> Default for Journal<R, N> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<R, const N: usize> fmt::Debug for Journal<R, N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Journal").field("head", &self.head).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,226 @@
+//! At the edges: the smallest and the largest sizes, a place more than there is, keys and topics that are
+//! nobody's, and a queue that has been closed.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use pushlane::backlog::{Bits, Dirty, Shared};
+use pushlane::{
+    ClientKey, Config, Lane, MAX_PERMITS, PushQueue, Refusal, RegisterError, SLOTS, Scope, Stale,
+    SubscribeError, Target, Topic,
+};
+
+type Numbers = BTreeSet<u32>;
+
+#[test]
+fn a_queue_has_exactly_as_many_places_as_were_asked_for() {
+    for capacity in [1, SLOTS - 1, SLOTS, SLOTS + 1, 2 * SLOTS + 1, 65 * SLOTS + 3] {
+        let queue = PushQueue::<Dirty>::new(Config::new(capacity).permits(MAX_PERMITS));
+        assert_eq!(queue.capacity(), capacity);
+        let mut clients: Vec<_> = (0..capacity).map(|_| queue.register().unwrap()).collect();
+        assert_eq!(queue.register(), Err(RegisterError::Full));
+        assert_eq!(queue.register_with(Lane::Normal, ()), Err(RegisterError::Full));
+        assert_eq!(queue.clients(), capacity);
+        let places: BTreeSet<_> = clients.iter().map(|client| client.index()).collect();
+        assert!(places.into_iter().eq(0..capacity), "each place once");
+
+        // The places that are left are those that are given away next, under new keys: also when the last
+        // bank, in which there is no room for more, is the first that is looked at.
+        let left = BTreeSet::from([clients[0], clients[capacity - 1]]);
+        clients.retain(|client| !left.contains(client));
+        left.iter().for_each(|client| queue.unregister(*client).unwrap());
+        let back: Vec<_> = left.iter().map(|_| queue.register().unwrap()).collect();
+        for (old, new) in left.iter().zip(BTreeSet::from_iter(&back)) {
+            assert_eq!(new.index(), old.index());
+            assert!(new.generation() > old.generation());
+        }
+        assert_eq!(queue.register(), Err(RegisterError::Full));
+
+        queue.publish(Target::Everyone, Lane::Normal, ()).unwrap();
+        let served: BTreeSet<_> = std::iter::from_fn(|| queue.try_lease())
+            .map(|lease| {
+                let client = lease.key();
+                lease.complete();
+                client
+            })
+            .collect();
+        clients.extend(back);
+        assert!(served.into_iter().eq(BTreeSet::from_iter(clients)));
+    }
+}
+
+#[test]
+fn a_place_serves_one_client_after_another() {
+    let queue = PushQueue::<Bits<1>>::new(Config::new(1).topics(1));
+    let mut keys = BTreeSet::new();
+    for round in 0..1_000u32 {
+        let client = queue.register().unwrap();
+        assert!(keys.insert(client), "{client} again");
+        assert!(queue.try_lease().is_none(), "nothing of a predecessor's");
+        queue.publish(Target::Topics(Scope::any(&[Topic(0)])), Lane::Normal, [1]).unwrap();
+        assert!(queue.try_lease().is_none(), "nor its subscriptions");
+        queue.subscribe(client, Topic(0)).unwrap();
+        queue.publish(Target::One(client), Lane::Urgent, [round + 1]).unwrap();
+        if round % 2 == 0 {
+            let lease = queue.try_lease().unwrap();
+            assert_eq!(*lease.request(), [round + 1]);
+            lease.complete();
+        }
+        queue.unregister(client).unwrap();
+    }
+}
+
+#[test]
+fn a_queue_without_places_works() {
+    let queue = PushQueue::<Dirty>::new(Config::new(0));
+    assert_eq!((queue.capacity(), queue.clients(), queue.topics()), (0, 0, 0));
+    assert_eq!(queue.register(), Err(RegisterError::Full));
+    let version = queue.publish(Target::Everyone, Lane::Urgent, ()).unwrap();
+    assert!(queue.is_converged(version));
+    assert!(queue.try_lease().is_none());
+    queue.close();
+    assert!(queue.is_drained());
+}
+
+#[test]
+fn a_queue_without_permits_waits_for_some() {
+    let queue = PushQueue::<Dirty>::new(Config::new(1).permits(0));
+    queue.register_with(Lane::Normal, ()).unwrap();
+    assert!(queue.try_lease().is_none());
+    assert_eq!(queue.set_limit(1), 0);
+    let lease = queue.try_lease().unwrap();
+    assert_eq!(queue.set_limit(0), 1);
+    assert_eq!((queue.held(), queue.limit()), (1, 0), "no push is interrupted");
+    lease.requeue();
+    assert_eq!(queue.held(), 0);
+    assert!(queue.try_lease().is_none());
+}
+
+#[test]
+fn more_permits_than_there_can_be_are_as_many_as_there_can_be() {
+    let queue = PushQueue::<Dirty>::new(Config::new(1).permits(usize::MAX));
+    assert_eq!(queue.limit(), MAX_PERMITS);
+    assert_eq!(queue.set_limit(MAX_PERMITS + 1), MAX_PERMITS);
+    assert_eq!((queue.limit(), queue.held()), (MAX_PERMITS, 0));
+    queue.register_with(Lane::Normal, ()).unwrap();
+    let lease = queue.try_lease().unwrap();
+    assert_eq!((queue.limit(), queue.held()), (MAX_PERMITS, 1));
+    lease.complete();
+}
+
+#[test]
+fn unknown_topics_are_named_and_nobody_is_touched() {
+    let queue = PushQueue::<Dirty>::new(Config::new(1).topics(2));
+    let client = queue.register().unwrap();
+    queue.subscribe(client, Topic(1)).unwrap();
+    let beyond = Topic(2);
+    let unknown = Err(SubscribeError::UnknownTopic(beyond));
+    assert_eq!(queue.subscribe(client, beyond), unknown);
+    assert_eq!(queue.unsubscribe(client, beyond), unknown);
+    let (known, all) = ([Topic(1)], [Topic(1), beyond, Topic(u32::MAX)]);
+    for scope in [Scope::any(&all), Scope::any(&known).and_any(&all)] {
+        let refused = queue.publish(Target::Topics(scope), Lane::Normal, ()).unwrap_err();
+        assert_eq!(refused.reason, Refusal::UnknownTopic(beyond), "the first there is not");
+    }
+    assert!(queue.try_lease().is_none(), "not even through the topics that are known");
+}
+
+#[test]
+fn a_scope_of_no_topics_and_a_filter_of_none_reach_nobody() {
+    let queue = PushQueue::<Dirty>::new(Config::new(1).topics(1));
+    let client = queue.register().unwrap();
+    queue.subscribe(client, Topic(0)).unwrap();
+    let topics = [Topic(0)];
+    for scope in
+        [Scope::any(&[]), Scope::any(&topics).and_any(&[]), Scope::any(&[]).and_any(&topics)]
+    {
+        let version = queue.publish(Target::Topics(scope), Lane::Normal, ()).unwrap();
+        assert!(queue.is_converged(version) && queue.try_lease().is_none(), "{scope:?}");
+    }
+}
+
+/// Every operation that takes a key.
+fn assert_stale(queue: &PushQueue<Shared<Numbers>>, key: ClientKey) {
+    assert!(!queue.is_registered(key));
+    assert_eq!(queue.unregister(key), Err(Stale));
+    assert_eq!(queue.subscribe(key, Topic(0)), Err(SubscribeError::Stale));
+    assert_eq!(queue.unsubscribe(key, Topic(0)), Err(SubscribeError::Stale));
+    let request = Arc::new(Numbers::from([1]));
+    let refused = queue.publish(Target::One(key), Lane::Urgent, Arc::clone(&request)).unwrap_err();
+    assert_eq!(refused.reason, Refusal::Stale);
+    assert!(Arc::ptr_eq(&refused.request, &request));
+    drop(refused);
+    assert_eq!(Arc::strong_count(&request), 1, "nothing was recorded");
+}
+
+#[test]
+fn keys_of_another_larger_queue_are_stale() {
+    let other = PushQueue::<Dirty>::new(Config::new(10 * SLOTS));
+    let foreign: Vec<_> = (0..10 * SLOTS).map(|_| other.register().unwrap()).collect();
+    let queue = PushQueue::new(Config::new(SLOTS + 2).topics(1));
+    let mine: Vec<_> = (0..3).map(|_| queue.register().unwrap()).collect();
+    // A vacant place, the places of the last bank beyond the capacity, and banks that there are not.
+    for place in [3, SLOTS + 1, SLOTS + 2, 2 * SLOTS - 1, 2 * SLOTS, 10 * SLOTS - 1] {
+        assert_stale(&queue, foreign[place]);
+    }
+    assert!(mine.iter().all(|client| queue.is_registered(*client)));
+    assert!(queue.try_lease().is_none());
+}
+
+#[test]
+fn the_key_of_a_client_that_left_is_stale_for_ever_and_its_versions_have_converged() {
+    let queue = PushQueue::new(Config::new(1).topics(1));
+    let gone = queue.register().unwrap();
+    let request = Arc::new(Numbers::from([7]));
+    let version = queue.publish(Target::One(gone), Lane::Normal, request).unwrap();
+    queue.unregister(gone).unwrap();
+    assert_stale(&queue, gone);
+    let next = queue.register().unwrap();
+    assert_stale(&queue, gone);
+    assert!(queue.is_registered(next) && queue.is_converged(version));
+    assert!(queue.try_lease().is_none());
+}
+
+#[test]
+fn a_closed_queue_refuses_and_gives_every_request_back() {
+    let queue = PushQueue::<Shared<Numbers>>::new(Config::new(2).topics(1));
+    let client = queue.register().unwrap();
+    queue.close();
+    queue.close();
+    assert!(queue.is_closed() && queue.is_drained());
+    let topics = [Topic(0)];
+    let request = Arc::new(Numbers::from([1]));
+    let targets = [Target::Everyone, Target::One(client), Target::Topics(Scope::any(&topics))];
+    for target in targets {
+        let refused = queue.publish(target, Lane::Normal, Arc::clone(&request)).unwrap_err();
+        assert_eq!(refused.reason, Refusal::Closed);
+        assert!(Arc::ptr_eq(&refused.request, &request), "the same, not an equal one");
+    }
+    assert_eq!(queue.register(), Err(RegisterError::Closed));
+    let first = Arc::clone(&request);
+    assert_eq!(queue.register_with(Lane::Normal, first), Err(RegisterError::Closed));
+    assert_eq!(Arc::strong_count(&request), 1);
+    assert!(queue.try_lease().is_none());
+    // What is not work is still possible: clients may leave, and change what they depend on.
+    assert_eq!(queue.subscribe(client, Topic(0)), Ok(()));
+    assert_eq!(queue.unregister(client), Ok(()));
+}
+
+#[test]
+fn a_queue_is_drained_when_the_last_push_has_ended() {
+    let queue = PushQueue::<Dirty>::new(Config::new(2));
+    let done = queue.register_with(Lane::Normal, ()).unwrap();
+    let evicted = queue.register_with(Lane::Normal, ()).unwrap();
+    assert!(!queue.is_drained(), "not closed");
+    queue.close();
+    let leases = [queue.try_lease().unwrap(), queue.try_lease().unwrap()];
+    assert!(!queue.is_drained(), "in progress");
+    let [first, second] = leases;
+    assert_eq!((first.key(), second.key()), (done, evicted));
+    first.complete();
+    assert!(!queue.is_drained());
+    queue.unregister(evicted).unwrap();
+    assert!(queue.is_drained(), "a push to a client that has left is not waited for");
+    second.requeue();
+    assert!(queue.is_drained(), "once true, always true");
+}

@@ -1,0 +1,207 @@
+//! A merge that panics, and a handler that does: permits come back, nobody else loses anything, and the
+//! queue goes on.
+
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
+
+use pushlane::backlog::{Backlog, Everything, Journal, Locked, Merge, Shared};
+use pushlane::{ClientKey, Config, Lane, PushQueue, SLOTS, Target};
+
+/// Changes; the merge with one that holds `BOMB` panics.
+#[derive(Clone, Debug, PartialEq)]
+struct Changes(BTreeSet<u32>);
+
+const BOMB: u32 = 666;
+
+impl Merge for Changes {
+    fn merge(&mut self, other: &Self) {
+        if other.0.contains(&BOMB) {
+            panic_quietly();
+        }
+        self.0.extend(&other.0);
+    }
+}
+
+/// Unwinds without the hook that would print a message into the test's output.
+fn panic_quietly() -> ! {
+    resume_unwind(Box::new("as the test wants it"))
+}
+
+/// Both backlogs that merge a user's type.
+trait Merging: Backlog<Payload = <Self as Backlog>::Request> + Default {
+    fn request(changes: &[u32]) -> Self::Request;
+    fn changes(payload: &Self::Payload) -> Vec<u32>;
+}
+
+impl Merging for Locked<Changes> {
+    fn request(changes: &[u32]) -> Changes {
+        Changes(changes.iter().copied().collect())
+    }
+
+    fn changes(payload: &Changes) -> Vec<u32> {
+        payload.0.iter().copied().collect()
+    }
+}
+
+impl Merging for Shared<Changes> {
+    fn request(changes: &[u32]) -> Arc<Changes> {
+        Arc::new(Locked::request(changes))
+    }
+
+    fn changes(payload: &Arc<Changes>) -> Vec<u32> {
+        Locked::changes(payload)
+    }
+}
+
+fn panics(what: impl FnOnce()) {
+    assert!(catch_unwind(AssertUnwindSafe(what)).is_err(), "it was to panic");
+}
+
+fn publish<B: Merging>(queue: &PushQueue<B>, target: Target<'_>, changes: &[u32]) {
+    queue.publish(target, Lane::Normal, B::request(changes)).unwrap();
+}
+
+/// Serves everybody; who got what.
+fn serve<B: Merging>(queue: &PushQueue<B>) -> Vec<(ClientKey, Vec<u32>)> {
+    let mut served: Vec<_> = std::iter::from_fn(|| queue.try_lease())
+        .map(|lease| {
+            let got = (lease.key(), B::changes(lease.request()));
+            lease.complete();
+            got
+        })
+        .collect();
+    served.sort();
+    served
+}
+
+macro_rules! for_each_backlog {
+    ($($name:ident),*) => {
+        mod locked {
+            $(#[test] fn $name() { super::$name::<super::Locked<super::Changes>>(); })*
+        }
+        mod shared {
+            $(#[test] fn $name() { super::$name::<super::Shared<super::Changes>>(); })*
+        }
+    };
+}
+
+for_each_backlog!(
+    a_publish_whose_merge_panics_leaves_nobody_stuck,
+    a_requeue_whose_merge_panics_gives_permit_and_client_back,
+    a_handler_that_panics_loses_nothing
+);
+
+fn a_publish_whose_merge_panics_leaves_nobody_stuck<B: Merging>() {
+    let queue = PushQueue::<B>::new(Config::new(3 * SLOTS).permits(2));
+    let clients: Vec<_> = (0..3 * SLOTS).map(|_| queue.register().unwrap()).collect();
+    let (waiting, last) = (clients[SLOTS + 1], clients[3 * SLOTS - 1]);
+    publish(&queue, Target::One(last), &[1]);
+    publish(&queue, Target::One(waiting), &[2]);
+    panics(|| {
+        // The first bank is recorded for and marked, the second one panics half-way.
+        let _ = queue.publish(Target::Everyone, Lane::Normal, B::request(&[BOMB]));
+    });
+    assert_eq!(queue.held(), 0);
+
+    let served = serve(&queue);
+    let owed = [(waiting, vec![2]), (last, vec![1])];
+    assert!(owed.iter().all(|owed| served.contains(owed)), "{served:?}");
+    let first_bank = served.iter().filter(|(client, _)| client.index() < SLOTS);
+    assert_eq!(
+        first_bank.count(),
+        SLOTS,
+        "who was marked is found, though the publish was cut short"
+    );
+
+    // A publish that works reaches everybody, those included that the other one has half reached.
+    let version = queue.publish(Target::Everyone, Lane::Urgent, B::request(&[])).unwrap();
+    assert_eq!(queue.laggards(version).count(), clients.len());
+    assert_eq!(serve(&queue).len(), clients.len());
+    assert!(queue.is_converged(version));
+    assert_eq!(queue.held(), 0);
+}
+
+fn a_requeue_whose_merge_panics_gives_permit_and_client_back<B: Merging>() {
+    let queue = PushQueue::<B>::new(Config::new(2).permits(1));
+    let client = queue.register_with(Lane::Normal, B::request(&[BOMB])).unwrap();
+    let lease = queue.try_lease().unwrap();
+    publish(&queue, Target::One(client), &[1]);
+    let other = queue.register_with(Lane::Normal, B::request(&[2])).unwrap();
+    panics(|| lease.requeue());
+    assert_eq!(queue.held(), 0);
+    let served = serve(&queue);
+    assert_eq!(served.iter().map(|(client, _)| *client).collect::<Vec<_>>(), [client, other]);
+    assert!(served[0].1.contains(&1), "what was published meanwhile is still owed");
+
+    publish(&queue, Target::Everyone, &[3]);
+    assert_eq!(serve(&queue), [(client, vec![3]), (other, vec![3])]);
+}
+
+fn a_handler_that_panics_loses_nothing<B: Merging>() {
+    let queue = PushQueue::<B>::new(Config::new(1).permits(1));
+    let client = queue.register().unwrap();
+    let version = queue.publish(Target::Everyone, Lane::Urgent, B::request(&[1])).unwrap();
+    for attempt in 2..10 {
+        panics(|| {
+            let lease = queue.try_lease().unwrap();
+            assert_eq!(lease.lane(), Lane::Urgent);
+            publish(&queue, Target::One(client), &[attempt]);
+            panic_quietly();
+        });
+        assert_eq!(queue.held(), 0);
+        assert!(!queue.is_converged(version));
+    }
+    assert_eq!(serve(&queue), [(client, (1..10).collect())]);
+    assert!(queue.is_converged(version));
+}
+
+/// Panics when it is cloned, if it says so.
+#[derive(Debug)]
+struct Unclonable(bool);
+
+impl Clone for Unclonable {
+    fn clone(&self) -> Self {
+        if self.0 {
+            panic_quietly();
+        }
+        Unclonable(false)
+    }
+}
+
+impl Merge for Unclonable {
+    fn merge(&mut self, _: &Self) {}
+}
+
+impl Everything for Unclonable {
+    fn everything() -> Self {
+        Unclonable(false)
+    }
+}
+
+#[test]
+fn a_publish_whose_clone_panics_leaves_no_gap_in_the_journal() {
+    let queue = PushQueue::<Journal<Unclonable, 8>>::new(Config::new(2).permits(1));
+    queue.register().unwrap();
+    panics(|| {
+        let _ = queue.publish(Target::Everyone, Lane::Normal, Unclonable(true));
+    });
+    let version = queue.publish(Target::Everyone, Lane::Normal, Unclonable(false)).unwrap();
+    queue.try_lease().expect("published after the one that died").complete();
+    assert!(queue.is_converged(version), "the client has all that there is");
+    assert!(queue.try_lease().is_none());
+}
+
+#[test]
+fn a_newcomer_whose_first_request_panics_takes_no_place() {
+    let queue = PushQueue::<Locked<Unclonable>>::new(Config::new(1).permits(1));
+    for _ in 0..3 {
+        panics(|| {
+            let _ = queue.register_with(Lane::Normal, Unclonable(true));
+        });
+        assert_eq!(queue.clients(), 0);
+        assert!(queue.try_lease().is_none());
+    }
+    let client = queue.register_with(Lane::Normal, Unclonable(false)).unwrap();
+    assert_eq!(queue.try_lease().expect("it starts with a push").key(), client);
+}
