@@ -144,8 +144,10 @@ impl FanOut {
 
     /// Whether banks are still to be visited.
     pub(crate) fn is_pending(&self) -> bool {
+        // Acquire: with the Release in `end`. Whoever finds nothing pending goes on to look at the banks,
+        // and must see the marks of the visits.
+        let frontier = self.frontier.load(Ordering::Acquire) >> 1;
         // Relaxed: coherence shows a goal that was raised before.
-        let frontier = self.frontier.load(Ordering::Relaxed) >> 1;
         self.circle.ahead(self.goal.load(Ordering::Relaxed), frontier) > 0
     }
 

@@ -4,8 +4,7 @@ mod model;
 
 use std::sync::Arc;
 
-use loom::thread;
-use model::explore;
+use model::{explore, on, race};
 use pushlane::backlog::{Backlog, Bits, Locked, Merge, Shared};
 
 /// How often each of three things was asked for: a merge that is lost or done twice shows.
@@ -36,23 +35,24 @@ fn what_is_recorded_stays<B>(
     explore(3, move || {
         let backlog = backlog();
         let cell = backlog.cell();
-        let shared = Arc::new((backlog, cell));
-        let record = move |shared: &(B, B::Cell), what: Asked| {
-            let mut recording = shared.0.begin(request(what));
-            shared.0.record(&mut recording, &shared.1);
+        let place = Arc::new((backlog, cell));
+        let record = move |what: Asked| {
+            move |place: &Arc<(B, B::Cell)>| {
+                let mut recording = place.0.begin(request(what));
+                place.0.record(&mut recording, &place.1);
+            }
         };
-        record(&shared, FIRST);
-        let publishers = [SECOND, THIRD].map(|what| {
-            let shared = Arc::clone(&shared);
-            thread::spawn(move || record(&shared, what))
-        });
-        let (backlog, cell) = &*shared;
-        let first = backlog.take(cell).expect("recorded before");
-        backlog.restore(cell, first);
-        let taken = backlog.take(cell).expect("given back before");
-        for publisher in publishers {
-            publisher.join().unwrap();
-        }
+        record(FIRST)(&place);
+        let (_, _, taken) = race((
+            on(&place, record(SECOND)),
+            on(&place, record(THIRD)),
+            on(&place, |place| {
+                let first = place.0.take(&place.1).expect("recorded before");
+                place.0.restore(&place.1, first);
+                place.0.take(&place.1).expect("given back before")
+            }),
+        ));
+        let (backlog, cell) = &*place;
         let mut all = asked(&taken);
         if let Some(rest) = backlog.take(cell) {
             all.merge(&asked(&rest));
@@ -84,33 +84,32 @@ fn shared_keeps_what_is_recorded() {
 /// A fan-out remembers its last merge. It may be used again only for the very same pending request.
 #[test]
 fn shared_merges_with_what_is_pending_now() {
-    explore(3, || {
-        let backlog = Shared::<Asked>::new();
-        let cells = [backlog.cell(), backlog.cell()];
-        let shared = Arc::new((backlog, cells));
-        let fan_out = |shared: &(Shared<Asked>, [_; 2]), what: Asked| {
-            let (backlog, cells) = shared;
-            let mut recording = backlog.begin(Arc::new(what));
-            for cell in cells {
-                backlog.record(&mut recording, cell);
+    type Places = (Shared<Asked>, [<Shared<Asked> as Backlog>::Cell; 2]);
+
+    fn fan_out(what: Asked) -> impl FnOnce(&Arc<Places>) {
+        move |places| {
+            let mut recording = places.0.begin(Arc::new(what));
+            for cell in &places.1 {
+                places.0.record(&mut recording, cell);
             }
-        };
-        fan_out(&shared, FIRST);
-        let publisher = thread::spawn({
-            let shared = Arc::clone(&shared);
-            move || fan_out(&shared, SECOND)
-        });
-        let worker = thread::spawn({
-            let shared = Arc::clone(&shared);
-            move || shared.0.take(&shared.1[0])
-        });
-        fan_out(&shared, THIRD);
-        publisher.join().unwrap();
+        }
+    }
+
+    explore(3, || {
+        let backlog = Shared::new();
+        let cells = [backlog.cell(), backlog.cell()];
+        let places = Arc::new((backlog, cells));
+        fan_out(FIRST)(&places);
+        let (_, _, taken) = race((
+            on(&places, fan_out(SECOND)),
+            on(&places, fan_out(THIRD)),
+            on(&places, |places| places.0.take(&places.1[0])),
+        ));
         let mut first = Asked([0; 3]);
-        for part in [worker.join().unwrap(), shared.0.take(&shared.1[0])].into_iter().flatten() {
+        for part in [taken, places.0.take(&places.1[0])].into_iter().flatten() {
             first.merge(&part);
         }
         assert_eq!(first, Asked([1, 1, 1]));
-        assert_eq!(*shared.0.take(&shared.1[1]).unwrap(), Asked([1, 1, 1]));
+        assert_eq!(*places.0.take(&places.1[1]).unwrap(), Asked([1, 1, 1]));
     });
 }

@@ -5,101 +5,107 @@ mod model;
 use std::sync::Arc;
 
 use loom::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use loom::thread;
-use model::{drain, explore};
-use pushlane::backlog::{Bits, Dirty};
-use pushlane::{Config, Lane, PushQueue, Refusal, RegisterError, Target};
+use model::{Queue, drain, explore, on, race};
+use pushlane::backlog::{Backlog, Bits, Dirty};
+use pushlane::{ClientKey, Config, Lane, PushQueue, Refusal, RegisterError, Target};
 
 /// Whoever finds the queue drained has seen every publish that was accepted.
-#[test]
-fn drained_is_not_said_early() {
-    explore(4, || {
-        let queue = Arc::new(PushQueue::<Bits<1>>::new(Config::new(1)));
+fn drained_is_not_said_early<B: Backlog + Default>(request: fn() -> B::Request)
+where
+    B: Send + Sync + 'static,
+    B::Cell: Send + Sync,
+{
+    explore(3, move || {
+        let queue: Arc<Queue<B>> = Arc::new(PushQueue::new(Config::new(1)));
         queue.register().unwrap();
-        let publisher = thread::spawn({
-            let queue = Arc::clone(&queue);
-            move || queue.publish(Target::Everyone, Lane::Normal, [1]).map_err(|error| error.reason)
-        });
-        queue.close();
-        let mut delivered = 0;
-        let mut drained = false;
-        for _ in 0..2 {
-            drained |= queue.is_drained();
-            if !drained {
-                drain(&queue, |[flags]| delivered |= flags);
-            }
-        }
-        match publisher.join().unwrap() {
-            Ok(_) => assert!(!drained || delivered == 1, "drained, and not delivered"),
+        let (published, (drained, pushes)) = race((
+            on(&queue, move |queue| {
+                let published = queue.publish(Target::Everyone, Lane::Normal, request());
+                published.map(|_| ()).map_err(|error| error.reason)
+            }),
+            on(&queue, |queue| {
+                queue.close();
+                let mut pushes = 0;
+                for _ in 0..2 {
+                    if queue.is_drained() {
+                        return (true, pushes);
+                    }
+                    pushes += drain(queue, |_| ());
+                }
+                (false, pushes)
+            }),
+        ));
+        match published {
+            Ok(()) => assert!(!drained || pushes == 1, "drained, and not delivered"),
             Err(reason) => assert_eq!(reason, Refusal::Closed),
         }
         drain(&queue, |_| ());
-        assert!(queue.is_drained());
+        assert!(queue.is_drained(), "also after a refused publish has marked the client");
     });
 }
 
-/// A publish that is refused may queue a client after the queue was drained, and this must not hide what
-/// is documented: it is drained again once that push has ended.
 #[test]
-fn drained_again_after_a_refused_publish() {
-    explore(4, || {
-        let queue = Arc::new(PushQueue::<Dirty>::new(Config::new(1)));
-        queue.register().unwrap();
-        let publisher = thread::spawn({
-            let queue = Arc::clone(&queue);
-            move || queue.publish(Target::Everyone, Lane::Normal, ()).is_ok()
-        });
-        queue.close();
-        let drained = queue.is_drained();
-        let accepted = publisher.join().unwrap();
-        if drained && accepted {
-            unreachable!("accepted before the queue was closed, and not pending");
-        }
-        let refused = drain(&queue, |()| ());
-        assert!(refused <= 1 && queue.is_drained());
-    });
+fn drained_is_not_said_before_a_request_is_delivered() {
+    drained_is_not_said_early::<Bits<1>>(|| [1]);
 }
 
-/// A push that is under way when the queue is closed is waited for.
 #[test]
-fn drained_sees_the_last_push() {
-    explore(4, || {
+fn drained_is_not_said_before_a_fan_out_is_delivered() {
+    drained_is_not_said_early::<Dirty>(|| ());
+}
+
+/// A push that is pending or under way when the queue is closed is waited for.
+fn drained_sees_the_last_push(before: fn(&Queue<Dirty>, ClientKey)) {
+    explore(3, move || {
         let queue = Arc::new(PushQueue::<Dirty>::new(Config::new(1)));
-        queue.register_with(Lane::Normal, ()).unwrap();
+        let client = queue.register().unwrap();
+        before(&queue, client);
         let pushed = Arc::new(AtomicUsize::new(0));
-        let worker = thread::spawn({
-            let (queue, pushed) = (Arc::clone(&queue), Arc::clone(&pushed));
-            move || {
-                let lease = queue.try_lease().expect("queued");
-                pushed.store(1, Relaxed);
+        let push = Arc::clone(&pushed);
+        race((
+            on(&queue, move |queue| {
+                let lease = queue.try_lease().expect("pending");
+                push.store(1, Relaxed);
                 lease.complete();
-            }
-        });
-        queue.close();
-        if queue.is_drained() {
-            assert_eq!(pushed.load(Relaxed), 1);
-        }
-        worker.join().unwrap();
+            }),
+            on(&queue, move |queue| {
+                queue.close();
+                if queue.is_drained() {
+                    assert_eq!(pushed.load(Relaxed), 1, "drained, and not delivered");
+                }
+            }),
+        ));
         assert!(queue.is_drained());
+    });
+}
+
+#[test]
+fn drained_sees_the_last_push_of_a_client() {
+    drained_sees_the_last_push(|queue, client| {
+        queue.publish(Target::One(client), Lane::Normal, ()).unwrap();
+    });
+}
+
+#[test]
+fn drained_sees_the_last_push_of_a_fan_out() {
+    drained_sees_the_last_push(|queue, _| {
+        queue.publish(Target::Everyone, Lane::Normal, ()).unwrap();
     });
 }
 
 /// A newcomer with a request counts as a publish.
 #[test]
 fn a_newcomer_is_delivered_or_refused() {
-    explore(4, || {
+    explore(3, || {
         let queue = Arc::new(PushQueue::<Bits<1>>::new(Config::new(1)));
-        let newcomer = thread::spawn({
-            let queue = Arc::clone(&queue);
-            move || queue.register_with(Lane::Normal, [1])
-        });
-        queue.close();
-        let mut delivered = 0;
-        let drained = queue.is_drained();
-        if !drained {
-            drain(&queue, |[flags]| delivered |= flags);
-        }
-        match newcomer.join().unwrap() {
+        let (newcomer, drained) = race((
+            on(&queue, |queue| queue.register_with(Lane::Normal, [1])),
+            on(&queue, |queue| {
+                queue.close();
+                queue.is_drained()
+            }),
+        ));
+        match newcomer {
             Ok(_) => assert!(!drained, "accepted before, and not delivered"),
             Err(reason) => {
                 assert_eq!(reason, RegisterError::Closed);

@@ -7,33 +7,56 @@ use std::sync::Arc;
 
 use loom::sync::atomic::AtomicU32;
 use loom::sync::atomic::Ordering::{AcqRel, Relaxed};
-use loom::thread;
-use model::{Queue, drain, explore};
+use model::{Queue, drain, explore, on, race};
 use pushlane::backlog::{Backlog, Bits, Dirty};
-use pushlane::{Config, Lane, PushQueue, Silent, Target};
+use pushlane::{Config, Lane, PushQueue, Silent, Target, Version};
 
-/// Whoever finds a version converged sees all that was done to deliver it.
+/// A queue, and what its client has got.
+struct Watched<B: Backlog> {
+    queue: Queue<B>,
+    delivered: AtomicU32,
+}
+
+impl<B: Backlog<Request = [u32; 1], Payload = [u32; 1]>> Watched<B> {
+    fn new(backlog: B) -> Arc<Self> {
+        let queue = PushQueue::with_parts(Config::new(1), backlog, Silent);
+        Arc::new(Watched { queue, delivered: AtomicU32::new(0) })
+    }
+
+    fn publish(&self, flag: u32) -> Version {
+        self.queue.publish(Target::Everyone, Lane::Normal, [flag]).unwrap()
+    }
+
+    fn push(&self) {
+        let Some(lease) = self.queue.try_lease() else { return };
+        self.delivered.fetch_or(lease.request()[0], Relaxed);
+        lease.complete();
+    }
+
+    /// Whoever finds a version converged sees all that was done to deliver it.
+    fn check(&self, version: Version, flag: u32) {
+        if self.queue.is_converged(version) {
+            let delivered = self.delivered.load(Relaxed);
+            assert!(delivered & flag != 0, "converged, and not delivered");
+        }
+    }
+}
+
 #[test]
 fn convergence_is_never_early() {
     explore(3, || {
-        let queue = Arc::new(PushQueue::<Bits<1>>::new(Config::new(1)));
-        queue.register_with(Lane::Normal, [1]).unwrap();
-        let delivered = Arc::new(AtomicU32::new(0));
-        let worker = thread::spawn({
-            let (queue, delivered) = (Arc::clone(&queue), Arc::clone(&delivered));
-            move || {
-                let Some(lease) = queue.try_lease() else { return };
-                delivered.fetch_or(lease.request()[0], Relaxed);
-                lease.complete();
-            }
-        });
-        let version = queue.publish(Target::Everyone, Lane::Normal, [2]).unwrap();
-        if queue.is_converged(version) {
-            assert_eq!(delivered.load(Relaxed) & 2, 2, "converged, and not delivered");
-        }
-        worker.join().unwrap();
-        drain(&queue, |_| ());
-        assert!(queue.is_converged(version));
+        let watched = Watched::new(Bits::<1>);
+        watched.queue.register_with(Lane::Normal, [1]).unwrap();
+        let (version, _) = race((
+            on(&watched, |watched| {
+                let version = watched.publish(2);
+                watched.check(version, 2);
+                version
+            }),
+            on(&watched, |watched| watched.push()),
+        ));
+        drain(&watched.queue, |_| ());
+        assert!(watched.queue.is_converged(version));
     });
 }
 
@@ -44,30 +67,16 @@ where
     B::Cell: Send + Sync,
 {
     explore(2, move || {
-        let queue: Arc<Queue<B>> =
-            Arc::new(PushQueue::with_parts(Config::new(1), backlog(), Silent));
-        let client = queue.register().unwrap();
-        let version = queue.publish(Target::One(client), Lane::Normal, [1]).unwrap();
-        let delivered = Arc::new(AtomicU32::new(0));
-        let publisher = thread::spawn({
-            let queue = Arc::clone(&queue);
-            move || {
-                queue.publish(Target::One(client), Lane::Normal, [2]).unwrap();
-            }
-        });
-        let worker = thread::spawn({
-            let (queue, delivered) = (Arc::clone(&queue), Arc::clone(&delivered));
-            move || {
-                let Some(lease) = queue.try_lease() else { return };
-                delivered.fetch_or(lease.request()[0], Relaxed);
-                lease.complete();
-            }
-        });
-        if queue.is_converged(version) {
-            assert_eq!(delivered.load(Relaxed) & 1, 1, "converged, and not delivered");
-        }
-        publisher.join().unwrap();
-        worker.join().unwrap();
+        let watched = Watched::new(backlog());
+        watched.queue.register().unwrap();
+        let version = watched.publish(1);
+        race((
+            on(&watched, |watched| {
+                watched.publish(2);
+            }),
+            on(&watched, |watched| watched.push()),
+            on(&watched, move |watched| watched.check(version, 1)),
+        ));
     });
 }
 
@@ -130,53 +139,62 @@ fn convergence_is_not_reached_by_giving_back() {
     explore(3, || {
         let queue = Arc::new(PushQueue::<Bits<1>>::new(Config::new(1)));
         queue.register_with(Lane::Normal, [1]).unwrap();
-        let worker = thread::spawn({
-            let queue = Arc::clone(&queue);
-            move || drop(queue.try_lease())
-        });
-        let version = queue.publish(Target::Everyone, Lane::Normal, [2]).unwrap();
-        assert!(!queue.is_converged(version));
-        worker.join().unwrap();
+        let (version, _) = race((
+            on(&queue, |queue| {
+                let version = queue.publish(Target::Everyone, Lane::Normal, [2]).unwrap();
+                assert!(!queue.is_converged(version));
+                version
+            }),
+            on(&queue, |queue| drop(queue.try_lease())),
+        ));
         assert!(!queue.is_converged(version));
         drain(&queue, |_| ());
         assert!(queue.is_converged(version));
     });
 }
 
-/// A newcomer that was marked by a publish has not completed it, whatever number it starts with.
-#[test]
-fn convergence_waits_for_a_newcomer() {
-    explore(3, || {
-        let queue = Arc::new(PushQueue::<Dirty>::new(Config::new(1)));
-        let newcomer = thread::spawn({
-            let queue = Arc::clone(&queue);
-            move || queue.register().unwrap()
-        });
-        let version = queue.publish(Target::Everyone, Lane::Normal, ()).unwrap();
-        newcomer.join().unwrap();
+/// A newcomer that was reached by a publish has not completed it, whatever number it starts with.
+fn waits_for_a_newcomer<B: Backlog + Default>(request: fn() -> B::Request)
+where
+    B: Send + Sync + 'static,
+    B::Cell: Send + Sync,
+{
+    explore(3, move || {
+        let queue: Arc<Queue<B>> = Arc::new(PushQueue::new(Config::new(1)));
+        let (_, version) = race((
+            on(&queue, |queue| queue.register().unwrap()),
+            on(&queue, move |queue| {
+                queue.publish(Target::Everyone, Lane::Normal, request()).ok().unwrap()
+            }),
+        ));
         let converged = queue.is_converged(version);
         assert_eq!(queue.try_lease().is_none(), converged);
     });
+}
+
+#[test]
+fn convergence_waits_for_a_newcomer() {
+    waits_for_a_newcomer::<Bits<1>>(|| [1]);
+}
+
+#[test]
+fn convergence_waits_for_a_newcomer_that_a_fan_out_reaches() {
+    waits_for_a_newcomer::<Dirty>(|| ());
 }
 
 /// A client that leaves, whatever it was doing, holds nothing back.
 #[test]
 fn convergence_does_not_wait_for_who_has_left() {
     explore(2, || {
-        let queue = Arc::new(PushQueue::<Dirty>::new(Config::new(2)));
-        let client = queue.register_with(Lane::Normal, ()).unwrap();
-        let worker = thread::spawn({
-            let queue = Arc::clone(&queue);
-            move || PushQueue::try_lease_from(queue)
-        });
-        let leaver = thread::spawn({
-            let queue = Arc::clone(&queue);
-            move || queue.unregister(client).unwrap()
-        });
-        let version = queue.publish(Target::Everyone, Lane::Normal, ()).unwrap();
-        leaver.join().unwrap();
+        let queue = Arc::new(PushQueue::<Bits<1>>::new(Config::new(2)));
+        let client = queue.register_with(Lane::Normal, [1]).unwrap();
+        let (lease, _, version) = race((
+            on(&queue, |queue| PushQueue::try_lease_from(Arc::clone(queue))),
+            on(&queue, move |queue| queue.unregister(client).unwrap()),
+            on(&queue, |queue| queue.publish(Target::Everyone, Lane::Normal, [2]).unwrap()),
+        ));
         assert!(queue.is_converged(version), "whether or not the push has ended");
-        drop(worker.join().unwrap());
+        drop(lease);
         assert!(queue.is_converged(version));
         assert!(queue.try_lease().is_none());
     });
@@ -189,16 +207,16 @@ fn convergence_of_one_client_does_not_wait_for_the_next() {
         let queue = Arc::new(PushQueue::<Dirty>::new(Config::new(1)));
         let client = queue.register().unwrap();
         let version = queue.publish(Target::One(client), Lane::Normal, ()).unwrap();
-        let successor = thread::spawn({
-            let queue = Arc::clone(&queue);
-            move || {
+        race((
+            on(&queue, move |queue| {
+                let laggard = queue.laggards(version).next();
+                assert!(laggard.is_none_or(|laggard| laggard == client));
+            }),
+            on(&queue, move |queue| {
                 queue.unregister(client).unwrap();
-                queue.register_with(Lane::Normal, ()).unwrap()
-            }
-        });
-        let laggard = queue.laggards(version).next();
-        assert!(laggard.is_none_or(|laggard| laggard == client));
-        successor.join().unwrap();
+                queue.register_with(Lane::Normal, ()).unwrap();
+            }),
+        ));
         assert!(queue.is_converged(version));
     });
 }

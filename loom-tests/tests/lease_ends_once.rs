@@ -4,8 +4,7 @@ mod model;
 
 use std::sync::Arc;
 
-use loom::thread;
-use model::{drain, explore};
+use model::{drain, explore, on, race};
 use pushlane::backlog::Bits;
 use pushlane::{Config, Lane, PushQueue, RegisterError, Target};
 
@@ -15,18 +14,13 @@ fn a_lease_ends_while_its_client_leaves(completes: bool) {
         let queue = Arc::new(PushQueue::<Bits<1>>::new(Config::new(1).permits(1)));
         let client = queue.register_with(Lane::Normal, [1]).unwrap();
         let lease = PushQueue::try_lease_from(Arc::clone(&queue)).expect("queued");
-        let worker =
-            thread::spawn(move || if completes { lease.complete() } else { lease.requeue() });
-        let publisher = thread::spawn({
-            let queue = Arc::clone(&queue);
-            move || {
+        race((
+            move || if completes { lease.complete() } else { lease.requeue() },
+            on(&queue, move |queue| queue.unregister(client).unwrap()),
+            on(&queue, move |queue| {
                 let _ = queue.publish(Target::One(client), Lane::Urgent, [2]);
-            }
-        });
-        queue.unregister(client).unwrap();
-        worker.join().unwrap();
-        publisher.join().unwrap();
-
+            }),
+        ));
         assert_eq!((queue.clients(), queue.held()), (0, 0));
         assert!(queue.try_lease().is_none());
         let successor = queue.register_with(Lane::Normal, [4]).unwrap();
@@ -54,11 +48,14 @@ fn lease_ends_once_and_comes_again() {
         let queue = Arc::new(PushQueue::<Bits<1>>::new(Config::new(1).permits(1)));
         let client = queue.register_with(Lane::Normal, [1]).unwrap();
         let lease = PushQueue::try_lease_from(Arc::clone(&queue)).expect("queued");
-        let worker = thread::spawn(move || drop(lease));
-        queue.publish(Target::One(client), Lane::Normal, [2]).unwrap();
-        let mut delivered = 0;
-        let mut leases = drain(&queue, |[flags]| delivered += flags);
-        worker.join().unwrap();
+        let (_, (mut leases, mut delivered)) = race((
+            move || drop(lease),
+            on(&queue, move |queue| {
+                queue.publish(Target::One(client), Lane::Normal, [2]).unwrap();
+                let mut delivered = 0;
+                (drain(queue, |[flags]| delivered += flags), delivered)
+            }),
+        ));
         leases += drain(&queue, |[flags]| delivered += flags);
         assert_eq!(delivered, 3, "each request once");
         assert!(leases <= 2);

@@ -5,44 +5,40 @@ mod model;
 
 use std::sync::Arc;
 
-use loom::thread;
-use model::explore;
-use pushlane::backlog::Dirty;
-use pushlane::ready::{Fifo, Sweep, WithBanks};
-use pushlane::{Config, Lane, PushQueue, SLOTS, Silent, Target, storage::Heap};
+use model::{Queue, explore, on, race};
+use pushlane::backlog::{Backlog, Dirty};
+use pushlane::ready::{Fifo, ReadySet, Sweep, WithBanks};
+use pushlane::{ClientKey, Config, Lane, PushQueue, SLOTS, Silent, Target};
+
+fn push<B: Backlog, R: ReadySet>(queue: &Arc<Queue<B, R>>) -> ClientKey {
+    let lease = queue.try_lease().expect("somebody waits");
+    let client = lease.key();
+    lease.complete();
+    client
+}
 
 /// One client is dirtied again whenever it may hurt, the other one waits. Two leases at most go to the
 /// first: one in a turn that was going on, one in a turn of its bank before the other's.
 fn the_one_who_waits_is_served<R: WithBanks + Send + Sync + 'static>(waits_in_bank: usize) {
     explore(3, move || {
         let clients = waits_in_bank * SLOTS + 2;
-        let queue: Arc<PushQueue<Dirty, Heap, R>> =
+        let queue: Arc<Queue<Dirty, R>> =
             Arc::new(PushQueue::with_parts(Config::new(clients), Dirty, Silent));
         let keys: Vec<_> = (0..clients).map(|_| queue.register().unwrap()).collect();
         let (eager, waiting) = (keys[0], keys[clients - 1]);
         queue.publish(Target::One(eager), Lane::Normal, ()).unwrap();
         queue.publish(Target::One(waiting), Lane::Normal, ()).unwrap();
-
-        let publisher = thread::spawn({
-            let queue = Arc::clone(&queue);
-            move || {
+        race((
+            on(&queue, move |queue| {
                 for _ in 0..2 {
                     queue.publish(Target::One(eager), Lane::Normal, ()).unwrap();
                 }
-            }
-        });
-        let mut turns = 0;
-        loop {
-            let lease = queue.try_lease().expect("somebody waits");
-            turns += 1;
-            let client = lease.key();
-            lease.complete();
-            if client == waiting {
-                break;
-            }
-            assert!(turns < 3, "passed over");
-        }
-        publisher.join().unwrap();
+            }),
+            on(&queue, move |queue| {
+                let passed_over = (0..3).take_while(|_| push(queue) != waiting).count();
+                assert!(passed_over < 3, "passed over");
+            }),
+        ));
     });
 }
 
@@ -69,21 +65,15 @@ fn nobody_starves_behind_urgent_work() {
         let [urgent, normal] = [(); 2].map(|()| queue.register().unwrap());
         queue.publish(Target::One(urgent), Lane::Urgent, ()).unwrap();
         queue.publish(Target::One(normal), Lane::Normal, ()).unwrap();
-        let publisher = thread::spawn({
-            let queue = Arc::clone(&queue);
-            move || {
+        race((
+            on(&queue, move |queue| {
                 for _ in 0..2 {
                     queue.publish(Target::One(urgent), Lane::Urgent, ()).unwrap();
                 }
-            }
-        });
-        let first_two = [(); 2].map(|()| {
-            let lease = queue.try_lease().expect("somebody waits");
-            let client = lease.key();
-            lease.complete();
-            client
-        });
-        assert!(first_two.contains(&normal));
-        publisher.join().unwrap();
+            }),
+            on(&queue, move |queue| {
+                assert!([push(queue), push(queue)].contains(&normal));
+            }),
+        ));
     });
 }

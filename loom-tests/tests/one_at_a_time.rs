@@ -5,45 +5,68 @@ mod model;
 use std::sync::Arc;
 
 use loom::cell::UnsafeCell;
-use loom::thread;
-use model::explore;
+use model::{Queue, explore, on, race};
 use pushlane::backlog::Dirty;
 use pushlane::{Config, Lane, PushQueue, Target};
 
-/// What only a lease holder touches. Loom fails the model if two accesses are not in order.
-struct Guarded(UnsafeCell<usize>);
+/// A queue, and what only a lease holder touches. Loom fails the model if two accesses are not in order.
+struct Guarded {
+    queue: Queue<Dirty>,
+    data: UnsafeCell<usize>,
+}
 
-// SAFETY: that accesses don't overlap is what the models check.
+// SAFETY: that the accesses to the data don't overlap is what the models check.
 unsafe impl Sync for Guarded {}
-// SAFETY: as above.
-unsafe impl Send for Guarded {}
 
 impl Guarded {
+    fn new() -> Arc<Guarded> {
+        Arc::new(Guarded { queue: PushQueue::new(Config::new(1)), data: UnsafeCell::new(0) })
+    }
+
     fn touch(&self) {
-        // SAFETY: the caller holds the client's lease; loom checks that nobody else is here.
-        self.0.with_mut(|count| unsafe { *count += 1 });
+        // SAFETY: the caller owns the client's slot; loom checks that nobody else is here.
+        self.data.with_mut(|data| unsafe { *data += 1 });
     }
 }
 
+fn push(guarded: &Arc<Guarded>) {
+    if let Some(lease) = guarded.queue.try_lease() {
+        guarded.touch();
+        lease.complete();
+    }
+}
+
+fn give_back(guarded: &Arc<Guarded>) {
+    if let Some(lease) = guarded.queue.try_lease() {
+        guarded.touch();
+        lease.requeue();
+    }
+}
+
+/// Pending in both lanes, the client can be found twice.
 #[test]
-fn one_at_a_time_for_workers_and_a_publisher() {
+fn one_at_a_time_for_two_workers() {
+    explore(3, || {
+        let guarded = Guarded::new();
+        let client = guarded.queue.register_with(Lane::Normal, ()).unwrap();
+        guarded.queue.publish(Target::One(client), Lane::Urgent, ()).unwrap();
+        race((on(&guarded, push), on(&guarded, give_back)));
+    });
+}
+
+/// Marked while it is pushed to, it is pushed to again only afterwards.
+#[test]
+fn one_at_a_time_beside_a_publisher() {
     explore(2, || {
-        let queue = Arc::new(PushQueue::<Dirty>::new(Config::new(1)));
-        let client = queue.register_with(Lane::Normal, ()).unwrap();
-        let guarded = Arc::new(Guarded(UnsafeCell::new(0)));
-        let workers = [true, false].map(|completes| {
-            let (queue, guarded) = (Arc::clone(&queue), Arc::clone(&guarded));
-            thread::spawn(move || {
-                if let Some(lease) = queue.try_lease() {
-                    guarded.touch();
-                    if completes { lease.complete() } else { lease.requeue() }
-                }
-            })
-        });
-        queue.publish(Target::One(client), Lane::Urgent, ()).unwrap();
-        for worker in workers {
-            worker.join().unwrap();
-        }
+        let guarded = Guarded::new();
+        let client = guarded.queue.register_with(Lane::Normal, ()).unwrap();
+        race((
+            on(&guarded, push),
+            on(&guarded, push),
+            on(&guarded, move |guarded| {
+                guarded.queue.publish(Target::One(client), Lane::Normal, ()).unwrap();
+            }),
+        ));
     });
 }
 
@@ -51,23 +74,17 @@ fn one_at_a_time_for_workers_and_a_publisher() {
 #[test]
 fn one_at_a_time_also_from_one_client_to_the_next() {
     explore(3, || {
-        let queue = Arc::new(PushQueue::<Dirty>::new(Config::new(1)));
-        let client = queue.register_with(Lane::Normal, ()).unwrap();
-        let guarded = Arc::new(Guarded(UnsafeCell::new(0)));
-        let worker = thread::spawn({
-            let (queue, guarded) = (Arc::clone(&queue), Arc::clone(&guarded));
-            move || {
-                if let Some(lease) = queue.try_lease() {
+        let guarded = Guarded::new();
+        let client = guarded.queue.register_with(Lane::Normal, ()).unwrap();
+        race((
+            on(&guarded, push),
+            on(&guarded, move |guarded| {
+                guarded.queue.unregister(client).unwrap();
+                // Who has the place has its data.
+                if guarded.queue.register().is_ok() {
                     guarded.touch();
-                    lease.complete();
                 }
-            }
-        });
-        queue.unregister(client).unwrap();
-        // Who has the place has its data.
-        if queue.register().is_ok() {
-            guarded.touch();
-        }
-        worker.join().unwrap();
+            }),
+        ));
     });
 }

@@ -5,38 +5,42 @@ mod model;
 use std::sync::Arc;
 
 use loom::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use loom::thread;
-use model::{Bell, Queue, drain, explore, lease_or_sleep};
-use pushlane::backlog::Dirty;
-use pushlane::ready::{Fifo, Sweep, WithBanks};
+use model::{Bell, Queue, drain, explore, lease_or_sleep, on, race};
+use pushlane::backlog::Bits;
+use pushlane::ready::{Fifo, ReadySet, Sweep, WithBanks};
 use pushlane::{Config, Lane, PushQueue, Target};
+
+/// A set, and what two who insert wrote before.
+struct Marked<R> {
+    set: R,
+    marks: [AtomicUsize; 2],
+}
+
+impl<R: WithBanks> Marked<R> {
+    fn insert(&self, who: usize) {
+        self.marks[who].store(1, Relaxed);
+        self.set.insert(0);
+    }
+}
 
 /// What was true before an insert is seen by a pop, or the bank is still in the set: also if the bank was
 /// in it already when it was inserted.
 fn a_pop_answers_the_inserts_before_it<R: WithBanks + Send + Sync + 'static>() {
     explore(3, || {
-        let set = Arc::new(R::with_banks(1));
-        let marks = Arc::new([AtomicUsize::new(0), AtomicUsize::new(0)]);
-        let inserter = thread::spawn({
-            let (set, marks) = (Arc::clone(&set), Arc::clone(&marks));
-            move || {
-                marks[0].store(1, Relaxed);
-                set.insert(0);
-            }
-        });
-        let popper = thread::spawn({
-            let (set, marks) = (Arc::clone(&set), Arc::clone(&marks));
-            move || set.pop().map(|_| [marks[0].load(Relaxed), marks[1].load(Relaxed)])
-        });
-        marks[1].store(1, Relaxed);
-        set.insert(0);
-
-        inserter.join().unwrap();
-        let seen = popper.join().unwrap();
-        if set.is_empty() {
+        let marks = [AtomicUsize::new(0), AtomicUsize::new(0)];
+        let marked = Arc::new(Marked { set: R::with_banks(1), marks });
+        let (_, _, seen) = race((
+            on(&marked, |marked| marked.insert(0)),
+            on(&marked, |marked| marked.insert(1)),
+            on(&marked, |marked| {
+                marked.set.pop()?;
+                Some([0, 1].map(|who| marked.marks[who].load(Relaxed)))
+            }),
+        ));
+        if marked.set.is_empty() {
             assert_eq!(seen, Some([1, 1]));
         } else {
-            assert_eq!(set.pop(), Some(0));
+            assert_eq!(marked.set.pop().map(|popped| popped.bank), Some(0));
         }
     });
 }
@@ -56,13 +60,10 @@ fn a_bank_comes_out_once<R: WithBanks + Send + Sync + 'static>() {
     explore(3, || {
         let set = Arc::new(R::with_banks(2));
         set.insert_many(0, 0b11);
-        let popper = thread::spawn({
-            let set = Arc::clone(&set);
-            move || set.pop()
-        });
-        let mut popped =
-            [set.pop(), popper.join().unwrap(), set.pop()].map(|bank| bank.into_iter());
-        let mut popped: Vec<_> = popped.iter_mut().flatten().collect();
+        let (one, other) = race((on(&set, |set| set.pop()), on(&set, |set| set.pop())));
+        let rest = set.pop();
+        let mut popped: Vec<_> =
+            [one, other, rest].into_iter().flatten().map(|popped| popped.bank).collect();
         popped.sort();
         assert_eq!(popped, [0, 1]);
         assert!(set.is_empty());
@@ -79,23 +80,85 @@ fn a_bank_comes_out_of_fifo_once() {
     a_bank_comes_out_once::<Fifo>();
 }
 
+/// Banks of the second word, which only the summary finds.
+const FAR: usize = usize::BITS as usize;
+
+/// Whoever has inserted finds the bank, or somebody else has it, or somebody hid it and will tell.
+#[test]
+fn a_summary_hides_nothing_for_good() {
+    explore(3, || {
+        let set = Arc::new(Sweep::with_banks(FAR + 1));
+        // The summary says that there is something in the second word, and there is not.
+        set.insert(FAR);
+        set.pop().unwrap();
+        let (passing, looking) = race((
+            on(&set, |set| set.pop()),
+            on(&set, |set| {
+                set.insert(FAR);
+                set.pop()
+            }),
+        ));
+        assert!(passing.is_some() || looking.is_some(), "hidden, and nobody tells");
+        assert!(set.is_empty() && set.pop().is_none());
+    });
+}
+
+/// The same while the passer-by finds a bank elsewhere.
+#[test]
+fn a_summary_tells_what_it_hid() {
+    explore(2, || {
+        let set = Arc::new(Sweep::with_banks(FAR + 1));
+        set.insert(FAR);
+        set.pop().unwrap();
+        let (passing, looking, _) = race((
+            on(&set, |set| set.pop()),
+            on(&set, |set| {
+                set.insert(FAR);
+                set.pop()
+            }),
+            on(&set, |set| set.insert(0)),
+        ));
+        let told = passing.is_some_and(|popped| popped.bank == FAR || popped.hidden > 0);
+        let found = looking.is_some();
+        let rest = set.pop().is_some() || set.pop().is_some();
+        assert!(found || told, "hidden, and nobody tells");
+        assert!(rest || [passing, looking].iter().flatten().count() == 2, "lost");
+    });
+}
+
+/// Two inserts into words of their own, under one word of the summary.
+#[test]
+fn a_summary_loses_nothing() {
+    explore(2, || {
+        let set = Arc::new(Sweep::with_banks(FAR + 1));
+        let (_, _, popped) = race((
+            on(&set, |set| set.insert(0)),
+            on(&set, |set| set.insert(FAR)),
+            on(&set, |set| set.pop()),
+        ));
+        let mut banks: Vec<_> = [popped, set.pop(), set.pop()]
+            .into_iter()
+            .flatten()
+            .map(|popped| popped.bank)
+            .collect();
+        banks.sort();
+        assert_eq!(banks, [0, FAR]);
+        assert!(set.is_empty());
+    });
+}
+
 /// While one worker holds the popped bank, the other one finds it nowhere. It must be told of what the
 /// first uncovers: two clients of one bank, each for a worker that keeps it.
 fn the_slots_of_a_popped_bank_are_found<R: WithBanks + Send + Sync + 'static>() {
-    explore(3, || {
-        let queue: Arc<Queue<Dirty, R, Bell>> =
-            Arc::new(PushQueue::with_parts(Config::new(2), Dirty, Bell::default()));
+    explore(2, || {
+        let queue: Arc<Queue<Bits<1>, R, Bell>> =
+            Arc::new(PushQueue::with_parts(Config::new(2), Bits, Bell::default()));
         for _ in 0..2 {
             queue.register().unwrap();
         }
-        queue.publish(Target::Everyone, Lane::Normal, ()).unwrap();
-        let worker = thread::spawn({
-            let queue = Arc::clone(&queue);
-            move || lease_or_sleep(&queue)
-        });
-        let mine = lease_or_sleep(&queue);
-        let other = worker.join().unwrap();
-        assert_ne!(other.key(), mine.key());
+        queue.publish(Target::Everyone, Lane::Normal, [1]).unwrap();
+        let (one, other) = race((on(&queue, lease_or_sleep), on(&queue, lease_or_sleep)));
+        assert_ne!(one.key(), other.key());
         assert!(queue.try_lease().is_none());
     });
 }
@@ -113,26 +176,30 @@ fn the_slots_of_a_popped_bank_are_found_in_order_of_arrival() {
 /// What a turn's bit stands for is seen by whoever takes it: the mark came through another worker.
 #[test]
 fn a_turn_shows_the_marks_it_was_made_of() {
+    struct Told {
+        queue: Queue<Bits<1>>,
+        news: AtomicUsize,
+    }
+    fn push(told: &Arc<Told>) -> usize {
+        let Some(lease) = told.queue.try_lease() else { return 0 };
+        assert_eq!(told.news.load(Relaxed), 1);
+        lease.complete();
+        1
+    }
     explore(2, || {
-        let queue = Arc::new(PushQueue::<Dirty>::new(Config::new(2)));
+        let queue = PushQueue::new(Config::new(2));
         for _ in 0..2 {
             queue.register().unwrap();
         }
-        let news = Arc::new(AtomicUsize::new(0));
-        let workers = [(); 2].map(|()| {
-            let (queue, news) = (Arc::clone(&queue), Arc::clone(&news));
-            thread::spawn(move || {
-                if let Some(lease) = queue.try_lease() {
-                    assert_eq!(news.load(Relaxed), 1);
-                    lease.complete();
-                    return 1;
-                }
-                0
-            })
-        });
-        news.store(1, Relaxed);
-        queue.publish(Target::Everyone, Lane::Normal, ()).unwrap();
-        let served: usize = workers.map(|worker| worker.join().unwrap()).iter().sum();
-        assert_eq!(served + drain(&queue, |()| ()), 2);
+        let told = Arc::new(Told { queue, news: AtomicUsize::new(0) });
+        let (one, other) = race((
+            on(&told, push),
+            on(&told, |told| {
+                told.news.store(1, Relaxed);
+                told.queue.publish(Target::Everyone, Lane::Normal, [1]).unwrap();
+                push(told)
+            }),
+        ));
+        assert_eq!(one + other + drain(&told.queue, |_| ()), 2);
     });
 }

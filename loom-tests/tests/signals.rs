@@ -5,71 +5,74 @@ mod model;
 
 use std::sync::Arc;
 
-use loom::thread;
-use model::{Bell, Queue, explore, lease_or_sleep};
+use model::{Bell, Queue, explore, lease_or_sleep, on, race};
 use pushlane::backlog::{Backlog, Bits, Dirty};
-use pushlane::ready::{Fifo, Sweep, WithBanks};
+use pushlane::ready::{Fifo, ReadySet, Sweep, WithBanks};
 use pushlane::{Config, Lane, PushQueue, Target};
 
 fn queue<B: Backlog + Default, R: WithBanks>(config: Config) -> Arc<Queue<B, R, Bell>> {
     Arc::new(PushQueue::with_parts(config, B::default(), Bell::default()))
 }
 
+fn push_once<B: Backlog, R: ReadySet>(queue: &Arc<Queue<B, R, Bell>>) {
+    lease_or_sleep(queue).complete();
+}
+
 /// A publish wakes the sleeper.
-fn a_publish_is_heard<R: WithBanks + Send + Sync + 'static>() {
-    explore(4, || {
+fn a_publish_is_heard<R: WithBanks + Send + Sync + 'static>(target: Option<Target<'static>>) {
+    explore(3, move || {
         let queue = queue::<Dirty, R>(Config::new(1));
         let client = queue.register().unwrap();
-        let worker = thread::spawn({
-            let queue = Arc::clone(&queue);
-            move || lease_or_sleep(&queue).complete()
-        });
-        queue.publish(Target::One(client), Lane::Normal, ()).unwrap();
-        worker.join().unwrap();
+        race((
+            on(&queue, push_once),
+            on(&queue, move |queue| {
+                let target = target.unwrap_or(Target::One(client));
+                queue.publish(target, Lane::Normal, ()).unwrap();
+            }),
+        ));
     });
 }
 
 #[test]
 fn a_publish_is_heard_with_sweep() {
-    a_publish_is_heard::<Sweep>();
+    a_publish_is_heard::<Sweep>(None);
 }
 
 #[test]
 fn a_publish_is_heard_with_fifo() {
-    a_publish_is_heard::<Fifo>();
+    a_publish_is_heard::<Fifo>(None);
+}
+
+#[test]
+fn a_fan_out_is_heard() {
+    a_publish_is_heard::<Sweep>(Some(Target::Everyone));
 }
 
 /// A newcomer that starts with a request wakes the sleeper.
 #[test]
 fn a_newcomer_is_heard() {
-    explore(4, || {
+    explore(3, || {
         let queue = queue::<Bits<1>, Sweep>(Config::new(1));
-        let worker = thread::spawn({
-            let queue = Arc::clone(&queue);
-            move || lease_or_sleep(&queue).complete()
-        });
-        queue.register_with(Lane::Urgent, [1]).unwrap();
-        worker.join().unwrap();
+        race((
+            on(&queue, push_once),
+            on(&queue, |queue| {
+                queue.register_with(Lane::Urgent, [1]).unwrap();
+            }),
+        ));
     });
 }
 
 /// What was published while the client was pushed to is heard when that push ends, however it ends.
 fn an_end_is_heard(completes: bool) {
-    explore(4, move || {
+    explore(3, move || {
         let queue = queue::<Dirty, Sweep>(Config::new(1));
         let client = queue.register_with(Lane::Normal, ()).unwrap();
         let lease = PushQueue::try_lease_from(Arc::clone(&queue)).expect("queued");
-        queue.publish(Target::One(client), Lane::Urgent, ()).unwrap();
-        let worker = thread::spawn({
-            let queue = Arc::clone(&queue);
-            move || lease_or_sleep(&queue).complete()
-        });
-        if completes {
-            lease.complete()
-        } else {
-            lease.requeue()
-        }
-        worker.join().unwrap();
+        queue.publish(Target::One(client), Lane::Normal, ()).unwrap();
+        race((
+            on(&queue, push_once),
+            move || if completes { lease.complete() } else { lease.requeue() },
+        ));
     });
 }
 
@@ -87,17 +90,11 @@ fn a_requeue_is_heard() {
 #[test]
 fn a_permit_that_comes_back_is_heard() {
     explore(2, || {
-        let queue = queue::<Dirty, Sweep>(Config::new(2).permits(1));
+        let queue = queue::<Bits<1>, Sweep>(Config::new(2).permits(1));
         for _ in 0..2 {
-            queue.register().unwrap();
+            queue.register_with(Lane::Normal, [1]).unwrap();
         }
-        let worker = thread::spawn({
-            let queue = Arc::clone(&queue);
-            move || lease_or_sleep(&queue).complete()
-        });
-        queue.publish(Target::Everyone, Lane::Normal, ()).unwrap();
-        lease_or_sleep(&queue).complete();
-        worker.join().unwrap();
+        race((on(&queue, push_once), on(&queue, push_once)));
     });
 }
 
@@ -105,18 +102,18 @@ fn a_permit_that_comes_back_is_heard() {
 #[test]
 fn a_permit_released_early_is_heard() {
     explore(3, || {
-        let queue = queue::<Dirty, Sweep>(Config::new(2).permits(1));
+        let queue = queue::<Bits<1>, Sweep>(Config::new(2).permits(1));
         for _ in 0..2 {
-            queue.register().unwrap();
+            queue.register_with(Lane::Normal, [1]).unwrap();
         }
-        queue.publish(Target::Everyone, Lane::Normal, ()).unwrap();
         let mut slow = PushQueue::try_lease_from(Arc::clone(&queue)).expect("queued");
-        let worker = thread::spawn({
-            let queue = Arc::clone(&queue);
-            move || lease_or_sleep(&queue).complete()
-        });
-        slow.release_permit();
-        worker.join().unwrap();
+        let (slow, _) = race((
+            move || {
+                slow.release_permit();
+                slow
+            },
+            on(&queue, push_once),
+        ));
         slow.complete();
     });
 }
@@ -124,22 +121,18 @@ fn a_permit_released_early_is_heard() {
 /// A limit that grows is permits that come back.
 #[test]
 fn a_limit_that_grows_is_heard() {
-    explore(3, || {
+    explore(2, || {
         let queue = queue::<Dirty, Sweep>(Config::new(1).permits(0));
         let client = queue.register().unwrap();
-        let worker = thread::spawn({
-            let queue = Arc::clone(&queue);
-            move || lease_or_sleep(&queue).complete()
-        });
-        let publisher = thread::spawn({
-            let queue = Arc::clone(&queue);
-            move || {
+        race((
+            on(&queue, push_once),
+            on(&queue, move |queue| {
                 queue.publish(Target::One(client), Lane::Normal, ()).unwrap();
-            }
-        });
-        queue.set_limit(1);
-        publisher.join().unwrap();
-        worker.join().unwrap();
+            }),
+            on(&queue, |queue| {
+                queue.set_limit(1);
+            }),
+        ));
     });
 }
 
@@ -149,18 +142,14 @@ fn a_flicker_is_heard<R: WithBanks + Send + Sync + 'static>() {
     explore(2, || {
         let queue = queue::<Dirty, R>(Config::new(1).permits(1));
         let client = queue.register().unwrap();
-        let visitor = thread::spawn({
-            let queue = Arc::clone(&queue);
+        race((
             // Gives back whatever it finds, and is gone.
-            move || drop(queue.try_lease())
-        });
-        let worker = thread::spawn({
-            let queue = Arc::clone(&queue);
-            move || lease_or_sleep(&queue).complete()
-        });
-        queue.publish(Target::One(client), Lane::Normal, ()).unwrap();
-        visitor.join().unwrap();
-        worker.join().unwrap();
+            on(&queue, |queue| drop(queue.try_lease())),
+            on(&queue, push_once),
+            on(&queue, move |queue| {
+                queue.publish(Target::One(client), Lane::Normal, ()).unwrap();
+            }),
+        ));
     });
 }
 
@@ -176,18 +165,19 @@ fn a_flicker_is_heard_with_fifo() {
 
 /// Two works, two workers, and each keeps what it got.
 fn each_work_finds_its_worker<R: WithBanks + Send + Sync + 'static>(lanes: [Lane; 2]) {
-    explore(3, move || {
+    explore(2, move || {
         let queue = queue::<Dirty, R>(Config::new(2));
         let clients = [(); 2].map(|()| queue.register().unwrap());
-        let worker = thread::spawn({
-            let queue = Arc::clone(&queue);
-            move || lease_or_sleep(&queue)
-        });
-        for (client, lane) in clients.into_iter().zip(lanes) {
-            queue.publish(Target::One(client), lane, ()).unwrap();
-        }
-        let mine = lease_or_sleep(&queue);
-        assert_ne!(worker.join().unwrap().key(), mine.key());
+        let (one, other) = race((
+            on(&queue, lease_or_sleep),
+            on(&queue, move |queue| {
+                for (client, lane) in clients.into_iter().zip(lanes) {
+                    queue.publish(Target::One(client), lane, ()).unwrap();
+                }
+                lease_or_sleep(queue)
+            }),
+        ));
+        assert_ne!(one.key(), other.key());
     });
 }
 
@@ -204,4 +194,18 @@ fn each_work_finds_its_worker_in_two_lanes() {
 #[test]
 fn each_work_finds_its_worker_in_order_of_arrival() {
     each_work_finds_its_worker::<Fifo>([Lane::Normal; 2]);
+}
+
+/// A fan-out to two clients, two workers. One switch that no thread asked for; two take an hour.
+#[test]
+fn each_client_of_a_fan_out_finds_its_worker() {
+    explore(1, || {
+        let queue = queue::<Dirty, Sweep>(Config::new(2));
+        for _ in 0..2 {
+            queue.register().unwrap();
+        }
+        queue.publish(Target::Everyone, Lane::Normal, ()).unwrap();
+        let (one, other) = race((on(&queue, lease_or_sleep), on(&queue, lease_or_sleep)));
+        assert_ne!(one.key(), other.key());
+    });
 }

@@ -4,8 +4,7 @@ mod model;
 
 use std::sync::Arc;
 
-use loom::thread;
-use model::{drain, explore};
+use model::{drain, explore, on, race};
 use pushlane::backlog::{Bits, Dirty};
 use pushlane::{Config, Lane, PushQueue, Refusal, Scope, Stale, Target, Topic};
 
@@ -15,13 +14,10 @@ fn a_stale_key_unregisters_nobody() {
     explore(3, || {
         let queue = Arc::new(PushQueue::<Dirty>::new(Config::new(1)));
         let client = queue.register().unwrap();
-        let other = thread::spawn({
-            let queue = Arc::clone(&queue);
-            move || queue.unregister(client).is_ok()
-        });
-        let mine = queue.unregister(client).is_ok();
-        let successor = queue.register();
-        let others = other.join().unwrap();
+        let (others, (mine, successor)) = race((
+            on(&queue, move |queue| queue.unregister(client).is_ok()),
+            on(&queue, move |queue| (queue.unregister(client).is_ok(), queue.register())),
+        ));
         assert!(mine != others, "exactly one");
         let registered = usize::from(successor.is_ok());
         assert_eq!(queue.clients(), registered);
@@ -40,23 +36,20 @@ fn a_stale_lease_completes_for_nobody() {
     explore(3, || {
         let queue = Arc::new(PushQueue::<Bits<1>>::new(Config::new(1)));
         let client = queue.register_with(Lane::Normal, [1]).unwrap();
-        let worker = thread::spawn({
-            let queue = Arc::clone(&queue);
-            move || {
+        let (pushed, successor) = race((
+            on(&queue, move |queue| {
                 let Some(lease) = queue.try_lease() else { return 0 };
-                let [flags] = *lease.request();
-                // What the successor is owed must not be taken for delivered to its predecessor.
-                if lease.key() != client {
-                    lease.complete();
-                    return flags;
-                }
+                // What the next client is owed must not be taken for delivered to its predecessor.
+                let [flags] = if lease.key() == client { [0] } else { *lease.request() };
                 lease.complete();
-                0
-            }
-        });
-        queue.unregister(client).unwrap();
-        let successor = queue.register_with(Lane::Normal, [2]);
-        let mut delivered = worker.join().unwrap();
+                flags
+            }),
+            on(&queue, move |queue| {
+                queue.unregister(client).unwrap();
+                queue.register_with(Lane::Normal, [2])
+            }),
+        ));
+        let mut delivered = pushed;
         drain(&queue, |[flags]| delivered |= flags);
         assert_eq!(delivered, if successor.is_ok() { 2 } else { 0 }, "its own, and nothing else");
         assert_eq!(queue.clients(), usize::from(successor.is_ok()));
@@ -70,15 +63,16 @@ fn a_stale_key_is_not_published_to() {
     explore(3, || {
         let queue = Arc::new(PushQueue::<Bits<1>>::new(Config::new(1)));
         let client = queue.register().unwrap();
-        let publisher = thread::spawn({
-            let queue = Arc::clone(&queue);
-            move || {
-                queue.publish(Target::One(client), Lane::Normal, [1]).map_err(|error| error.reason)
-            }
-        });
-        queue.unregister(client).unwrap();
-        let successor = queue.register().unwrap();
-        let published = publisher.join().unwrap();
+        let (published, successor) = race((
+            on(&queue, move |queue| {
+                let published = queue.publish(Target::One(client), Lane::Normal, [1]);
+                published.map_err(|error| error.reason)
+            }),
+            on(&queue, move |queue| {
+                queue.unregister(client).unwrap();
+                queue.register().unwrap()
+            }),
+        ));
         let mut delivered = 0;
         drain(&queue, |[flags]| delivered |= flags);
         match published {
@@ -101,18 +95,18 @@ fn a_stale_key_subscribes_nobody() {
     explore(3, || {
         let queue = Arc::new(PushQueue::<Dirty>::new(Config::new(1).topics(1)));
         let client = queue.register().unwrap();
-        let subscriber = thread::spawn({
-            let queue = Arc::clone(&queue);
-            move || {
+        let (_, early) = race((
+            on(&queue, move |queue| {
                 let _ = queue.subscribe(client, Topic(0));
                 let _ = queue.unsubscribe(client, Topic(0));
                 let _ = queue.subscribe(client, Topic(0));
-            }
-        });
-        queue.unregister(client).unwrap();
-        // Full while the edit is under way: the editor retires the place then.
-        let early = queue.register().is_ok();
-        subscriber.join().unwrap();
+            }),
+            on(&queue, move |queue| {
+                queue.unregister(client).unwrap();
+                // Full while the edit is under way: the editor retires the place then.
+                queue.register().is_ok()
+            }),
+        ));
         assert_eq!(queue.clients(), usize::from(early));
         if !early {
             queue.register().unwrap();

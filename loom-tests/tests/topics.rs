@@ -5,95 +5,99 @@ mod model;
 use std::sync::Arc;
 
 use loom::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use loom::thread;
-use model::{drain, explore};
+use model::{Queue, drain, explore, on, race};
 use pushlane::backlog::Dirty;
-use pushlane::{Config, Lane, PushQueue, Scope, Target, Topic};
+use pushlane::{Config, Lane, PushQueue, Scope, Target, Topic, Version};
 
 const TOPIC: Topic = Topic(0);
 const OTHER: Topic = Topic(1);
 
-fn about(topics: &[Topic]) -> Target<'_> {
-    Target::Topics(Scope::any(topics))
+/// A queue, and something that is written before a topic changes hands.
+struct World {
+    queue: Queue<Dirty>,
+    state: AtomicUsize,
+}
+
+impl World {
+    fn new(clients: usize) -> Arc<World> {
+        let queue = PushQueue::new(Config::new(clients).topics(2));
+        Arc::new(World { queue, state: AtomicUsize::new(0) })
+    }
+
+    fn publish(&self, topic: Topic) -> Version {
+        self.publish_scope(Scope::any(&[topic]))
+    }
+
+    fn publish_scope(&self, scope: Scope<'_>) -> Version {
+        self.queue.publish(Target::Topics(scope), Lane::Normal, ()).unwrap()
+    }
+
+    /// Whether the push saw the state, if there was one.
+    fn push(&self) -> Option<usize> {
+        let lease = self.queue.try_lease()?;
+        let seen = self.state.load(Relaxed);
+        lease.complete();
+        Some(seen)
+    }
 }
 
 /// The gate: the publisher finds the new member, or the member sees what was true before the publish.
-#[test]
-fn a_subscriber_misses_nothing() {
-    explore(4, || {
-        let queue = Arc::new(PushQueue::<Dirty>::new(Config::new(1).topics(1)));
-        let client = queue.register().unwrap();
-        let state = Arc::new(AtomicUsize::new(0));
-        let publisher = thread::spawn({
-            let (queue, state) = (Arc::clone(&queue), Arc::clone(&state));
-            move || {
-                state.store(1, Relaxed);
-                queue.publish(about(&[TOPIC]), Lane::Normal, ()).unwrap()
-            }
-        });
-        queue.subscribe(client, TOPIC).unwrap();
-        let read = state.load(Relaxed);
-        let version = publisher.join().unwrap();
-        let reached = drain(&queue, |()| ());
+fn a_subscriber_misses_nothing(before: &'static [Topic], scope: Scope<'static>, topic: Topic) {
+    explore(3, move || {
+        let world = World::new(1);
+        let client = world.queue.register().unwrap();
+        for &topic in before {
+            world.queue.subscribe(client, topic).unwrap();
+        }
+        let (version, read) = race((
+            on(&world, move |world| {
+                world.state.store(1, Relaxed);
+                world.publish_scope(scope)
+            }),
+            on(&world, move |world| {
+                world.queue.subscribe(client, topic).unwrap();
+                world.state.load(Relaxed)
+            }),
+        ));
+        let reached = drain(&world.queue, |()| ());
         assert!(read == 1 || reached == 1, "neither read nor told");
-        assert!(queue.is_converged(version));
+        assert!(world.queue.is_converged(version));
     });
 }
 
-/// Someone who subscribes to the filter while it is used.
+#[test]
+fn a_subscriber_to_a_topic_misses_nothing() {
+    a_subscriber_misses_nothing(&[], Scope::any(&[TOPIC]), TOPIC);
+}
+
 #[test]
 fn a_subscriber_to_a_filter_misses_nothing() {
-    explore(4, || {
-        let queue = Arc::new(PushQueue::<Dirty>::new(Config::new(1).topics(2)));
-        let client = queue.register().unwrap();
-        queue.subscribe(client, TOPIC).unwrap();
-        let state = Arc::new(AtomicUsize::new(0));
-        let publisher = thread::spawn({
-            let (queue, state) = (Arc::clone(&queue), Arc::clone(&state));
-            move || {
-                state.store(1, Relaxed);
-                let target = Target::Topics(Scope::any(&[TOPIC]).and_any(&[OTHER]));
-                queue.publish(target, Lane::Normal, ()).unwrap();
-            }
-        });
-        queue.subscribe(client, OTHER).unwrap();
-        let read = state.load(Relaxed);
-        publisher.join().unwrap();
-        let reached = drain(&queue, |()| ());
-        assert!(read == 1 || reached == 1, "neither read nor told");
-    });
+    a_subscriber_misses_nothing(&[TOPIC], Scope::any(&[TOPIC]).and_any(&[OTHER]), OTHER);
 }
 
 /// A client stays reachable through what it left, until a push that knew of it has completed.
 #[test]
 fn what_was_left_reaches_the_client_until_a_push_that_knew() {
     explore(3, || {
-        let queue = Arc::new(PushQueue::<Dirty>::new(Config::new(1).topics(1)));
-        let client = queue.register_with(Lane::Normal, ()).unwrap();
-        queue.subscribe(client, TOPIC).unwrap();
-        let left = Arc::new(AtomicUsize::new(0));
-        let worker = thread::spawn({
-            let (queue, left) = (Arc::clone(&queue), Arc::clone(&left));
-            move || {
-                let Some(lease) = queue.try_lease() else { return 0 };
-                let knew = left.load(Relaxed);
-                lease.complete();
-                knew
-            }
-        });
-        left.store(1, Relaxed);
-        queue.unsubscribe(client, TOPIC).unwrap();
-        let knew = worker.join().unwrap();
-
-        queue.publish(about(&[TOPIC]), Lane::Normal, ()).unwrap();
-        assert!(knew == 1 || drain(&queue, |()| ()) == 1, "forgotten without having been told");
+        let world = World::new(1);
+        let client = world.queue.register_with(Lane::Normal, ()).unwrap();
+        world.queue.subscribe(client, TOPIC).unwrap();
+        let (knew, _) = race((
+            on(&world, |world| world.push().unwrap()),
+            on(&world, move |world| {
+                world.state.store(1, Relaxed);
+                world.queue.unsubscribe(client, TOPIC).unwrap();
+            }),
+        ));
+        world.publish(TOPIC);
+        assert!(knew == 1 || drain(&world.queue, |()| ()) == 1, "forgotten, and not told");
         // Two pushes later it is out of reach for certain.
         for _ in 0..2 {
-            queue.publish(Target::One(client), Lane::Normal, ()).unwrap();
-            drain(&queue, |()| ());
+            world.queue.publish(Target::One(client), Lane::Normal, ()).unwrap();
+            drain(&world.queue, |()| ());
         }
-        queue.publish(about(&[TOPIC]), Lane::Normal, ()).unwrap();
-        assert!(queue.try_lease().is_none());
+        world.publish(TOPIC);
+        assert!(world.queue.try_lease().is_none());
     });
 }
 
@@ -101,28 +105,21 @@ fn what_was_left_reaches_the_client_until_a_push_that_knew() {
 #[test]
 fn what_was_left_second_reaches_the_client_until_a_push_that_knew() {
     explore(3, || {
-        let queue = Arc::new(PushQueue::<Dirty>::new(Config::new(1).topics(2)));
-        let client = queue.register_with(Lane::Normal, ()).unwrap();
+        let world = World::new(1);
+        let client = world.queue.register_with(Lane::Normal, ()).unwrap();
         for topic in [TOPIC, OTHER] {
-            queue.subscribe(client, topic).unwrap();
+            world.queue.subscribe(client, topic).unwrap();
         }
-        queue.unsubscribe(client, TOPIC).unwrap();
-        let left = Arc::new(AtomicUsize::new(0));
-        let worker = thread::spawn({
-            let (queue, left) = (Arc::clone(&queue), Arc::clone(&left));
-            move || {
-                let lease = queue.try_lease().expect("queued");
-                let knew = left.load(Relaxed);
-                lease.complete();
-                knew
-            }
-        });
-        left.store(1, Relaxed);
-        queue.unsubscribe(client, OTHER).unwrap();
-        let knew = worker.join().unwrap();
-
-        queue.publish(about(&[OTHER]), Lane::Normal, ()).unwrap();
-        assert!(knew == 1 || drain(&queue, |()| ()) == 1, "forgotten without having been told");
+        world.queue.unsubscribe(client, TOPIC).unwrap();
+        let (knew, _) = race((
+            on(&world, |world| world.push().unwrap()),
+            on(&world, move |world| {
+                world.state.store(1, Relaxed);
+                world.queue.unsubscribe(client, OTHER).unwrap();
+            }),
+        ));
+        world.publish(OTHER);
+        assert!(knew == 1 || drain(&world.queue, |()| ()) == 1, "forgotten, and not told");
     });
 }
 
@@ -130,18 +127,73 @@ fn what_was_left_second_reaches_the_client_until_a_push_that_knew() {
 #[test]
 fn what_was_left_reaches_the_client_after_a_requeue() {
     explore(3, || {
-        let queue = Arc::new(PushQueue::<Dirty>::new(Config::new(1).topics(1)));
-        let client = queue.register_with(Lane::Normal, ()).unwrap();
-        queue.subscribe(client, TOPIC).unwrap();
-        let lease = PushQueue::try_lease_from(Arc::clone(&queue)).expect("queued");
-        let worker = thread::spawn(move || lease.requeue());
-        queue.unsubscribe(client, TOPIC).unwrap();
-        let version = queue.publish(about(&[TOPIC]), Lane::Urgent, ()).unwrap();
-        assert!(!queue.is_converged(version));
-        worker.join().unwrap();
-        assert!(!queue.is_converged(version));
-        assert_eq!(drain(&queue, |()| ()), 1);
-        assert!(queue.is_converged(version));
+        let world = World::new(1);
+        let client = world.queue.register_with(Lane::Normal, ()).unwrap();
+        world.queue.subscribe(client, TOPIC).unwrap();
+        let (_, version) = race((
+            on(&world, |world| world.queue.try_lease().expect("queued").requeue()),
+            on(&world, move |world| {
+                world.queue.unsubscribe(client, TOPIC).unwrap();
+                let version = world.publish(TOPIC);
+                assert!(!world.queue.is_converged(version));
+                version
+            }),
+        ));
+        assert!(!world.queue.is_converged(version));
+        assert_eq!(drain(&world.queue, |()| ()), 1);
+        assert!(world.queue.is_converged(version));
+    });
+}
+
+/// The client has left the topic, and the push that knows of it is in progress: until that has ended the
+/// client is reached, so nothing that is published to the topic has converged.
+#[test]
+fn a_topic_that_is_being_left_does_not_converge_early() {
+    explore(3, || {
+        let world = World::new(1);
+        let client = world.queue.register_with(Lane::Normal, ()).unwrap();
+        world.queue.subscribe(client, TOPIC).unwrap();
+        world.queue.unsubscribe(client, TOPIC).unwrap();
+        race((
+            on(&world, |world| {
+                let version = world.publish(TOPIC);
+                if world.queue.is_converged(version) {
+                    assert_eq!(world.state.load(Relaxed), 1, "converged, and not delivered");
+                }
+            }),
+            on(&world, |world| {
+                let lease = world.queue.try_lease().expect("queued");
+                world.state.store(1, Relaxed);
+                lease.complete();
+            }),
+        ));
+        assert!(drain(&world.queue, |()| ()) <= 1);
+    });
+}
+
+/// A member is told what was published before the version is found converged.
+#[test]
+fn a_topic_does_not_converge_early() {
+    explore(3, || {
+        let world = World::new(1);
+        let told = Arc::new(AtomicUsize::new(0));
+        let client = world.queue.register_with(Lane::Normal, ()).unwrap();
+        world.queue.subscribe(client, TOPIC).unwrap();
+        let hears = Arc::clone(&told);
+        race((
+            on(&world, move |world| {
+                world.state.store(1, Relaxed);
+                let version = world.publish(TOPIC);
+                if world.queue.is_converged(version) {
+                    assert_eq!(told.load(Relaxed), 1, "converged, and not delivered");
+                }
+            }),
+            on(&world, move |world| {
+                let lease = world.queue.try_lease().expect("queued");
+                hears.store(world.state.load(Relaxed), Relaxed);
+                lease.complete();
+            }),
+        ));
     });
 }
 
@@ -149,30 +201,20 @@ fn what_was_left_reaches_the_client_after_a_requeue() {
 #[test]
 fn neighbours_keep_their_own_topics() {
     explore(2, || {
-        let queue = Arc::new(PushQueue::<Dirty>::new(Config::new(2).topics(1)));
-        let stays = queue.register().unwrap();
-        let goes = queue.register_with(Lane::Normal, ()).unwrap();
-        queue.subscribe(goes, TOPIC).unwrap();
-        queue.unsubscribe(goes, TOPIC).unwrap();
-        let worker = thread::spawn({
-            let queue = Arc::clone(&queue);
-            move || {
-                if let Some(lease) = queue.try_lease() {
-                    lease.complete();
-                }
-            }
-        });
-        let leaver = thread::spawn({
-            let queue = Arc::clone(&queue);
-            move || queue.unregister(goes).unwrap()
-        });
-        queue.subscribe(stays, TOPIC).unwrap();
-        leaver.join().unwrap();
-        worker.join().unwrap();
-        queue.publish(about(&[TOPIC]), Lane::Normal, ()).unwrap();
-        let lease = queue.try_lease().expect("it is subscribed");
+        let world = World::new(2);
+        let stays = world.queue.register().unwrap();
+        let goes = world.queue.register_with(Lane::Normal, ()).unwrap();
+        world.queue.subscribe(goes, TOPIC).unwrap();
+        world.queue.unsubscribe(goes, TOPIC).unwrap();
+        race((
+            on(&world, |world| world.push()),
+            on(&world, move |world| world.queue.unregister(goes).unwrap()),
+            on(&world, move |world| world.queue.subscribe(stays, TOPIC).unwrap()),
+        ));
+        world.publish(TOPIC);
+        let lease = world.queue.try_lease().expect("it is subscribed");
         assert_eq!(lease.key(), stays);
         lease.complete();
-        assert!(queue.try_lease().is_none());
+        assert!(world.queue.try_lease().is_none());
     });
 }

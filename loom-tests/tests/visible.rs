@@ -6,42 +6,46 @@ use std::sync::Arc;
 
 use loom::cell::UnsafeCell;
 use loom::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use loom::thread;
-use model::{Queue, explore};
+use model::{Queue, explore, on, race};
 use pushlane::backlog::{Backlog, Bits, Dirty, Locked, Merge, Shared};
 use pushlane::ready::{Fifo, Sweep, WithBanks};
-use pushlane::{Config, Lane, PushQueue, Silent, Target};
+use pushlane::{ClientKey, Config, Lane, PushQueue, Silent, Target};
+
+/// A queue, and what two publishers have to say.
+struct Told<R: WithBanks> {
+    queue: Queue<Dirty, R>,
+    news: [AtomicUsize; 2],
+}
+
+impl<R: WithBanks> Told<R> {
+    fn publish(&self, who: usize, target: Target<'_>) {
+        self.news[who].store(1, Relaxed);
+        self.queue.publish(target, Lane::Normal, ()).unwrap();
+    }
+
+    fn push(&self) -> Option<[usize; 2]> {
+        let lease = self.queue.try_lease()?;
+        let seen = [0, 1].map(|who| self.news[who].load(Relaxed));
+        lease.complete();
+        Some(seen)
+    }
+}
 
 /// Without a payload the lease itself is the message: after the last one nothing is unseen.
-fn everything_is_seen<R: WithBanks + Send + Sync + 'static>(target: fn(usize) -> bool) {
+fn everything_is_seen<R: WithBanks + Send + Sync + 'static>(
+    targets: fn(ClientKey) -> [Target<'static>; 2],
+) {
     explore(2, move || {
-        let queue: Arc<Queue<Dirty, R>> =
-            Arc::new(PushQueue::with_parts(Config::new(1), Dirty, Silent));
-        let client = queue.register().unwrap();
-        let news = Arc::new([AtomicUsize::new(0), AtomicUsize::new(0)]);
-        let publish = move |queue: &Queue<Dirty, R>, news: &[AtomicUsize; 2], who: usize| {
-            news[who].store(1, Relaxed);
-            let target = if target(who) { Target::One(client) } else { Target::Everyone };
-            queue.publish(target, Lane::Normal, ()).unwrap();
-        };
-        let worker = thread::spawn({
-            let (queue, news) = (Arc::clone(&queue), Arc::clone(&news));
-            move || {
-                let lease = queue.try_lease()?;
-                let seen = [news[0].load(Relaxed), news[1].load(Relaxed)];
-                lease.complete();
-                Some(seen)
-            }
-        });
-        let publisher = thread::spawn({
-            let (queue, news) = (Arc::clone(&queue), Arc::clone(&news));
-            move || publish(&queue, &news, 1)
-        });
-        publish(&queue, &news, 0);
-
-        publisher.join().unwrap();
-        let seen = worker.join().unwrap();
-        if queue.try_lease().is_none() {
+        let queue = PushQueue::with_parts(Config::new(1), Dirty, Silent);
+        let [first, second] = targets(queue.register().unwrap());
+        let news = [AtomicUsize::new(0), AtomicUsize::new(0)];
+        let told = Arc::new(Told::<R> { queue, news });
+        let (_, _, seen) = race((
+            on(&told, move |told| told.publish(0, first)),
+            on(&told, move |told| told.publish(1, second)),
+            on(&told, |told| told.push()),
+        ));
+        if told.queue.try_lease().is_none() {
             assert_eq!(seen, Some([1, 1]), "the last lease began after both publishes");
         }
     });
@@ -49,17 +53,12 @@ fn everything_is_seen<R: WithBanks + Send + Sync + 'static>(target: fn(usize) ->
 
 #[test]
 fn visible_through_a_mark() {
-    everything_is_seen::<Sweep>(|_| true);
-}
-
-#[test]
-fn visible_through_a_fan_out() {
-    everything_is_seen::<Sweep>(|_| false);
+    everything_is_seen::<Sweep>(|client| [Target::One(client); 2]);
 }
 
 #[test]
 fn visible_in_order_of_arrival() {
-    everything_is_seen::<Fifo>(|who| who == 0);
+    everything_is_seen::<Fifo>(|client| [Target::One(client); 2]);
 }
 
 /// Who finds a publisher's flag in a request may read what that publisher wrote.
@@ -71,40 +70,36 @@ fn what_a_request_stands_for_is_seen<B>(
     B: Backlog + Send + Sync + 'static,
     B::Cell: Send + Sync,
 {
-    struct News([UnsafeCell<u32>; 2]);
-    // SAFETY: that the accesses are in order is what the model checks.
-    unsafe impl Sync for News {}
-    // SAFETY: as above.
-    unsafe impl Send for News {}
+    struct Noted<B: Backlog> {
+        queue: Queue<B>,
+        notes: [UnsafeCell<u32>; 2],
+    }
+
+    impl<B: Backlog> Noted<B> {
+        fn publish(&self, who: usize, client: ClientKey, request: B::Request) {
+            // SAFETY: nobody reads it before it is published; loom checks that.
+            self.notes[who].with_mut(|note| unsafe { *note = 1 });
+            assert!(self.queue.publish(Target::One(client), Lane::Normal, request).is_ok());
+        }
+    }
 
     explore(2, move || {
-        let queue: Arc<Queue<B>> =
-            Arc::new(PushQueue::with_parts(Config::new(1), backlog(), Silent));
+        let queue = PushQueue::with_parts(Config::new(1), backlog(), Silent);
         let client = queue.register().unwrap();
-        let news = Arc::new(News([UnsafeCell::new(0), UnsafeCell::new(0)]));
-        let publish = move |queue: &Queue<B>, news: &News, who: usize| {
-            // SAFETY: nobody reads it before it is published; loom checks that.
-            news.0[who].with_mut(|value| unsafe { *value = 1 });
-            queue.publish(Target::One(client), Lane::Normal, request(1 << who)).unwrap();
-        };
-        let worker = thread::spawn({
-            let (queue, news) = (Arc::clone(&queue), Arc::clone(&news));
-            move || {
-                let Some(lease) = queue.try_lease() else { return };
+        let notes = [UnsafeCell::new(0), UnsafeCell::new(0)];
+        let noted = Arc::new(Noted { queue, notes });
+        race((
+            on(&noted, move |noted| noted.publish(0, client, request(1))),
+            on(&noted, move |noted| noted.publish(1, client, request(2))),
+            on(&noted, move |noted| {
+                let Some(lease) = noted.queue.try_lease() else { return };
                 for who in (0..2).filter(|who| flags(lease.request()) & (1 << who) != 0) {
                     // SAFETY: as above.
-                    assert_eq!(news.0[who].with(|value| unsafe { *value }), 1);
+                    assert_eq!(noted.notes[who].with(|note| unsafe { *note }), 1);
                 }
                 lease.complete();
-            }
-        });
-        let publisher = thread::spawn({
-            let (queue, news) = (Arc::clone(&queue), Arc::clone(&news));
-            move || publish(&queue, &news, 1)
-        });
-        publish(&queue, &news, 0);
-        publisher.join().unwrap();
-        worker.join().unwrap();
+            }),
+        ));
     });
 }
 

@@ -208,9 +208,10 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     /// A push in progress to a client that has left is not waited for.
     pub fn is_drained(&self) -> bool {
         self.is_closed()
-            && self.banks().iter().all(|bank| bank.load().busy() == 0)
+            // Before the banks: what is visited by now has its marks.
             && self.is_expanded(Lane::Urgent)
             && self.is_expanded(Lane::Normal)
+            && self.banks().iter().all(|bank| bank.load().busy() == 0)
     }
 }
 

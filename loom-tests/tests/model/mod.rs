@@ -2,12 +2,14 @@
 
 #![allow(dead_code, reason = "every model uses its own part of this")]
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize as Count, Ordering::Relaxed};
 use std::time::Instant;
 
 use loom::sync::atomic::{AtomicUsize, Ordering::AcqRel};
 use loom::sync::{Condvar, Mutex};
+use loom::thread::spawn;
 use pushlane::backlog::Backlog;
 use pushlane::ready::{ReadySet, Sweep};
 use pushlane::storage::Heap;
@@ -20,19 +22,28 @@ pub type Held<B, R = Sweep, N = Silent> = Lease<Arc<Queue<B, R, N>>>;
 /// thread asked for, and for every value that each of its loads may see.
 ///
 /// Without a bound the smallest model of a whole queue does not end within a day. Bugs need few forced
-/// switches: every broken variant that is known is found with two, and the models take three where that
-/// costs seconds. Switches at the end of a thread or in a wait are not counted.
+/// switches: every broken variant that is known is found with two. Models of two threads take three, where
+/// that costs seconds. Switches at the end of a thread or in a wait are not counted.
+///
+/// Two threads are also started in the other order; for three that would cost more than it finds.
 pub fn explore(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
-    let runs = Arc::new(Count::new(0));
+    let model = Arc::new(model);
     let started = Instant::now();
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(preemptions);
-    builder.max_branches = 10_000;
-    let counted = Arc::clone(&runs);
-    builder.check(move || {
-        counted.fetch_add(1, Relaxed);
-        model();
-    });
+    let runs = Arc::new(Count::new(0));
+    ORDERS.set(1);
+    let mut order = 0;
+    while order < ORDERS.get() {
+        ORDER.set(order);
+        let mut builder = loom::model::Builder::new();
+        builder.preemption_bound = Some(preemptions);
+        builder.max_branches = 10_000;
+        let (model, runs) = (Arc::clone(&model), Arc::clone(&runs));
+        builder.check(move || {
+            runs.fetch_add(1, Relaxed);
+            model();
+        });
+        order += 1;
+    }
     // Shown by `cargo test -- --nocapture`.
     println!(
         "{}: {} executions in {:.1} s",
@@ -40,6 +51,76 @@ pub fn explore(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
         runs.load(Relaxed),
         started.elapsed().as_secs_f32()
     );
+}
+
+std::thread_local! {
+    static ORDER: Cell<usize> = const { Cell::new(0) };
+    static ORDERS: Cell<usize> = const { Cell::new(1) };
+}
+
+/// Plays two or three roles against each other, each in a thread of its own, and waits for them.
+///
+/// The thread that calls this must not play a role. Of all the accesses to an atomic, loom remembers the
+/// last one to find out what else could have come first, and it can't go back to before a thread was
+/// spawned. What the spawning thread does beside the others is therefore tried in few of the orders that
+/// are possible: a model written that way let a broken backlog pass, without any bound on preemptions.
+pub fn race<R: Roles>(roles: R) -> R::Results {
+    ORDERS.set(R::ORDERS);
+    roles.play(ORDER.get())
+}
+
+/// Functions to be run by threads.
+pub trait Roles {
+    /// In how many orders they are started.
+    const ORDERS: usize;
+    type Results;
+    fn play(self, order: usize) -> Self::Results;
+}
+
+impl<A, B, X: 'static, Y: 'static> Roles for (A, B)
+where
+    A: FnOnce() -> X + 'static,
+    B: FnOnce() -> Y + 'static,
+{
+    const ORDERS: usize = 2;
+    type Results = (X, Y);
+
+    fn play(self, order: usize) -> (X, Y) {
+        let (a, b) = self;
+        let (a, b) = if order == 0 {
+            let a = spawn(a);
+            (a, spawn(b))
+        } else {
+            let b = spawn(b);
+            (spawn(a), b)
+        };
+        (a.join().unwrap(), b.join().unwrap())
+    }
+}
+
+impl<A, B, C, X: 'static, Y: 'static, Z: 'static> Roles for (A, B, C)
+where
+    A: FnOnce() -> X + 'static,
+    B: FnOnce() -> Y + 'static,
+    C: FnOnce() -> Z + 'static,
+{
+    const ORDERS: usize = 1;
+    type Results = (X, Y, Z);
+
+    fn play(self, _: usize) -> (X, Y, Z) {
+        let (a, b, c) = self;
+        let (a, b, c) = (spawn(a), spawn(b), spawn(c));
+        (a.join().unwrap(), b.join().unwrap(), c.join().unwrap())
+    }
+}
+
+/// A role that is about `what`, a queue as a rule.
+pub fn on<W, T, F>(what: &Arc<W>, role: F) -> impl FnOnce() -> T + use<W, T, F>
+where
+    F: FnOnce(&Arc<W>) -> T,
+{
+    let what = Arc::clone(what);
+    move || role(&what)
 }
 
 /// A signal for threads that sleep. It is as stingy as it may be: `ready(n)` wakes `n` sleepers that

@@ -1,0 +1,167 @@
+//! The fan-out on demand: a publisher raises a goal, and whoever serves makes the marks.
+
+mod model;
+
+use std::sync::Arc;
+
+use loom::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use model::{Queue, drain, explore, on, race};
+use pushlane::backlog::Dirty;
+use pushlane::{ClientKey, Config, Lane, PushQueue, Target, Version};
+
+/// A queue, what two publishers have to say, and what of it the client has been told.
+struct Told {
+    queue: Queue<Dirty>,
+    client: ClientKey,
+    news: [AtomicUsize; 2],
+    heard: [AtomicUsize; 2],
+}
+
+impl Told {
+    fn with_clients(clients: usize) -> Arc<Told> {
+        let queue = PushQueue::new(Config::new(clients));
+        let client = queue.register().unwrap();
+        for _ in 1..clients {
+            queue.register().unwrap();
+        }
+        let none = || [AtomicUsize::new(0), AtomicUsize::new(0)];
+        Arc::new(Told { queue, client, news: none(), heard: none() })
+    }
+
+    fn publish(&self, who: usize) -> Version {
+        self.news[who].store(1, Relaxed);
+        self.queue.publish(Target::Everyone, Lane::Normal, ()).unwrap()
+    }
+
+    fn push(&self) -> Option<[usize; 2]> {
+        let lease = self.queue.try_lease()?;
+        let seen = [0, 1].map(|who| self.news[who].load(Relaxed));
+        for who in 0..2 {
+            if seen[who] == 1 {
+                self.heard[who].store(1, Relaxed);
+            }
+        }
+        lease.complete();
+        Some(seen)
+    }
+
+    fn check(&self, version: Version, who: usize) {
+        if self.queue.is_converged(version) {
+            assert_eq!(self.heard[who].load(Relaxed), 1, "converged, and not delivered");
+        }
+    }
+}
+
+/// The worker's visit has begun, or has not, when the second goal is raised: it counts for one of the two
+/// publishers only, or for both.
+#[test]
+fn a_fan_out_is_seen_although_another_one_is_being_made() {
+    explore(3, || {
+        let told = Told::with_clients(1);
+        told.publish(1);
+        let (_, seen) = race((on(&told, |told| told.publish(0)), on(&told, |told| told.push())));
+        if told.queue.try_lease().is_none() {
+            assert_eq!(seen, Some([1, 1]), "the last lease began after the publish");
+        }
+    });
+}
+
+/// Two publishers raise the goal at once. One switch: two take an hour.
+#[test]
+fn two_fan_outs_are_seen() {
+    explore(1, || {
+        let told = Told::with_clients(1);
+        let (_, _, seen) = race((
+            on(&told, |told| told.publish(0)),
+            on(&told, |told| told.publish(1)),
+            on(&told, |told| told.push()),
+        ));
+        if told.queue.try_lease().is_none() {
+            assert_eq!(seen, Some([1, 1]), "the last lease began after both publishes");
+        }
+    });
+}
+
+/// The client is also marked by hand, and leased for that reason: the fan-out may spare it or not.
+#[test]
+fn a_fan_out_is_seen_beside_a_mark() {
+    explore(3, || {
+        let told = Told::with_clients(1);
+        told.queue.publish(Target::One(told.client), Lane::Urgent, ()).unwrap();
+        let (_, seen) = race((on(&told, |told| told.publish(0)), on(&told, |told| told.push())));
+        if told.queue.try_lease().is_none() {
+            assert_eq!(
+                seen.map(|[first, _]| first),
+                Some(1),
+                "the last lease began after the publish"
+            );
+        }
+    });
+}
+
+#[test]
+fn a_fan_out_does_not_converge_early() {
+    explore(3, || {
+        let told = Told::with_clients(1);
+        let (version, _) = race((
+            on(&told, |told| {
+                let version = told.publish(0);
+                told.check(version, 0);
+                version
+            }),
+            on(&told, |told| told.push()),
+        ));
+        drain(&told.queue, |()| ());
+        assert!(told.queue.is_converged(version));
+    });
+}
+
+/// A checker beside two workers: one may be late with a visit that the other one has ended. One switch
+/// that no thread asked for; two take an hour.
+#[test]
+fn a_fan_out_does_not_converge_early_with_two_workers() {
+    explore(1, || {
+        let told = Told::with_clients(1);
+        let version = told.publish(0);
+        race((
+            on(&told, move |told| told.check(version, 0)),
+            on(&told, |told| told.push()),
+            on(&told, |told| told.push()),
+        ));
+        drain(&told.queue, |()| ());
+        assert!(told.queue.is_converged(version));
+    });
+}
+
+/// Two workers, two clients: both are pushed to, and a late helper costs one push more at most.
+#[test]
+fn a_fan_out_reaches_each_client_about_once() {
+    explore(1, || {
+        let told = Told::with_clients(2);
+        told.publish(0);
+        let (one, other) = race((on(&told, |told| told.push()), on(&told, |told| told.push())));
+        let pushes = usize::from(one.is_some()) + usize::from(other.is_some());
+        let pushes = pushes + drain(&told.queue, |()| ());
+        assert!((2..=3).contains(&pushes), "{pushes} pushes");
+    });
+}
+
+/// A client that leaves, or is replaced, in the middle of a visit.
+#[test]
+fn a_fan_out_converges_without_who_has_left() {
+    explore(1, || {
+        let queue = Arc::new(PushQueue::<Dirty>::new(Config::new(1)));
+        let client = queue.register().unwrap();
+        let (version, _, _) = race((
+            on(&queue, |queue| queue.publish(Target::Everyone, Lane::Normal, ()).unwrap()),
+            on(&queue, move |queue| {
+                queue.unregister(client).unwrap();
+                let _ = queue.register();
+            }),
+            on(&queue, |queue| drop(queue.try_lease())),
+        ));
+        drain(&queue, |()| ());
+        assert!(queue.is_converged(version));
+        assert!(queue.try_lease().is_none());
+    });
+}
