@@ -27,7 +27,17 @@ pub(crate) enum Whom {
 }
 
 impl Audience {
-    pub(crate) const EVERYONE: Audience = Audience(Whom::Everyone);
+    /// Every client. For whoever tries a backlog of their own without a queue.
+    ///
+    /// ```
+    /// use pushlane::backlog::{Audience, Backlog, Bits};
+    ///
+    /// let (backlog, cell) = (Bits::<1>, Bits::<1>.cell());
+    /// let mut recording = backlog.begin([0b1], Audience::EVERYONE);
+    /// backlog.record(&mut recording, &cell);
+    /// assert_eq!(backlog.take(&cell, &|_| true).payload, Some([0b1]));
+    /// ```
+    pub const EVERYONE: Audience = Audience(Whom::Everyone);
 
     pub(crate) const fn client(client: ClientKey) -> Audience {
         Audience(Whom::Client(client))

@@ -5,7 +5,7 @@ mod model;
 use std::sync::Arc;
 
 use model::{explore, on, race};
-use pushlane::backlog::{Backlog, Bits, Locked, Merge, Shared};
+use pushlane::backlog::{Audience, Backlog, Bits, Locked, Merge, Shared};
 
 /// How often each of three things was asked for: a merge that is lost or done twice shows.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,7 +38,7 @@ fn what_is_recorded_stays<B>(
         let place = Arc::new((backlog, cell));
         let record = move |what: Asked| {
             move |place: &Arc<(B, B::Cell)>| {
-                let mut recording = place.0.begin(request(what));
+                let mut recording = place.0.begin(request(what), Audience::EVERYONE);
                 place.0.record(&mut recording, &place.1);
             }
         };
@@ -47,18 +47,18 @@ fn what_is_recorded_stays<B>(
             on(&place, record(SECOND)),
             on(&place, record(THIRD)),
             on(&place, |place| {
-                let first = place.0.take(&place.1).expect("recorded before");
+                let first = place.0.take(&place.1, &|_| true).payload.expect("recorded before");
                 place.0.restore(&place.1, first);
-                place.0.take(&place.1).expect("given back before")
+                place.0.take(&place.1, &|_| true).payload.expect("given back before")
             }),
         ));
         let (backlog, cell) = &*place;
         let mut all = asked(&taken);
-        if let Some(rest) = backlog.take(cell) {
+        if let Some(rest) = backlog.take(cell, &|_| true).payload {
             all.merge(&asked(&rest));
         }
         assert_eq!(all, Asked([1, 1, 1]));
-        assert!(backlog.take(cell).is_none());
+        assert!(backlog.take(cell, &|_| true).payload.is_none());
     });
 }
 
@@ -88,7 +88,7 @@ fn shared_merges_with_what_is_pending_now() {
 
     fn fan_out(what: Asked) -> impl FnOnce(&Arc<Places>) {
         move |places| {
-            let mut recording = places.0.begin(Arc::new(what));
+            let mut recording = places.0.begin(Arc::new(what), Audience::EVERYONE);
             for cell in &places.1 {
                 places.0.record(&mut recording, cell);
             }
@@ -103,13 +103,13 @@ fn shared_merges_with_what_is_pending_now() {
         let (_, _, taken) = race((
             on(&places, fan_out(SECOND)),
             on(&places, fan_out(THIRD)),
-            on(&places, |places| places.0.take(&places.1[0])),
+            on(&places, |places| places.0.take(&places.1[0], &|_| true).payload),
         ));
         let mut first = Asked([0; 3]);
-        for part in [taken, places.0.take(&places.1[0])].into_iter().flatten() {
+        for part in [taken, places.0.take(&places.1[0], &|_| true).payload].into_iter().flatten() {
             first.merge(&part);
         }
         assert_eq!(first, Asked([1, 1, 1]));
-        assert_eq!(*places.0.take(&places.1[1]).unwrap(), Asked([1, 1, 1]));
+        assert_eq!(*places.0.take(&places.1[1], &|_| true).payload.unwrap(), Asked([1, 1, 1]));
     });
 }

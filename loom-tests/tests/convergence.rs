@@ -8,7 +8,7 @@ use std::sync::Arc;
 use loom::sync::atomic::AtomicU32;
 use loom::sync::atomic::Ordering::{AcqRel, Relaxed};
 use model::{Queue, drain, explore, on, race};
-use pushlane::backlog::{Backlog, Bits, Dirty};
+use pushlane::backlog::{Audience, Backlog, Bits, Dirty, Taken};
 use pushlane::{Config, Lane, PushQueue, Silent, Target, Version};
 
 /// A queue, and what its client has got.
@@ -99,7 +99,7 @@ impl Backlog for TakesOut {
         AtomicU32::new(0)
     }
 
-    fn begin(&self, request: [u32; 1]) -> [u32; 1] {
+    fn begin(&self, request: [u32; 1], _: Audience) -> [u32; 1] {
         request
     }
 
@@ -112,9 +112,9 @@ impl Backlog for TakesOut {
         cell.fetch_or(pending | *flags, AcqRel);
     }
 
-    fn take(&self, cell: &AtomicU32) -> Option<[u32; 1]> {
+    fn take(&self, cell: &AtomicU32, _: &dyn Fn(&Audience) -> bool) -> Taken<[u32; 1]> {
         let flags = cell.swap(0, AcqRel);
-        (flags != 0).then_some([flags])
+        Taken::whole((flags != 0).then_some([flags]))
     }
 
     fn restore(&self, cell: &AtomicU32, [flags]: [u32; 1]) {

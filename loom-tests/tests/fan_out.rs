@@ -116,33 +116,38 @@ fn a_fan_out_does_not_converge_early() {
     });
 }
 
-/// A checker beside two workers: one may be late with a visit that the other one has ended. One switch
-/// that no thread asked for; two take an hour.
+/// Two workers: one may be late with a visit that the other one has ended. Whoever finds the version
+/// converged does so with the eyes of a worker that was late.
 #[test]
 fn a_fan_out_does_not_converge_early_with_two_workers() {
     explore(1, || {
         let told = Told::with_clients(1);
         let version = told.publish(0);
         race((
-            on(&told, move |told| told.check(version, 0)),
             on(&told, |told| told.push()),
-            on(&told, |told| told.push()),
+            on(&told, move |told| {
+                told.push();
+                told.check(version, 0);
+            }),
         ));
         drain(&told.queue, |()| ());
         assert!(told.queue.is_converged(version));
     });
 }
 
-/// Two workers, two clients: both are pushed to, and a late helper costs one push more at most.
+/// The client is pushed to, and a helper that is late costs one push more at most.
 #[test]
-fn a_fan_out_reaches_each_client_about_once() {
+fn a_fan_out_reaches_a_client_about_once() {
     explore(1, || {
-        let told = Told::with_clients(2);
-        told.publish(0);
-        let (one, other) = race((on(&told, |told| told.push()), on(&told, |told| told.push())));
-        let pushes = usize::from(one.is_some()) + usize::from(other.is_some());
-        let pushes = pushes + drain(&told.queue, |()| ());
-        assert!((2..=3).contains(&pushes), "{pushes} pushes");
+        let queue = Arc::new(PushQueue::<Dirty>::new(Config::new(1)));
+        queue.register().unwrap();
+        queue.publish(Target::Everyone, Lane::Normal, ()).unwrap();
+        fn push(queue: &Arc<Queue<Dirty>>) -> usize {
+            usize::from(queue.try_lease().map(|lease| lease.complete()).is_some())
+        }
+        let (one, other) = race((on(&queue, push), on(&queue, push)));
+        let pushes = one + other + drain(&queue, |()| ());
+        assert!((1..=2).contains(&pushes), "{pushes} pushes");
     });
 }
 

@@ -1,0 +1,156 @@
+//! The journal: one ring of requests for everybody, and a cursor a client.
+
+mod model;
+
+use std::sync::Arc;
+
+use loom::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
+use model::{Queue, drain, explore, on, race};
+use pushlane::backlog::{Everything, Journal, Merge};
+use pushlane::{Config, Lane, PushQueue, Target, Version};
+
+/// A set of flags.
+#[derive(Clone)]
+struct Flags(u32);
+
+impl Merge for Flags {
+    fn merge(&mut self, other: &Self) {
+        self.0 |= other.0;
+    }
+}
+
+impl Everything for Flags {
+    fn everything() -> Self {
+        Flags(u32::MAX)
+    }
+}
+
+/// A queue whose journal has `N` places, and what its client has got.
+struct Watched<const N: usize> {
+    queue: Queue<Journal<Flags, N>>,
+    delivered: AtomicU32,
+}
+
+impl<const N: usize> Watched<N> {
+    fn new() -> Arc<Self> {
+        let queue = PushQueue::new(Config::new(1));
+        queue.register().unwrap();
+        Arc::new(Watched { queue, delivered: AtomicU32::new(0) })
+    }
+
+    fn publish(&self, flag: u32) -> Version {
+        self.queue.publish(Target::Everyone, Lane::Normal, Flags(flag)).ok().unwrap()
+    }
+
+    fn push(&self) {
+        let Some(lease) = self.queue.try_lease() else { return };
+        self.delivered.fetch_or(lease.request().0, Relaxed);
+        lease.complete();
+    }
+
+    fn check(&self, version: Version, flag: u32) {
+        if self.queue.is_converged(version) {
+            let delivered = self.delivered.load(Relaxed);
+            assert!(delivered & flag != 0, "converged, and not delivered");
+        }
+    }
+
+    /// What the client has got when everything has ended.
+    fn all(&self) -> u32 {
+        let mut all = self.delivered.load(Relaxed);
+        drain(&self.queue, |flags| all |= flags.0);
+        all
+    }
+}
+
+/// One publisher and a worker: with room for what is published, nothing but that is delivered.
+#[test]
+fn a_journal_loses_nothing() {
+    explore(2, || {
+        let watched = Watched::<2>::new();
+        watched.publish(1);
+        race((
+            on(&watched, |watched| {
+                let version = watched.publish(2);
+                watched.check(version, 2);
+            }),
+            on(&watched, |watched| watched.push()),
+        ));
+        assert_eq!(watched.all(), 3);
+    });
+}
+
+/// A lease that is given back has moved no cursor.
+#[test]
+fn a_journal_is_rewound_by_a_requeue() {
+    explore(2, || {
+        let watched = Watched::<2>::new();
+        watched.publish(1);
+        race((
+            on(&watched, |watched| watched.publish(2)),
+            on(&watched, |watched| drop(watched.queue.try_lease())),
+        ));
+        assert_eq!(watched.all(), 3);
+    });
+}
+
+/// An entry that is reserved and not written ends what a lease can contain; later ones may be numbered,
+/// and have not converged.
+#[test]
+fn an_unwritten_entry_holds_later_ones_back() {
+    explore(2, || {
+        let watched = Watched::<2>::new();
+        race((
+            on(&watched, |watched| {
+                watched.publish(1);
+            }),
+            on(&watched, |watched| {
+                let version = watched.publish(2);
+                watched.push();
+                watched.check(version, 2);
+            }),
+        ));
+        assert_eq!(watched.all(), 3);
+    });
+}
+
+/// A ring of one place: whoever falls off it is told everything, and nothing gets lost on the way.
+#[test]
+fn an_overwritten_entry_becomes_everything() {
+    explore(2, || {
+        let watched = Watched::<1>::new();
+        watched.publish(1);
+        race((
+            on(&watched, |watched| {
+                let version = watched.publish(2);
+                watched.check(version, 2);
+            }),
+            on(&watched, |watched| watched.push()),
+        ));
+        let all = watched.all();
+        assert!(all == 3 || all == u32::MAX, "{all:b}");
+    });
+}
+
+/// A newcomer's cursor begins where the journal ends: before that, it sees what was true.
+#[test]
+fn a_newcomer_misses_no_entry() {
+    explore(2, || {
+        let queue = Arc::new(PushQueue::<Journal<Flags, 2>>::new(Config::new(1)));
+        let state = Arc::new(AtomicUsize::new(0));
+        let read = Arc::clone(&state);
+        let (_, read) = race((
+            on(&queue, move |queue| {
+                state.store(1, Relaxed);
+                queue.publish(Target::Everyone, Lane::Normal, Flags(1)).ok().unwrap();
+            }),
+            on(&queue, move |queue| {
+                queue.register().unwrap();
+                read.load(Relaxed)
+            }),
+        ));
+        let mut told = 0;
+        drain(&queue, |flags| told |= flags.0);
+        assert!(read == 1 || told == 1, "neither read nor told");
+    });
+}
