@@ -33,6 +33,8 @@ pub mod storage;
 // The ready-made request of a service mesh, over all of it.
 #[cfg(feature = "mesh")]
 pub mod mesh;
+#[cfg(all(feature = "mesh", not(target_has_atomic = "ptr")))]
+compile_error!("feature `mesh` needs `Arc`, which a target without compare-exchange doesn't have");
 
 pub use config::Config;
 pub use convergence::Version;

@@ -17,7 +17,7 @@ mod dirty;
 #[cfg(feature = "spin")]
 mod locked;
 pub mod merge;
-#[cfg(all(feature = "spin", feature = "alloc"))]
+#[cfg(all(feature = "spin", feature = "alloc", target_has_atomic = "ptr"))]
 mod shared;
 
 pub use bits::Bits;
@@ -27,7 +27,7 @@ pub use dirty::Dirty;
 #[cfg(feature = "spin")]
 pub use locked::Locked;
 pub use merge::Merge;
-#[cfg(all(feature = "spin", feature = "alloc"))]
+#[cfg(all(feature = "spin", feature = "alloc", target_has_atomic = "ptr"))]
 pub use shared::Shared;
 
 /// How requests are recorded for a client, and taken by its lease.
