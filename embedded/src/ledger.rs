@@ -1,0 +1,355 @@
+//! The oracle: what the queue owes to whom, kept beside it from what its operations answered.
+//!
+//! The main loop and the interrupt share one core and the interrupt runs to its end, so to the main loop a
+//! publish of the interrupt is one instant, and only the order of instants matters. What was published
+//! before a lease began is *owed*, and must be in it. What was published while it began may be in it or
+//! come later. Where a client was on its way in or out, a flag *may* come. Anything else must not.
+
+use pushlane::{ClientKey, Target, Topic, Version};
+
+pub(crate) const TOPICS: usize = 3;
+
+/// How many versions are watched at once.
+pub(crate) const WATCHED: usize = 8;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Life {
+    Vacant,
+    Live(ClientKey),
+    /// While `unregister` is under way.
+    Leaving(ClientKey),
+    /// Its last lease has not ended.
+    Left,
+}
+
+/// What is known of one place. Sets of flags have one bit a flag, sets of topics one a topic, sets of
+/// versions one a place in `Ledger::watched`.
+#[derive(Clone, Copy)]
+struct Account {
+    life: Life,
+    leased: bool,
+    owed: u32,
+    maybe: u32,
+    /// Published since the last lease began, and not owed before.
+    late: u32,
+    /// Published since the last lease began, and owed already: contained in that lease, or owed anew.
+    again: u32,
+    /// Topics that reach the client.
+    reached: u8,
+    /// Topics that it has left since the last lease began: they still reach it.
+    left: u8,
+    /// Topics that may reach it.
+    may_reach: u8,
+    /// What `may_reach` was when its lease began: gone when the lease completes.
+    leaving: u8,
+    /// Versions that wait for the client.
+    awaited: u8,
+    /// Those of them that its lease contains.
+    carried: u8,
+}
+
+const NOBODY: Account = Account {
+    life: Life::Vacant,
+    leased: false,
+    owed: 0,
+    maybe: 0,
+    late: 0,
+    again: 0,
+    reached: 0,
+    left: 0,
+    may_reach: 0,
+    leaving: 0,
+    awaited: 0,
+    carried: 0,
+};
+
+/// Whether a publish reaches a client.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Reach {
+    No,
+    Maybe,
+    Yes,
+}
+
+/// A publish's target, in the ledger's terms.
+#[derive(Clone, Copy)]
+pub(crate) enum Whom {
+    Everyone,
+    One(ClientKey),
+    /// Any of the first, and, where there is a second, any of that.
+    Topics(u8, Option<u8>),
+}
+
+pub(crate) struct Ledger<const CLIENTS: usize> {
+    accounts: [Account; CLIENTS],
+    registering: bool,
+    watched: [Option<(Version, u32)>; WATCHED],
+}
+
+impl<const CLIENTS: usize> Ledger<CLIENTS> {
+    pub(crate) const fn new() -> Self {
+        Ledger { accounts: [NOBODY; CLIENTS], registering: false, watched: [None; WATCHED] }
+    }
+
+    fn of(&mut self, key: ClientKey) -> &mut Account {
+        &mut self.accounts[key.index()]
+    }
+
+    pub(crate) fn live(&self) -> impl Iterator<Item = ClientKey> + '_ {
+        self.accounts.iter().filter_map(|account| match account.life {
+            Life::Live(key) => Some(key),
+            _ => None,
+        })
+    }
+
+    /// How many places are taken.
+    pub(crate) fn taken(&self) -> usize {
+        self.accounts.iter().filter(|account| account.life != Life::Vacant).count()
+    }
+
+    // ---- publishing
+
+    pub(crate) fn published(&mut self, whom: Whom, flags: u32, version: Version) {
+        let free = self.watched.iter().position(Option::is_none);
+        let registering = self.registering;
+        let reach = |index: usize, account: &Account| whom.reach(index, account, registering);
+        // Watched only if each flag of it can be told from an earlier publish's.
+        let fresh = self.accounts.iter().enumerate().all(|(index, account)| {
+            reach(index, account) == Reach::No || (account.owed | account.maybe) & flags == 0
+        });
+        let watched = free.filter(|_| fresh);
+        for (index, account) in self.accounts.iter_mut().enumerate() {
+            let reach = whom.reach(index, account, registering);
+            if reach == Reach::No {
+                continue;
+            }
+            let known = account.owed | account.maybe;
+            account.again |= flags & known;
+            if reach == Reach::Yes {
+                account.late |= flags & !account.owed;
+                account.owed |= flags;
+                account.awaited |= watched.map_or(0, |at| 1 << at);
+            } else {
+                account.maybe |= flags & !account.owed;
+            }
+        }
+        if let Some(at) = watched {
+            self.watched[at] = Some((version, flags));
+        }
+    }
+
+    /// A publish to one client was refused because the client has left.
+    pub(crate) fn refused(&self, client: ClientKey) {
+        let life = self.accounts[client.index()].life;
+        assert!(life != Life::Live(client), "{client} is registered, a publish to it was refused");
+    }
+
+    // ---- leases
+
+    /// A lease is about to begin.
+    pub(crate) fn begin_lease(&mut self) {
+        for account in &mut self.accounts {
+            (account.late, account.again) = (0, 0);
+            // A lease with nothing in it, that the queue completes by itself, ends what was left.
+            if !account.leased {
+                account.reached &= !account.left;
+                account.may_reach |= account.left;
+                account.left = 0;
+            }
+        }
+    }
+
+    pub(crate) fn leased(&mut self, key: ClientKey, flags: u32) {
+        let watched = self.watched;
+        let account = self.of(key);
+        assert!(account.life == Life::Live(key), "{key} was leased and is not registered");
+        assert!(!account.leased, "{key} has two leases");
+        let due = account.owed & !account.late;
+        assert!(flags & due == due, "{key} was owed {due:x} and got {flags:x}");
+        let possible = account.owed | account.maybe;
+        assert!(flags & !possible == 0, "{key} got {flags:x}, published was {possible:x}");
+        account.leased = true;
+        account.owed &= !flags;
+        account.maybe = account.maybe & !flags | account.again & flags;
+        account.leaving = account.may_reach;
+        for (at, watched) in watched.iter().enumerate() {
+            if watched.is_some_and(|(_, its)| its & flags == its) {
+                account.carried |= account.awaited & 1 << at;
+            }
+        }
+    }
+
+    /// No lease began although a permit was free.
+    pub(crate) fn nothing_to_lease(&self) {
+        for account in &self.accounts {
+            if let Life::Live(key) = account.life {
+                let due = account.owed & !account.late;
+                assert!(account.leased || due == 0, "{key} is owed {due:x} and can't be found");
+            }
+        }
+    }
+
+    /// `complete` is about to be called.
+    pub(crate) fn completing(&mut self, key: ClientKey) {
+        let account = self.of(key);
+        account.awaited &= !account.carried;
+    }
+
+    pub(crate) fn completed(&mut self, key: ClientKey) {
+        let account = self.of(key);
+        account.may_reach &= !account.leaving;
+        self.ended(key);
+    }
+
+    /// A requeue is about to be made.
+    pub(crate) fn requeueing(&mut self, key: ClientKey, flags: u32) {
+        let account = self.of(key);
+        if account.life == Life::Live(key) {
+            account.owed |= flags;
+        }
+    }
+
+    /// A lease has ended.
+    pub(crate) fn ended(&mut self, key: ClientKey) {
+        let account = self.of(key);
+        (account.leased, account.carried, account.leaving) = (false, 0, 0);
+        if account.life == Life::Left {
+            *account = NOBODY;
+        }
+    }
+
+    // ---- clients
+
+    pub(crate) fn begin_register(&mut self) {
+        self.registering = true;
+        for account in &mut self.accounts {
+            if account.life == Life::Vacant {
+                *account = NOBODY;
+            }
+        }
+    }
+
+    pub(crate) fn registered(&mut self, key: ClientKey, flags: u32) {
+        self.registering = false;
+        let account = self.of(key);
+        assert!(account.life == Life::Vacant, "{key} was given a place that is taken");
+        account.life = Life::Live(key);
+        account.owed = flags;
+    }
+
+    pub(crate) fn full(&mut self) {
+        self.registering = false;
+        assert!(self.taken() == CLIENTS, "full with {} clients", self.taken());
+    }
+
+    /// From now on nothing waits for the client.
+    pub(crate) fn begin_unregister(&mut self, key: ClientKey) {
+        let account = self.of(key);
+        account.life = Life::Leaving(key);
+        account.awaited = 0;
+    }
+
+    pub(crate) fn unregistered(&mut self, key: ClientKey) {
+        let account = self.of(key);
+        let life = if account.leased { Life::Left } else { Life::Vacant };
+        *account = Account { life, leased: account.leased, ..NOBODY };
+    }
+
+    pub(crate) fn begin_subscribe(&mut self, key: ClientKey, topic: Topic) {
+        let account = self.of(key);
+        account.may_reach |= 1 << topic.0;
+    }
+
+    pub(crate) fn subscribed(&mut self, key: ClientKey, topic: Topic) {
+        let account = self.of(key);
+        account.reached |= 1 << topic.0;
+        account.left &= !(1 << topic.0);
+        account.may_reach &= !(1 << topic.0);
+        account.leaving &= !(1 << topic.0);
+    }
+
+    pub(crate) fn unsubscribed(&mut self, key: ClientKey, topic: Topic) {
+        let account = self.of(key);
+        account.left |= account.reached & 1 << topic.0;
+    }
+
+    // ---- convergence
+
+    pub(crate) fn watched(&self, at: usize) -> Option<Version> {
+        self.watched[at].map(|(version, _)| version)
+    }
+
+    /// The queue says that a watched version has converged.
+    pub(crate) fn converged(&self, at: usize) {
+        let late = self.accounts.iter().position(|account| account.awaited & 1 << at != 0);
+        assert!(late.is_none(), "a version converged before the client at {late:?} had it");
+    }
+
+    /// The queue is still: nothing is ready, nothing is leased, and nothing can come in between.
+    pub(crate) fn still(&mut self) {
+        for account in &mut self.accounts {
+            if let Life::Live(key) = account.life {
+                assert!(!account.leased && account.owed == 0, "{key} is owed {:x}", account.owed);
+                assert!(account.awaited == 0, "{key} was never given what a version waits for");
+                account.maybe = 0;
+            } else {
+                assert!(account.life == Life::Vacant, "a client that left is still leased");
+            }
+        }
+        self.watched = [None; WATCHED];
+    }
+}
+
+impl Whom {
+    fn reach(self, index: usize, account: &Account, registering: bool) -> Reach {
+        let (yes, maybe) = match self {
+            Whom::Everyone => (true, true),
+            Whom::One(client) => (client.index() == index, client.index() == index),
+            Whom::Topics(any, filter) => {
+                let among = |topics: u8| {
+                    any & topics != 0 && filter.is_none_or(|filter| filter & topics != 0)
+                };
+                (among(account.reached), among(account.reached | account.may_reach))
+            }
+        };
+        match account.life {
+            Life::Live(_) if yes => Reach::Yes,
+            Life::Live(_) | Life::Leaving(_) if maybe => Reach::Maybe,
+            // A newcomer that is being registered has no topics and no key yet.
+            Life::Vacant if registering && matches!(self, Whom::Everyone) => Reach::Maybe,
+            _ => Reach::No,
+        }
+    }
+
+    /// The queue's target. The topics are written into `room`.
+    pub(crate) fn with_target<T>(self, act: impl FnOnce(Target<'_>) -> T) -> T {
+        let (any, filter) = match self {
+            Whom::Everyone => return act(Target::Everyone),
+            Whom::One(client) => return act(Target::One(client)),
+            Whom::Topics(any, filter) => (Chosen::of(any), filter.map(Chosen::of)),
+        };
+        let scope = pushlane::Scope::any(any.topics());
+        act(Target::Topics(match &filter {
+            Some(filter) => scope.and_any(filter.topics()),
+            None => scope,
+        }))
+    }
+}
+
+/// A set of topics as a list.
+struct Chosen([Topic; TOPICS], usize);
+
+impl Chosen {
+    fn of(set: u8) -> Chosen {
+        let mut chosen = Chosen([Topic(0); TOPICS], 0);
+        for topic in (0..TOPICS as u32).filter(|topic| set & 1 << topic != 0) {
+            chosen.0[chosen.1] = Topic(topic);
+            chosen.1 += 1;
+        }
+        chosen
+    }
+
+    fn topics(&self) -> &[Topic] {
+        &self.0[..self.1]
+    }
+}

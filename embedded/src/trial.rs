@@ -1,0 +1,183 @@
+//! The run: the main loop leases, the interrupt publishes, and the ledger checks both.
+
+use core::cell::RefCell;
+
+use critical_section::Mutex;
+use pushlane::ready::ConstReady;
+use pushlane::{ClientKey, Config, Lane, PushQueue, Refusal, StaticQueue, Version};
+
+use crate::board;
+use crate::chance::Chance;
+use crate::ledger::{Ledger, TOPICS, WATCHED, Whom};
+use crate::main_loop::MainLoop;
+use crate::moment::{Moments, Operation};
+use crate::payload::Flags;
+
+/// Who publishes beside the main loop.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Publishers {
+    /// The timer's interrupt.
+    Interrupt,
+    /// Nobody: for ready sets that are not made for interrupt handlers.
+    MainLoop,
+}
+
+/// How many pushes the main loop has in progress at most.
+pub(crate) const PERMITS: usize = 4;
+
+/// What the interrupt and the main loop share, for as long as interrupts are off.
+pub(crate) struct Shared<const CLIENTS: usize> {
+    pub(crate) ledger: Ledger<CLIENTS>,
+    chance: Chance,
+    pub(crate) published: u32,
+    last: Option<Version>,
+}
+
+/// A queue of `CLIENTS` places in a `static`, and all that is known about it.
+pub struct Trial<B, R, const BANKS: usize, const WORDS: usize, const CLIENTS: usize>
+where
+    B: Flags,
+    R: ConstReady,
+{
+    pub(crate) queue: Queue<B, R, BANKS, WORDS>,
+    shared: Mutex<RefCell<Shared<CLIENTS>>>,
+    pub(crate) moments: Moments,
+    target: u32,
+}
+
+/// The queue of a trial.
+pub(crate) type Queue<B, R, const BANKS: usize, const WORDS: usize> =
+    StaticQueue<B, BANKS, TOPICS, WORDS, R>;
+
+impl<B, R, const BANKS: usize, const WORDS: usize, const CLIENTS: usize>
+    Trial<B, R, BANKS, WORDS, CLIENTS>
+where
+    B: Flags,
+    R: ConstReady,
+{
+    /// A run of `target` publishes.
+    pub const fn new(target: u32) -> Self {
+        Trial {
+            queue: PushQueue::const_new(Config::new(CLIENTS).permits(PERMITS)),
+            shared: Mutex::new(RefCell::new(Shared {
+                ledger: Ledger::new(),
+                chance: Chance::new(0x9e37_79b9),
+                published: 0,
+                last: None,
+            })),
+            moments: Moments::new(),
+            target,
+        }
+    }
+
+    pub(crate) fn shared<T>(&self, act: impl FnOnce(&mut Shared<CLIENTS>) -> T) -> T {
+        critical_section::with(|cs| act(&mut self.shared.borrow_ref_mut(cs)))
+    }
+
+    pub(crate) fn ledger<T>(&self, act: impl FnOnce(&mut Ledger<CLIENTS>) -> T) -> T {
+        self.shared(|shared| act(&mut shared.ledger))
+    }
+
+    fn is_over(&self) -> bool {
+        self.shared(|shared| shared.published >= self.target)
+    }
+
+    /// The interrupt: it asks about a version, and publishes.
+    pub fn interrupt(&self, at: usize) {
+        self.moments.strike(at);
+        let again = self.shared(|shared| {
+            let which = shared.chance.below(WATCHED as u32) as usize;
+            let watched = shared.ledger.watched(which);
+            if watched.is_some_and(|version| self.queue.is_converged(version)) {
+                shared.ledger.converged(which);
+            }
+            if shared.published < self.target
+                && let Some((whom, lane, flags)) = choose::<B, CLIENTS>(shared)
+            {
+                match whom.with_target(|target| self.queue.publish(target, lane, B::request(flags)))
+                {
+                    Ok(version) => {
+                        assert!(shared.last < Some(version), "versions go backwards");
+                        shared.last = Some(version);
+                        shared.published += 1;
+                        shared.ledger.published(whom, flags, version);
+                    }
+                    Err(error) => {
+                        let Whom::One(client) = whom else { panic!("{error}") };
+                        assert!(error.reason == Refusal::Stale, "{error}");
+                        shared.ledger.refused(client);
+                    }
+                }
+            }
+            shared.chance.once_in(4).then(|| shared.chance.of_any_size(6))
+        });
+        // Now and then twice into one operation.
+        if let Some(ticks) = again {
+            board::arm(ticks);
+        }
+    }
+
+    /// The main loop, until all is published and served. Panics where the queue goes wrong.
+    pub fn run(&self, publishers: Publishers) {
+        let mut main = MainLoop::new(self);
+        let mut rounds = 0_u32;
+        while !self.is_over() {
+            main.step();
+            rounds += 1;
+            if rounds.is_multiple_of(256) {
+                main.be_still();
+            }
+            // Many times what it takes.
+            assert!(rounds / 256 <= self.target, "the publishers stand still");
+        }
+        main.be_still();
+        main.finish();
+        self.report(publishers);
+    }
+
+    fn report(&self, publishers: Publishers) {
+        let published = self.shared(|shared| shared.published);
+        board::println!("{published} publishes, {CLIENTS} places: all delivered, all converged");
+        if publishers == Publishers::MainLoop {
+            return;
+        }
+        board::print!("interrupts");
+        for &operation in Operation::ALL {
+            board::print!(" {operation:?} {}", self.moments.hits(operation));
+        }
+        board::println!();
+        board::println!("before {} different instructions", self.moments.instructions());
+        for &operation in Operation::ALL {
+            let hits = self.moments.hits(operation);
+            assert!(hits > 0, "no interrupt came inside {operation:?}");
+        }
+    }
+}
+
+/// Whom to publish what; `None` when there is nobody.
+pub(crate) fn choose<B: Flags, const CLIENTS: usize>(
+    shared: &mut Shared<CLIENTS>,
+) -> Option<(Whom, Lane, u32)> {
+    let chance = &mut shared.chance;
+    let lane = if chance.once_in(3) { Lane::Urgent } else { Lane::Normal };
+    let flags = 1 << chance.below(B::FLAGS);
+    let whom = match chance.below(32) {
+        0 => Whom::Everyone,
+        1..5 => Whom::Topics(chance.below(1 << TOPICS) as u8, None),
+        5..7 => {
+            let filter = chance.below(1 << TOPICS) as u8;
+            Whom::Topics(chance.below(1 << TOPICS) as u8, Some(filter))
+        }
+        _ => Whom::One(any(&shared.ledger, chance)?),
+    };
+    Some((whom, lane, flags))
+}
+
+/// A registered client.
+pub(crate) fn any<const CLIENTS: usize>(
+    ledger: &Ledger<CLIENTS>,
+    chance: &mut Chance,
+) -> Option<ClientKey> {
+    let live = ledger.live().count() as u32;
+    (live > 0).then(|| ledger.live().nth(chance.below(live) as usize))?
+}
