@@ -17,7 +17,9 @@ pins=(
     qemu-system-misc=1:7.2+dfsg-7+deb12u18+b3 # its riscv32 is among the others
 )
 
-# rustup's linker serves every target; found through the compiler at hand, before ours shadows it.
+# rustup's linker serves every target. Found through the compiler at hand, not through ours, which would be
+# in front where env.sh has been sourced.
+PATH=${PATH//"$home/bin:"/}
 unset RUSTC
 host=$(rustc -vV | sed -n 's/^host: //p')
 linker=$(rustc --print sysroot)/lib/rustlib/$host/bin/rust-lld

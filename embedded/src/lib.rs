@@ -9,6 +9,7 @@ pub mod board;
 // a source of chance,
 mod chance;
 // what must come out,
+mod bell;
 mod ledger;
 // what is done to the queue, and when the interrupt strikes,
 mod moment;
@@ -16,5 +17,7 @@ mod moment;
 mod main_loop;
 mod payload;
 mod trial;
+// And firmware that is only measured.
+mod measured;
 
 pub use trial::{Publishers, Trial};

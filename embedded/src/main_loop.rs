@@ -71,10 +71,12 @@ where
         let Some(room) = self.leases.iter().position(Option::is_none) else { return };
         let free = self.trial.queue.held() < self.trial.queue.limit();
         self.trial.ledger(|ledger| ledger.begin_lease());
+        self.trial.queue.signal().forget();
         let lease = self.during(Operation::Lease, PushQueue::try_lease);
+        let told = self.trial.queue.signal().was_told();
         self.trial.ledger(|ledger| match &lease {
             Some(lease) => ledger.leased(lease.key(), B::flags(lease.request())),
-            None if free => ledger.nothing_to_lease(),
+            None if free => ledger.nothing_to_lease(told),
             None => {}
         });
         assert!(free || lease.is_none(), "a lease without a permit");
@@ -90,9 +92,9 @@ where
     fn complete(&mut self) {
         if let Some(lease) = self.take() {
             let key = lease.key();
-            self.trial.ledger(|ledger| ledger.completing(key));
+            let leaving = self.trial.ledger(|ledger| ledger.completing(key));
             self.during(Operation::Complete, |_| lease.complete());
-            self.trial.ledger(|ledger| ledger.completed(key));
+            self.trial.ledger(|ledger| ledger.completed(key, leaving));
         }
     }
 
@@ -151,16 +153,17 @@ where
             self.trial.ledger(|ledger| ledger.begin_subscribe(key, topic));
             let done = self.during(Operation::Subscribe, |queue| queue.subscribe(key, topic));
             assert!(done.is_ok(), "{key} could not subscribe");
-            self.trial.ledger(|ledger| ledger.subscribed(key, topic));
+            self.trial.ledger(|ledger| ledger.subscribed(key));
         }
     }
 
     fn unsubscribe(&mut self) {
         let topic = Topic(self.chance.below(TOPICS as u32));
         if let Some(key) = self.any() {
+            self.trial.ledger(|ledger| ledger.begin_unsubscribe(key, topic));
             let done = self.during(Operation::Unsubscribe, |queue| queue.unsubscribe(key, topic));
             assert!(done.is_ok(), "{key} could not unsubscribe");
-            self.trial.ledger(|ledger| ledger.unsubscribed(key, topic));
+            self.trial.ledger(|ledger| ledger.unsubscribed(key));
         }
     }
 
@@ -171,12 +174,13 @@ where
             Whom::Topics(..) => Operation::PublishToTopics,
             Whom::Everyone => Operation::PublishToEveryone,
         };
+        self.trial.ledger(|ledger| ledger.publishing(whom, flags));
         let published = whom.with_target(|target| {
             self.during(operation, |queue| queue.publish(target, lane, B::request(flags)))
         });
         self.trial.shared(|shared| match published {
-            Ok(version) => {
-                shared.ledger.published(whom, flags, version);
+            Ok(_) => {
+                shared.ledger.published_at_last(whom, flags);
                 shared.published += 1;
             }
             Err(error) => panic!("{error}"),
@@ -212,12 +216,12 @@ where
                 self.trial.ledger(|ledger| ledger.begin_lease());
                 let Some(lease) = queue.try_lease() else { break };
                 let key = lease.key();
-                self.trial.ledger(|ledger| {
+                let leaving = self.trial.ledger(|ledger| {
                     ledger.leased(key, B::flags(lease.request()));
-                    ledger.completing(key);
+                    ledger.completing(key)
                 });
                 lease.complete();
-                self.trial.ledger(|ledger| ledger.completed(key));
+                self.trial.ledger(|ledger| ledger.completed(key, leaving));
             }
             assert!(queue.held() == 0, "{} permits never came back", queue.held());
             for at in 0..WATCHED {

@@ -1,4 +1,5 @@
-//! The run: the main loop leases, the interrupt publishes, and the ledger checks both.
+//! The run: the main loop leases, the interrupt publishes and leases too now and then, and the ledger checks
+//! both.
 
 use core::cell::RefCell;
 
@@ -6,6 +7,7 @@ use critical_section::Mutex;
 use pushlane::ready::ConstReady;
 use pushlane::{ClientKey, Config, Lane, PushQueue, Refusal, StaticQueue, Version};
 
+use crate::bell::Bell;
 use crate::board;
 use crate::chance::Chance;
 use crate::ledger::{Ledger, TOPICS, WATCHED, Whom};
@@ -31,6 +33,8 @@ pub(crate) struct Shared<const CLIENTS: usize> {
     chance: Chance,
     pub(crate) published: u32,
     last: Option<Version>,
+    /// Leases of the interrupt.
+    nested: u32,
 }
 
 /// A queue of `CLIENTS` places in a `static`, and all that is known about it.
@@ -47,7 +51,7 @@ where
 
 /// The queue of a trial.
 pub(crate) type Queue<B, R, const BANKS: usize, const WORDS: usize> =
-    StaticQueue<B, BANKS, TOPICS, WORDS, R>;
+    StaticQueue<B, BANKS, TOPICS, WORDS, R, Bell>;
 
 impl<B, R, const BANKS: usize, const WORDS: usize, const CLIENTS: usize>
     Trial<B, R, BANKS, WORDS, CLIENTS>
@@ -58,12 +62,13 @@ where
     /// A run of `target` publishes.
     pub const fn new(target: u32) -> Self {
         Trial {
-            queue: PushQueue::const_new(Config::new(CLIENTS).permits(PERMITS)),
+            queue: PushQueue::const_with_signal(Config::new(CLIENTS).permits(PERMITS), Bell::new()),
             shared: Mutex::new(RefCell::new(Shared {
                 ledger: Ledger::new(),
                 chance: Chance::new(0x9e37_79b9),
                 published: 0,
                 last: None,
+                nested: 0,
             })),
             moments: Moments::new(),
             target,
@@ -109,11 +114,32 @@ where
                     }
                 }
             }
+            if shared.chance.once_in(4) {
+                self.serve(shared);
+            }
             shared.chance.once_in(4).then(|| shared.chance.of_any_size(6))
         });
         // Now and then twice into one operation.
         if let Some(ticks) = again {
             board::arm(ticks);
+        }
+    }
+
+    /// One lease from beginning to end inside the interrupt: to the main loop, another worker.
+    fn serve(&self, shared: &mut Shared<CLIENTS>) {
+        shared.ledger.begin_nested_lease();
+        let Some(lease) = self.queue.try_lease() else { return };
+        shared.nested += 1;
+        let (key, flags) = (lease.key(), B::flags(lease.request()));
+        shared.ledger.leased(key, flags);
+        if shared.chance.once_in(4) {
+            shared.ledger.requeueing(key, flags);
+            lease.requeue();
+            shared.ledger.ended(key);
+        } else {
+            let leaving = shared.ledger.completing(key);
+            lease.complete();
+            shared.ledger.completed(key, leaving);
         }
     }
 
@@ -136,12 +162,12 @@ where
     }
 
     fn report(&self, publishers: Publishers) {
-        let published = self.shared(|shared| shared.published);
+        let (published, nested) = self.shared(|shared| (shared.published, shared.nested));
         board::println!("{published} publishes, {CLIENTS} places: all delivered, all converged");
         if publishers == Publishers::MainLoop {
             return;
         }
-        board::print!("interrupts");
+        board::print!("{nested} leases by the interrupt; interrupts inside");
         for &operation in Operation::ALL {
             board::print!(" {operation:?} {}", self.moments.hits(operation));
         }
