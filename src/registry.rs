@@ -79,6 +79,11 @@ const RETIRING: usize = 1 << EDITOR_BITS;
 const GENERATION_SHIFT: u32 = EDITOR_BITS + 1;
 const GENERATION_ONE: usize = 1 << GENERATION_SHIFT;
 
+/// The generation before this one, among as many as fit above the editors.
+const fn before(generation: u32) -> u32 {
+    generation.wrapping_sub(1) & (usize::MAX >> GENERATION_SHIFT) as u32
+}
+
 /// A slot's seat word.
 pub(crate) struct Seat(AtomicUsize);
 
@@ -224,9 +229,8 @@ impl<S: Storage> Registry<S> {
     pub(crate) fn key(&self, place: Place) -> ClientKey {
         let generation = self.seat(place).generation();
         // Even: the client of the generation before is leaving.
-        let generation =
-            if generation.is_multiple_of(2) { generation.wrapping_sub(1) } else { generation };
-        self.key_of(place, generation)
+        let sat = if generation.is_multiple_of(2) { before(generation) } else { generation };
+        self.key_of(place, sat)
     }
 
     pub(crate) fn key_of(&self, place: Place, generation: u32) -> ClientKey {
@@ -242,5 +246,19 @@ impl<S: Storage> Registry<S> {
     /// Whether the client of this key is registered.
     pub(crate) fn holds(&self, key: ClientKey) -> bool {
         self.seat_of(key).is_some_and(|seat| seat.generation() == key.generation)
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn generations_wrap_where_the_word_ends() {
+        let seat = Seat(AtomicUsize::new(usize::MAX << GENERATION_SHIFT));
+        let last = seat.generation();
+        assert!(seat.rise(last), "odd: somebody sits there");
+        assert_eq!((seat.generation(), before(0)), (0, last));
+        assert_eq!(seat.sit(), 1);
     }
 }

@@ -1,5 +1,14 @@
 //! Chance that is the same in every run.
 
+/// Another number (PUSHLANE_SEED when the firmware is built) is another run.
+pub(crate) const SEED: u32 = match option_env!("PUSHLANE_SEED") {
+    Some(digits) => match u32::from_str_radix(digits, 10) {
+        Ok(seed) => seed,
+        Err(_) => panic!("PUSHLANE_SEED is not a number"),
+    },
+    None => 0x9e37_79b9,
+};
+
 /// Marsaglia's xorshift with 32 bits of state.
 pub(crate) struct Chance(u32);
 

@@ -98,9 +98,11 @@ pub(crate) enum Whom {
 pub(crate) struct Ledger<const CLIENTS: usize> {
     accounts: [Account; CLIENTS],
     registering: bool,
+    /// Whether every place was taken when the registration began.
+    crowded: bool,
     watched: [Option<(Version, u32)>; WATCHED],
-    /// Whether the interrupt has leased since the main loop's last lease began.
-    nested: bool,
+    /// Whether the interrupt has leased, or changed the limit, since the main loop's last lease began.
+    competed: bool,
 }
 
 impl<const CLIENTS: usize> Ledger<CLIENTS> {
@@ -108,8 +110,9 @@ impl<const CLIENTS: usize> Ledger<CLIENTS> {
         Ledger {
             accounts: [NOBODY; CLIENTS],
             registering: false,
+            crowded: false,
             watched: [None; WATCHED],
-            nested: false,
+            competed: false,
         }
     }
 
@@ -192,7 +195,7 @@ impl<const CLIENTS: usize> Ledger<CLIENTS> {
 
     /// The main loop is about to ask for a lease.
     pub(crate) fn begin_lease(&mut self) {
-        self.nested = false;
+        self.competed = false;
         for account in &mut self.accounts {
             (account.late, account.again) = (0, 0);
         }
@@ -201,8 +204,13 @@ impl<const CLIENTS: usize> Ledger<CLIENTS> {
 
     /// The interrupt is about to ask for a lease.
     pub(crate) fn begin_nested_lease(&mut self) {
-        self.nested = true;
+        self.competed = true;
         self.forget_topics();
+    }
+
+    /// The interrupt has changed the limit.
+    pub(crate) fn resized(&mut self) {
+        self.competed = true;
     }
 
     /// A lease with nothing in it, that the queue completes by itself, ends what was left.
@@ -215,7 +223,7 @@ impl<const CLIENTS: usize> Ledger<CLIENTS> {
     }
 
     pub(crate) fn leased(&mut self, key: ClientKey, flags: u32) {
-        let (watched, registering, nested) = (self.watched, self.registering, self.nested);
+        let (watched, registering, competed) = (self.watched, self.registering, self.competed);
         let account = self.of(key);
         match account.life {
             Life::Live(client) | Life::Leaving(client) if client == key => {}
@@ -232,7 +240,7 @@ impl<const CLIENTS: usize> Ledger<CLIENTS> {
         let possible = account.owed | account.maybe;
         assert!(flags & !possible == 0, "{key} got {flags:x}, published was {possible:x}");
         account.leased = true;
-        account.served |= nested;
+        account.served |= competed;
         account.owed &= !flags;
         account.maybe = account.maybe & !flags | account.again & flags | account.in_flight;
         account.leaving = account.may_reach;
@@ -244,11 +252,12 @@ impl<const CLIENTS: usize> Ledger<CLIENTS> {
     }
 
     /// No lease began although a permit was free; `told`: the signal has said since that one can.
+    /// That excuses it only where the interrupt has competed for the work or the permits.
     pub(crate) fn nothing_to_lease(&self, told: bool) {
         for account in &self.accounts {
             if let Life::Live(key) = account.life {
                 let due = account.owed & !account.late;
-                let excused = self.nested && told;
+                let excused = self.competed && told;
                 assert!(account.leased || due == 0 || excused, "{key} is owed {due:x}, not found");
             }
         }
@@ -275,6 +284,9 @@ impl<const CLIENTS: usize> Ledger<CLIENTS> {
         if account.life == Life::Live(key) {
             account.late |= flags & !account.owed;
             account.owed |= flags;
+        } else {
+            // On its way in or out.
+            account.maybe |= flags;
         }
         self.ending(key);
     }
@@ -297,6 +309,7 @@ impl<const CLIENTS: usize> Ledger<CLIENTS> {
 
     pub(crate) fn begin_register(&mut self) {
         self.registering = true;
+        self.crowded = self.taken() == CLIENTS;
         for account in &mut self.accounts {
             if account.life == Life::Vacant {
                 *account = NOBODY;
@@ -318,7 +331,7 @@ impl<const CLIENTS: usize> Ledger<CLIENTS> {
 
     pub(crate) fn full(&mut self) {
         self.registering = false;
-        assert!(self.taken() == CLIENTS, "full with {} clients", self.taken());
+        assert!(self.crowded, "full with room for a client");
     }
 
     /// From now on nothing waits for the client.
@@ -357,8 +370,11 @@ impl<const CLIENTS: usize> Ledger<CLIENTS> {
 
     pub(crate) fn unsubscribed(&mut self, key: ClientKey) {
         let account = self.of(key);
+        let topic = core::mem::take(&mut account.changing);
         // Unless no lease has begun since, and it is `left` still.
-        account.may_reach |= core::mem::take(&mut account.changing) & !account.reached;
+        account.may_reach |= topic & !account.reached;
+        // A lease that the interrupt has begun since may have begun too early to end it.
+        account.leaving &= !topic;
     }
 
     // ---- convergence

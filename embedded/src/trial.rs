@@ -5,11 +5,11 @@ use core::cell::RefCell;
 
 use critical_section::Mutex;
 use pushlane::ready::ConstReady;
-use pushlane::{ClientKey, Config, Lane, PushQueue, Refusal, StaticQueue, Version};
+use pushlane::{ClientKey, Config, Lane, Lease, PushQueue, Refusal, StaticQueue, Version};
 
 use crate::bell::Bell;
 use crate::board;
-use crate::chance::Chance;
+use crate::chance::{Chance, SEED};
 use crate::ledger::{Ledger, TOPICS, WATCHED, Whom};
 use crate::main_loop::MainLoop;
 use crate::moment::{Moments, Operation};
@@ -32,19 +32,23 @@ pub(crate) struct Shared<const CLIENTS: usize> {
     pub(crate) ledger: Ledger<CLIENTS>,
     chance: Chance,
     pub(crate) published: u32,
-    last: Option<Version>,
+    pub(crate) last: Option<Version>,
     /// Leases of the interrupt.
     nested: u32,
+    /// What the limit is; `None` while the main loop changes it.
+    pub(crate) limit: Option<usize>,
 }
 
 /// A queue of `CLIENTS` places in a `static`, and all that is known about it.
 pub struct Trial<B, R, const BANKS: usize, const WORDS: usize, const CLIENTS: usize>
 where
-    B: Flags,
-    R: ConstReady,
+    B: Flags + 'static,
+    R: ConstReady + 'static,
 {
     pub(crate) queue: Queue<B, R, BANKS, WORDS>,
     shared: Mutex<RefCell<Shared<CLIENTS>>>,
+    /// A lease of the interrupt that a later one ends.
+    kept: Mutex<RefCell<Option<Held<'static, B, R, BANKS, WORDS>>>>,
     pub(crate) moments: Moments,
     target: u32,
 }
@@ -53,11 +57,15 @@ where
 pub(crate) type Queue<B, R, const BANKS: usize, const WORDS: usize> =
     StaticQueue<B, BANKS, TOPICS, WORDS, R, Bell>;
 
+/// A lease of it.
+pub(crate) type Held<'a, B, R, const BANKS: usize, const WORDS: usize> =
+    Lease<&'a Queue<B, R, BANKS, WORDS>>;
+
 impl<B, R, const BANKS: usize, const WORDS: usize, const CLIENTS: usize>
     Trial<B, R, BANKS, WORDS, CLIENTS>
 where
-    B: Flags,
-    R: ConstReady,
+    B: Flags + 'static,
+    R: ConstReady + 'static,
 {
     /// A run of `target` publishes.
     pub const fn new(target: u32) -> Self {
@@ -65,11 +73,13 @@ where
             queue: PushQueue::const_with_signal(Config::new(CLIENTS).permits(PERMITS), Bell::new()),
             shared: Mutex::new(RefCell::new(Shared {
                 ledger: Ledger::new(),
-                chance: Chance::new(0x9e37_79b9),
+                chance: Chance::new(SEED),
                 published: 0,
                 last: None,
                 nested: 0,
+                limit: Some(PERMITS),
             })),
+            kept: Mutex::new(RefCell::new(None)),
             moments: Moments::new(),
             target,
         }
@@ -87,8 +97,8 @@ where
         self.shared(|shared| shared.published >= self.target)
     }
 
-    /// The interrupt: it asks about a version, and publishes.
-    pub fn interrupt(&self, at: usize) {
+    /// The interrupt: it asks about a version, publishes, and now and then leases and changes the limit.
+    pub fn interrupt(&'static self, at: usize) {
         self.moments.strike(at);
         let again = self.shared(|shared| {
             let which = shared.chance.below(WATCHED as u32) as usize;
@@ -115,7 +125,15 @@ where
                 }
             }
             if shared.chance.once_in(4) {
-                self.serve(shared);
+                for _ in 0..shared.chance.of_any_size(3) {
+                    self.serve(shared);
+                }
+            }
+            if shared.chance.once_in(16) && shared.limit.is_some() {
+                let limit = 1 + shared.chance.below(PERMITS as u32) as usize;
+                self.queue.set_limit(limit);
+                shared.limit = Some(limit);
+                shared.ledger.resized();
             }
             shared.chance.once_in(4).then(|| shared.chance.of_any_size(6))
         });
@@ -125,15 +143,30 @@ where
         }
     }
 
-    /// One lease from beginning to end inside the interrupt: to the main loop, another worker.
-    fn serve(&self, shared: &mut Shared<CLIENTS>) {
+    /// A lease inside the interrupt: to the main loop, another worker.
+    fn serve(&'static self, shared: &mut Shared<CLIENTS>) {
+        self.end_kept(shared);
         shared.ledger.begin_nested_lease();
         let Some(lease) = self.queue.try_lease() else { return };
         shared.nested += 1;
-        let (key, flags) = (lease.key(), B::flags(lease.request()));
-        shared.ledger.leased(key, flags);
+        shared.ledger.leased(lease.key(), B::flags(lease.request()));
+        critical_section::with(|cs| self.kept.replace(cs, Some(lease)));
+        if !shared.chance.once_in(4) {
+            self.end_kept(shared);
+        }
+    }
+
+    /// Whether the interrupt has a lease.
+    pub(crate) fn is_kept(&self) -> bool {
+        critical_section::with(|cs| self.kept.borrow_ref(cs).is_some())
+    }
+
+    /// Ends the interrupt's lease.
+    pub(crate) fn end_kept(&self, shared: &mut Shared<CLIENTS>) {
+        let Some(lease) = critical_section::with(|cs| self.kept.take(cs)) else { return };
+        let key = lease.key();
         if shared.chance.once_in(4) {
-            shared.ledger.requeueing(key, flags);
+            shared.ledger.requeueing(key, B::flags(lease.request()));
             lease.requeue();
             shared.ledger.ended(key);
         } else {
@@ -146,16 +179,14 @@ where
     /// The main loop, until all is published and served. Panics where the queue goes wrong.
     pub fn run(&self, publishers: Publishers) {
         let mut main = MainLoop::new(self);
-        let mut rounds = 0_u32;
-        while !self.is_over() {
-            main.step();
-            rounds += 1;
-            if rounds.is_multiple_of(256) {
-                main.be_still();
+        // Many times as many steps as it takes.
+        for _ in 0..self.target.saturating_mul(64) {
+            if self.is_over() {
+                break;
             }
-            // Many times what it takes.
-            assert!(rounds / 256 <= self.target, "the publishers stand still");
+            main.step();
         }
+        assert!(self.is_over(), "the publishers stand still");
         main.be_still();
         main.finish();
         self.report(publishers);
@@ -205,5 +236,8 @@ pub(crate) fn any<const CLIENTS: usize>(
     chance: &mut Chance,
 ) -> Option<ClientKey> {
     let live = ledger.live().count() as u32;
-    (live > 0).then(|| ledger.live().nth(chance.below(live) as usize))?
+    // Half the time one of the last: they meet in one bank, and, where there are two words of banks, the
+    // few in the second get their share.
+    let before = if chance.once_in(2) { live.saturating_sub(8) } else { 0 };
+    (live > 0).then(|| ledger.live().nth((before + chance.below(live - before)) as usize))?
 }

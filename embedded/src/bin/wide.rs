@@ -11,7 +11,7 @@ use pushlane_firmware::{Publishers, Trial, board};
 
 pushlane_firmware::panic_to_host!();
 
-static TRIAL: Trial<Dirty, Sweep<Static<33, 3, 2>>, 33, 2, 260> = Trial::new(20_000);
+static TRIAL: Trial<Dirty, Sweep<Static<33, 3, 2>>, 33, 2, 260> = Trial::new(60_000);
 
 #[board::entry]
 fn main() -> ! {
