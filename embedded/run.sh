@@ -9,8 +9,12 @@ set -euo pipefail
 passed=0 failed=0
 for target in "${targets[@]}"; do
     began=$SECONDS
-    cargo build --quiet --locked --release --target "$target" --features heapless \
-        --bin interrupts --bin wide --bin fifo
+    if ! cargo build --quiet --locked --release --target "$target" --features heapless \
+        --bin interrupts --bin wide --bin fifo; then
+        echo "FAIL: building for $target"
+        failed=$((failed + 1))
+        continue
+    fi
     echo "built for $target in $((SECONDS - began)) s"
     for firmware in interrupts wide fifo; do
         printf '\n== %s on %s\n' "$firmware" "$target"

@@ -10,6 +10,8 @@
 
 use pushlane::{ClientKey, Target, Topic, Version};
 
+use crate::payload::Flags;
+
 pub(crate) const TOPICS: usize = 3;
 
 /// How many versions are watched at once.
@@ -35,14 +37,14 @@ struct Account {
     served: bool,
     /// Leased by the interrupt before its registration came back.
     early: bool,
-    owed: u32,
-    maybe: u32,
+    owed: Flags,
+    maybe: Flags,
     /// Published since the last lease began, and not owed before.
-    late: u32,
+    late: Flags,
     /// Published since the last lease began, and owed already: contained in that lease, or owed anew.
-    again: u32,
+    again: Flags,
     /// Being published by the main loop: may come at any moment, and once more.
-    in_flight: u32,
+    in_flight: Flags,
     /// Topics that reach the client.
     reached: u8,
     /// Topics that it has left since the last lease began: they still reach it.
@@ -100,7 +102,7 @@ pub(crate) struct Ledger<const CLIENTS: usize> {
     registering: bool,
     /// Whether every place was taken when the registration began.
     crowded: bool,
-    watched: [Option<(Version, u32)>; WATCHED],
+    watched: [Option<(Version, Flags)>; WATCHED],
     /// Whether the interrupt has leased, or changed the limit, since the main loop's last lease began.
     competed: bool,
 }
@@ -135,7 +137,7 @@ impl<const CLIENTS: usize> Ledger<CLIENTS> {
     // ---- publishing
 
     /// The main loop is about to publish.
-    pub(crate) fn publishing(&mut self, whom: Whom, flags: u32) {
+    pub(crate) fn publishing(&mut self, whom: Whom, flags: Flags) {
         for (index, account) in self.accounts.iter_mut().enumerate() {
             account.served = false;
             if whom.reach(index, account, false) != Reach::No {
@@ -146,7 +148,7 @@ impl<const CLIENTS: usize> Ledger<CLIENTS> {
     }
 
     /// The main loop has published.
-    pub(crate) fn published_at_last(&mut self, whom: Whom, flags: u32) {
+    pub(crate) fn published_at_last(&mut self, whom: Whom, flags: Flags) {
         for (index, account) in self.accounts.iter_mut().enumerate() {
             account.in_flight = 0;
             if whom.reach(index, account, false) == Reach::Yes && !account.served {
@@ -156,7 +158,7 @@ impl<const CLIENTS: usize> Ledger<CLIENTS> {
     }
 
     /// The interrupt has published.
-    pub(crate) fn published(&mut self, whom: Whom, flags: u32, version: Version) {
+    pub(crate) fn published(&mut self, whom: Whom, flags: Flags, version: Version) {
         let free = self.watched.iter().position(Option::is_none);
         let registering = self.registering;
         let reach = |index: usize, account: &Account| whom.reach(index, account, registering);
@@ -222,7 +224,7 @@ impl<const CLIENTS: usize> Ledger<CLIENTS> {
         }
     }
 
-    pub(crate) fn leased(&mut self, key: ClientKey, flags: u32) {
+    pub(crate) fn leased(&mut self, key: ClientKey, flags: Flags) {
         let (watched, registering, competed) = (self.watched, self.registering, self.competed);
         let account = self.of(key);
         match account.life {
@@ -279,7 +281,7 @@ impl<const CLIENTS: usize> Ledger<CLIENTS> {
     }
 
     /// A requeue is about to be made.
-    pub(crate) fn requeueing(&mut self, key: ClientKey, flags: u32) {
+    pub(crate) fn requeueing(&mut self, key: ClientKey, flags: Flags) {
         let account = self.of(key);
         if account.life == Life::Live(key) {
             account.late |= flags & !account.owed;
@@ -317,7 +319,7 @@ impl<const CLIENTS: usize> Ledger<CLIENTS> {
         }
     }
 
-    pub(crate) fn registered(&mut self, key: ClientKey, flags: u32) {
+    pub(crate) fn registered(&mut self, key: ClientKey, flags: Flags) {
         self.registering = false;
         let account = self.of(key);
         assert!(account.life == Life::Vacant, "{key} was given a place that is taken");

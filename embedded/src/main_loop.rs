@@ -6,12 +6,12 @@ use pushlane::{ClientKey, Lane, PushQueue, RegisterError, Topic};
 use crate::chance::{Chance, SEED};
 use crate::ledger::{TOPICS, WATCHED, Whom};
 use crate::moment::Operation;
-use crate::payload::Flags;
+use crate::payload::Flagged;
 use crate::trial::{Held, PERMITS, Queue, Trial, any, choose};
 
 pub(crate) struct MainLoop<'a, B, R, const BANKS: usize, const WORDS: usize, const CLIENTS: usize>
 where
-    B: Flags + 'static,
+    B: Flagged + 'static,
     R: ConstReady + 'static,
 {
     trial: &'a Trial<B, R, BANKS, WORDS, CLIENTS>,
@@ -23,7 +23,7 @@ where
 impl<'a, B, R, const BANKS: usize, const WORDS: usize, const CLIENTS: usize>
     MainLoop<'a, B, R, BANKS, WORDS, CLIENTS>
 where
-    B: Flags + 'static,
+    B: Flagged + 'static,
     R: ConstReady + 'static,
 {
     pub(crate) fn new(trial: &'a Trial<B, R, BANKS, WORDS, CLIENTS>) -> Self {

@@ -36,7 +36,7 @@ operations!(
 
 const OUTSIDE: usize = Operation::ALL.len();
 
-/// Two bytes an instruction: code of 32 KiB.
+/// Two bytes an instruction: code of 32 KiB. In longer code two instructions may share a bit.
 const CODE: usize = 16 * 1024;
 
 /// Counts the interrupts.
@@ -103,7 +103,7 @@ impl Moments {
         self.hits[operation as usize].load(Relaxed)
     }
 
-    /// How many different instructions were interrupted.
+    /// How many different instructions were interrupted, at least.
     pub(crate) fn instructions(&self) -> u32 {
         self.struck.iter().map(|bits| bits.load(Relaxed).count_ones()).sum()
     }

@@ -2,34 +2,37 @@
 
 use pushlane::backlog::{Bits, ConstBacklog, Dirty};
 
-pub trait Flags: ConstBacklog {
+/// A set of flags. Small, because the smallest board must hold an account for each of 260 clients.
+pub(crate) type Flags = u16;
+
+pub trait Flagged: ConstBacklog {
     /// How many flags there are.
     const FLAGS: u32;
 
-    fn request(flags: u32) -> Self::Request;
+    fn request(flags: Flags) -> Self::Request;
 
-    fn flags(payload: &Self::Payload) -> u32;
+    fn flags(payload: &Self::Payload) -> Flags;
 }
 
-impl Flags for Bits<1> {
-    const FLAGS: u32 = 32;
+impl Flagged for Bits<1> {
+    const FLAGS: u32 = Flags::BITS;
 
-    fn request(flags: u32) -> [u32; 1] {
-        [flags]
+    fn request(flags: Flags) -> [u32; 1] {
+        [flags.into()]
     }
 
-    fn flags(&[flags]: &[u32; 1]) -> u32 {
-        flags
+    fn flags(&[flags]: &[u32; 1]) -> Flags {
+        flags as Flags
     }
 }
 
 /// The one flag is "out of date".
-impl Flags for Dirty {
+impl Flagged for Dirty {
     const FLAGS: u32 = 1;
 
-    fn request(_flags: u32) {}
+    fn request(_flags: Flags) {}
 
-    fn flags((): &()) -> u32 {
+    fn flags((): &()) -> Flags {
         1
     }
 }

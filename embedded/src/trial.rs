@@ -13,7 +13,7 @@ use crate::chance::{Chance, SEED};
 use crate::ledger::{Ledger, TOPICS, WATCHED, Whom};
 use crate::main_loop::MainLoop;
 use crate::moment::{Moments, Operation};
-use crate::payload::Flags;
+use crate::payload::{Flagged, Flags};
 
 /// Who publishes beside the main loop.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -42,7 +42,7 @@ pub(crate) struct Shared<const CLIENTS: usize> {
 /// A queue of `CLIENTS` places in a `static`, and all that is known about it.
 pub struct Trial<B, R, const BANKS: usize, const WORDS: usize, const CLIENTS: usize>
 where
-    B: Flags + 'static,
+    B: Flagged + 'static,
     R: ConstReady + 'static,
 {
     pub(crate) queue: Queue<B, R, BANKS, WORDS>,
@@ -64,7 +64,7 @@ pub(crate) type Held<'a, B, R, const BANKS: usize, const WORDS: usize> =
 impl<B, R, const BANKS: usize, const WORDS: usize, const CLIENTS: usize>
     Trial<B, R, BANKS, WORDS, CLIENTS>
 where
-    B: Flags + 'static,
+    B: Flagged + 'static,
     R: ConstReady + 'static,
 {
     /// A run of `target` publishes.
@@ -203,7 +203,7 @@ where
             board::print!(" {operation:?} {}", self.moments.hits(operation));
         }
         board::println!();
-        board::println!("before {} different instructions", self.moments.instructions());
+        board::println!("before at least {} different instructions", self.moments.instructions());
         for &operation in Operation::ALL {
             let hits = self.moments.hits(operation);
             assert!(hits > 0, "no interrupt came inside {operation:?}");
@@ -212,9 +212,9 @@ where
 }
 
 /// Whom to publish what; `None` when there is nobody.
-pub(crate) fn choose<B: Flags, const CLIENTS: usize>(
+pub(crate) fn choose<B: Flagged, const CLIENTS: usize>(
     shared: &mut Shared<CLIENTS>,
-) -> Option<(Whom, Lane, u32)> {
+) -> Option<(Whom, Lane, Flags)> {
     let chance = &mut shared.chance;
     let lane = if chance.once_in(3) { Lane::Urgent } else { Lane::Normal };
     let flags = 1 << chance.below(B::FLAGS);
