@@ -35,6 +35,8 @@ pub mod storage;
 // The ready-made request of a service mesh, over all of it.
 #[cfg(feature = "mesh")]
 pub mod mesh;
+#[cfg(all(feature = "mesh", not(target_has_atomic = "ptr")))]
+compile_error!("feature `mesh` needs `Arc`, which a target without compare-exchange doesn't have");
 
 // What serves it.
 #[cfg(feature = "async")]

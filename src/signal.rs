@@ -47,7 +47,7 @@ impl<T: Signal + ?Sized> Signal for &T {
     }
 }
 
-#[cfg(feature = "alloc")]
+#[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
 impl<T: Signal + ?Sized> Signal for alloc::sync::Arc<T> {
     fn ready(&self, leases: usize) {
         (**self).ready(leases);

@@ -20,7 +20,7 @@ mod journal;
 #[cfg(feature = "spin")]
 mod locked;
 pub mod merge;
-#[cfg(all(feature = "spin", feature = "alloc"))]
+#[cfg(all(feature = "spin", feature = "alloc", target_has_atomic = "ptr"))]
 mod shared;
 
 pub use crate::audience::Audience;
@@ -33,7 +33,7 @@ pub use journal::{Folded, Journal};
 #[cfg(feature = "spin")]
 pub use locked::Locked;
 pub use merge::{Everything, Merge};
-#[cfg(all(feature = "spin", feature = "alloc"))]
+#[cfg(all(feature = "spin", feature = "alloc", target_has_atomic = "ptr"))]
 pub use shared::Shared;
 
 /// How requests are recorded for a client, and taken by its lease.
