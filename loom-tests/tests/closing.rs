@@ -10,9 +10,9 @@ use pushlane::backlog::{Backlog, Bits, Dirty};
 use pushlane::{ClientKey, Config, Lane, PushQueue, Refusal, RegisterError, Target};
 
 /// Whoever finds the queue drained has seen every publish that was accepted.
-fn drained_is_not_said_early<B: Backlog + Default>(request: fn() -> B::Request)
+fn drained_is_not_said_early<B>(request: fn() -> B::Request)
 where
-    B: Send + Sync + 'static,
+    B: Backlog + Default + Send + Sync + 'static,
     B::Cell: Send + Sync,
 {
     explore(3, move || {

@@ -154,9 +154,9 @@ fn convergence_is_not_reached_by_giving_back() {
 }
 
 /// A newcomer that was reached by a publish has not completed it, whatever number it starts with.
-fn waits_for_a_newcomer<B: Backlog + Default>(request: fn() -> B::Request)
+fn waits_for_a_newcomer<B>(request: fn() -> B::Request)
 where
-    B: Send + Sync + 'static,
+    B: Backlog + Default + Send + Sync + 'static,
     B::Cell: Send + Sync,
 {
     explore(3, move || {

@@ -36,9 +36,9 @@ impl Told {
     fn push(&self) -> Option<[usize; 2]> {
         let lease = self.queue.try_lease()?;
         let seen = [0, 1].map(|who| self.news[who].load(Relaxed));
-        for who in 0..2 {
-            if seen[who] == 1 {
-                self.heard[who].store(1, Relaxed);
+        for (seen, heard) in seen.iter().zip(&self.heard) {
+            if *seen == 1 {
+                heard.store(1, Relaxed);
             }
         }
         lease.complete();
