@@ -5,7 +5,7 @@ mod model;
 use std::sync::Arc;
 
 use loom::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use model::{Queue, drain, explore, on, race};
+use model::{Queue, drain, explore, on, pause, race};
 use pushlane::backlog::{Backlog, Bits, Dirty};
 use pushlane::{ClientKey, Config, Lane, PushQueue, Refusal, RegisterError, Target};
 
@@ -27,6 +27,7 @@ where
                 queue.close();
                 let mut pushes = 0;
                 for _ in 0..2 {
+                    pause();
                     if queue.is_drained() {
                         return (true, pushes);
                     }
@@ -66,10 +67,12 @@ fn drained_sees_the_last_push(before: fn(&Queue<Dirty>, ClientKey)) {
             on(&queue, move |queue| {
                 let lease = queue.try_lease().expect("pending");
                 push.store(1, Relaxed);
+                pause();
                 lease.complete();
             }),
             on(&queue, move |queue| {
                 queue.close();
+                pause();
                 if queue.is_drained() {
                     assert_eq!(pushed.load(Relaxed), 1, "drained, and not delivered");
                 }
@@ -102,6 +105,7 @@ fn a_newcomer_is_delivered_or_refused() {
             on(&queue, |queue| queue.register_with(Lane::Normal, [1])),
             on(&queue, |queue| {
                 queue.close();
+                pause();
                 queue.is_drained()
             }),
         ));

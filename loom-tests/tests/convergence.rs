@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use loom::sync::atomic::AtomicU32;
 use loom::sync::atomic::Ordering::{AcqRel, Relaxed};
-use model::{Queue, drain, explore, on, race};
+use model::{Queue, drain, explore, on, pause, race};
 use pushlane::backlog::{Audience, Backlog, Bits, Dirty, Taken};
 use pushlane::{Config, Lane, PushQueue, Silent, Target, Version};
 
@@ -30,11 +30,13 @@ impl<B: Backlog<Request = [u32; 1], Payload = [u32; 1]>> Watched<B> {
     fn push(&self) {
         let Some(lease) = self.queue.try_lease() else { return };
         self.delivered.fetch_or(lease.request()[0], Relaxed);
+        pause();
         lease.complete();
     }
 
     /// Whoever finds a version converged sees all that was done to deliver it.
     fn check(&self, version: Version, flag: u32) {
+        pause();
         if self.queue.is_converged(version) {
             let delivered = self.delivered.load(Relaxed);
             assert!(delivered & flag != 0, "converged, and not delivered");
@@ -142,6 +144,7 @@ fn convergence_is_not_reached_by_giving_back() {
         let (version, _) = race((
             on(&queue, |queue| {
                 let version = queue.publish(Target::Everyone, Lane::Normal, [2]).unwrap();
+                pause();
                 assert!(!queue.is_converged(version));
                 version
             }),
@@ -214,6 +217,7 @@ fn convergence_of_one_client_does_not_wait_for_the_next() {
             }),
             on(&queue, move |queue| {
                 queue.unregister(client).unwrap();
+                pause();
                 queue.register_with(Lane::Normal, ()).unwrap();
             }),
         ));

@@ -1,50 +1,44 @@
 //! Whoever waits for the end of a drain hears of it, though a publish to everyone is still under way.
 
+mod model;
+
 use std::sync::Arc;
 
 use loom::future::block_on;
-use loom::model::Builder;
-use loom::thread;
+use model::{explore, on, race};
 use pushlane::adapters::AsyncQueue;
 use pushlane::backlog::Dirty;
 use pushlane::{Config, Lane, Target};
 
 /// A drain that nobody is told of is a deadlock, and loom says so.
 fn drains(clients: usize) {
-    let mut model = Builder::new();
-    model.preemption_bound = Some(2);
-    model.check(move || {
+    explore(2, move || {
         let queue = Arc::new(AsyncQueue::<Dirty>::new(Config::new(1)));
         for _ in 0..clients {
             queue.register().unwrap();
         }
-        let publisher = {
-            let queue = Arc::clone(&queue);
-            thread::spawn(move || {
-                let published = queue.publish(Target::Everyone, Lane::Normal, ());
-                published.is_ok()
-            })
-        };
-        queue.close();
-        block_on(async {
-            // Without clients nobody need serve.
-            if clients > 0 {
-                while let Some(lease) = queue.next().await {
+        race((
+            on(&queue, |queue| queue.publish(Target::Everyone, Lane::Normal, ()).is_ok()),
+            on(&queue, move |queue| {
+                queue.close();
+                // Without clients nobody need serve.
+                while clients > 0
+                    && let Some(lease) = block_on(queue.next())
+                {
                     lease.complete();
                 }
-            }
-            queue.drained().await;
-        });
-        publisher.join().unwrap();
+                block_on(queue.drained());
+            }),
+        ));
     });
 }
 
 #[test]
-fn without_clients() {
+fn a_drain_without_clients_is_heard() {
     drains(0);
 }
 
 #[test]
-fn with_a_client() {
+fn a_drain_with_a_client_is_heard() {
     drains(1);
 }

@@ -5,7 +5,7 @@ mod model;
 use std::sync::Arc;
 
 use loom::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
-use model::{Queue, drain, explore, on, race};
+use model::{Queue, drain, explore, on, pause, race};
 use pushlane::backlog::{Everything, Journal, Merge};
 use pushlane::{Config, Lane, PushQueue, Target, Version};
 
@@ -45,10 +45,12 @@ impl<const N: usize> Watched<N> {
     fn push(&self) {
         let Some(lease) = self.queue.try_lease() else { return };
         self.delivered.fetch_or(lease.request().0, Relaxed);
+        pause();
         lease.complete();
     }
 
     fn check(&self, version: Version, flag: u32) {
+        pause();
         if self.queue.is_converged(version) {
             let delivered = self.delivered.load(Relaxed);
             assert!(delivered & flag != 0, "converged, and not delivered");

@@ -5,7 +5,7 @@ mod model;
 use std::sync::Arc;
 
 use loom::sync::atomic::{AtomicUsize, Ordering::AcqRel};
-use model::{Queue, explore, on, race};
+use model::{Queue, explore, on, pause, race};
 use pushlane::backlog::{Bits, Dirty};
 use pushlane::{Config, Lane, PushQueue, Target};
 
@@ -20,11 +20,13 @@ fn permits_conserved_while_the_limit_changes() {
                 drop(queue.try_lease());
                 if let Some(mut lease) = queue.try_lease() {
                     lease.release_permit();
+                    pause();
                     lease.complete();
                 }
             }),
             on(&queue, |queue| {
                 queue.set_limit(2);
+                pause();
                 queue.set_limit(1);
             }),
         ));

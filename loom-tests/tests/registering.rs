@@ -6,7 +6,7 @@ mod model;
 use std::sync::Arc;
 
 use loom::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use model::{Queue, drain, explore, on, race};
+use model::{Queue, drain, explore, on, pause, race};
 use pushlane::backlog::{Backlog, Bits, Dirty, Locked, Merge};
 use pushlane::{ClientKey, Config, Lane, PushQueue, Silent, Target, Version};
 
@@ -45,8 +45,10 @@ fn a_newcomer_misses_nothing<B>(
             on(&world, move |world| {
                 if let Some(predecessor) = predecessor {
                     world.queue.unregister(predecessor).unwrap();
+                    pause();
                 }
                 world.queue.register().unwrap();
+                pause();
                 world.state.load(Relaxed)
             }),
         ));
@@ -99,6 +101,7 @@ fn a_newcomer_misses_no_fan_out_that_a_worker_makes() {
             on(&world, |world| world.publish(Lane::Normal, ())),
             on(&world, |world| {
                 world.queue.register().unwrap();
+                pause();
                 world.state.load(Relaxed)
             }),
             on(&world, |world| {

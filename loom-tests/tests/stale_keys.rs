@@ -4,7 +4,7 @@ mod model;
 
 use std::sync::Arc;
 
-use model::{drain, explore, on, race};
+use model::{drain, explore, on, pause, race};
 use pushlane::backlog::{Bits, Dirty};
 use pushlane::{Config, Lane, PushQueue, Refusal, Scope, Stale, Target, Topic};
 
@@ -41,11 +41,13 @@ fn a_stale_lease_completes_for_nobody() {
                 let Some(lease) = queue.try_lease() else { return 0 };
                 // What the next client is owed must not be taken for delivered to its predecessor.
                 let [flags] = if lease.key() == client { [0] } else { *lease.request() };
+                pause();
                 lease.complete();
                 flags
             }),
             on(&queue, move |queue| {
                 queue.unregister(client).unwrap();
+                pause();
                 queue.register_with(Lane::Normal, [2])
             }),
         ));
@@ -70,6 +72,7 @@ fn a_stale_key_is_not_published_to() {
             }),
             on(&queue, move |queue| {
                 queue.unregister(client).unwrap();
+                pause();
                 queue.register().unwrap()
             }),
         ));
@@ -98,11 +101,13 @@ fn a_stale_key_subscribes_nobody() {
         let (_, early) = race((
             on(&queue, move |queue| {
                 let _ = queue.subscribe(client, Topic(0));
+                pause();
                 let _ = queue.unsubscribe(client, Topic(0));
                 let _ = queue.subscribe(client, Topic(0));
             }),
             on(&queue, move |queue| {
                 queue.unregister(client).unwrap();
+                pause();
                 // Full while the edit is under way: the editor retires the place then.
                 queue.register().is_ok()
             }),

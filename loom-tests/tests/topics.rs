@@ -5,7 +5,7 @@ mod model;
 use std::sync::Arc;
 
 use loom::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use model::{Queue, drain, explore, on, race};
+use model::{Queue, drain, explore, on, pause, race};
 use pushlane::backlog::Dirty;
 use pushlane::{Config, Lane, PushQueue, Scope, Target, Topic, Version};
 
@@ -36,6 +36,7 @@ impl World {
     fn push(&self) -> Option<usize> {
         let lease = self.queue.try_lease()?;
         let seen = self.state.load(Relaxed);
+        pause();
         lease.complete();
         Some(seen)
     }
@@ -135,6 +136,7 @@ fn what_was_left_reaches_the_client_after_a_requeue() {
             on(&world, move |world| {
                 world.queue.unsubscribe(client, TOPIC).unwrap();
                 let version = world.publish(TOPIC);
+                pause();
                 assert!(!world.queue.is_converged(version));
                 version
             }),
@@ -157,6 +159,7 @@ fn a_topic_that_is_being_left_does_not_converge_early() {
         race((
             on(&world, |world| {
                 let version = world.publish(TOPIC);
+                pause();
                 if world.queue.is_converged(version) {
                     assert_eq!(world.state.load(Relaxed), 1, "converged, and not delivered");
                 }
@@ -164,6 +167,7 @@ fn a_topic_that_is_being_left_does_not_converge_early() {
             on(&world, |world| {
                 let lease = world.queue.try_lease().expect("queued");
                 world.state.store(1, Relaxed);
+                pause();
                 lease.complete();
             }),
         ));
@@ -184,6 +188,7 @@ fn a_topic_does_not_converge_early() {
             on(&world, move |world| {
                 world.state.store(1, Relaxed);
                 let version = world.publish(TOPIC);
+                pause();
                 if world.queue.is_converged(version) {
                     assert_eq!(told.load(Relaxed), 1, "converged, and not delivered");
                 }
@@ -191,6 +196,7 @@ fn a_topic_does_not_converge_early() {
             on(&world, move |world| {
                 let lease = world.queue.try_lease().expect("queued");
                 hears.store(world.state.load(Relaxed), Relaxed);
+                pause();
                 lease.complete();
             }),
         ));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use loom::cell::UnsafeCell;
 use loom::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use model::{Queue, explore, on, race};
+use model::{Queue, explore, on, pause, race};
 use pushlane::backlog::{Backlog, Bits, Dirty, Locked, Merge, Shared};
 use pushlane::ready::{Fifo, Sweep, WithBanks};
 use pushlane::{ClientKey, Config, Lane, PushQueue, Silent, Target};
@@ -26,6 +26,7 @@ impl<R: WithBanks> Told<R> {
     fn push(&self) -> Option<[usize; 2]> {
         let lease = self.queue.try_lease()?;
         let seen = [0, 1].map(|who| self.news[who].load(Relaxed));
+        pause();
         lease.complete();
         Some(seen)
     }

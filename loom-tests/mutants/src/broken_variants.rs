@@ -38,14 +38,11 @@ pub fn all() -> Vec<Mutant> {
         ),
         variant(
             "read the version after taking the backlog",
-            &[
-                ("queue/serve.rs", "let ticket = Ticket {", "let mut ticket = Ticket {"),
-                (
-                    "queue/serve.rs",
-                    "core::mem::forget(on_panic);",
-                    "core::mem::forget(on_panic); ticket.seen = self.convergence.newest();",
-                ),
-            ],
+            &[(
+                "queue/serve.rs",
+                "core::mem::forget(on_panic);",
+                "core::mem::forget(on_panic); ticket.seen = self.convergence.newest();",
+            )],
             "convergence",
             "convergence_is_never_early",
         ),
@@ -79,9 +76,9 @@ pub fn all() -> Vec<Mutant> {
                     "queue/serve.rs",
                     "let Served { bank, claimed, .. } = self.claim()?;",
                     "let only = Place { bank: 0, slot: 0 };
-                     let early = self.backlog.take(self.cell(only));
+                     let early = self.backlog.take(self.cell(only), &|_| true);
                      let Some(Served { bank, claimed, .. }) = self.claim() else {
-                         if let Some(payload) = early {
+                         if let Some(payload) = early.payload {
                              self.backlog.restore(self.cell(only), payload);
                          }
                          return None;
@@ -89,8 +86,8 @@ pub fn all() -> Vec<Mutant> {
                 ),
                 (
                     "queue/serve.rs",
-                    "let taken = self.backlog.take(self.cell(place));",
-                    "let taken = early;",
+                    "= self.backlog.take(self.cell(place), &concerned);",
+                    "= { let _ = &concerned; early };",
                 ),
             ],
             "nothing_lost",
@@ -101,8 +98,8 @@ pub fn all() -> Vec<Mutant> {
             &[
                 (
                     "queue/clients.rs",
-                    "self.convergence.complete(place.bank, place.slot, self.convergence.newest());",
-                    "",
+                    "self.convergence.complete(place.bank, place.slot, newest);",
+                    "let _ = newest;",
                 ),
                 (
                     "queue/clients.rs",
@@ -144,7 +141,7 @@ pub fn all() -> Vec<Mutant> {
             "skip the topic's gate",
             &[("topics.rs", "self.gate.fetch_add(1, Ordering::AcqRel);", "let _ = &self.gate;")],
             "topics",
-            "a_subscriber_misses_nothing",
+            "a_subscriber_to_a_topic_misses_nothing",
         ),
         variant(
             "don't signal what a turn uncovers",
@@ -160,8 +157,8 @@ pub fn all() -> Vec<Mutant> {
             "forget a topic that was left during the lease",
             &[(
                 "topics.rs",
-                "let leaving = 1 << (place.slot + LEAVING);",
-                "let leaving = 1 << (place.slot + LEAVING) | 1 << (place.slot + LEFT);",
+                "let (leaving, settling) = (1 << (place.slot + LEAVING),",
+                "let (leaving, settling) = (1 << (place.slot + LEAVING) | 1 << (place.slot + LEFT),",
             )],
             "topics",
             "what_was_left_reaches_the_client_until_a_push_that_knew",
@@ -188,6 +185,76 @@ pub fn all() -> Vec<Mutant> {
             )],
             "signals",
             "a_flicker_is_heard_with_sweep",
+        ),
+        variant(
+            "look at the banks before the fan-out for the end of a drain",
+            &[(
+                "queue/mod.rs",
+                "self.is_closed()
+            // Before",
+                "self.is_closed()
+            && self.banks().iter().all(|bank| bank.load().busy() == 0)
+            && self.is_expanded(Lane::Urgent)
+            && self.is_expanded(Lane::Normal)
+            || false
+            // Before",
+            )],
+            "closing",
+            "drained_sees_the_last_push_of_a_fan_out",
+        ),
+        variant(
+            "look for pending visits without Acquire",
+            &[(
+                "fan_out.rs",
+                "let frontier = self.frontier.load(Ordering::Acquire) >> 1;
+        // Relaxed",
+                "let frontier = self.frontier.load(Ordering::Relaxed) >> 1;
+        // Relaxed",
+            )],
+            "fan_out",
+            "a_fan_out_does_not_converge_early",
+        ),
+        variant(
+            "count on a visit that has begun",
+            &[("fan_out.rs", "self.circle.groups + (word & BEGUN)", "self.circle.groups")],
+            "fan_out",
+            "a_fan_out_does_not_count_on_a_visit_that_has_begun",
+        ),
+        variant(
+            "raise the goal by a plain load of the frontier",
+            &[(
+                "fan_out.rs",
+                "self.frontier.fetch_add(0, Ordering::AcqRel)",
+                "self.frontier.load(Ordering::Acquire)",
+            )],
+            "fan_out",
+            "a_fan_out_is_seen_although_another_one_is_being_made",
+        ),
+        variant(
+            "move the frontier before marking",
+            &[(
+                "queue/expand.rs",
+                "let settled = fan_out.settled();",
+                "fan_out.end(visit); let settled = fan_out.settled();",
+            )],
+            "fan_out",
+            "a_fan_out_does_not_converge_early",
+        ),
+        variant(
+            "complete a lease that met an unwritten entry",
+            &[("queue/serve.rs", "if !ticket.whole {", "if !ticket.whole && false {")],
+            "journal",
+            "an_unwritten_entry_holds_later_ones_back",
+        ),
+        variant(
+            "end a fan-out without telling whoever waits for a drain",
+            &[(
+                "convergence.rs",
+                "self.counter.fetch_add(0, Ordering::AcqRel) & CLOSED != 0",
+                "self.counter.load(Ordering::Acquire) & CLOSED != 0",
+            )],
+            "draining",
+            "a_drain_without_clients_is_heard",
         ),
     ]
 }

@@ -25,15 +25,16 @@ pub type Held<B, R = Sweep, N = Silent> = Lease<Arc<Queue<B, R, N>>>;
 /// switches: every broken variant that is known is found with two. Models of two threads take three, where
 /// that costs seconds. Switches at the end of a thread or in a wait are not counted.
 ///
-/// Two threads are also started in the other order; for three that would cost more than it finds.
+/// Two threads are also started in the other order (for three that would cost more than it finds), and all
+/// is done again with each [`pause`] a wait.
 pub fn explore(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
     let model = Arc::new(model);
     let started = Instant::now();
     let runs = Arc::new(Count::new(0));
-    ORDERS.set(1);
-    let mut order = 0;
-    while order < ORDERS.get() {
-        ORDER.set(order);
+    TRIALS.set(1);
+    let mut trial = 0;
+    while trial < TRIALS.get() {
+        TRIAL.set(trial);
         let mut builder = loom::model::Builder::new();
         builder.preemption_bound = Some(preemptions);
         builder.max_branches = 10_000;
@@ -42,7 +43,7 @@ pub fn explore(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
             runs.fetch_add(1, Relaxed);
             model();
         });
-        order += 1;
+        trial += 1;
     }
     // Shown by `cargo test -- --nocapture`.
     println!(
@@ -54,7 +55,8 @@ pub fn explore(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
 }
 
 std::thread_local! {
-    static ORDER: Cell<usize> = const { Cell::new(0) };
+    static TRIAL: Cell<usize> = const { Cell::new(0) };
+    static TRIALS: Cell<usize> = const { Cell::new(1) };
     static ORDERS: Cell<usize> = const { Cell::new(1) };
 }
 
@@ -66,7 +68,21 @@ std::thread_local! {
 /// are possible: a model written that way let a broken backlog pass, without any bound on preemptions.
 pub fn race<R: Roles>(roles: R) -> R::Results {
     ORDERS.set(R::ORDERS);
-    roles.play(ORDER.get())
+    TRIALS.set(TRIALS.get().max(R::ORDERS));
+    roles.play(TRIAL.get() % R::ORDERS)
+}
+
+/// A moment between two steps of a role, at which the others may take all the time they like.
+///
+/// Loom would have to find it out by itself, and does not always: a lease that reads the version too late
+/// makes convergence early, if its publisher looks after the lease has ended; without a pause before that
+/// look it passed, with any bound.
+pub fn pause() {
+    let orders = ORDERS.get();
+    TRIALS.set(2 * orders);
+    if TRIAL.get() >= orders {
+        loom::thread::yield_now();
+    }
 }
 
 /// Functions to be run by threads.
