@@ -5,7 +5,7 @@ mod model;
 use std::sync::Arc;
 
 use loom::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use model::{Queue, drain, explore, on, pause, race};
+use model::{Queue, drain, explore, on, race};
 use pushlane::backlog::Dirty;
 use pushlane::{ClientKey, Config, Lane, PushQueue, Target, Version};
 
@@ -41,13 +41,11 @@ impl Told {
                 heard.store(1, Relaxed);
             }
         }
-        pause();
         lease.complete();
         Some(seen)
     }
 
     fn check(&self, version: Version, who: usize) {
-        pause();
         if self.queue.is_converged(version) {
             assert_eq!(self.heard[who].load(Relaxed), 1, "converged, and not delivered");
         }
@@ -64,25 +62,6 @@ fn a_fan_out_is_seen_although_another_one_is_being_made() {
         let (_, seen) = race((on(&told, |told| told.publish(0)), on(&told, |told| told.push())));
         if told.queue.try_lease().is_none() {
             assert_eq!(seen, Some([1, 1]), "the last lease began after the publish");
-        }
-    });
-}
-
-/// The visit has begun, and one worker leads it to a lease while another one has yet to end it: a publisher
-/// that comes in between must not count on it. One switch: two take an hour.
-#[test]
-fn a_fan_out_does_not_count_on_a_visit_that_has_begun() {
-    explore(1, || {
-        let told = Told::with_clients(1);
-        told.publish(1);
-        let (_, one, other) = race((
-            on(&told, |told| told.publish(0)),
-            on(&told, |told| told.push()),
-            on(&told, |told| told.push()),
-        ));
-        if told.queue.try_lease().is_none() {
-            let seen = [one, other].into_iter().flatten().any(|[first, _]| first == 1);
-            assert!(seen, "the last lease began after the publish");
         }
     });
 }
@@ -122,7 +101,7 @@ fn a_fan_out_is_seen_beside_a_mark() {
 
 #[test]
 fn a_fan_out_does_not_converge_early() {
-    explore(2, || {
+    explore(3, || {
         let told = Told::with_clients(1);
         let (version, _) = race((
             on(&told, |told| {
@@ -182,7 +161,6 @@ fn a_fan_out_converges_without_who_has_left() {
             on(&queue, |queue| queue.publish(Target::Everyone, Lane::Normal, ()).unwrap()),
             on(&queue, move |queue| {
                 queue.unregister(client).unwrap();
-                pause();
                 let _ = queue.register();
             }),
             on(&queue, |queue| drop(queue.try_lease())),

@@ -215,12 +215,6 @@ pub fn all() -> Vec<Mutant> {
             "a_fan_out_does_not_converge_early",
         ),
         variant(
-            "count on a visit that has begun",
-            &[("fan_out.rs", "self.circle.groups + (word & BEGUN)", "self.circle.groups")],
-            "fan_out",
-            "a_fan_out_does_not_count_on_a_visit_that_has_begun",
-        ),
-        variant(
             "raise the goal by a plain load of the frontier",
             &[(
                 "fan_out.rs",

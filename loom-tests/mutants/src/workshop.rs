@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use crate::{Edit, Model, Mutant, Verdict};
 
 /// The longest that a model may take, compiled with less optimisation than usual, on a slow machine.
-const PATIENCE: Duration = Duration::from_secs(150);
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// What the copy consists of. The mutants' own package is no part of it.
 const PARTS: [&str; 5] =
