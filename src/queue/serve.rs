@@ -176,8 +176,10 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
             match payload {
                 Some(payload) => return Some((ticket, payload)),
                 // An earlier lease took it between its record and its mark, and has delivered it.
-                None => self.finish(&ticket),
-            };
+                // If the client is ready again, this thread may go on with another one.
+                None if self.finish(&ticket) => self.signal.ready(1),
+                None => {}
+            }
             self.signal.progress();
             if !whole {
                 // A publisher is in the middle of recording: don't wait for it here.
