@@ -29,11 +29,17 @@ pub(crate) struct Resource {
     pub(crate) value: Vec<u8>,
 }
 
-/// `Cluster "shop"`: for people, who know the types by their last name.
+impl Resource {
+    /// The last part of its type, by which people know it.
+    pub(crate) fn kind(&self) -> &str {
+        self.type_url.rsplit(['.', '/']).next().unwrap_or_default()
+    }
+}
+
+/// `Cluster "shop"`.
 impl fmt::Display for Resource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = self.type_url.rsplit(['.', '/']).next().unwrap_or_default();
-        write!(f, "{kind} {:?}", self.name)
+        write!(f, "{} {:?}", self.kind(), self.name)
     }
 }
 
