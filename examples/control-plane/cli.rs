@@ -13,7 +13,7 @@ use std::time::Duration;
 #[derive(Debug, Parser)]
 #[command(name = "control-plane", after_long_help = AFTER, max_term_width = 100)]
 pub(crate) struct Cli {
-    /// Where clients connect, in plain text. Port 0: any that is free
+    /// Where clients connect. Port 0: any that is free
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:18000")]
     pub(crate) listen: SocketAddr,
     /// Where the admin page and /metrics are. Anybody who reaches it can read it
@@ -31,6 +31,16 @@ pub(crate) struct Cli {
     /// How long clients may take to go when it ends
     #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = seconds)]
     pub(crate) drain: Duration,
+
+    /// The server's certificate chain, PEM. Without one, clients are served in plain text
+    #[arg(long, value_name = "FILE", requires = "tls_key", help_heading = "TLS")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// Its key, PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert", help_heading = "TLS")]
+    pub(crate) tls_key: Option<PathBuf>,
+    /// Whose certificates clients must show, PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert", help_heading = "TLS")]
+    pub(crate) client_ca: Option<PathBuf>,
 
     /// Streams at once; one more is refused
     #[arg(long, value_name = "N", default_value_t = 10_000, help_heading = "Limits")]
@@ -50,6 +60,9 @@ pub(crate) struct Cli {
     /// So does one that is neither accepted nor rejected within this time
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds, help_heading = "Limits")]
     pub(crate) ack_deadline: Duration,
+    /// Connections are closed in good order when they are so old, a tenth more or less. 0: never
+    #[arg(long, value_name = "SECONDS", default_value = "1800", value_parser = seconds, help_heading = "Limits")]
+    pub(crate) max_age: Duration,
 }
 
 const AFTER: &str = "\

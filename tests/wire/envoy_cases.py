@@ -4,7 +4,7 @@ import contextlib
 
 import config
 from cases import case
-from envoy import Envoy
+from envoy_proxy import Envoy
 from support import Calls, Cutter, Plane, http_backend, until
 
 

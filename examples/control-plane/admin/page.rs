@@ -189,3 +189,28 @@ impl fmt::Display for Span {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A page with clients is looked at in a browser: `tests/wire/run.sh --browser`.
+    #[test]
+    fn what_a_file_says_is_text() {
+        let mut seen = Seen::default();
+        seen.source.dir = Some("/srv/<i>".into());
+        seen.source.faults = vec!["resources.json:1:1: <script>".into(), "nothing is served yet".into()];
+        let html = html(&seen);
+        assert!(!html.contains("<i>") && !html.contains("<script"), "{html}");
+        for text in ["/srv/&lt;i&gt;", "1:1: &lt;script&gt;", "None is connected", "0 of 0"] {
+            assert!(html.contains(text), "{text}: {html}");
+        }
+    }
+
+    #[test]
+    fn spans() {
+        for (seconds, text) in [(0.0042, "4 ms"), (59.9, "59 s"), (61.0, "1 min 1 s"), (90_000.0, "1 d 1 h")] {
+            assert_eq!(Span(Duration::from_secs_f64(seconds)).to_string(), text);
+        }
+    }
+}
