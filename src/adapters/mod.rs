@@ -7,7 +7,9 @@
 //! * `blocking::Pool` calls a handler for each push, on one of a fixed number of threads.
 //! * `tokio::Dispatcher` spawns a handler for each push, as a task.
 //!
-//! Both give the handler a [`Push`], and hold it to a deadline; see [`Options`].
+//! * `xds` is a server for xDS clients on top of it.
+//!
+//! The two give the handler a [`Push`], and hold it to a deadline; see [`Options`].
 
 #[cfg(all(feature = "blocking", not(loom)))]
 pub mod blocking;
@@ -22,6 +24,8 @@ mod push;
 #[cfg(all(feature = "tokio", not(loom)))]
 pub mod tokio;
 mod waiting;
+#[cfg(all(feature = "xds", not(loom)))]
+pub mod xds;
 
 pub use waiting::{AsyncQueue, Waiters};
 #[cfg(all(any(feature = "blocking", feature = "tokio"), not(loom)))]
