@@ -110,9 +110,7 @@ class Envoy:
         found = []
         for section in json.loads(self.ask("/config_dump?include_eds"))["configs"]:
             found += [each["cluster"]["name"] for each in section.get("dynamic_warming_clusters", [])]
-            for listener in section.get("dynamic_listeners", []):
-                if "warming_state" in listener or "active_state" not in listener:
-                    found.append(listener["name"])
+            found += [each["name"] for each in section.get("dynamic_listeners", []) if "warming_state" in each]
         return found
 
     def settled(self):

@@ -30,6 +30,8 @@ MODULES = [
     "envoy.extensions.upstreams.http.v3.http_protocol_options_pb2",
     "envoy.service.runtime.v3.rtds_pb2",
 ]
+for module in MODULES:
+    importlib.import_module(module)
 
 RICH = [
     {
@@ -134,8 +136,6 @@ class Stream:
 
 def expected(resource):
     """The resource as protobuf's own JSON reader has it."""
-    for name in MODULES:
-        importlib.import_module(name)
     whole = json_format.ParseDict(resource, any_pb2.Any())
     # A reader that writes the fields in another order is still right: compared is what they say.
     return json_format.MessageToDict(whole)

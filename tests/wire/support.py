@@ -132,6 +132,8 @@ def http_backend(name):
     """Answers every request with its name. Yields its port."""
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        # Head and body in one packet: in two, the second would wait for the first one's acknowledgement.
+        wbufsize = -1
 
         def do_GET(self):
             body = name.encode()
