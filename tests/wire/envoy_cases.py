@@ -5,7 +5,8 @@ import contextlib
 import config
 from cases import case
 from envoy_proxy import Envoy
-from support import Calls, Cutter, Plane, http_backend, until
+from grpc_cases import Client, sleep
+from support import Calls, Cutter, Plane, grpc_backend, http_backend, until
 
 
 def basic(*ports):
@@ -13,11 +14,11 @@ def basic(*ports):
 
 
 @contextlib.contextmanager
-def one(work, protocol, *names, through=contextlib.nullcontext):
+def one(work, protocol, *names, through=contextlib.nullcontext, flags=()):
     """Backends, the control plane, everything in it to reach the first of them, and an Envoy that does."""
     with contextlib.ExitStack() as stack:
         ports = [stack.enter_context(http_backend(name)) for name in names]
-        plane = stack.enter_context(Plane(work))
+        plane = stack.enter_context(Plane(work, *flags))
         plane.serve(*basic(ports[0]))
         proxy = stack.enter_context(through(plane.port))
         envoy = stack.enter_context(Envoy(work, getattr(proxy, "port", plane.port), protocol))
@@ -71,6 +72,50 @@ def touch(work, protocol):
         calls.check()
 
 
+@case("everybody at once")
+def together(work):
+    """Three kinds of client of one control plane; what some of them refuse doesn't concern the other."""
+    with contextlib.ExitStack() as stack:
+        enter = stack.enter_context
+        grpc_ports = [enter(grpc_backend(name)) for name in "ab"]
+        http_ports = [enter(http_backend(name)) for name in "ab"]
+        plane = enter(Plane(work))
+
+        def serve(turn, web=config.endpoints):
+            echo = config.api_listener(), config.routes(), config.cluster(), config.endpoints([grpc_ports[turn]])
+            plane.serve(
+                *echo,
+                config.socket_listener(0, "web"),
+                config.routes("web", "web"),
+                config.cluster("web"),
+                web([http_ports[turn]], "web"),
+            )
+
+        serve(0)
+        envoys = []
+        for protocol in ("sotw", "delta"):
+            (work / protocol).mkdir()
+            envoys.append(enter(Envoy(work / protocol, plane.port, protocol)))
+            envoys[-1].listen()
+            until("an answer", lambda: envoys[-1].call() == "a")
+        clients = [*envoys, enter(Client(plane.port))]
+        calls = [enter(Calls(client.call)) for client in clients]
+        for turn in (0, 1, 0):
+            serve(turn)
+            for each in calls:
+                each.follow("ab"[turn])
+        serve(1, web=lambda ports, name: config.endpoints(ports, name, priority=129))
+        calls[2].follow("b")
+        until("both have refused", lambda: plane.metrics()["pushlane_xds_nacks_total"] == 2)
+        assert {each.names[-1] for each in calls[:2]} == {"a"}
+        serve(1)
+        for each in calls:
+            each.follow("b")
+            each.check()
+        for envoy in envoys:
+            envoy.settled()
+
+
 def in_service(envoy, seconds):
     return f'"connect_timeout": "{seconds}s"' in envoy.ask("/config_dump?resource=dynamic_active_clusters")
 
@@ -88,6 +133,22 @@ def refused(work, protocol, broken):
         assert plane.metrics()["pushlane_xds_nacks_total"] == 1, "the same version was sent again"
         plane.serve(*basic(b))
         calls.follow("b")
+        calls.check()
+        assert plane.metrics()["pushlane_xds_nacks_total"] == 1
+
+
+def one_of_two(work, protocol):
+    """A new cluster is refused; another one, changed by the same response, is not held back by it."""
+    with one(work, protocol, "a", "b") as (plane, envoy, (a, b), _), Calls(envoy.call) as calls:
+        bad = {**config.broken_cluster(), "name": "bad"}
+        for seconds, name, port in [(2, "b", b), (3, "a", a)]:
+            plane.serve(*basic(port)[:2], config.cluster(seconds=seconds), bad, config.endpoints([port]))
+            until("the changed cluster is in service", lambda: in_service(envoy, seconds))
+            calls.follow(name)
+            assert plane.metrics()["pushlane_xds_nacks_total"] == 1
+        plane.serve(*basic(b), config.cluster("bad"), config.endpoints([a], "bad"))
+        calls.follow("b")
+        until("it is repaired", lambda: "bad::" in envoy.ask("/clusters"))
         calls.check()
         assert plane.metrics()["pushlane_xds_nacks_total"] == 1
 
@@ -122,15 +183,25 @@ def cut(work, protocol):
 
 
 def away(work, protocol):
-    from grpc_cases import sleep
-
     with one(work, protocol, "a", "b") as (plane, envoy, (_, b), _), Calls(envoy.call) as calls:
-        plane.kill()
+        # Once without a word, once in good order.
+        plane.kill() if protocol == "sotw" else plane.stop()
         plane.serve(*basic(b))
         sleep(5)
         plane.start()
         calls.follow("b")
         calls.check()
+
+
+def aged(work, protocol):
+    """The control plane closes the connection in good order, again and again."""
+    with one(work, protocol, "a", "b", flags=("--max-age", "0.5")) as (plane, envoy, (a, b), _):
+        with Calls(envoy.call) as calls:
+            for streams, name, port in [(3, "b", b), (5, "a", a)]:
+                until("new streams", lambda: plane.metrics()["pushlane_xds_streams_opened_total"] >= streams)
+                plane.serve(*basic(port))
+                calls.follow(name)
+            calls.check()
 
 
 def removal(work, protocol):
@@ -154,8 +225,10 @@ NAMES = {
     "route refused": refused_route,
     "cluster refused": refused_cluster,
     "endpoints refused": refused_endpoints,
+    "one of two clusters refused": one_of_two,
     "stream cut": cut,
     "control plane away for five seconds": away,
+    "connections too old": aged,
     "removal and return": removal,
 }
 for protocol in ("sotw", "delta"):

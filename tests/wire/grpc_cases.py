@@ -39,11 +39,11 @@ class Client:
 
 
 @contextlib.contextmanager
-def one(work, *names):
+def one(work, *names, flags=()):
     """Backends, the control plane, and everything in it to reach the first of them."""
     with contextlib.ExitStack() as stack:
         ports = [stack.enter_context(grpc_backend(name)) for name in names]
-        plane = stack.enter_context(Plane(work))
+        plane = stack.enter_context(Plane(work, *flags))
         plane.serve(*basic(ports[0]))
         yield plane, ports
 
@@ -179,6 +179,19 @@ def away(work):
 
 def sleep(seconds):
     until("some time has passed", lambda end=time.monotonic() + seconds: time.monotonic() > end)
+
+
+@case("grpc connections too old")
+def aged(work):
+    """The control plane closes the connection in good order, again and again."""
+    with one(work, "a", "b", flags=("--max-age", "0.5")) as (plane, ports):
+        with Client(plane.port) as client, Calls(client.call) as calls:
+            calls.follow("a")
+            for streams, name, port in [(3, "b", ports[1]), (5, "a", ports[0])]:
+                until("new streams", lambda: plane.metrics()["pushlane_xds_streams_opened_total"] >= streams)
+                plane.serve(*basic(port))
+                calls.follow(name)
+            calls.check()
 
 
 @case("grpc removal and return")

@@ -50,8 +50,8 @@ def fetch(url):
 class Plane:
     """The control plane and its directory. `with` ends it, and minds how it ended."""
 
-    def __init__(self, work):
-        self.dir, self.logs = Path(work) / "resources", Path(work)
+    def __init__(self, work, *flags):
+        self.dir, self.logs, self.flags = Path(work) / "resources", Path(work), flags
         self.dir.mkdir(parents=True, exist_ok=True)
         self.port, self.admin_port, self.process, self.starts = 0, 0, None, 0
 
@@ -66,7 +66,7 @@ class Plane:
         self.starts += 1
         self.log = self.logs / f"control-plane-{self.starts}.log"
         command = [BINARY, "--listen", f"127.0.0.1:{self.port}", "--admin", f"127.0.0.1:{self.admin_port}"]
-        command += ["--resources", str(self.dir)]
+        command += ["--resources", str(self.dir), *self.flags]
         with open(self.log, "w") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
         self.port, self.admin_port = until("the control plane says where it listens", self.addresses)

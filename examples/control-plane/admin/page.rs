@@ -2,7 +2,7 @@
 
 use super::Seen;
 use super::escape::Escaped;
-use pushlane::adapters::xds::{ClientStatus, TypeStatus};
+use pushlane::adapters::xds::{ClientStatus, TypeStatus, Variant};
 use std::fmt::{self, Write};
 use std::time::{Duration, SystemTime};
 
@@ -29,7 +29,8 @@ table { border-collapse: collapse; width: 100%; }
 th, td { text-align: left; vertical-align: top; padding: .3rem .7rem .3rem 0; border-bottom: 1px solid var(--line); }
 th { font-size: .8rem; opacity: .7; font-weight: 600; }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
-td { overflow-wrap: anywhere; } pre { white-space: pre-wrap; overflow-wrap: anywhere; margin: .3rem 0; }
+td { white-space: nowrap; } td.free { white-space: normal; overflow-wrap: anywhere; min-width: 9rem; }
+p, pre { overflow-wrap: anywhere; } pre { white-space: pre-wrap; margin: .3rem 0; } .wide { overflow-x: auto; }
 .good { color: var(--good); } .wait { color: var(--wait); } .bad { color: var(--bad); }
 </style>
 </head>
@@ -116,7 +117,7 @@ fn clients(seen: &Seen, out: &mut String) -> fmt::Result {
         out.push_str("<p class=\"quiet\">None is connected.</p>\n");
         return Ok(());
     }
-    out.push_str("<table>\n<tr><th>Node<th>From<th>Protocol<th>Open for<th>Type<th>Asks for");
+    out.push_str("<div class=\"wide\"><table>\n<tr><th>Node<th>From<th>Protocol<th>Open for<th>Type<th>Asks for");
     out.push_str("<th class=\"number\">Sent<th class=\"number\">ACKed<th>State\n");
     let mut clients: Vec<&ClientStatus> = seen.clients.iter().collect();
     clients.sort_by_key(|client| (std::cmp::Reverse(worst(client)), client.stream));
@@ -129,20 +130,23 @@ fn clients(seen: &Seen, out: &mut String) -> fmt::Result {
         rows += client.types.len().max(1);
         one(client, out)?;
     }
-    out.push_str("</table>\n");
+    out.push_str("</table></div>\n");
     Ok(())
 }
 
 fn one(client: &ClientStatus, out: &mut String) -> fmt::Result {
     let span = client.types.len().max(1);
     let node = client.node.as_ref().map_or("(not said yet)", |node| &node.id);
-    write!(out, "<tr><td rowspan=\"{span}\">{}", Escaped(node))?;
+    write!(out, "<tr><td class=\"free\" rowspan=\"{span}\">{}", Escaped(node))?;
     if !client.identity.is_empty() {
         write!(out, "<br><span class=\"quiet\">{}</span>", Escaped(client.identity.join(", ")))?;
     }
     let peer = client.peer.map(|peer| peer.to_string()).unwrap_or_default();
-    let variant = format!("{:?}", client.variant);
-    write!(out, "<td rowspan=\"{span}\">{peer}<td rowspan=\"{span}\">{}", Escaped(variant))?;
+    let variant = match client.variant {
+        Variant::Sotw => "SotW",
+        Variant::Delta => "delta",
+    };
+    write!(out, "<td rowspan=\"{span}\">{peer}<td rowspan=\"{span}\">{variant}")?;
     write!(out, "<td rowspan=\"{span}\">{}", Span(client.age))?;
     if client.types.is_empty() {
         out.push_str("<td colspan=\"5\" class=\"quiet\">subscribed to nothing\n");
@@ -166,7 +170,7 @@ fn subscription(status: &TypeStatus, out: &mut String) -> fmt::Result {
     write!(out, "<td class=\"number\">{}", revision(status.acked))?;
     match (&status.nack, status.outstanding) {
         (Some(nack), _) => {
-            writeln!(out, "<td class=\"bad\">NACK of {}: {}", nack.revision, Escaped(&nack.reason))
+            writeln!(out, "<td class=\"free bad\">NACK of {}: {}", nack.revision, Escaped(&nack.reason))
         }
         (None, Some(waits)) => writeln!(out, "<td class=\"wait\">no answer for {}", Span(waits)),
         (None, None) if status.sent.is_none() => writeln!(out, "<td class=\"quiet\">nothing sent"),
