@@ -2,10 +2,11 @@
 
 import contextlib
 
+import certificates
 import config
 from cases import case
 from envoy_proxy import Envoy
-from grpc_cases import Client, sleep
+from grpc_cases import Client, sleep, tls_flags
 from support import Calls, Cutter, Plane, grpc_backend, http_backend, until
 
 
@@ -14,14 +15,14 @@ def basic(*ports):
 
 
 @contextlib.contextmanager
-def one(work, protocol, *names, through=contextlib.nullcontext, flags=()):
+def one(work, protocol, *names, through=contextlib.nullcontext, flags=(), tls=None):
     """Backends, the control plane, everything in it to reach the first of them, and an Envoy that does."""
     with contextlib.ExitStack() as stack:
         ports = [stack.enter_context(http_backend(name)) for name in names]
         plane = stack.enter_context(Plane(work, *flags))
         plane.serve(*basic(ports[0]))
         proxy = stack.enter_context(through(plane.port))
-        envoy = stack.enter_context(Envoy(work, getattr(proxy, "port", plane.port), protocol))
+        envoy = stack.enter_context(Envoy(work, getattr(proxy, "port", plane.port), protocol, tls))
         envoy.listen()
         until("an answer", lambda: envoy.call() == names[0])
         yield plane, envoy, ports, proxy
@@ -145,7 +146,7 @@ def one_of_two(work, protocol):
             plane.serve(*basic(port)[:2], config.cluster(seconds=seconds), bad, config.endpoints([port]))
             until("the changed cluster is in service", lambda: in_service(envoy, seconds))
             calls.follow(name)
-            assert plane.metrics()["pushlane_xds_nacks_total"] == 1
+            until("the NACK is counted", lambda: plane.metrics()["pushlane_xds_nacks_total"] == 1)
         plane.serve(*basic(b), config.cluster("bad"), config.endpoints([a], "bad"))
         calls.follow("b")
         until("it is repaired", lambda: "bad::" in envoy.ask("/clusters"))
@@ -204,6 +205,12 @@ def aged(work, protocol):
             calls.check()
 
 
+def mutual_tls(work, protocol):
+    tls = certificates.make(work)
+    with one(work, protocol, "a", flags=tls_flags(tls), tls=tls) as (plane, _, _, _):
+        assert "spiffe://wire/client" in plane.page()
+
+
 def removal(work, protocol):
     with one(work, protocol, "a") as (plane, envoy, (a,), _):
         plane.serve(config.socket_listener(0))
@@ -229,6 +236,7 @@ NAMES = {
     "stream cut": cut,
     "control plane away for five seconds": away,
     "connections too old": aged,
+    "mutual tls": mutual_tls,
     "removal and return": removal,
 }
 for protocol in ("sotw", "delta"):

@@ -13,7 +13,7 @@ ADS_TYPE = {"sotw": "GRPC", "delta": "DELTA_GRPC"}
 ADS = {"ads": {}, "resource_api_version": "V3"}
 
 
-def bootstrap(port, protocol):
+def bootstrap(port, protocol, tls):
     http2 = {"explicit_http_config": {"http2_protocol_options": {}}}
     options = {"@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions", **http2}
     address = {"socket_address": {"address": "127.0.0.1", "port_value": port}}
@@ -27,6 +27,8 @@ def bootstrap(port, protocol):
             "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address}}]}],
         },
     }
+    if tls:
+        xds["transport_socket"] = {"name": "envoy.transport_sockets.tls", "typed_config": tls_context(tls)}
     ads = {
         "api_type": ADS_TYPE[protocol],
         "transport_api_version": "V3",
@@ -40,11 +42,23 @@ def bootstrap(port, protocol):
     }
 
 
+def tls_context(tls):
+    certificate, key = tls.client
+    pair = {"certificate_chain": {"filename": str(certificate)}, "private_key": {"filename": str(key)}}
+    return {
+        "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
+        "common_tls_context": {
+            "tls_certificates": [pair],
+            "validation_context": {"trusted_ca": {"filename": str(tls.ca)}},
+        },
+    }
+
+
 class Envoy:
-    def __init__(self, work, port, protocol):
+    def __init__(self, work, port, protocol, tls=None):
         work = Path(work)
         self.config, self.log, self.admin_file = work / "envoy.json", work / "envoy.log", work / "envoy-admin"
-        self.config.write_text(json.dumps(bootstrap(port, protocol), indent=1))
+        self.config.write_text(json.dumps(bootstrap(port, protocol, tls), indent=1))
         self.connection = None
 
     def __enter__(self):

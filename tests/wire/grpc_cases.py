@@ -7,6 +7,7 @@ import time
 
 import grpc
 
+import certificates
 import config
 from cases import case
 from support import Calls, Cutter, Plane, grpc_backend, until
@@ -15,10 +16,14 @@ from support import Calls, Cutter, Plane, grpc_backend, until
 class Client:
     """A channel to an xDS target. One process has one bootstrap, so a case has a process of its own."""
 
-    def __init__(self, port, target="echo"):
+    def __init__(self, port, target="echo", tls=None):
+        credentials = {"type": "insecure"}
+        if tls:
+            files = {"ca_certificate_file": tls.ca, "certificate_file": tls.client[0], "private_key_file": tls.client[1]}
+            credentials = {"type": "tls", "config": {name: str(file) for name, file in files.items()}}
         server = {
             "server_uri": f"127.0.0.1:{port}",
-            "channel_creds": [{"type": "insecure"}],
+            "channel_creds": [credentials],
             "server_features": ["xds_v3"],
         }
         bootstrap = {"xds_servers": [server], "node": {"id": "grpcio", "cluster": "wire"}}
@@ -192,6 +197,19 @@ def aged(work):
                 plane.serve(*basic(port))
                 calls.follow(name)
             calls.check()
+
+
+def tls_flags(tls):
+    return "--tls-cert", str(tls.server[0]), "--tls-key", str(tls.server[1]), "--client-ca", str(tls.ca)
+
+
+@case("grpc mutual tls")
+def tls(work):
+    tls = certificates.make(work)
+    with one(work, "a", flags=tls_flags(tls)) as (plane, _):
+        with Client(plane.port, tls=tls) as client:
+            assert client.call() == "a"
+            assert "spiffe://wire/client" in plane.page()
 
 
 @case("grpc removal and return")
