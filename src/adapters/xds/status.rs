@@ -60,7 +60,7 @@ pub struct TypeStatus {
     pub sent: Option<u64>,
     /// The revision that was accepted last.
     pub acked: Option<u64>,
-    /// The last rejection, until a later response is accepted.
+    /// The last rejection, as long as anything that was rejected is kept from the client.
     pub nack: Option<NackStatus>,
     /// For how long the last response has waited for its answer.
     pub outstanding: Option<Duration>,

@@ -290,12 +290,15 @@ impl Stream {
         let nack = rejected
             .as_ref()
             .map(|(status, _)| NackStatus { revision, reason: status.message.clone() });
+        let quarantined = entry.subscription.is_quarantined();
         self.info.note(type_url, |progress| {
             progress.answered = true;
             if nack.is_none() {
                 progress.acked = Some(revision);
             }
-            progress.nack = nack;
+            if nack.is_some() || !quarantined {
+                progress.nack = nack;
+            }
         });
         match rejected {
             None => counters.acks.one(),

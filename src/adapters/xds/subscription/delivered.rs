@@ -94,6 +94,10 @@ impl Delivered {
         }
     }
 
+    pub(super) fn is_quarantined(&self) -> bool {
+        !self.rejected.is_empty()
+    }
+
     fn is_rejected(&self, there: &Resource) -> bool {
         self.rejected.get(there.name()).is_some_and(|rejected| rejected.same(there))
     }

@@ -209,6 +209,11 @@ impl Subscription {
         self.delivered.covered
     }
 
+    /// Whether something that the client has rejected is kept from it.
+    pub(super) fn is_quarantined(&self) -> bool {
+        self.delivered.is_quarantined()
+    }
+
     /// What is gone without being told is forgotten.
     pub(super) fn forget(&mut self, gone: &[Name]) {
         self.delivered.forget(gone);

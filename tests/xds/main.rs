@@ -1,0 +1,10 @@
+//! The xDS server on the wire: a tonic client on loopback, one stream at a time or many.
+
+mod client;
+mod delta;
+mod lifecycle;
+mod limits;
+mod order;
+mod sotw;
+mod tls;
+mod waiting;
