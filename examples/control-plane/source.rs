@@ -18,8 +18,10 @@ pub(crate) struct Source {
     pub(crate) good: Option<(&'static str, SystemTime)>,
     /// Resources served, by the last part of their type.
     pub(crate) counts: BTreeMap<String, usize>,
-    /// What is wrong with what is there now: `file:line:column: ...`.
+    /// What is wrong with what is there now: `file:line:column: ...`, and what follows from it.
     pub(crate) faults: Vec<String>,
+    /// How many faults there are, also those that aren't printed.
+    pub(crate) fault_count: usize,
     pub(crate) reads: u64,
     pub(crate) rejects: u64,
 }
@@ -34,6 +36,7 @@ impl Source {
         self.reads += 1;
         self.good = Some((file, SystemTime::now()));
         self.faults.clear();
+        self.fault_count = 0;
         self.counts.clear();
         for resource in resources {
             *self.counts.entry(resource.kind().to_owned()).or_default() += 1;
@@ -43,6 +46,7 @@ impl Source {
     /// Takes note of one that isn't.
     pub(crate) fn bad(&mut self, news: &News) {
         self.rejects += 1;
+        self.fault_count = if let News::Broken { faults, .. } = news { faults.len() } else { 1 };
         self.faults = match news {
             News::Read { .. } => Vec::new(),
             News::Broken { file, faults } => lines(file, faults),
@@ -78,7 +82,7 @@ mod tests {
         source.bad(&News::Broken { file: "resources.json", faults });
         let expected = "resources.json:2:15: expected a list of resources, found 1";
         assert_eq!(source.faults, [expected, "what was served before is kept"]);
-        assert_eq!((source.counts["Listener"], source.good.is_some()), (2, true));
+        assert_eq!((source.fault_count, source.counts["Listener"], source.good.is_some()), (1, 2, true));
         source.good("resources.json", &[]);
         assert!(source.faults.is_empty() && source.counts.is_empty());
     }

@@ -50,8 +50,8 @@ fn write(seen: &Seen, out: &mut String) -> fmt::Result {
     writeln!(out, "{name}_sum {:.6}\n{name}_count {}", m.ack_micros as f64 / 1e6, m.acks + m.nacks)?;
 
     let source = &seen.source;
-    let faults = source.faults.len().saturating_sub(1);
-    one(out, "pushlane_source_faults", "gauge", "Faults of the file that is there now.", faults as u64)?;
+    let faults = source.fault_count as u64;
+    one(out, "pushlane_source_faults", "gauge", "Faults of the file that is there now.", faults)?;
     one(out, "pushlane_source_reads_total", "counter", "Files taken over.", source.reads)?;
     one(out, "pushlane_source_rejects_total", "counter", "Files not taken over.", source.rejects)?;
     let name = "pushlane_source_resources";
