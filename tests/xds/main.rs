@@ -4,6 +4,7 @@ mod client;
 mod delta;
 mod lifecycle;
 mod limits;
+mod on_demand;
 mod order;
 mod sotw;
 mod tls;

@@ -12,15 +12,16 @@ use ::tokio::time::timeout;
 use super::acked::{Acked, Laggard, Published, Rejected};
 use super::admission::Admission;
 use super::change::Change;
+use super::compute::Compute;
 use super::hub::{Hub, Phase};
 use super::identity::Identity;
 use super::limits::Limits;
 use super::metrics::Metrics;
 use super::proto::Node;
-use super::resource::{Resource, TypeUrl};
+use super::resource::{Name, Resource, TypeUrl};
 use super::service::AdsService;
 use super::status::ClientStatus;
-use super::store::{Applied, Edit};
+use super::store::{Applied, Changed, Edit};
 use super::view::{Snapshot, ViewId};
 use crate::convergence::Version;
 use crate::queue::Target;
@@ -78,6 +79,7 @@ impl Drop for Alive {
 pub struct Builder {
     limits: Limits,
     views: Box<super::hub::Views>,
+    compute: Option<Box<dyn Compute>>,
 }
 
 impl Builder {
@@ -102,6 +104,14 @@ impl Builder {
         self
     }
 
+    /// Resources are made when somebody needs them; see [`Compute`]. [`Ads::set`] and [`Ads::update`] have no place
+    /// beside it: what they put in is replaced by what is computed.
+    #[must_use]
+    pub fn compute(mut self, compute: impl Compute) -> Self {
+        self.compute = Some(Box::new(compute));
+        self
+    }
+
     /// Starts it.
     ///
     /// # Panics
@@ -109,7 +119,7 @@ impl Builder {
     /// Outside of a tokio runtime, or in one whose time driver is not enabled.
     pub fn start(self) -> Ads {
         drop(::tokio::time::sleep(Duration::ZERO)); // panics here, not in each stream
-        let hub = Hub::new(self.limits, self.views);
+        let hub = Hub::new(self.limits, self.views, self.compute);
         let dispatcher = ::tokio::spawn(Arc::clone(&hub).dispatch());
         let admission = Arc::new(Admission::new(&hub.limits));
         let alive = Arc::new(Alive { hub: Arc::clone(&hub), dispatcher });
@@ -134,7 +144,11 @@ impl Ads {
     /// One to be described.
     pub fn builder() -> Builder {
         let default = ViewId::from("default");
-        Builder { limits: Limits::default(), views: Box::new(move |_, _| Some(default.clone())) }
+        Builder {
+            limits: Limits::default(),
+            views: Box::new(move |_, _| Some(default.clone())),
+            compute: None,
+        }
     }
 
     /// Makes `resources` all that the view has: what isn't among them is removed. Of two with the same type and name
@@ -186,15 +200,40 @@ impl Ads {
     }
 
     fn apply(&self, view: ViewId, edit: Edit, replace: bool) -> Result<Published, Draining> {
-        self.hub.store.apply(&view, edit, replace, |applied| {
-            self.hub
-                .counters
-                .published
-                .add(u64::from(applied.first || !applied.changed.is_empty()));
-            let versions = self.publish(&view, &applied)?;
-            let Applied { revision, changed, .. } = applied;
-            Ok(Published { view: view.clone(), revision, changed: Arc::new(changed), versions })
-        })
+        let published = |applied| self.published(view.clone(), applied);
+        self.hub.store.apply(&view, edit, replace, published)
+    }
+
+    /// What these resources are [computed](Compute) from has changed: whoever is subscribed to them is sent what they
+    /// are now, if that is something else. May wait for a computation of the view that is in progress.
+    ///
+    /// # Errors
+    ///
+    /// [`Draining`] after [`drain`](Ads::drain).
+    pub fn invalidate<T: Into<TypeUrl>, N: Into<Name>>(
+        &self,
+        view: impl Into<ViewId>,
+        resources: impl IntoIterator<Item = (T, N)>,
+    ) -> Result<Published, Draining> {
+        let view = view.into();
+        let mut changed = Changed::new();
+        for (type_url, name) in resources {
+            changed.entry(type_url.into()).or_default().insert(name.into());
+        }
+        // Before it is published, so that who is told computes anew.
+        if let Some(cached) = self.hub.store.find(&view) {
+            for (type_url, names) in &changed {
+                names.iter().for_each(|name| cached.cache.invalidate(type_url, name));
+            }
+        }
+        self.hub.store.touch(&view, changed, |applied| self.published(view.clone(), applied))
+    }
+
+    fn published(&self, view: ViewId, applied: Applied) -> Result<Published, Draining> {
+        self.hub.counters.published.add(u64::from(applied.first || !applied.changed.is_empty()));
+        let versions = self.publish(&view, &applied)?;
+        let Applied { revision, changed, .. } = applied;
+        Ok(Published { view, revision, changed: Arc::new(changed), versions })
     }
 
     fn publish(&self, view: &ViewId, applied: &Applied) -> Result<Vec<Version>, Draining> {

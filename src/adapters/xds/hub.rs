@@ -9,6 +9,7 @@ use ::tokio::sync::{mpsc, watch};
 
 use super::acked::{Departure, Nack};
 use super::change::Change;
+use super::compute::Compute;
 use super::identity::Identity;
 use super::limits::Limits;
 use super::metrics::{Counters, Metrics};
@@ -47,6 +48,7 @@ pub(super) struct Hub {
     pub(super) topics: TopicSpace,
     pub(super) counters: Counters,
     pub(super) views: Box<Views>,
+    pub(super) compute: Option<Box<dyn Compute>>,
     pub(super) phase: watch::Sender<Phase>,
     /// To whom a lease goes, by the place of its client.
     routes: Box<[Mutex<Option<Route>>]>,
@@ -69,7 +71,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Hub {
-    pub(super) fn new(limits: Limits, views: Box<Views>) -> Arc<Self> {
+    pub(super) fn new(
+        limits: Limits,
+        views: Box<Views>,
+        compute: Option<Box<dyn Compute>>,
+    ) -> Arc<Self> {
         let topics = TopicSpace::new(limits.topics);
         let config = Config::new(limits.streams.saturating_mul(limits.types))
             .topics(topics.count())
@@ -82,6 +88,7 @@ impl Hub {
             topics,
             counters: Counters::default(),
             views,
+            compute,
             phase: watch::Sender::new(Phase::Serving),
             routes,
             streams: Mutex::default(),

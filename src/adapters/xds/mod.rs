@@ -9,6 +9,7 @@
 //! | --- | --- |
 //! | what is served | [`Resource`], in a [`Snapshot`] for each [`ViewId`] |
 //! | the control plane's end | [`Ads`] |
+//! | resources made on demand | [`Compute`] |
 //! | a server | [`Server`]; or [`AdsService`] in one of your own |
 //! | what a client may cost | [`Limits`] |
 //! | what can be seen | [`ClientStatus`], [`Metrics`], [`Laggard`] |
@@ -18,6 +19,8 @@ mod admission;
 mod ads;
 mod certificate;
 mod change;
+mod chunked;
+mod compute;
 mod connection;
 mod hub;
 mod identity;
@@ -34,12 +37,15 @@ mod store;
 mod stream;
 mod subscription;
 mod topics;
+#[cfg(feature = "xds-types")]
+pub mod types;
 mod view;
 mod wire;
 
 pub use acked::{Acked, Departure, Laggard, Nack, Published, Rejected};
 pub use ads::{Ads, Builder, Draining};
 pub use change::Change;
+pub use compute::{Ask, Compute};
 pub use identity::Identity;
 pub use limits::Limits;
 pub use metrics::Metrics;

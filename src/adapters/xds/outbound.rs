@@ -25,6 +25,8 @@ struct State {
     replies: VecDeque<(Reply, Instant)>,
     /// How the stream ends, once what is queued has been read.
     end: Option<Result<(), tonic::Status>>,
+    /// When the transport last took a part of a response of which it has not taken all.
+    part: Option<Instant>,
     /// The transport has dropped its end.
     gone: bool,
     reader: Option<Waker>,
@@ -47,9 +49,15 @@ impl Outbound {
         wake(state, |state| &mut state.reader);
     }
 
-    /// Since when the oldest response waits to be read.
-    pub(super) fn waiting_since(&self) -> Option<Instant> {
-        lock(&self.0).replies.front().map(|(_, since)| *since)
+    /// Since when the transport has taken nothing although there is something to take.
+    pub(super) fn unread_since(&self) -> Option<Instant> {
+        let state = lock(&self.0);
+        state.part.or_else(|| state.replies.front().map(|(_, since)| *since))
+    }
+
+    /// Where the transport says how far it has come.
+    pub(super) fn progress(&self) -> Progress {
+        Progress(Arc::clone(&self.0))
     }
 
     /// Nothing more follows. An error overtakes what is queued.
@@ -73,6 +81,17 @@ impl Outbound {
             Poll::Pending
         })
         .await;
+    }
+}
+
+/// How far the transport has come with a response that it takes in parts.
+#[derive(Clone)]
+pub(super) struct Progress(Arc<Mutex<State>>);
+
+impl Progress {
+    /// A part has been taken; there is more of it, or not.
+    pub(super) fn took(&self, more: bool) {
+        lock(&self.0).part = more.then(Instant::now);
     }
 }
 
@@ -104,6 +123,8 @@ impl<W: Wire> Stream for Responses<W> {
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let mut state = lock(&self.state);
         if let Some((reply, _)) = state.replies.pop_front() {
+            // Until it says that it has all of it.
+            state.part = Some(Instant::now());
             drop(state);
             return Poll::Ready(Some(Ok(W::write(reply))));
         }

@@ -282,7 +282,7 @@ impl ServerBuilder {
         loop {
             select! {
                 _ = http.as_mut() => return,
-                _ = cut.wait_for(|cut| *cut) => return,
+                _ = cut.wait_for(|cut| *cut) => break,
                 () = aged.as_mut(), if !*closing.borrow() => connection.close(),
                 _ = closing.wait_for(|closing| *closing) => break,
                 _ = phase.wait_for(|phase| *phase == super::hub::Phase::Stopped) => break,

@@ -17,10 +17,11 @@ use tonic::server::{Grpc, NamedService, StreamingService};
 use tonic_prost::ProstCodec;
 
 use super::ads::Ads;
+use super::chunked::Chunked;
 use super::connection::Connection;
 use super::hub::Phase;
 use super::identity::Identity;
-use super::outbound::{Outbound, Responses};
+use super::outbound::{Outbound, Progress, Responses};
 use super::status::StreamInfo;
 use super::stream::Stream;
 use super::wire::{Delta, Sotw, Wire};
@@ -81,7 +82,11 @@ where
     let most = ads.hub.limits.request_bytes;
     let codec = ProstCodec::<W::Response, W::Request>::default();
     let mut grpc = Grpc::new(codec).max_decoding_message_size(most);
-    Ok(grpc.streaming(Open::<W>(ads, PhantomData), request).await)
+    let mut response = grpc.streaming(Open::<W>(ads, PhantomData), request).await;
+    Ok(match response.extensions_mut().remove::<Progress>() {
+        Some(progress) => response.map(|body| Body::new(Chunked::new(body, progress))),
+        None => response,
+    })
 }
 
 /// Begins a stream, and answers at once: some clients send nothing before they have the response's headers.
@@ -95,14 +100,14 @@ impl<W: Wire> StreamingService<W::Request> for Open<W> {
 
     fn call(&mut self, request: tonic::Request<tonic::Streaming<W::Request>>) -> Self::Future {
         let ads = self.0.clone();
-        Box::pin(async move { begin::<W>(ads, request).await.map(tonic::Response::new) })
+        Box::pin(async move { begin::<W>(ads, request).await })
     }
 }
 
 async fn begin<W: Wire>(
     ads: Ads,
     request: tonic::Request<tonic::Streaming<W::Request>>,
-) -> Result<Responses<W>, Status> {
+) -> Result<tonic::Response<Responses<W>>, Status> {
     let hub = Arc::clone(&ads.hub);
     if *hub.phase.borrow() != Phase::Serving {
         return Err(Status::unavailable("the server is being drained"));
@@ -123,7 +128,8 @@ async fn begin<W: Wire>(
         return Err(Status::resource_exhausted(std::format!("{most} streams are open already")));
     }
     let out = Outbound::default();
-    let responses = out.responses();
+    let mut responses = tonic::Response::new(out.responses());
+    responses.extensions_mut().insert(out.progress());
     let stream = Stream::new(hub, info, identity, connection.clone(), out);
     let requests = request.into_inner();
     ::tokio::spawn(async move {

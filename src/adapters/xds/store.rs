@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::prelude::v1::*;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
+use super::compute::Cache;
 use super::resource::{Name, Resource, TypeUrl};
 use super::view::{Snapshot, ViewId};
 
@@ -42,6 +43,8 @@ pub(super) struct Applied {
 pub(super) struct View {
     pub(super) id: ViewId,
     current: RwLock<Option<Arc<Snapshot>>>,
+    /// Of resources that are computed on demand.
+    pub(super) cache: Cache,
 }
 
 impl View {
@@ -108,7 +111,9 @@ impl Store {
             return view;
         }
         let mut views = self.views.write().unwrap_or_else(PoisonError::into_inner);
-        let new = || Arc::new(View { id: id.clone(), current: RwLock::default() });
+        let new = || {
+            Arc::new(View { id: id.clone(), current: RwLock::default(), cache: Cache::default() })
+        };
         Arc::clone(views.entry(id.clone()).or_insert_with(new))
     }
 
@@ -146,6 +151,22 @@ impl Store {
         let applied = self.view(id).apply(edit, replace, *newest + 1);
         *newest = applied.revision.max(*newest);
         publish(applied)
+    }
+
+    /// Gives a view another revision without changing it: what it is computed from has changed.
+    pub(super) fn touch<T>(
+        &self,
+        id: &ViewId,
+        changed: Changed,
+        publish: impl FnOnce(Applied) -> T,
+    ) -> T {
+        let mut newest = self.newest();
+        *newest += 1;
+        let (revision, view) = (*newest, self.view(id));
+        let mut current = view.current.write().unwrap_or_else(PoisonError::into_inner);
+        Arc::make_mut(current.get_or_insert_default()).revision = revision;
+        drop(current);
+        publish(Applied { revision, changed, first: false })
     }
 
     fn newest(&self) -> MutexGuard<'_, u64> {

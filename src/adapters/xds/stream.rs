@@ -23,9 +23,10 @@ use super::outbound::Outbound;
 use super::resource::{Name, TypeUrl};
 use super::status::{NackStatus, StreamInfo};
 use super::store::View;
-use super::subscription::{Answered, Due, Moved, Received, Subscription};
+use super::subscription::{Answered, Due, Moved, Received, Subscription, Unsent};
 use super::view::Snapshot;
 use super::wire::Wire;
+use crate::backlog::ChangeSet;
 use crate::error::RegisterError;
 use crate::queue::Target;
 use crate::registry::ClientKey;
@@ -342,6 +343,7 @@ impl Stream {
     fn pump(&mut self) {
         // Each round ends at least one push that is held.
         while self.types.iter().any(|entry| matches!(entry.push, Push::Held { .. })) {
+            self.compute();
             let Some(snapshot) = self.view.as_ref().and_then(|view| view.snapshot()) else {
                 return self.nothing_to_serve();
             };
@@ -350,6 +352,21 @@ impl Stream {
             if !advanced {
                 return;
             }
+        }
+    }
+
+    /// Has computed what this stream is to be sent, of all types: which of them is first depends on what changed.
+    fn compute(&self) {
+        let (Some(compute), Some(view)) = (&self.hub.compute, &self.view) else { return };
+        let Some((node, _)) = self.info.node.get() else { return };
+        for entry in &self.types {
+            let none = ChangeSet::nothing();
+            let changes = match &entry.push {
+                Push::Held { lease, .. } => &lease.request().keys,
+                _ => &none,
+            };
+            let what = (&entry.subscription.type_url, &entry.subscription.interest);
+            view.cache.fill((&self.hub.store, view, &**compute), node, what, changes);
         }
     }
 
@@ -474,7 +491,7 @@ impl Stream {
             Push::Sent { at, .. } => Some(at + limits.ack_deadline),
             _ => None,
         });
-        let reading = self.out.waiting_since().map(|since| since + limits.send_deadline);
+        let reading = self.out.unread_since().map(|since| since + limits.send_deadline);
         let first = self.view.is_none().then(|| self.info.since + limits.first_request);
         let idle = Instant::now() + IDLE;
         pushes.chain(reading).chain(first).fold(idle, Instant::min)
@@ -486,7 +503,7 @@ impl Stream {
         if self.view.is_none() && now >= self.info.since + limits.first_request {
             return Some(format!("it has sent no request for {:?}", limits.first_request));
         }
-        if self.out.waiting_since().is_some_and(|since| now >= since + limits.send_deadline) {
+        if self.out.unread_since().is_some_and(|since| now >= since + limits.send_deadline) {
             return Some(format!("it has read nothing for {:?}", limits.send_deadline));
         }
         let late = self.types.iter().find(|entry| match entry.push {
@@ -502,15 +519,13 @@ impl Stream {
         let Some(view) = self.view.take() else {
             return self.hub.exit(self.info.id);
         };
-        // What has been granted and not looked at is owed as well.
-        while let Ok(lease) = self.leases.try_recv() {
-            self.granted(Some(lease));
-        }
-        let owing = self.types.iter().filter_map(|entry| {
-            let revision = view.snapshot().map_or(0, |snapshot| snapshot.revision);
-            let covered = entry.subscription.covered();
-            let interest = &entry.subscription.interest;
-            (covered < revision).then(|| {
+        let snapshot = view.snapshot();
+        let owing = self.types.iter_mut().filter_map(|entry| {
+            let set = snapshot.as_ref()?.of_type(&entry.subscription.type_url);
+            let unanswered = entry.subscription.outstanding().is_some();
+            (unanswered || entry.subscription.unsent(set) != Unsent::default()).then(|| {
+                let covered = entry.subscription.covered();
+                let interest = &entry.subscription.interest;
                 let few = interest.names.len() <= REMEMBERED;
                 (entry.subscription.type_url.clone(), covered, few.then(|| interest.clone()))
             })

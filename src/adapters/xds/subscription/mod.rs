@@ -15,8 +15,6 @@ mod delivered;
 mod delta;
 mod interest;
 mod sotw;
-#[cfg(test)]
-mod tests;
 
 use std::collections::BTreeSet;
 use std::format;
