@@ -302,5 +302,9 @@ mod tests {
         ] {
             assert!(hint(&EventKind::Access(kind)).is_none());
         }
+        // These are what the directory is watched for; without them it would be looked at twice a second.
+        let renamed = EventKind::Modify(ModifyKind::Name(notify::event::RenameMode::To));
+        let written = EventKind::Access(AccessKind::Close(AccessMode::Write));
+        assert!([renamed, written].iter().all(|kind| hint(kind) == Some(Hint::Now)));
     }
 }

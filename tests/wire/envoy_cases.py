@@ -61,6 +61,20 @@ def route(work, protocol):
         calls.check()
 
 
+def listener_route(work, protocol):
+    """The listener takes another route, to another cluster, and what it had goes at once. It keeps that until it has
+    the new ones. Old connections stay with the old listener, so every call has a new one."""
+    with one(work, protocol, "a", "b") as (plane, envoy, (a, b), _):
+        envoy.keep = False
+        with Calls(envoy.call) as calls:
+            calls.follow("a")
+            for name, to, port in [("b", "other", b), ("a", "echo", a), ("b", "other", b)]:
+                new = config.routes(to, to), config.cluster(to), config.endpoints([port], to)
+                plane.serve(config.socket_listener(0, to), *new)
+                calls.follow(name)
+            calls.check()
+
+
 def touch(work, protocol):
     """Envoy warms a changed cluster again, and waits for its endpoints, which have not changed."""
     with one(work, protocol, "a", "b") as (plane, envoy, (a, b), _), Calls(envoy.call) as calls:
@@ -227,6 +241,7 @@ NAMES = {
     "move": move,
     "two backends": round_robin,
     "route to a new cluster": route,
+    "listener to a new route": listener_route,
     "cluster touched": touch,
     "listener refused": refused_listener,
     "route refused": refused_route,

@@ -59,7 +59,7 @@ class Envoy:
         work = Path(work)
         self.config, self.log, self.admin_file = work / "envoy.json", work / "envoy.log", work / "envoy-admin"
         self.config.write_text(json.dumps(bootstrap(port, protocol, tls), indent=1))
-        self.connection = None
+        self.connection, self.keep = None, True
 
     def __enter__(self):
         command = [BINARY, "-c", str(self.config), "--admin-address-path", str(self.admin_file)]
@@ -114,7 +114,7 @@ class Envoy:
             self.connection.close()
             self.connection = None
             raise OSError(f"through Envoy: {error!r}") from error
-        if response.will_close:
+        if response.will_close or not self.keep:
             self.connection.close()
             self.connection = None
         return response.status, body

@@ -43,11 +43,17 @@ def one(name, out):
             child.wait()
     took = time.monotonic() - begin
     if code == 0:
-        print(f"ok      {name} ({took:.1f} s)", flush=True)
+        say(f"ok      {name} ({took:.1f} s)")
         return None
     text = (work / "case.log").read_text().rstrip()
-    print(f"FAILED  {name} ({took:.1f} s): {code}\n{indent(text[-4000:])}\n        logs: {work}", flush=True)
+    say(f"FAILED  {name} ({took:.1f} s): {code}\n{indent(text[-4000:])}\n        logs: {work}")
     return name
+
+
+def say(text):
+    """In one piece: several threads do."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
 
 
 def indent(text):
