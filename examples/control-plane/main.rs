@@ -26,8 +26,8 @@ fn main() -> ExitCode {
 fn check(cli: &cli::Cli) -> Result<(), String> {
     let dir = cli.resources.as_deref().unwrap_or(".".as_ref());
     let found = resources::find(dir).map_err(|error| error.to_string())?;
-    let (file, content) =
-        found.ok_or_else(|| format!("none of {} in {}", resources::FILES.join(", "), dir.display()))?;
+    let (file, content) = found
+        .ok_or_else(|| format!("none of {} in {}", resources::FILES.join(", "), dir.display()))?;
     match resources::parse(file, &content) {
         Ok(resources) => {
             println!("{file}: {} resources, nothing wrong", resources.len());

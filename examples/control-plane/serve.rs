@@ -35,7 +35,9 @@ async fn serve(cli: Cli) -> Result<(), String> {
     say(&format!("admin page on http://{}", address(&admin)?));
     let (server, duration) = (server(&cli, &ads)?, cli.duration);
     let watch = match cli.resources {
-        Some(dir) => Some(Watch::new(dir, move |news| taker.take(news)).map_err(|error| error.to_string())?),
+        Some(dir) => {
+            Some(Watch::new(dir, move |news| taker.take(news)).map_err(|error| error.to_string())?)
+        }
         None => {
             let resources = parse(BUILTIN.0, BUILTIN.1).map_err(|faults| format!("{faults:?}"))?;
             taker.take(News::Read { file: BUILTIN.0, resources });
@@ -45,7 +47,8 @@ async fn serve(cli: Cli) -> Result<(), String> {
 
     let (stop_admin, stopped) = oneshot::channel::<()>();
     let page = axum::serve(admin, admin::router(Sight { ads: ads.clone(), source }));
-    let page = tokio::spawn(page.with_graceful_shutdown(async { drop(stopped.await) }).into_future());
+    let page =
+        tokio::spawn(page.with_graceful_shutdown(async { drop(stopped.await) }).into_future());
     let stop = async {
         say(&format!("{}: draining", ending(duration).await));
         // From here on nothing new is taken over.
@@ -61,13 +64,18 @@ async fn serve(cli: Cli) -> Result<(), String> {
 
 /// In plain text, unless there is a certificate.
 fn server(cli: &Cli, ads: &Ads) -> Result<ServerBuilder, String> {
-    let read = |path: &Path| std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()));
+    let read =
+        |path: &Path| std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()));
     let server = match (&cli.tls_cert, &cli.tls_key, &cli.client_ca) {
         (Some(cert), Some(key), None) => Server::tls(ads, &read(cert)?, &read(key)?),
-        (Some(cert), Some(key), Some(ca)) => Server::mtls(ads, &read(cert)?, &read(key)?, &read(ca)?),
+        (Some(cert), Some(key), Some(ca)) => {
+            Server::mtls(ads, &read(cert)?, &read(key)?, &read(ca)?)
+        }
         _ => {
             if !cli.listen.ip().is_loopback() {
-                complain("clients are served in plain text: whoever reaches the port can read every resource");
+                complain(
+                    "clients are served in plain text: whoever reaches the port can read every resource",
+                );
             }
             Ok(Server::plaintext(ads))
         }
@@ -117,7 +125,8 @@ async fn ending(duration: Option<Duration>) -> String {
 #[cfg(unix)]
 async fn interrupted() -> std::io::Result<&'static str> {
     use tokio::signal::unix::{SignalKind, signal};
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let (mut interrupt, mut terminate) =
+        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     tokio::select! {
         _ = interrupt.recv() => Ok("interrupted"),
         _ = terminate.recv() => Ok("asked to end"),
@@ -147,7 +156,11 @@ impl Taker {
         };
         // While it is being drained, nobody is told of anything any more.
         let Ok(published) = self.ads.set(VIEW, resources.iter().map(resource)) else { return };
-        say(&format!("{file}: {} resources, {} changed", resources.len(), published.changed().count()));
+        say(&format!(
+            "{file}: {} resources, {} changed",
+            resources.len(),
+            published.changed().count()
+        ));
         self.source.lock().unwrap_or_else(PoisonError::into_inner).good(file, &resources);
         if !published.is_empty() {
             self.tasks.spawn(report(self.ads.clone(), published, begin));
@@ -163,7 +176,9 @@ fn resource(from: &Resource) -> xds::Resource {
 async fn report(ads: Ads, published: Published, begin: Instant) {
     let revision = published.revision();
     match ads.wait_acked(&published).await {
-        Ok(_) => say(&format!("revision {revision}: with all it concerns after {:.1?}", begin.elapsed())),
+        Ok(_) => {
+            say(&format!("revision {revision}: with all it concerns after {:.1?}", begin.elapsed()))
+        }
         Err(rejected) => rejected.nacks.iter().for_each(|nack| complain(&nack.to_string())),
     }
 }

@@ -53,14 +53,19 @@ impl Source {
             News::Unreadable(why) => vec![why.clone()],
             News::Gone => vec!["there is no file any more".into()],
         };
-        let kept = if self.good.is_some() { "what was served before is kept" } else { "nothing is served yet" };
+        let kept = if self.good.is_some() {
+            "what was served before is kept"
+        } else {
+            "nothing is served yet"
+        };
         self.faults.push(kept.into());
     }
 }
 
 /// One line a fault.
 pub(crate) fn lines(file: &str, faults: &[Fault]) -> Vec<String> {
-    let mut lines: Vec<_> = faults.iter().take(MOST).map(|fault| format!("{file}:{fault}")).collect();
+    let mut lines: Vec<_> =
+        faults.iter().take(MOST).map(|fault| format!("{file}:{fault}")).collect();
     if faults.len() > MOST {
         lines.push(format!("{file}: and {} more", faults.len() - MOST));
     }
@@ -82,7 +87,10 @@ mod tests {
         source.bad(&News::Broken { file: "resources.json", faults });
         let expected = "resources.json:2:15: expected a list of resources, found 1";
         assert_eq!(source.faults, [expected, "what was served before is kept"]);
-        assert_eq!((source.fault_count, source.counts["Listener"], source.good.is_some()), (1, 2, true));
+        assert_eq!(
+            (source.fault_count, source.counts["Listener"], source.good.is_some()),
+            (1, 2, true)
+        );
         source.good("resources.json", &[]);
         assert!(source.faults.is_empty() && source.counts.is_empty());
     }

@@ -31,6 +31,9 @@ mod tests {
     #[test]
     fn nothing_gets_out() {
         let text = Escaped("<b a=\"1\" c='2'>&amp;</b>\u{0}\u{202e}é").to_string();
-        assert_eq!(text, "&lt;b a=&quot;1&quot; c=&#39;2&#39;&gt;&amp;amp;&lt;/b&gt;\u{fffd}\u{fffd}é");
+        assert_eq!(
+            text,
+            "&lt;b a=&quot;1&quot; c=&#39;2&#39;&gt;&amp;amp;&lt;/b&gt;\u{fffd}\u{fffd}é"
+        );
     }
 }

@@ -15,8 +15,13 @@ pub(super) fn text(seen: &Seen) -> String {
 
 fn write(seen: &Seen, out: &mut String) -> fmt::Result {
     let m = &seen.metrics;
-    let outstanding = seen.clients.iter().flat_map(|client| &client.types).filter(|each| each.outstanding.is_some());
-    let rejecting = seen.clients.iter().flat_map(|client| &client.types).filter(|each| each.nack.is_some());
+    let outstanding = seen
+        .clients
+        .iter()
+        .flat_map(|client| &client.types)
+        .filter(|each| each.outstanding.is_some());
+    let rejecting =
+        seen.clients.iter().flat_map(|client| &client.types).filter(|each| each.nack.is_some());
     for (name, help, value) in [
         ("streams", "Streams that are open.", m.streams),
         ("outstanding", "Responses that wait for an ACK or a NACK.", outstanding.count() as u64),
@@ -32,7 +37,11 @@ fn write(seen: &Seen, out: &mut String) -> fmt::Result {
         ("streams_opened", "Streams opened.", m.opened),
         ("streams_refused", "Streams refused: too many, or too fast.", m.refused),
         ("streams_evicted", "Streams that missed a deadline.", m.evicted),
-        ("streams_malformed", "Streams closed because of a request that can't be accepted.", m.malformed),
+        (
+            "streams_malformed",
+            "Streams closed because of a request that can't be accepted.",
+            m.malformed,
+        ),
         ("requests", "Requests read.", m.requests),
         ("requests_stale", "Requests that answered a response that was not the last one.", m.stale),
         ("published", "Changes published.", m.published),
@@ -46,8 +55,16 @@ fn write(seen: &Seen, out: &mut String) -> fmt::Result {
         one(out, &format!("pushlane_xds_{name}_total"), "counter", help, value)?;
     }
     let name = "pushlane_xds_answer_seconds";
-    writeln!(out, "# HELP {name} From sending a response to its ACK or NACK.\n# TYPE {name} summary")?;
-    writeln!(out, "{name}_sum {:.6}\n{name}_count {}", m.ack_micros as f64 / 1e6, m.acks + m.nacks)?;
+    writeln!(
+        out,
+        "# HELP {name} From sending a response to its ACK or NACK.\n# TYPE {name} summary"
+    )?;
+    writeln!(
+        out,
+        "{name}_sum {:.6}\n{name}_count {}",
+        m.ack_micros as f64 / 1e6,
+        m.acks + m.nacks
+    )?;
 
     let source = &seen.source;
     let faults = source.fault_count as u64;
@@ -81,7 +98,8 @@ mod tests {
         seen.source.counts.insert("a\"b\\c\nd".into(), 3);
         let text = text(&seen);
         for line in text.lines() {
-            let sample = line.rsplit_once(' ').is_some_and(|(_, value)| value.parse::<f64>().is_ok());
+            let sample =
+                line.rsplit_once(' ').is_some_and(|(_, value)| value.parse::<f64>().is_ok());
             assert!(line.starts_with("# ") || sample, "{line}");
         }
         assert!(text.contains("pushlane_source_resources{type=\"a\\\"b\\\\c\\nd\"} 3\n"), "{text}");

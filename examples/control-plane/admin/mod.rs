@@ -50,5 +50,8 @@ async fn show_page(State(sight): State<Sight>) -> impl IntoResponse {
 }
 
 async fn show_metrics(State(sight): State<Sight>) -> impl IntoResponse {
-    ([(CONTENT_TYPE, metrics::CONTENT_TYPE), (CACHE_CONTROL, "no-store")], metrics::text(&sight.look()))
+    (
+        [(CONTENT_TYPE, metrics::CONTENT_TYPE), (CACHE_CONTROL, "no-store")],
+        metrics::text(&sight.look()),
+    )
 }

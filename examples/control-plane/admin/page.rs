@@ -41,7 +41,9 @@ p, pre { overflow-wrap: anywhere; } pre { white-space: pre-wrap; margin: .3rem 0
 pub(super) fn html(seen: &Seen) -> String {
     let mut out = String::from(HEAD);
     // Writing to a string can't fail.
-    let _ = source(seen, &mut out).and_then(|()| numbers(seen, &mut out)).and_then(|()| clients(seen, &mut out));
+    let _ = source(seen, &mut out)
+        .and_then(|()| numbers(seen, &mut out))
+        .and_then(|()| clients(seen, &mut out));
     out += "<p class=\"quiet\">Every 2 seconds anew. For machines: <a href=\"/metrics\">/metrics</a></p>\n";
     out += "</body>\n</html>\n";
     out
@@ -49,13 +51,18 @@ pub(super) fn html(seen: &Seen) -> String {
 
 fn source(seen: &Seen, out: &mut String) -> fmt::Result {
     let source = &seen.source;
-    let counts: Vec<_> = source.counts.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+    let counts: Vec<_> =
+        source.counts.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
     let counts = if counts.is_empty() { "no resources".to_owned() } else { counts.join(", ") };
     match (&source.dir, &source.good) {
         (None, _) => writeln!(out, "<p>The built-in set: {}</p>", Escaped(counts))?,
         (Some(dir), None) => {
             let dir = dir.display().to_string();
-            writeln!(out, "<p class=\"wait\">Nothing is served: no file yet in {}</p>", Escaped(dir))?;
+            writeln!(
+                out,
+                "<p class=\"wait\">Nothing is served: no file yet in {}</p>",
+                Escaped(dir)
+            )?;
         }
         (Some(dir), Some((file, since))) => {
             let file = dir.join(file).display().to_string();
@@ -65,7 +72,11 @@ fn source(seen: &Seen, out: &mut String) -> fmt::Result {
     }
     if !source.faults.is_empty() {
         let faults = source.faults.join("\n");
-        writeln!(out, "<h2 class=\"bad\">The file can't be taken over</h2>\n<pre>{}</pre>", Escaped(faults))?;
+        writeln!(
+            out,
+            "<h2 class=\"bad\">The file can't be taken over</h2>\n<pre>{}</pre>",
+            Escaped(faults)
+        )?;
     }
     Ok(())
 }
@@ -75,7 +86,10 @@ fn numbers(seen: &Seen, out: &mut String) -> fmt::Result {
     out.push_str("<dl>\n");
     for (name, value) in [
         ("Clients", m.streams.to_string()),
-        ("Lagging", seen.clients.iter().filter(|client| worst(client) > State::Good).count().to_string()),
+        (
+            "Lagging",
+            seen.clients.iter().filter(|client| worst(client) > State::Good).count().to_string(),
+        ),
         ("Queue depth", m.queue_depth.to_string()),
         ("Permits in use", format!("{} of {}", m.permits_held, m.permits)),
         ("Responses", m.pushes.to_string()),
@@ -124,7 +138,10 @@ fn clients(seen: &Seen, out: &mut String) -> fmt::Result {
     let mut rows = 0;
     for client in clients {
         if rows >= MOST {
-            writeln!(out, "<tr><td colspan=\"9\" class=\"quiet\">and more; those that lag come first")?;
+            writeln!(
+                out,
+                "<tr><td colspan=\"9\" class=\"quiet\">and more; those that lag come first"
+            )?;
             break;
         }
         rows += client.types.len().max(1);
@@ -164,13 +181,24 @@ fn subscription(status: &TypeStatus, out: &mut String) -> fmt::Result {
         (true, names) => format!("all, and {names} by name"),
         (false, names) => format!("{names} by name"),
     };
-    let revision = |revision: Option<u64>| revision.map_or("–".to_owned(), |revision| revision.to_string());
-    write!(out, "<td title=\"{}\">{}", Escaped(&*status.type_url), Escaped(status.type_url.short()))?;
+    let revision =
+        |revision: Option<u64>| revision.map_or("–".to_owned(), |revision| revision.to_string());
+    write!(
+        out,
+        "<td title=\"{}\">{}",
+        Escaped(&*status.type_url),
+        Escaped(status.type_url.short())
+    )?;
     write!(out, "<td>{asks}<td class=\"number\">{}", revision(status.sent))?;
     write!(out, "<td class=\"number\">{}", revision(status.acked))?;
     match (&status.nack, status.outstanding) {
         (Some(nack), _) => {
-            writeln!(out, "<td class=\"free bad\">NACK of {}: {}", nack.revision, Escaped(&nack.reason))
+            writeln!(
+                out,
+                "<td class=\"free bad\">NACK of {}: {}",
+                nack.revision,
+                Escaped(&nack.reason)
+            )
         }
         (None, Some(waits)) => writeln!(out, "<td class=\"wait\">no answer for {}", Span(waits)),
         (None, None) if status.sent.is_none() => writeln!(out, "<td class=\"quiet\">nothing sent"),
@@ -203,7 +231,8 @@ mod tests {
     fn what_a_file_says_is_text() {
         let mut seen = Seen::default();
         seen.source.dir = Some("/srv/<i>".into());
-        seen.source.faults = vec!["resources.json:1:1: <script>".into(), "nothing is served yet".into()];
+        seen.source.faults =
+            vec!["resources.json:1:1: <script>".into(), "nothing is served yet".into()];
         let html = html(&seen);
         assert!(!html.contains("<i>") && !html.contains("<script"), "{html}");
         for text in ["/srv/&lt;i&gt;", "1:1: &lt;script&gt;", "None is connected", "0 of 0"] {
@@ -213,7 +242,9 @@ mod tests {
 
     #[test]
     fn spans() {
-        for (seconds, text) in [(0.0042, "4 ms"), (59.9, "59 s"), (61.0, "1 min 1 s"), (90_000.0, "1 d 1 h")] {
+        for (seconds, text) in
+            [(0.0042, "4 ms"), (59.9, "59 s"), (61.0, "1 min 1 s"), (90_000.0, "1 d 1 h")]
+        {
             assert_eq!(Span(Duration::from_secs_f64(seconds)).to_string(), text);
         }
     }

@@ -165,9 +165,8 @@ fn exact_bytes(node: &Node) -> Read {
         }
     };
     let (type_url, name, value) = (text("type_url"), text("name"), text("value"));
-    if let Some((at, type_url)) = &type_url
-        && (type_url.ends_with('/') || !type_url.contains('/'))
-    {
+    let is_url = |text: &str| text.contains('/') && !text.ends_with('/');
+    if let Some((at, type_url)) = type_url.as_ref().filter(|(_, type_url)| !is_url(type_url)) {
         let what =
             format!("expected a type URL such as \"{}...\", found {type_url:?}", types::PREFIX);
         faults.push(Fault { field: "type_url".into(), ..Fault::at(*at, what) });

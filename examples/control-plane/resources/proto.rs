@@ -68,13 +68,13 @@ impl Reader {
             if matches!(node.value, Value::Null) && !takes_null(&field.kind()) {
                 continue;
             }
-            if let Some(oneof) = field.containing_oneof().filter(|oneof| !oneof.is_synthetic())
-                && let Some(other) = chosen.insert(oneof.name().to_owned(), name)
-            {
-                self.fault(
-                    key.at,
-                    format!("only one of {other:?} and {name:?} can be set ({})", oneof.name()),
-                );
+            let oneof = field.containing_oneof().filter(|oneof| !oneof.is_synthetic());
+            let other =
+                oneof.as_ref().and_then(|oneof| chosen.insert(oneof.name().to_owned(), name));
+            if let (Some(oneof), Some(other)) = (oneof, other) {
+                let what =
+                    format!("only one of {other:?} and {name:?} can be set ({})", oneof.name());
+                self.fault(key.at, what);
             }
             self.inside(&format!(".{name}"), |reader| reader.field(node, &field, &mut encoder));
         }
@@ -86,10 +86,10 @@ impl Reader {
             self.map(node, field, encoder);
         } else if field.is_list() {
             self.list(node, field, encoder);
-        } else if let Some(value) = self.value(node, &field.kind())
-            && (field.supports_presence() || !value.is_default())
-        {
-            encoder.put(field.number(), &value);
+        } else if let Some(value) = self.value(node, &field.kind()) {
+            if field.supports_presence() || !value.is_default() {
+                encoder.put(field.number(), &value);
+            }
         }
     }
 
