@@ -8,12 +8,17 @@
 //! CDS+  EDS+  LDS+  RDS+  others+-  RDS-  LDS-  EDS-  CDS-
 //! ```
 //!
-//! It is the order of *sending*. What is ready waits while an earlier step has something unsent, and no longer.
-//! Whether listeners and routes wait for a type that can't be sent because its last response is not acknowledged yet
-//! is another matter: they do, or they would refer to clusters that are still to come. Endpoints don't: a client that
-//! warms a cluster acknowledges it only when it has its endpoints, and each would wait for the other. Whatever waits
-//! is sent after the [patience](super::Limits::order_patience) all the same, so that a client that keeps some other order costs
-//! itself time and nothing else.
+//! What is ready waits while an earlier step has something unsent. To be sent is not always enough:
+//!
+//! * Listeners and routes wait until clusters are *answered*. Envoy asks for the endpoints of a new cluster only when
+//!   it has the cluster, and acknowledges the cluster when it has the endpoints: a route sent before that refers to a
+//!   cluster that isn't in service yet.
+//! * Removals wait until all that comes before them is answered. A client that is sent another listener may ask for
+//!   its routes next, and serves the old ones until it has them.
+//!
+//! Endpoints, and whatever else a cluster may need to warm, wait for no answer: each would wait for the other.
+//! Whatever waits is sent after the [patience](super::Limits::order_patience) all the same, so that a client that keeps
+//! some other order costs itself time and nothing else.
 
 use super::resource::TypeUrl;
 use super::subscription::Unsent;
@@ -47,14 +52,16 @@ pub(super) struct Standing {
 /// Whether news of a type of this rank have to wait for one of the others.
 pub(super) fn news_wait(rank: u8, others: &[Standing]) -> bool {
     let refers = matches!(rank, LISTENERS | ROUTES);
-    others
-        .iter()
-        .any(|other| other.rank < rank && other.unsent.news && (refers || !other.unanswered))
+    others.iter().filter(|other| other.rank < rank).any(|other| {
+        let warming = refers && other.rank == CLUSTERS && other.unanswered;
+        warming || other.unsent.news && (refers || !other.unanswered)
+    })
 }
 
 /// Whether removals of a type of this rank have to wait for one of the others.
 pub(super) fn removals_wait(rank: u8, others: &[Standing]) -> bool {
-    others.iter().any(|other| other.rank > rank && other.unsent != Unsent::default())
+    let mut later = others.iter().filter(|other| other.rank > rank);
+    later.any(|other| other.unanswered || other.unsent != Unsent::default())
 }
 
 #[cfg(test)]
@@ -86,6 +93,21 @@ mod tests {
         assert!(!news_wait(ENDPOINTS, &clusters));
         assert!(!news_wait(OTHERS, &clusters), "secrets warm clusters as well");
         assert!(news_wait(LISTENERS, &clusters) && news_wait(ROUTES, &clusters));
+    }
+
+    #[test]
+    fn what_refers_to_clusters_waits_until_they_are_in_service() {
+        let warming = [standing(CLUSTERS, Unsent::default(), true)];
+        assert!(news_wait(LISTENERS, &warming) && news_wait(ROUTES, &warming));
+        assert!(!news_wait(ENDPOINTS, &warming) && !news_wait(OTHERS, &warming));
+        let endpoints = [standing(ENDPOINTS, Unsent::default(), true)];
+        assert!(!news_wait(ROUTES, &endpoints), "they may be another cluster's");
+    }
+
+    #[test]
+    fn removals_wait_until_what_comes_after_is_answered() {
+        let routes = [standing(ROUTES, Unsent::default(), true)];
+        assert!(removals_wait(CLUSTERS, &routes) && !removals_wait(OTHERS, &routes));
     }
 
     #[test]
