@@ -30,6 +30,18 @@ async fn envoy(rig: &Rig, names: &[&str]) -> Sotw {
     client
 }
 
+/// The same, by delta.
+async fn delta_envoy(rig: &Rig, name: &str) -> Delta {
+    let mut client = rig.delta().await;
+    for (type_url, names) in [(CDS, &["*"][..]), (EDS, &[name]), (LDS, &["*"]), (RDS, &["r"])] {
+        client.send(subscribe(type_url, names));
+        let response = client.next().await;
+        client.send(delta_ack(&response));
+    }
+    client.silent().await;
+    client
+}
+
 fn short(response: &DiscoveryResponse) -> String {
     let kind = match &*response.type_url {
         CDS => "C",
@@ -128,13 +140,7 @@ async fn removals_come_last_and_in_reverse() {
 async fn removals_are_told_in_reverse_by_delta() {
     let rig = Rig::start().await;
     rig.ads.set("default", world("c", "1")).unwrap();
-    let mut client = rig.delta().await;
-    for (type_url, names) in [(CDS, &["*"][..]), (EDS, &["c"]), (LDS, &["*"]), (RDS, &["r"])] {
-        client.send(subscribe(type_url, names));
-        let response = client.next().await;
-        client.send(delta_ack(&response));
-    }
-    client.silent().await;
+    let mut client = delta_envoy(&rig, "c").await;
     rig.ads.set("default", []).unwrap();
     let mut said: Vec<String> = Vec::new();
     for _ in 0..4 {
@@ -156,8 +162,7 @@ async fn endpoints_do_not_wait_for_a_cluster_that_waits_for_them() {
     // It warms the cluster, and says nothing before it has the endpoints.
     let clusters = client.expect(CDS, &["c@2"]).await;
     let endpoints = client.expect(EDS, &["c@2"]).await;
-    client.take(LDS, &["l@2"], &[]).await;
-    client.take(RDS, &["r@2"], &["r"]).await;
+    client.silent().await;
     // And everything changes once more.
     rig.ads.set("default", world("c", "3")).unwrap();
     client.silent().await;
@@ -168,6 +173,24 @@ async fn endpoints_do_not_wait_for_a_cluster_that_waits_for_them() {
     client.send(ack(&clusters, &[]));
     let said = all(&mut client, &["c"], 4).await;
     assert_eq!(said, ["C c@3", "E c@3", "L l@3", "R r@3"]);
+}
+
+#[tokio::test]
+async fn a_route_waits_until_its_new_cluster_is_in_service() {
+    let rig = Rig::start().await;
+    rig.ads.set("default", world("old", "1")).unwrap();
+    let mut client = delta_envoy(&rig, "old").await;
+    rig.ads.set("default", world("old", "1").into_iter().chain(world("new", "2"))).unwrap();
+    let clusters = client.expect(CDS, &["new@2"]).await;
+    // Only now it knows whose endpoints to ask for.
+    client.silent().await;
+    client.send(subscribe(EDS, &["new"]));
+    client.take(EDS, &["new@2"]).await;
+    client.silent().await;
+    client.send(delta_ack(&clusters));
+    client.take(LDS, &["l@2"]).await;
+    client.take(RDS, &["r@2"]).await;
+    client.silent().await;
 }
 
 #[tokio::test]
