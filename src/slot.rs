@@ -104,11 +104,19 @@ pub(crate) struct Marked {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Claimed {
     pub(crate) next: Snapshot,
-    pub(crate) slot: usize,
-    /// The most urgent lane in which the slot was pending.
-    pub(crate) lane: Lane,
+    /// The claimed slots. At least one.
+    pub(crate) slots: usize,
+    /// Of them, those that were pending in the urgent lane.
+    pub(crate) urgent: usize,
     /// The slots of the mask that are still ready in the lane that was asked for.
     pub(crate) rest: usize,
+}
+
+impl Claimed {
+    /// The most urgent lane in which a claimed slot was pending.
+    pub(crate) const fn lane(&self, slot: usize) -> Lane {
+        if self.urgent & (1 << slot) != 0 { Lane::Urgent } else { Lane::Normal }
+    }
 }
 
 /// What [`Snapshot::release`] and [`Snapshot::requeue`] do to a bank.
@@ -141,6 +149,18 @@ impl Reclaimed {
             Reclaimed::Held => before,
         }
     }
+}
+
+/// What [`Snapshot::release_many`] does to a bank.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ReleasedMany {
+    pub(crate) next: Snapshot,
+    /// The slots whose clients have left: the owner keeps them, and retires them.
+    pub(crate) leaving: usize,
+    /// The slots that can be served again at once, in each lane.
+    pub(crate) urgent: usize,
+    pub(crate) normal: usize,
 }
 
 /// What [`Snapshot::vacate`] does to a bank.
@@ -259,21 +279,20 @@ impl Snapshot {
         Marked { next, marked, ready: next.ready(lane) & !self.ready(lane) }
     }
 
-    /// 4. queued → in progress: the lowest slot of `mask` that is ready in `lane`. Both lanes' bits are
-    ///    cleared, because the lease takes all that is pending. `None` when none is ready.
-    pub(crate) const fn claim(self, mask: usize, lane: Lane) -> Option<Claimed> {
+    /// 4. queued → in progress: the lowest slots of `mask` that are ready in `lane`, `most` at most. Both
+    ///    lanes' bits are cleared, because a lease takes all that is pending. `None` when none is ready.
+    #[inline]
+    pub(crate) const fn claim(self, mask: usize, lane: Lane, most: usize) -> Option<Claimed> {
         let ready = self.ready(lane) & mask;
         if ready == 0 {
             return None;
         }
-        let slot = ready.trailing_zeros() as usize;
-        let bit = 1 << slot;
-        let urgent = self.plane(URGENT) & bit != 0;
+        let slots = lowest(ready, most);
         Some(Claimed {
-            next: self.without(bit, URGENT).without(bit, NORMAL).with(bit, ACTIVE),
-            slot,
-            lane: if urgent { Lane::Urgent } else { Lane::Normal },
-            rest: ready & !bit,
+            next: self.without(slots, URGENT).without(slots, NORMAL).with(slots, ACTIVE),
+            slots,
+            urgent: self.plane(URGENT) & slots,
+            rest: ready & !slots,
         })
     }
 
@@ -288,6 +307,18 @@ impl Snapshot {
             next,
             urgent: next.ready(Lane::Urgent) & bit != 0,
             normal: next.ready(Lane::Normal) & bit != 0,
+        }
+    }
+
+    /// 5. for several slots at once.
+    pub(crate) const fn release_many(self, mask: usize) -> ReleasedMany {
+        let back = mask & self.live();
+        let next = self.without(back, ACTIVE);
+        ReleasedMany {
+            next,
+            leaving: mask & !back,
+            urgent: next.ready(Lane::Urgent) & back,
+            normal: next.ready(Lane::Normal) & back,
         }
     }
 
@@ -336,6 +367,17 @@ impl fmt::Debug for Snapshot {
 pub(crate) const fn beyond(bank: usize, clients: usize) -> usize {
     let inside = clients.saturating_sub(bank * SLOTS);
     if inside >= SLOTS { 0 } else { ALL & (ALL << inside) }
+}
+
+/// The lowest slots of a mask, `most` at most; at least one, if there is one.
+pub(crate) const fn lowest(mask: usize, most: usize) -> usize {
+    let mut rest = mask & mask.wrapping_sub(1);
+    let mut taken = 1;
+    while rest != 0 && taken < most {
+        rest &= rest - 1;
+        taken += 1;
+    }
+    mask & !rest
 }
 
 /// The slots of a mask, lowest first.
