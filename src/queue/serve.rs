@@ -178,7 +178,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
                     }
                     return Some(served);
                 }
-                if !self.expand(lane) {
+                if !self.fan_out(lane).is_pending() || !self.expand(lane) {
                     break;
                 }
             }
