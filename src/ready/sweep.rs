@@ -85,18 +85,18 @@ impl<S: Storage> Sweep<S> {
     /// Takes the next bank from those of the word `start` that are `ahead`: of the words after it, of those
     /// from the beginning on, and last of the rest of that word.
     fn sweep(&self, start: usize, ahead: usize, hidden: &mut usize) -> Option<usize> {
-        let mut first = ahead;
-        for (from, to) in [(start, self.words().len()), (0, start + 1)] {
+        // The cursor's word twice: the second time all of it.
+        for (from, to, of_start) in [(start, self.words().len(), ahead), (0, start + 1, usize::MAX)]
+        {
             let mut next = from;
             while let Some(word) = self.candidate(next, to) {
-                let taken = self.take(word, first, 0, hidden);
+                let banks = if word == start { of_start } else { usize::MAX };
+                let taken = self.take(word, banks, 0, hidden);
                 if taken.is_some() {
                     return taken;
                 }
-                first = usize::MAX;
                 next = word + 1;
             }
-            first = usize::MAX;
         }
         None
     }
@@ -202,5 +202,42 @@ impl<const BANKS: usize, const TOPICS: usize, const WORDS: usize> super::ConstRe
 impl<S: Storage> fmt::Debug for Sweep<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sweep").field("empty", &self.is_empty()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, feature = "alloc", not(loom)))]
+mod tests {
+    use super::super::WithBanks;
+    use super::*;
+
+    fn pop(set: &Sweep) -> Option<usize> {
+        set.pop().map(|popped| popped.bank)
+    }
+
+    /// Whatever the cursor, every bank comes out, in a round from the cursor on.
+    #[test]
+    fn a_round_begins_at_the_cursor_and_leaves_nobody_out() {
+        for banks in [1, BITS - 1, BITS, BITS + 1, 3 * BITS, BITS * BITS + 7] {
+            let some = [0, 1, BITS - 1, BITS, BITS + 1, 2 * BITS, 3 * BITS - 1, BITS * BITS + 6];
+            let some = || some.into_iter().filter(|&bank| bank < banks);
+            for last in some() {
+                let set = Sweep::with_banks(banks);
+                set.insert(last);
+                assert_eq!(pop(&set), Some(last));
+                assert!(set.is_empty() && pop(&set).is_none());
+                some().for_each(|bank| set.insert(bank));
+                for bank in some().filter(|&bank| bank > last).chain(some().filter(|&b| b <= last))
+                {
+                    assert!(!set.is_empty());
+                    assert_eq!(pop(&set), Some(bank), "after {last} of {banks}");
+                }
+                assert!(set.is_empty() && pop(&set).is_none());
+                // A word alone, before and behind the cursor.
+                for bank in some() {
+                    set.insert(bank);
+                    assert_eq!(pop(&set), Some(bank), "alone, of {banks}");
+                }
+            }
+        }
     }
 }
