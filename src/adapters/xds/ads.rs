@@ -44,11 +44,11 @@ impl core::error::Error for Draining {}
 /// [`Server`](super::Server). A handle, cheap to clone; when the last one is dropped, every stream ends.
 ///
 /// ```
-/// use pushlane::adapters::xds::{Ads, Resource, TypeUrl};
+/// use pushlane::adapters::xds::{Ads, Resource, TypeUrl, ViewId};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let ads = Ads::builder().view(|node, _| node.cluster.as_str().into()).start();
+/// let ads = Ads::builder().view(|node, _| ViewId::from(&*node.cluster)).start();
 /// let web = Resource::new(TypeUrl::LISTENER, "web", "1", b"\x0a\x03web".to_vec());
 /// let published = ads.set("edge", [web])?;
 /// ads.wait_acked(&published).await?; // nobody is connected: at once

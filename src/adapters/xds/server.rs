@@ -41,8 +41,8 @@ use super::identity::Identity;
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 /// let ads = Ads::builder().start();
 /// let listener = tokio::net::TcpListener::bind("127.0.0.1:18000").await?;
-/// let stop = async { tokio::signal::ctrl_c().await.unwrap_or_default() };
-/// Server::plaintext(&ads).serve(listener, stop).await?;
+/// let for_ever = std::future::pending();
+/// Server::plaintext(&ads).serve(listener, for_ever).await?;
 /// # Ok(())
 /// # }
 /// ```

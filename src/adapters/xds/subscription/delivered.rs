@@ -178,11 +178,12 @@ fn mentions(text: &str, name: &str) -> bool {
     !name.is_empty()
         && text.match_indices(name).any(|(at, _)| {
             let before = text[..at].chars().next_back();
-            // A full stop or a colon may follow as punctuation.
             let mut after = text[at + name.len()..].chars();
-            let next = after.next();
-            let inside = next.is_some_and(part)
-                && !(matches!(next, Some('.' | ':')) && !after.next().is_some_and(part));
+            let inside = match after.next() {
+                // A full stop or a colon may follow as punctuation.
+                Some('.' | ':') => after.next().is_some_and(part),
+                next => next.is_some_and(part),
+            };
             !before.is_some_and(part) && !inside
         })
 }
