@@ -161,8 +161,10 @@ impl Taker {
             resources.len(),
             published.changed().count()
         ));
-        self.source.lock().unwrap_or_else(PoisonError::into_inner).good(file, &resources);
+        let mut source = self.source.lock().unwrap_or_else(PoisonError::into_inner);
+        source.good(file, &resources);
         if !published.is_empty() {
+            source.newest = Some(published.clone());
             self.tasks.spawn(report(self.ads.clone(), published, begin));
         }
     }

@@ -3,6 +3,7 @@
 use crate::resources::Resource;
 use crate::resources::fault::Fault;
 use crate::watch::News;
+use pushlane::adapters::xds::Published;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -22,6 +23,8 @@ pub(crate) struct Source {
     pub(crate) faults: Vec<String>,
     /// How many faults there are, also those that aren't printed.
     pub(crate) fault_count: usize,
+    /// The last of its changes that really changed something.
+    pub(crate) newest: Option<Published>,
     pub(crate) reads: u64,
     pub(crate) rejects: u64,
 }

@@ -77,6 +77,8 @@ def main():
         second, quiet = client(plane.port, "silent", silent)
         next(quiet)
         until("all three are seen", lambda: plane.metrics()["pushlane_xds_nacks_total"] == 1)
+        plane.serve(*basic(port)[:2], config.cluster(seconds=2), *basic(port)[3:])
+        until("two lag", lambda: plane.metrics()["pushlane_xds_laggards"] == 2)
         plane.write("resources.json", '{"resources": [\n  {"@type": "<b>bold</b>"}]}')
         until("the broken file is seen", lambda: plane.metrics()["pushlane_source_faults"] == 1)
 
@@ -94,7 +96,7 @@ def main():
     for tag in ("script", "img", "b"):
         assert tag not in found, f"a client or a file has put <{tag}> into the page"
     assert found["h1"] == 1, found
-    for text in ["grpcio", "NACK of", "worse", "no answer for", "resources.json:2:13", "unknown type", "Permits", "Queue"]:
+    for text in ["grpcio", "NACK of", "worse", "no answer for", "Revision 2 waits for", "silent (Cluster)", "resources.json:2:13", "unknown type", "Permits", "Queue"]:
         assert text in dom, f"{text} is not on the page: {OUT / 'page.html'}"
     assert "<title>pushlane control plane</title>" in dom
     for name in ("wide", "narrow"):

@@ -26,6 +26,16 @@ fn write(seen: &Seen, out: &mut String) -> fmt::Result {
         ("streams", "Streams that are open.", m.streams),
         ("outstanding", "Responses that wait for an ACK or a NACK.", outstanding.count() as u64),
         ("rejecting", "Subscriptions whose last answer was a NACK.", rejecting.count() as u64),
+        (
+            "laggards",
+            "Subscriptions that haven't answered the newest change that concerns them.",
+            seen.laggards.len() as u64,
+        ),
+        (
+            "revision",
+            "The newest change.",
+            seen.source.newest.as_ref().map_or(0, |newest| newest.revision()),
+        ),
         ("queue_depth", "Subscriptions to one type that wait for a push to begin.", m.queue_depth),
         ("queue_clients", "Subscriptions to one type.", m.queue_clients),
         ("permits", "Responses that may be prepared at once.", m.permits),

@@ -10,7 +10,7 @@ use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::response::IntoResponse;
 use axum::routing::get;
-use pushlane::adapters::xds::{Ads, ClientStatus, Metrics};
+use pushlane::adapters::xds::{Ads, ClientStatus, Laggard, Metrics};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// All that is shown, as it was at one moment.
@@ -18,6 +18,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 struct Seen {
     metrics: Metrics,
     clients: Vec<ClientStatus>,
+    /// Who hasn't answered the newest change yet, by node and type.
+    laggards: Vec<Laggard>,
     source: Source,
 }
 
@@ -31,7 +33,9 @@ pub(crate) struct Sight {
 impl Sight {
     fn look(&self) -> Seen {
         let source = self.source.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        Seen { metrics: self.ads.metrics(), clients: self.ads.clients(), source }
+        let laggards =
+            source.newest.as_ref().map(|newest| self.ads.laggards(newest)).unwrap_or_default();
+        Seen { metrics: self.ads.metrics(), clients: self.ads.clients(), laggards, source }
     }
 }
 

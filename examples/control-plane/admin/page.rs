@@ -6,6 +6,8 @@ use pushlane::adapters::xds::{ClientStatus, TypeStatus, Variant};
 use std::fmt::{self, Write};
 use std::time::{Duration, SystemTime};
 
+/// The most laggards that are named.
+const MOST_LAGGARDS: usize = 20;
 /// The most subscriptions that are listed; a page of 10,000 would be of no use.
 const MOST: usize = 500;
 
@@ -42,6 +44,7 @@ pub(super) fn html(seen: &Seen) -> String {
     let mut out = String::from(HEAD);
     // Writing to a string can't fail.
     let _ = source(seen, &mut out)
+        .and_then(|()| newest(seen, &mut out))
         .and_then(|()| numbers(seen, &mut out))
         .and_then(|()| clients(seen, &mut out));
     out += "<p class=\"quiet\">Every 2 seconds anew. For machines: <a href=\"/metrics\">/metrics</a></p>\n";
@@ -103,6 +106,29 @@ fn numbers(seen: &Seen, out: &mut String) -> fmt::Result {
     }
     out.push_str("</dl>\n");
     Ok(())
+}
+
+fn newest(seen: &Seen, out: &mut String) -> fmt::Result {
+    let Some(newest) = &seen.source.newest else { return Ok(()) };
+    let revision = newest.revision();
+    if seen.laggards.is_empty() {
+        return writeln!(
+            out,
+            "<p class=\"good\">Revision {revision} is with everybody it concerns.</p>"
+        );
+    }
+    write!(out, "<p class=\"wait\">Revision {revision} waits for")?;
+    for (index, laggard) in seen.laggards.iter().take(MOST_LAGGARDS).enumerate() {
+        let comma = if index == 0 { "" } else { "," };
+        write!(
+            out,
+            "{comma} {} ({})",
+            Escaped(&laggard.node_id),
+            Escaped(laggard.type_url.short())
+        )?;
+    }
+    let more = seen.laggards.len().saturating_sub(MOST_LAGGARDS);
+    writeln!(out, "{}</p>", if more > 0 { format!(" and {more} more") } else { String::new() })
 }
 
 /// How a subscription is doing, the better the smaller.
