@@ -69,7 +69,8 @@ def main():
     parser.add_argument("--jobs", type=int, default=4)
     arguments = parser.parse_args()
     import cases
-    import envoy_cases  # noqa: F401: they register what they have
+    import churn_cases  # noqa: F401: they register what they have
+    import envoy_cases  # noqa: F401
     import file_cases  # noqa: F401
     import grpc_cases  # noqa: F401
 
