@@ -60,6 +60,15 @@ pub(crate) struct Cli {
     /// So does one that is neither accepted nor rejected within this time
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds, help_heading = "Limits")]
     pub(crate) ack_deadline: Duration,
+    /// How long the order of clusters, endpoints, listeners and routes is kept for a client that doesn't play along
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value = "2",
+        value_parser = seconds,
+        help_heading = "Limits"
+    )]
+    pub(crate) order_patience: Duration,
     /// Connections are closed in good order when they are so old, a tenth more or less. 0: never
     #[arg(long, value_name = "SECONDS", default_value = "1800", value_parser = seconds, help_heading = "Limits")]
     pub(crate) max_age: Duration,

@@ -94,6 +94,7 @@ fn limits(cli: &Cli) -> Limits {
     limits.permits = cli.permits;
     limits.send_deadline = cli.send_deadline;
     limits.ack_deadline = cli.ack_deadline;
+    limits.order_patience = cli.order_patience;
     limits
 }
 

@@ -58,7 +58,7 @@ def churn(work):
         enter = stack.enter_context
         grpc_world = World(dice, "grpc", [enter(grpc_backend(name)) for name in "ab"])
         http_world = World(dice, "http", [enter(http_backend(name)) for name in "ab"])
-        plane = enter(Plane(work))
+        plane = enter(Plane(work, "--order-patience", "30"))
 
         def serve():
             listeners = config.api_listener("echo", "grpc"), config.socket_listener(0, "http")
@@ -89,7 +89,8 @@ def churn(work):
         for envoy in envoys:
             until("Envoy has the last state", lambda: has(envoy) == wanted(grpc_world, http_world))
             envoy.settled()
-        for each in calls:
+        for who, each in zip(["envoy sotw", "envoy delta", "grpc"], calls):
+            print(f"{who}: {len(each.names)} calls")
             each.check()
         until("all is answered", lambda: plane.metrics()["pushlane_xds_outstanding"] == 0)
         metrics = plane.metrics()

@@ -228,7 +228,7 @@ class Calls:
             try:
                 self.names.append(self.call())
             except (OSError, AssertionError, grpc.RpcError) as error:
-                self.failed.append(error)
+                self.failed.append((time.time(), error))
             time.sleep(0.002)
 
     def follow(self, name, count=20):
@@ -241,4 +241,4 @@ class Calls:
         until(f"{count} more answers", lambda: len(self.names) >= before + count)
 
     def check(self):
-        assert not self.failed, f"{len(self.failed)} calls failed, first {self.failed[0]!r}"
+        assert not self.failed, f"{len(self.failed)} calls failed, first {self.failed[0]!r}, all at {[at for at, _ in self.failed]}"
