@@ -21,8 +21,8 @@ use crate::stream::{self, Client, Seen};
 pub(crate) struct Outcome {
     /// From the first connection until everybody had their first response.
     pub(crate) connected: Duration,
-    /// From change to ACK, in microseconds, sorted.
-    pub(crate) latencies: Vec<u32>,
+    /// From change to ACK, in microseconds, sorted: changes for some, and for everybody.
+    pub(crate) latencies: [Vec<u32>; 2],
     pub(crate) responses: usize,
     /// How long after the last change everybody had everything.
     pub(crate) settled: Option<Duration>,
@@ -152,8 +152,11 @@ pub(crate) async fn run(design: Design, cli: &Cli) -> Result<Outcome, Box<dyn Er
     outcome.broken = seen.ended.load(Relaxed);
     outcome.metrics = served.ask("metrics").await?;
     outcome.responses = seen.responses.load(Relaxed);
-    outcome.latencies = std::mem::take(&mut *seen.latencies.lock().expect("not poisoned"));
-    outcome.latencies.sort_unstable();
+    outcome.latencies = [&seen.some, &seen.everyone].map(|all| {
+        let mut all = std::mem::take(&mut *all.lock().expect("not poisoned"));
+        all.sort_unstable();
+        all
+    });
     tasks.abort_all();
     drop(served);
     Ok(outcome)

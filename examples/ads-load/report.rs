@@ -23,12 +23,12 @@ pub(crate) fn outcome(design: Design, outcome: &Outcome) -> String {
     let mut line = |name: &str, value: String| {
         let _ = writeln!(text, "  {name:<34}{value}");
     };
-    let times = &outcome.latencies;
-    line("everybody connected and served", format!("{:.1} s", outcome.connected.as_secs_f64()));
-    for (name, part) in [("p50", 0.5), ("p99", 0.99), ("p99.9", 0.999), ("worst", 1.0)] {
-        line(&format!("change to ACK, {name}"), format!("{:.1} ms", percentile(times, part)));
+    for (whom, times) in ["some", "everybody"].iter().zip(&outcome.latencies) {
+        let took = [0.5, 0.99, 1.0].map(|part| format!("{:.1}", percentile(times, part)));
+        line(&format!("change for {whom} to ACK"), {
+            format!("{} ms (p50, p99, worst; {} of them)", took.join(", "), times.len())
+        });
     }
-    line("changes acknowledged", times.len().to_string());
     line("responses", outcome.responses.to_string());
     let settled = match outcome.settled {
         Some(after) => format!("{:.1} s after the last change", after.as_secs_f64()),

@@ -17,7 +17,7 @@ use tonic::transport::Channel;
 use tonic_prost::ProstCodec;
 
 use crate::cli::Kind;
-use crate::world::{Service, now};
+use crate::world::{EVERYONE, Service, now};
 
 const METHOD: &str =
     "/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources";
@@ -38,8 +38,9 @@ pub(crate) struct Seen {
     /// Streams that were ended by the server.
     pub(crate) ended: AtomicUsize,
     pub(crate) responses: AtomicUsize,
-    /// From change to ACK, in microseconds, of healthy clients.
-    pub(crate) latencies: Mutex<Vec<u32>>,
+    /// From change to ACK, in microseconds, of healthy clients: changes for some, and for everybody.
+    pub(crate) some: Mutex<Vec<u32>>,
+    pub(crate) everyone: Mutex<Vec<u32>>,
 }
 
 struct Requests(mpsc::UnboundedReceiver<DiscoveryRequest>);
@@ -85,7 +86,7 @@ pub(crate) async fn run(
         if kind == Kind::Slow && !first {
             tokio::time::sleep(SLOW).await;
         }
-        let mut made = Vec::new();
+        let mut made = [Vec::new(), Vec::new()];
         {
             let mut versions = client.versions.lock().expect("not poisoned");
             for any in &response.resources {
@@ -93,14 +94,18 @@ pub(crate) async fn run(
                     Any::decode(any.clone()).ok().and_then(|any| Service::decode(&any.value));
                 let Some(service) = service else { continue };
                 let before = versions.insert(service.name.clone(), service.version);
-                made.extend_from_slice(service.made_since(before.unwrap_or(service.version)));
+                let new = service.made_since(before.unwrap_or(service.version));
+                let which = usize::from(service.name == EVERYONE);
+                made[which].extend_from_slice(new);
             }
         }
         let _ = requests.send(request(response.nonce, response.version_info));
-        if kind == Kind::Healthy && !made.is_empty() {
-            let now = now();
-            let took = made.iter().map(|at| now.saturating_sub(*at) as u32);
-            seen.latencies.lock().expect("not poisoned").extend(took);
+        let now = now();
+        for (made, all) in made.into_iter().zip([&seen.some, &seen.everyone]) {
+            if kind == Kind::Healthy && !made.is_empty() {
+                let took = made.into_iter().map(|at| now.saturating_sub(at) as u32);
+                all.lock().expect("not poisoned").extend(took);
+            }
         }
         if core::mem::take(&mut first) {
             seen.ready.fetch_add(1, Relaxed);

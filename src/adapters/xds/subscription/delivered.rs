@@ -94,6 +94,12 @@ impl Delivered {
         }
     }
 
+    /// The client doesn't have what it doesn't subscribe to any more, and if it asks again, it is sent what there is.
+    pub(super) fn keep_only(&mut self, covered: impl Fn(&Name) -> bool) {
+        self.sent.retain(|name, _| covered(name));
+        self.rejected.retain(|name, _| covered(name));
+    }
+
     pub(super) fn is_quarantined(&self) -> bool {
         !self.rejected.is_empty()
     }

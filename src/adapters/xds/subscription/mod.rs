@@ -15,6 +15,8 @@ mod delivered;
 mod delta;
 mod interest;
 mod sotw;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeSet;
 use std::format;
@@ -55,6 +57,8 @@ pub(super) struct Subscription {
     begun: bool,
     /// State of the world: the wildcard was asked for by `*`, so that an empty list ends it.
     starred: bool,
+    /// State of the world: a hash of the list that was sent last. Most answers repeat it.
+    list: u64,
     /// The change of the type up to which all was found to be sent; 0 for "look".
     synced: u64,
 }
@@ -97,6 +101,7 @@ impl Subscription {
             nonce: String::new(),
             begun: false,
             starred: false,
+            list: 0,
             synced: 0,
         }
     }
