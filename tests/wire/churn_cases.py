@@ -58,7 +58,7 @@ def churn(work):
         enter = stack.enter_context
         grpc_world = World(dice, "grpc", [enter(grpc_backend(name)) for name in "ab"])
         http_world = World(dice, "http", [enter(http_backend(name)) for name in "ab"])
-        plane = enter(Plane(work, "--order-patience", "30"))
+        plane = enter(Plane(work))
 
         def serve():
             listeners = config.api_listener("echo", "grpc"), config.socket_listener(0, "http")

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use pushlane::adapters::xds::Resource;
+use pushlane::adapters::xds::{Ads, Resource, Server};
 use tonic::Code;
 
 use crate::client::*;
@@ -163,4 +163,19 @@ async fn who_reads_nothing_is_evicted_while_others_are_served() {
     let metrics = rig.ads.metrics();
     assert_eq!((metrics.evicted, metrics.streams, metrics.permits_held), (1, 1, 0));
     drop(stuck);
+}
+
+#[tokio::test]
+async fn there_are_no_more_connections_than_allowed() {
+    let ads = Ads::builder().start();
+    let builder = Server::plaintext(&ads).max_connections(1);
+    let rig = Rig::serve(ads, builder).await;
+    let _only = rig.sotw().await;
+    let uri = format!("http://{}", rig.addr);
+    let second = tonic::transport::Channel::from_shared(uri).unwrap().connect().await;
+    if let Ok(channel) = second {
+        let mut grpc = tonic::client::Grpc::new(channel.clone());
+        assert!(grpc.ready().await.is_err() || Sotw::open(channel, SOTW).await.is_err());
+    }
+    assert_eq!(rig.ads.metrics().opened, 1);
 }

@@ -146,6 +146,7 @@ pub struct ServerBuilder {
     keepalive: Option<(Duration, Duration)>,
     age: Option<Duration>,
     grace: Duration,
+    connections: usize,
 }
 
 impl fmt::Debug for ServerBuilder {
@@ -166,6 +167,7 @@ impl ServerBuilder {
             keepalive: Some((Duration::from_secs(30), Duration::from_secs(10))),
             age: Some(Duration::from_secs(30 * 60)),
             grace: Duration::from_secs(5),
+            connections: ads.limits().streams,
         }
     }
 
@@ -190,6 +192,14 @@ impl ServerBuilder {
     #[must_use]
     pub fn drain_grace(mut self, grace: Duration) -> Self {
         self.grace = grace;
+        self
+    }
+
+    /// How many connections there may be at once. One more is closed as soon as it is accepted. Default: as many as
+    /// [streams](super::Limits::streams).
+    #[must_use]
+    pub fn max_connections(mut self, most: usize) -> Self {
+        self.connections = most;
         self
     }
 
@@ -219,6 +229,7 @@ impl ServerBuilder {
                 accepted = listener.accept() => accepted,
             };
             match accepted {
+                Ok(_) if connections.len() >= self.connections => {}
                 Ok((socket, peer)) => {
                     let connection = Connection::new(peer);
                     connections.spawn(self.clone().connection(socket, connection));

@@ -28,6 +28,13 @@ pub(in crate::adapters::xds) struct Sent {
     steps: Vec<Step>,
 }
 
+impl Sent {
+    /// What was new or changed in it.
+    pub(super) fn news(&self) -> impl Iterator<Item = &Resource> {
+        self.steps.iter().map(|step| &step.after)
+    }
+}
+
 #[derive(Debug)]
 struct Step {
     before: Option<Resource>,
@@ -92,6 +99,12 @@ impl Delivered {
             self.sent.remove(name);
             self.rejected.remove(name);
         }
+    }
+
+    /// The client doesn't have what it doesn't subscribe to any more, and if it asks again, it is sent what there is.
+    pub(super) fn keep_only(&mut self, covered: impl Fn(&Name) -> bool) {
+        self.sent.retain(|name, _| covered(name));
+        self.rejected.retain(|name, _| covered(name));
     }
 
     pub(super) fn is_quarantined(&self) -> bool {

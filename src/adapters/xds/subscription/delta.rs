@@ -46,15 +46,7 @@ impl Subscription {
             asked.retain(|name| !self.delivered.has(name));
         }
         let moved = self.interest.change_to(next);
-        if !self.interest.wildcard {
-            let lost: Vec<_> = self
-                .delivered
-                .names()
-                .filter(|name| !self.interest.covers(name))
-                .cloned()
-                .collect();
-            self.delivered.forget(&lost);
-        }
+        self.delivered.keep_only(|name| self.interest.covers(name));
         self.asked.retain(|name| self.interest.covers(name));
         let due = star || !asked.is_empty() || !moved.added.is_empty();
         self.asked.extend(asked);

@@ -1,10 +1,19 @@
 //! Requests of the state-of-the-world protocol.
 
+use core::hash::BuildHasher;
+use std::collections::hash_map::RandomState;
 use std::prelude::v1::*;
+use std::sync::OnceLock;
 
 use super::{Interest, Received, Subscription};
 use crate::adapters::xds::proto::DiscoveryRequest;
 use crate::adapters::xds::resource::Name;
+
+/// Of a list of names, in the order in which they are given: who changes the order is taken at its word.
+fn hash(names: &[String]) -> u64 {
+    static RANDOM: OnceLock<RandomState> = OnceLock::new();
+    RANDOM.get_or_init(RandomState::new).hash_one(names)
+}
 
 impl Subscription {
     /// Reads a request. `None`: it answers a response that is not the last one, and says nothing any more.
@@ -19,6 +28,11 @@ impl Subscription {
         }
         let answered = self.answer_to(nonce, request.error_detail.as_ref());
         let first = !core::mem::replace(&mut self.begun, true);
+        let list = hash(&request.resource_names);
+        if !first && core::mem::replace(&mut self.list, list) == list {
+            return Some(Received { answered, ..Received::default() });
+        }
+        self.list = list;
         let mut next = Interest {
             names: request.resource_names.iter().map(|name| Name::from(&**name)).collect(),
             wildcard: false,
@@ -32,7 +46,7 @@ impl Subscription {
         };
         self.starred = next.wildcard && !request.resource_names.is_empty();
         let moved = self.interest.change_to(next);
-        self.delivered.forget(&self.lost(&moved.left));
+        self.delivered.keep_only(|name| self.interest.covers(name));
         let more = !moved.added.is_empty() || moved.wildcard == Some(true);
         let due = more || (first && self.interest.wildcard);
         if due {
@@ -41,14 +55,5 @@ impl Subscription {
             self.answer |= self.is_complete();
         }
         Some(Received { answered, moved, due })
-    }
-
-    /// Of the names that were left, those that nothing else covers. After a wildcard has ended, all others as well.
-    fn lost(&self, left: &[Name]) -> Vec<Name> {
-        if self.interest.wildcard {
-            return Vec::new();
-        }
-        let uncovered = self.delivered.names().filter(|name| !self.interest.covers(name));
-        uncovered.chain(left).cloned().collect()
     }
 }
