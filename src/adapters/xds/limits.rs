@@ -38,7 +38,8 @@ pub struct Limits {
     /// How long after it was sent a response may stay without ACK or NACK. Past it, the stream is evicted. It must be
     /// longer than the 15 s after which Envoy gives up to wait for endpoints. Default: 60 s.
     pub ack_deadline: Duration,
-    /// How long one type waits for another so that the order is kept. Default: 2 s.
+    /// How long one type waits for another so that the order is kept, and how long a cluster or a listener that a
+    /// client has asked for by name stays with it when it is gone, unless the client gives it up. Default: 2 s.
     pub order_patience: Duration,
     /// How many topics the names of all resources are hashed into. Each takes one machine word for every 16 places of
     /// the queue; more of them mean fewer needless looks. Default: 512.

@@ -15,6 +15,9 @@
 //!   cluster that isn't in service yet.
 //! * Removals wait until all that comes before them is answered. A client that is sent another listener may ask for
 //!   its routes next, and serves the old ones until it has them.
+//! * A cluster or a listener that a client has asked for *by name* is removed only after the patience. gRPC goes on
+//!   using a cluster until it has all that its new route refers to, which it asks for step by step. Then it
+//!   unsubscribes by itself, and nothing is left to remove.
 //!
 //! Endpoints, and whatever else a cluster may need to warm, wait for no answer: each would wait for the other.
 //! Whatever waits is sent after the [patience](super::Limits::order_patience) all the same, so that a client that keeps
@@ -58,10 +61,11 @@ pub(super) fn news_wait(rank: u8, others: &[Standing]) -> bool {
     })
 }
 
-/// Whether removals of a type of this rank have to wait for one of the others.
-pub(super) fn removals_wait(rank: u8, others: &[Standing]) -> bool {
+/// Whether removals of a type of this rank have to wait for one of the others, or, `by_name`, for the client itself.
+pub(super) fn removals_wait(rank: u8, by_name: bool, others: &[Standing]) -> bool {
     let mut later = others.iter().filter(|other| other.rank > rank);
-    later.any(|other| other.unanswered || other.unsent != Unsent::default())
+    (by_name && matches!(rank, CLUSTERS | LISTENERS))
+        || later.any(|other| other.unanswered || other.unsent != Unsent::default())
 }
 
 #[cfg(test)]
@@ -107,15 +111,28 @@ mod tests {
     #[test]
     fn removals_wait_until_what_comes_after_is_answered() {
         let routes = [standing(ROUTES, Unsent::default(), true)];
-        assert!(removals_wait(CLUSTERS, &routes) && !removals_wait(OTHERS, &routes));
+        assert!(removals_wait(CLUSTERS, false, &routes) && !removals_wait(OTHERS, false, &routes));
+    }
+
+    #[test]
+    fn what_is_asked_for_by_name_is_not_taken_away_at_once() {
+        for rank in [CLUSTERS, LISTENERS] {
+            assert!(removals_wait(rank, true, &[]) && !removals_wait(rank, false, &[]));
+        }
+        // The client has asked for these by name, whatever it is.
+        assert!(!removals_wait(ENDPOINTS, true, &[]) && !removals_wait(OTHERS, true, &[]));
     }
 
     #[test]
     fn removals_wait_for_what_comes_after() {
         for unsent in [NEWS, REMOVALS] {
             let routes = [standing(ROUTES, unsent, false)];
-            assert!(removals_wait(CLUSTERS, &routes) && removals_wait(LISTENERS, &routes));
-            assert!(!removals_wait(ROUTES, &routes) && !removals_wait(OTHERS, &routes));
+            assert!(
+                removals_wait(CLUSTERS, false, &routes) && removals_wait(LISTENERS, false, &routes)
+            );
+            assert!(
+                !removals_wait(ROUTES, false, &routes) && !removals_wait(OTHERS, false, &routes)
+            );
         }
     }
 
@@ -129,7 +146,7 @@ mod tests {
             });
             let moves = all.iter().any(|one| {
                 (one.unsent.news && !news_wait(one.rank, &all))
-                    || (one.unsent.removals && !removals_wait(one.rank, &all))
+                    || (one.unsent.removals && !removals_wait(one.rank, false, &all))
             });
             assert!(moves, "{all:?}");
         }

@@ -87,7 +87,8 @@ impl Stream {
         }
         let others = if impatient { Vec::new() } else { self.standings(at, snapshot) };
         let rank = self.types[at].rank;
-        let keep = removals && order::removals_wait(rank, &others);
+        let by_name = !impatient && !self.types[at].subscription.interest.wildcard;
+        let keep = removals && order::removals_wait(rank, by_name, &others);
         if (news && order::news_wait(rank, &others)) || (!news && keep) {
             if let Push::Held { lease, since } = &mut self.types[at].push
                 && since.is_none()
