@@ -6,4 +6,5 @@
 
 pub mod keys;
 pub mod lanes;
+pub mod scenarios;
 pub mod subject;
