@@ -4,7 +4,7 @@
 //! word is what decides between a publisher and a newcomer, a lease holder or a leaver, and each side
 //! sees all that the one before it did. A load in its place would lose updates.
 
-use crate::slot::{Claimed, Lane, Marked, Released, Snapshot, Vacated};
+use crate::slot::{Claimed, Lane, Marked, Reclaimed, Released, ReleasedMany, Snapshot, Vacated};
 use crate::sync::{AtomicUsize, Ordering};
 
 /// The state of [`SLOTS`](crate::SLOTS) clients.
@@ -68,6 +68,15 @@ impl Bank {
         self.transit(Snapshot::reserve)
     }
 
+    /// Gets hold of what was recorded for a slot whose client has left: a vacant slot is the caller's
+    /// until `retire`, a live one is marked. Neither: its holder will see what the caller wrote before.
+    pub(crate) fn reclaim(&self, slot: usize, lane: Lane) -> Reclaimed {
+        self.change(|bank| {
+            let reclaimed = bank.reclaim(slot, lane);
+            (reclaimed.next(bank), reclaimed)
+        })
+    }
+
     /// Makes a reserved slot live.
     pub(crate) fn admit(&self, slot: usize, pending: Option<Lane>) {
         self.change(|bank| (bank.admit(slot, pending), ()));
@@ -99,10 +108,10 @@ impl Bank {
             .map(|_| marked)
     }
 
-    /// Claims the lowest slot of `mask` that is ready in `lane`: the caller owns it.
+    /// Claims the lowest slots of `mask` that are ready in `lane`, `most` at most: the caller owns them.
     #[inline]
-    pub(crate) fn claim(&self, mask: usize, lane: Lane) -> Option<Claimed> {
-        self.transit(|bank| bank.claim(mask, lane).map(|claimed| (claimed.next, claimed)))
+    pub(crate) fn claim(&self, mask: usize, lane: Lane, most: usize) -> Option<Claimed> {
+        self.transit(|bank| bank.claim(mask, lane, most).map(|claimed| (claimed.next, claimed)))
     }
 
     /// Whether the caller's slot has been marked since it was claimed. A read-modify-write: whoever marks
@@ -115,6 +124,14 @@ impl Bank {
     #[inline]
     pub(crate) fn release(&self, slot: usize) -> Released {
         self.end(|bank| bank.release(slot))
+    }
+
+    /// Ends the caller's ownership of those slots of `mask` that are live.
+    pub(crate) fn release_many(&self, mask: usize) -> ReleasedMany {
+        self.change(|bank| {
+            let released = bank.release_many(mask);
+            (released.next, released)
+        })
     }
 
     /// Ends the caller's ownership of a live slot and leaves it pending in `lane`.

@@ -143,12 +143,14 @@ impl FanOut {
     }
 
     /// Whether banks are still to be visited.
+    #[inline]
     pub(crate) fn is_pending(&self) -> bool {
         // Acquire: with the Release in `end`. Whoever finds nothing pending goes on to look at the banks,
         // and must see the marks of the visits.
         let frontier = self.frontier.load(Ordering::Acquire) >> 1;
         // Relaxed: coherence shows a goal that was raised before.
-        self.circle.ahead(self.goal.load(Ordering::Relaxed), frontier) > 0
+        let goal = self.goal.load(Ordering::Relaxed);
+        goal != frontier && self.circle.ahead(goal, frontier) > 0
     }
 
     /// Whether the frontier has reached a publish's goal: every bank has been visited since.

@@ -41,7 +41,16 @@ where
         let Some((ticket, payload)) = queue.begin() else {
             return Err(queue);
         };
-        Ok(Lease { queue, ticket, payload: Some(payload), permit: true, ended: false })
+        Ok(Self::from_parts(queue, ticket, payload))
+    }
+
+    /// A push that has begun, with its permit.
+    pub(crate) fn from_parts(
+        queue: Q,
+        ticket: Ticket,
+        payload: <Q::Target as Serve>::Payload,
+    ) -> Self {
+        Lease { queue, ticket, payload: Some(payload), permit: true, ended: false }
     }
 
     /// Who is pushed to.

@@ -26,6 +26,7 @@ mod topics;
 mod convergence;
 mod fan_out;
 // and all of it put together.
+mod batch;
 mod config;
 mod error;
 mod lease;
@@ -42,6 +43,7 @@ compile_error!("feature `mesh` needs `Arc`, which a target without compare-excha
 #[cfg(feature = "async")]
 pub mod adapters;
 
+pub use batch::Batch;
 pub use config::Config;
 pub use convergence::Version;
 pub use error::{PublishError, Refusal, RegisterError, Stale, SubscribeError};

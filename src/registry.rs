@@ -5,6 +5,8 @@
 //! * the generation: odd while a client sits there, even in between. A key is a slot and the odd
 //!   generation its client came with, so the key of a client that has left matches nothing. Whoever moves
 //!   the generation from odd to even has the sole right to vacate the slot.
+//! * whether a publish has left a request behind for a client that had gone by then: see
+//!   [`Seat::litter`].
 //! * the number of editors: operations that change what belongs to the client but is not the lease
 //!   holder's (its subscriptions). The slot can't pass to the next client while one is under way; who
 //!   comes last, the owner or an editor, retires the slot.
@@ -21,8 +23,8 @@ use crate::sync::{Atomic, AtomicUsize, Ordering};
 ///
 /// A key is valid from [`register`](crate::PushQueue::register) until
 /// [`unregister`](crate::PushQueue::unregister); afterwards every operation with it answers
-/// [`Stale`](crate::Stale) and does nothing. Generations have 31 bits on a 64-bit target (22 on a 32-bit
-/// one): a key kept while its slot changes hands that many times (two thousand million; four million)
+/// [`Stale`](crate::Stale) and does nothing. Generations have 31 bits on a 64-bit target (21 on a 32-bit
+/// one): a key kept while its slot changes hands that many times (two thousand million; two million)
 /// could be taken for a later client's.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ClientKey {
@@ -73,10 +75,11 @@ impl Place {
     }
 }
 
-const EDITOR_BITS: u32 = if usize::BITS >= 64 { 31 } else { 8 };
+const EDITOR_BITS: u32 = if usize::BITS >= 64 { 30 } else { 8 };
 const EDITORS: usize = (1 << EDITOR_BITS) - 1;
 const RETIRING: usize = 1 << EDITOR_BITS;
-const GENERATION_SHIFT: u32 = EDITOR_BITS + 1;
+const LITTERED: usize = RETIRING << 1;
+const GENERATION_SHIFT: u32 = EDITOR_BITS + 2;
 const GENERATION_ONE: usize = 1 << GENERATION_SHIFT;
 
 /// The generation before this one, among as many as fit above the editors.
@@ -145,6 +148,25 @@ impl Seat {
     pub(crate) fn retired(&self) {
         // Relaxed: the bank's word hands the seat to the next owner.
         self.0.fetch_and(!RETIRING, Ordering::Relaxed);
+    }
+
+    /// A publish recorded for a client that left before it could be marked, and perhaps after the cell was
+    /// cleared: whoever holds the slot looks again once it lets go.
+    pub(crate) fn litter(&self) {
+        // Release: with `is_littered`, through the bank's word. The publisher looks at the word after
+        // this, a holder at this after it has changed the word: one of the two sees the other.
+        self.0.fetch_or(LITTERED, Ordering::Release);
+    }
+
+    /// Whether a request may have been left behind.
+    pub(crate) fn is_littered(&self) -> bool {
+        self.0.load(Ordering::Acquire) & LITTERED != 0 // with `litter`
+    }
+
+    /// Whoever holds the slot, just before it clears the cell.
+    pub(crate) fn tidied(&self) {
+        // Acquire: with `litter`, so that the clearing comes after what it announces.
+        self.0.fetch_and(!LITTERED, Ordering::Acquire);
     }
 
     fn update(&self, generation: u32, step: impl Fn(usize) -> usize) -> bool {

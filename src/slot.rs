@@ -19,7 +19,7 @@
 //! | 0 | · | 1 | never: marks are made only on live slots |
 //!
 //! ```text
-//!              1 reserve        2 admit
+//!           1 reserve, 9 reclaim  2 admit
 //!     vacant ───────────► held ─────────► idle ◄──────────┐
 //!        ▲                 ▲               │ 3 mark       │ 5 release
 //!        │ 8 retire        │ 7 vacate      ▼    4 claim   │
@@ -104,11 +104,19 @@ pub(crate) struct Marked {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Claimed {
     pub(crate) next: Snapshot,
-    pub(crate) slot: usize,
-    /// The most urgent lane in which the slot was pending.
-    pub(crate) lane: Lane,
+    /// The claimed slots. At least one.
+    pub(crate) slots: usize,
+    /// Of them, those that were pending in the urgent lane.
+    pub(crate) urgent: usize,
     /// The slots of the mask that are still ready in the lane that was asked for.
     pub(crate) rest: usize,
+}
+
+impl Claimed {
+    /// The most urgent lane in which a claimed slot was pending.
+    pub(crate) const fn lane(&self, slot: usize) -> Lane {
+        if self.urgent & (1 << slot) != 0 { Lane::Urgent } else { Lane::Normal }
+    }
 }
 
 /// What [`Snapshot::release`] and [`Snapshot::requeue`] do to a bank.
@@ -119,6 +127,40 @@ pub(crate) enum Released {
     Back { next: Snapshot, urgent: bool, normal: bool },
     /// The client has left: the owner keeps the slot, and retires it.
     Leaving,
+}
+
+/// What [`Snapshot::reclaim`] does to a bank.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reclaimed {
+    /// The slot was vacant and is the caller's.
+    Owned { next: Snapshot },
+    /// The slot has a client, which is marked.
+    Marked(Marked),
+    /// Somebody else holds the slot.
+    Held,
+}
+
+impl Reclaimed {
+    /// The bank after it.
+    pub(crate) const fn next(self, before: Snapshot) -> Snapshot {
+        match self {
+            Reclaimed::Owned { next } | Reclaimed::Marked(Marked { next, .. }) => next,
+            Reclaimed::Held => before,
+        }
+    }
+}
+
+/// What [`Snapshot::release_many`] does to a bank.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ReleasedMany {
+    pub(crate) next: Snapshot,
+    /// The slots whose clients have left: the owner keeps them, and retires them.
+    pub(crate) leaving: usize,
+    /// The slots that can be served again at once, in each lane.
+    pub(crate) urgent: usize,
+    pub(crate) normal: usize,
 }
 
 /// What [`Snapshot::vacate`] does to a bank.
@@ -237,21 +279,20 @@ impl Snapshot {
         Marked { next, marked, ready: next.ready(lane) & !self.ready(lane) }
     }
 
-    /// 4. queued → in progress: the lowest slot of `mask` that is ready in `lane`. Both lanes' bits are
-    ///    cleared, because the lease takes all that is pending. `None` when none is ready.
-    pub(crate) const fn claim(self, mask: usize, lane: Lane) -> Option<Claimed> {
+    /// 4. queued → in progress: the lowest slots of `mask` that are ready in `lane`, `most` at most. Both
+    ///    lanes' bits are cleared, because a lease takes all that is pending. `None` when none is ready.
+    #[inline]
+    pub(crate) const fn claim(self, mask: usize, lane: Lane, most: usize) -> Option<Claimed> {
         let ready = self.ready(lane) & mask;
         if ready == 0 {
             return None;
         }
-        let slot = ready.trailing_zeros() as usize;
-        let bit = 1 << slot;
-        let urgent = self.plane(URGENT) & bit != 0;
+        let slots = lowest(ready, most);
         Some(Claimed {
-            next: self.without(bit, URGENT).without(bit, NORMAL).with(bit, ACTIVE),
-            slot,
-            lane: if urgent { Lane::Urgent } else { Lane::Normal },
-            rest: ready & !bit,
+            next: self.without(slots, URGENT).without(slots, NORMAL).with(slots, ACTIVE),
+            slots,
+            urgent: self.plane(URGENT) & slots,
+            rest: ready & !slots,
         })
     }
 
@@ -266,6 +307,18 @@ impl Snapshot {
             next,
             urgent: next.ready(Lane::Urgent) & bit != 0,
             normal: next.ready(Lane::Normal) & bit != 0,
+        }
+    }
+
+    /// 5. for several slots at once.
+    pub(crate) const fn release_many(self, mask: usize) -> ReleasedMany {
+        let back = mask & self.live();
+        let next = self.without(back, ACTIVE);
+        ReleasedMany {
+            next,
+            leaving: mask & !back,
+            urgent: next.ready(Lane::Urgent) & back,
+            normal: next.ready(Lane::Normal) & back,
         }
     }
 
@@ -289,6 +342,19 @@ impl Snapshot {
     pub(crate) const fn retire(self, slot: usize) -> Snapshot {
         self.without(1 << slot, ACTIVE)
     }
+
+    /// 9. vacant → held, or 3: a publisher takes back what it recorded for a client that has left, or lets
+    ///    the slot's next client have it.
+    pub(crate) const fn reclaim(self, slot: usize, lane: Lane) -> Reclaimed {
+        let bit = 1 << slot;
+        if self.live() & bit != 0 {
+            Reclaimed::Marked(self.mark(bit, lane))
+        } else if self.vacant() & bit != 0 {
+            Reclaimed::Owned { next: self.with(bit, ACTIVE) }
+        } else {
+            Reclaimed::Held
+        }
+    }
 }
 
 impl fmt::Debug for Snapshot {
@@ -301,6 +367,17 @@ impl fmt::Debug for Snapshot {
 pub(crate) const fn beyond(bank: usize, clients: usize) -> usize {
     let inside = clients.saturating_sub(bank * SLOTS);
     if inside >= SLOTS { 0 } else { ALL & (ALL << inside) }
+}
+
+/// The lowest slots of a mask, `most` at most; at least one, if there is one.
+pub(crate) const fn lowest(mask: usize, most: usize) -> usize {
+    let mut rest = mask & mask.wrapping_sub(1);
+    let mut taken = 1;
+    while rest != 0 && taken < most {
+        rest &= rest - 1;
+        taken += 1;
+    }
+    mask & !rest
 }
 
 /// The slots of a mask, lowest first.

@@ -193,6 +193,7 @@ impl<S: Storage> Topics<S> {
     /// A push of the client begins: what it had left by now will be forgotten when the push completes.
     ///
     /// The caller owns the slot.
+    #[inline]
     pub(crate) fn begin(&self, place: Place) {
         let flags = self.flags(place);
         let left = 1 << (place.slot + LEFT);

@@ -1,13 +1,14 @@
 //! Clients come, subscribe, and go.
 
 use super::PushQueue;
+use super::publish::Fresh;
 use crate::audience::Audience;
 use crate::backlog::Backlog;
 use crate::error::{RegisterError, Stale, SubscribeError};
 use crate::ready::ReadySet;
 use crate::registry::{ClientKey, Place};
 use crate::signal::Signal;
-use crate::slot::Lane;
+use crate::slot::{Lane, Reclaimed};
 use crate::storage::Storage;
 use crate::topics::Topic;
 
@@ -36,6 +37,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     pub fn register(&self) -> Result<ClientKey, RegisterError> {
         let (key, place) = self.take_place()?;
         self.banks()[place.bank].admit(place.slot, None);
+        self.tidy_if_littered(place);
         Ok(key)
     }
 
@@ -75,6 +77,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         // A publish that was under way when the last client left may have recorded in the cell since.
         // Cleared before the generation changes: who reads the new generation records after this, and who
         // read the old one finds it changed, and records again.
+        self.registry.seat(place).tidied();
         self.backlog.clear(self.cell(place));
         // Read before the client becomes live: what has a number by now was marked before, without this
         // client. Were it read later, a publish could mark the client and be numbered in between, and
@@ -180,6 +183,39 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         self.backlog.clear(self.cell(place));
         self.topics.retire(place);
         self.registry.vacate(self.banks(), place);
+        self.tidy_if_littered(place);
+    }
+
+    /// After letting go of a slot that was held: a publish that found it held left its request to us.
+    fn tidy_if_littered(&self, place: Place) {
+        if B::RECORDS && self.registry.seat(place).is_littered() {
+            let ready = self.tidy(place, Lane::Normal);
+            Fresh::new(self, Lane::Normal).add(place.bank, ready);
+        }
+    }
+
+    /// Nothing recorded for a client that has left stays in memory: it is dropped, or the place's next
+    /// client gets it with a push. The slots that this made ready.
+    ///
+    /// Registering waits for this if there is no other vacancy: for as long as it takes to clear a cell.
+    pub(super) fn tidy(&self, place: Place, lane: Lane) -> usize {
+        let (seat, bank) = (self.registry.seat(place), &self.banks()[place.bank]);
+        seat.litter();
+        loop {
+            match bank.reclaim(place.slot, lane) {
+                Reclaimed::Owned { .. } => {
+                    seat.tidied();
+                    self.backlog.clear(self.cell(place));
+                    bank.retire(place.slot);
+                    if !seat.is_littered() {
+                        return 0;
+                    }
+                }
+                // The seat stays littered: another publish may have recorded after this mark.
+                Reclaimed::Marked(marked) => return marked.ready,
+                Reclaimed::Held => return 0,
+            }
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! [`PushQueue`]: the parts put together, and nothing else.
 
+mod batch;
 mod clients;
 mod converge;
 mod expand;
@@ -23,6 +24,7 @@ use crate::storage::{Heap, Storage};
 use crate::sync::AtomicUsize;
 use crate::topics::Topics;
 
+pub(crate) use batch::Entries;
 pub use publish::Target;
 pub use serve::Serve;
 pub(crate) use serve::Ticket;

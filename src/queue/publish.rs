@@ -6,7 +6,7 @@ use crate::backlog::Backlog;
 use crate::convergence::Version;
 use crate::error::{PublishError, Refusal};
 use crate::ready::ReadySet;
-use crate::registry::ClientKey;
+use crate::registry::{ClientKey, Place};
 use crate::signal::Signal;
 use crate::slot::{ALL, Lane, SLOTS, slots};
 use crate::storage::Storage;
@@ -115,7 +115,11 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         let place = client.place();
         self.backlog.record(recording, self.cell(place));
         let marked = self.banks()[place.bank].mark(1 << place.slot, fresh.lane);
-        fresh.add(place.bank, marked.ready);
+        let mut ready = marked.ready;
+        if B::RECORDS && marked.marked == 0 {
+            ready = self.tidy(place, fresh.lane);
+        }
+        fresh.add(place.bank, ready);
         // The mark may have reached the place's next client: it gets one push more, or none if nothing
         // was recorded for it.
         if self.registry.holds(client) { Ok(()) } else { Err(Refusal::Stale) }
@@ -153,26 +157,29 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     ) -> usize {
         let (word, seats) = (&self.banks()[bank], &self.registry.seats.as_ref()[bank]);
         let mut recorded_for = [0; SLOTS];
-        let (mut recorded, mut ready) = (0, 0);
+        let (mut recorded, mut unmarked, mut ready) = (0, 0, 0);
         loop {
             let seen = word.load();
             for slot in slots(seen.live() & mask & !recorded) {
                 recorded_for[slot] = seats[slot].generation();
                 self.backlog.record(recording, &self.cells.as_ref()[bank][slot]);
                 recorded |= 1 << slot;
+                unmarked |= 1 << slot;
             }
             // Whoever became live since `seen` makes the exchange fail, and is recorded for.
             let Some(marked) = word.try_mark(seen, mask, lane) else {
                 continue;
             };
             ready |= marked.ready;
+            unmarked &= !marked.marked;
             // A slot may have passed to another client between record and mark, and the old client's
             // leaving have dropped what was recorded.
             let replaced = slots(marked.marked)
                 .filter(|&slot| seats[slot].generation() != recorded_for[slot])
                 .fold(0, |all, slot| all | 1 << slot);
             if replaced & word.load().live() == 0 {
-                return ready;
+                return slots(unmarked)
+                    .fold(ready, |ready, slot| ready | self.tidy(Place { bank, slot }, lane));
             }
             recorded &= !replaced;
         }

@@ -3,8 +3,10 @@
 use core::ops::Deref;
 
 use super::PushQueue;
+use super::batch::Entries;
 use crate::audience::{Audience, Whom};
 use crate::backlog::{Backlog, Taken};
+use crate::batch::Batch;
 use crate::convergence::Number;
 use crate::error::Stale;
 use crate::lease::Lease;
@@ -53,6 +55,10 @@ pub trait Serve: sealed::Sealed {
     #[doc(hidden)]
     fn requeue(&self, ticket: &Ticket, payload: Option<Self::Payload>, permit: bool);
     #[doc(hidden)]
+    fn begin_batch(&self, most: usize, batch: &mut Entries<Self::Payload>);
+    #[doc(hidden)]
+    fn complete_batch(&self, batch: &mut Entries<Self::Payload>);
+    #[doc(hidden)]
     fn return_permit(&self);
     #[doc(hidden)]
     fn is_pending(&self, ticket: &Ticket) -> bool;
@@ -73,7 +79,7 @@ pub struct Ticket {
 /// How often a lease looks again when it found nothing although there is something. Another thread is in
 /// the middle of an operation then; after this the signal says that it is worth another visit, so that no
 /// thread spins on a stalled one.
-const LOOKS: usize = 2;
+pub(super) const LOOKS: usize = 2;
 
 impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     /// Begins a push, if a permit is free and a client is ready. Never blocks.
@@ -102,6 +108,39 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         Lease::begin(queue).ok()
     }
 
+    /// Begins up to `most` pushes at once, as far as permits and clients that are ready go: the permits in
+    /// one step, the clients in another. They are of one bank, so there are [`SLOTS`](crate::SLOTS) of
+    /// them at most, and they are served in the same order as by [`try_lease`](PushQueue::try_lease).
+    ///
+    /// `None` as there, and for 0.
+    ///
+    /// ```
+    /// use pushlane::{Config, Lane, PushQueue, Target, backlog::Dirty};
+    ///
+    /// let queue = PushQueue::<Dirty>::new(Config::new(100).permits(8));
+    /// let clients: Vec<_> = (0..5).map(|_| queue.register()).collect::<Result<_, _>>()?;
+    /// queue.publish(Target::Everyone, Lane::Normal, ())?;
+    /// let batch = queue.try_lease_batch(4).expect("ready");
+    /// assert_eq!(batch.len(), 4);
+    /// for (client, _request) in batch.iter() {
+    ///     assert!(clients.contains(&client)); // send it what it needs
+    /// }
+    /// batch.complete();
+    /// assert_eq!(queue.try_lease_batch(4).expect("ready").len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn try_lease_batch(&self, most: usize) -> Option<Batch<&Self>> {
+        Batch::begin(self, most)
+    }
+
+    /// As [`try_lease_batch`](PushQueue::try_lease_batch), for a queue behind an `Arc` or any other handle.
+    pub fn try_lease_batch_from<Q: Deref<Target = Self>>(
+        queue: Q,
+        most: usize,
+    ) -> Option<Batch<Q>> {
+        Batch::begin(queue, most)
+    }
+
     /// Which lane is looked at first: urgent, but for one lease after every `urgent_ratio` urgent ones.
     fn preferred(&self) -> Lane {
         // Relaxed: it only decides the order of service.
@@ -112,36 +151,55 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         }
     }
 
-    fn count_lane(&self, lane: Lane) {
+    fn count_lane(&self, lane: Lane, leases: usize) {
         use crate::sync::Ordering::Relaxed; // as in `preferred`
         match lane {
             Lane::Normal => self.streak.store(0, Relaxed),
             // A streak longer than the ratio says no more than one that is as long.
             Lane::Urgent if self.streak.load(Relaxed) < self.urgent_ratio => {
-                self.streak.fetch_add(1, Relaxed);
+                self.streak.fetch_add(leases, Relaxed);
             }
             Lane::Urgent => {}
         }
     }
 
-    fn claim(&self) -> Option<Served> {
+    /// Claims clients of one bank and one lane, `most` at most.
+    #[inline]
+    pub(super) fn claim(&self, most: usize) -> Option<Served> {
         let first = self.preferred();
         self.expand_if_due();
         for lane in [first, first.other()] {
+            let most = if most > 1 { most.min(self.share(lane)) } else { 1 };
             loop {
-                if let Some(served) = self.line(lane).claim(self.banks(), lane) {
-                    self.count_lane(lane);
+                if let Some(served) = self.line(lane).claim(self.banks(), lane, most) {
+                    self.count_lane(lane, served.claimed.slots.count_ones() as usize);
                     if served.uncovered > 0 {
                         self.signal.ready(served.uncovered);
                     }
                     return Some(served);
                 }
-                if !self.expand(lane) {
+                if !self.fan_out(lane).is_pending() || !self.expand(lane) {
                     break;
                 }
             }
         }
         None
+    }
+
+    /// How many leases in a row a lane may have, at least one: what the ratio leaves it while the other
+    /// lane has work too.
+    fn share(&self, lane: Lane) -> usize {
+        if self.line(lane.other()).is_empty() {
+            return usize::MAX;
+        }
+        match lane {
+            // Relaxed: as in `preferred`.
+            Lane::Urgent => {
+                let streak = self.streak.load(crate::sync::Ordering::Relaxed);
+                self.urgent_ratio.saturating_sub(streak).max(1)
+            }
+            Lane::Normal => 1,
+        }
     }
 
     /// Whether nothing is ready, as far as the caller can know.
@@ -154,38 +212,48 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     /// Claims until there is something to push. The caller holds a permit.
     fn begin_next(&self) -> Option<(Ticket, B::Payload)> {
         loop {
-            let Served { bank, claimed, .. } = self.claim()?;
-            let place = Place { bank, slot: claimed.slot };
-            let mut ticket = Ticket {
-                client: self.registry.key(place),
-                place,
-                lane: self.most_urgent(place, claimed.lane),
-                // After the claim and before the backlog is taken: what has a number by now is in it.
-                seen: self.convergence.newest(),
-                whole: true,
-            };
-            self.topics.begin(place);
-            let on_panic = GiveBack { queue: self, ticket: &ticket, permit: true };
-            let concerned = |audience: &Audience| self.concerns(audience, &ticket);
-            let Taken { payload, whole } = self.backlog.take(self.cell(place), &concerned);
-            core::mem::forget(on_panic);
-            ticket.whole = whole;
-            if whole {
-                self.convergence.begin(bank, place.slot, ticket.seen);
-            }
-            match payload {
-                Some(payload) => return Some((ticket, payload)),
-                // An earlier lease took it between its record and its mark, and has delivered it.
+            let Served { bank, claimed, .. } = self.claim(1)?;
+            let slot = claimed.slots.trailing_zeros() as usize;
+            let place = Place { bank, slot };
+            match self.take(place, claimed.lane(slot)) {
+                (ticket, Some(payload)) => return Some((ticket, payload)),
                 // If the client is ready again, this thread may go on with another one.
-                None if self.finish(&ticket) => self.signal.ready(1),
-                None => {}
-            }
-            self.signal.progress();
-            if !whole {
-                // A publisher is in the middle of recording: don't wait for it here.
-                return None;
+                (ticket, None) => {
+                    if self.finish(&ticket) {
+                        self.signal.ready(1);
+                    }
+                    self.signal.progress();
+                    if !ticket.whole {
+                        // A publisher is in the middle of recording: don't wait for it here.
+                        return None;
+                    }
+                }
             }
         }
+    }
+
+    /// Takes what is pending for a claimed slot; with its permit, the slot goes back if this panics.
+    /// Nothing: an earlier lease took it between its record and its mark, and has delivered it.
+    #[inline]
+    pub(super) fn take(&self, place: Place, lane: Lane) -> (Ticket, Option<B::Payload>) {
+        let mut ticket = Ticket {
+            client: self.registry.key(place),
+            place,
+            lane: self.most_urgent(place, lane),
+            // After the claim and before the backlog is taken: what has a number by now is in it.
+            seen: self.convergence.newest(),
+            whole: true,
+        };
+        self.topics.begin(place);
+        let on_panic = GiveBack { queue: self, ticket: &ticket, permit: true };
+        let concerned = |audience: &Audience| self.concerns(audience, &ticket);
+        let Taken { payload, whole } = self.backlog.take(self.cell(place), &concerned);
+        core::mem::forget(on_panic);
+        ticket.whole = whole;
+        if whole {
+            self.convergence.begin(place.bank, place.slot, ticket.seen);
+        }
+        (ticket, payload)
     }
 
     /// Whether the leased client belongs to an audience.
@@ -197,21 +265,27 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     }
 
     /// The client has all that its lease contained. True: it is ready again.
-    fn finish(&self, ticket: &Ticket) -> bool {
+    pub(super) fn finish(&self, ticket: &Ticket) -> bool {
         let Place { bank, slot } = ticket.place;
         if !ticket.whole {
             // Still pending, and no number is completed.
             let released = self.banks()[bank].requeue(slot, ticket.lane);
             return self.hand_back(ticket.place, released);
         }
-        // Before the release: the slot's next owner must not be overwritten.
-        self.convergence.complete(bank, slot, ticket.seen);
-        self.topics.complete(ticket.place, || self.banks()[bank].was_marked(slot));
+        self.complete_slot(ticket);
         self.hand_back(ticket.place, self.banks()[bank].release(slot))
     }
 
+    /// What completing leaves with the slot. Before the release: its next owner must not be overwritten.
+    #[inline]
+    pub(super) fn complete_slot(&self, ticket: &Ticket) {
+        let Place { bank, slot } = ticket.place;
+        self.convergence.complete(bank, slot, ticket.seen);
+        self.topics.complete(ticket.place, || self.banks()[bank].was_marked(slot));
+    }
+
     /// Lets go of a slot that was owned. True: it is ready again.
-    fn hand_back(&self, place: Place, released: Released) -> bool {
+    pub(super) fn hand_back(&self, place: Place, released: Released) -> bool {
         match released {
             Released::Leaving => {
                 self.retire(place);
@@ -228,14 +302,17 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         }
     }
 
-    /// The last step of every end: the permit comes back, and whoever may go on because of it is told.
-    fn end(&self, ready: bool, permit: bool) {
-        if permit {
-            self.limiter.release(1);
+    /// The last step of every end: permits come back, and whoever may go on because of it is told. How
+    /// many clients became ready by it.
+    pub(super) fn end(&self, ready: usize, permits: usize) {
+        if permits > 0 {
+            self.limiter.release(permits);
         }
-        // After the permit is back: whoever failed to get it did so before, and its work is seen here.
-        if ready || (permit && !self.nothing_ready()) {
-            self.signal.ready(1);
+        // After the permits are back: whoever failed to get one did so before, and its work is seen here.
+        if permits > 0 && !self.nothing_ready() {
+            self.signal.ready(ready.max(permits));
+        } else if ready > 0 {
+            self.signal.ready(ready);
         }
     }
 }
@@ -252,7 +329,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> Drop for GiveBack<'_, B, S,
         let Ticket { place, lane, .. } = *self.ticket;
         let released = self.queue.banks()[place.bank].requeue(place.slot, lane);
         let ready = self.queue.hand_back(place, released);
-        self.queue.end(ready, self.permit);
+        self.queue.end(ready.into(), self.permit.into());
     }
 }
 
@@ -306,7 +383,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> Serve for PushQueue<B, S, R
             self.backlog.deliver(self.cell(ticket.place), payload);
         }
         let ready = self.finish(ticket);
-        self.end(ready, permit);
+        self.end(ready.into(), permit.into());
         self.signal.progress();
         // Dropped last: a destructor that panics then harms nobody else.
         drop(payload);
@@ -320,11 +397,16 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> Serve for PushQueue<B, S, R
         }
     }
 
+    fn begin_batch(&self, most: usize, batch: &mut Entries<B::Payload>) {
+        self.begin_many(most, batch);
+    }
+
+    fn complete_batch(&self, batch: &mut Entries<B::Payload>) {
+        self.complete_many(batch);
+    }
+
     fn return_permit(&self) {
-        self.limiter.release(1);
-        if !self.nothing_ready() {
-            self.signal.ready(1);
-        }
+        self.end(0, 1);
     }
 
     fn is_pending(&self, ticket: &Ticket) -> bool {

@@ -16,7 +16,7 @@ use core::fmt;
 
 use super::ReadySet;
 use crate::bank::Bank;
-use crate::slot::{ALL, Claimed, Lane, SLOTS};
+use crate::slot::{ALL, Claimed, Lane, SLOTS, lowest};
 use crate::sync::{Atomic, AtomicUsize, Ordering};
 
 /// One lane's ready set and turn.
@@ -52,8 +52,8 @@ impl Turn {
         self.0 >> SLOTS
     }
 
-    const fn without_lowest(self) -> Self {
-        Turn(self.0 & (self.0 - 1))
+    const fn without(self, slots: usize) -> Self {
+        Turn(self.0 & !slots)
     }
 }
 
@@ -68,19 +68,20 @@ impl<R: ReadySet> Line<R> {
         Line { set, turn: AtomicUsize::ZERO }
     }
 
-    /// Claims the slot whose turn it is. `None`: nothing was to be found.
-    pub(crate) fn claim(&self, banks: &[Bank], lane: Lane) -> Option<Served> {
+    /// Claims the slots of one bank whose turn it is, `most` at most. `None`: nothing was to be found.
+    #[inline]
+    pub(crate) fn claim(&self, banks: &[Bank], lane: Lane, most: usize) -> Option<Served> {
         let mut hidden = 0;
         loop {
-            if let Some((bank, slot)) = self.take_turn() {
+            if let Some((bank, slots)) = self.take_turn(most) {
                 // Not ready any more: leased through the other lane, or its client left.
-                let Some(claimed) = banks[bank].claim(1 << slot, lane) else { continue };
+                let Some(claimed) = banks[bank].claim(slots, lane, most) else { continue };
                 return Some(Served { bank, claimed, uncovered: hidden });
             }
             let popped = self.set.pop()?;
             let bank = popped.bank;
             hidden += popped.hidden;
-            let Some(claimed) = banks[bank].claim(ALL, lane) else { continue };
+            let Some(claimed) = banks[bank].claim(ALL, lane, most) else { continue };
             if claimed.rest != 0 && !self.begin_turn(bank, claimed.rest) {
                 self.set.insert(bank);
             }
@@ -89,17 +90,18 @@ impl<R: ReadySet> Line<R> {
         }
     }
 
-    /// Takes the next slot of the turn that is going on.
-    fn take_turn(&self) -> Option<(usize, usize)> {
+    /// Takes the next slots of the turn that is going on.
+    fn take_turn(&self, most: usize) -> Option<(usize, usize)> {
         let mut turn = Turn(self.turn.load(Ordering::Relaxed));
         while turn.slots() != 0 {
+            let slots = lowest(turn.slots(), most);
             match self.turn.compare_exchange_weak(
                 turn.0,
-                turn.without_lowest().0,
+                turn.without(slots).0,
                 Ordering::Acquire, // the Release of `begin_turn`: the look at the bank sees the mark
                 Ordering::Relaxed, // tried again
             ) {
-                Ok(_) => return Some((turn.bank(), turn.slots().trailing_zeros() as usize)),
+                Ok(_) => return Some((turn.bank(), slots)),
                 Err(now) => turn = Turn(now),
             }
         }

@@ -33,47 +33,72 @@ impl<S: Storage> Sweep<S> {
         self.words().len() > 1
     }
 
-    /// The words from `from` on that may be other than zero.
-    fn candidates(&self, from: usize) -> impl Iterator<Item = usize> {
-        let len = self.words().len();
-        let mut next = from;
-        core::iter::from_fn(move || {
-            while self.is_summarised() && next < len {
-                // Relaxed: coherence shows what was inserted before, and `clear_summary` what is not.
-                let word = self.summary.as_ref()[next / BITS].load(Ordering::Relaxed);
-                let ahead = word >> (next % BITS);
-                if ahead != 0 {
-                    next += ahead.trailing_zeros() as usize;
-                    break;
-                }
-                next += BITS - next % BITS;
-            }
-            (next < len).then(|| {
-                next += 1;
-                next - 1
-            })
-        })
+    /// The word where a sweep that has come to `cursor` goes on. (No division: it would cost more than
+    /// all else that a lease does here.)
+    #[inline]
+    fn word_of(&self, cursor: usize) -> usize {
+        let word = cursor / BITS;
+        if word < self.words().len() { word } else { 0 }
     }
 
-    /// Takes the lowest bank of a word that `mask` allows.
-    fn take(&self, index: usize, mask: usize, hidden: &mut usize) -> Option<usize> {
+    /// The first of the words `from..to` that may be other than zero.
+    #[inline]
+    fn candidate(&self, from: usize, to: usize) -> Option<usize> {
+        let mut next = from;
+        while next < to {
+            // Relaxed: coherence shows what was inserted before, and `clear_summary` what is not.
+            let ahead = self.summary.as_ref()[next / BITS].load(Ordering::Relaxed) >> (next % BITS);
+            if ahead != 0 {
+                next += ahead.trailing_zeros() as usize;
+                break;
+            }
+            next += BITS - next % BITS;
+        }
+        (next < to).then_some(next)
+    }
+
+    /// Takes a bank of a word: the lowest that is in `first`, or else the lowest that is in `then`.
+    #[inline]
+    fn take(&self, index: usize, first: usize, then: usize, hidden: &mut usize) -> Option<usize> {
         let word = &self.words()[index];
         loop {
             // Relaxed: the `fetch_and` below decides.
             let all = word.load(Ordering::Relaxed);
-            if all & mask == 0 {
-                if all == 0 && self.is_summarised() && self.clear_summary(index, hidden) {
+            if all == 0 {
+                if self.is_summarised() && self.clear_summary(index, hidden) {
                     continue;
                 }
                 return None;
             }
-            let found = all & mask;
+            let found = if all & first == 0 { all & then } else { all & first };
+            if found == 0 {
+                return None;
+            }
             let lowest = found & found.wrapping_neg();
             // Acquire: synchronizes with the Release of `insert_many`.
             if word.fetch_and(!lowest, Ordering::Acquire) & lowest != 0 {
                 return Some(index * BITS + lowest.trailing_zeros() as usize);
             }
         }
+    }
+
+    /// Takes the next bank from those of the word `start` that are `ahead`: of the words after it, of those
+    /// from the beginning on, and last of the rest of that word.
+    fn sweep(&self, start: usize, ahead: usize, hidden: &mut usize) -> Option<usize> {
+        // The cursor's word twice: the second time all of it.
+        for (from, to, of_start) in [(start, self.words().len(), ahead), (0, start + 1, usize::MAX)]
+        {
+            let mut next = from;
+            while let Some(word) = self.candidate(next, to) {
+                let banks = if word == start { of_start } else { usize::MAX };
+                let taken = self.take(word, banks, 0, hidden);
+                if taken.is_some() {
+                    return taken;
+                }
+                next = word + 1;
+            }
+        }
+        None
     }
 
     /// Clears the summary's bit of a word that was seen to be zero. True: something had been inserted
@@ -113,29 +138,39 @@ impl<S: Storage> ReadySet for Sweep<S> {
         }
     }
 
+    #[inline]
     fn pop(&self) -> Option<Popped> {
-        // Relaxed: a stale cursor only changes the order of service.
-        let cursor = self.cursor.load(Ordering::Relaxed) % (self.words().len() * BITS);
-        let (first, behind) = (cursor / BITS, !(usize::MAX << (cursor % BITS)));
+        let cursor = self.cursor.load(Ordering::Relaxed); // stale, it only changes the order of service
+        let ahead = usize::MAX << (cursor % BITS);
         let mut hidden = 0;
-        // From the cursor to the end, then from the beginning to the cursor.
-        let ahead =
-            self.candidates(first).map(|word| (word, if word == first { !behind } else { !0 }));
-        let around = self.candidates(0).take_while(|&word| word <= first);
-        let around = around.map(|word| (word, if word == first { behind } else { !0 }));
-        let bank =
-            ahead.chain(around).find_map(|(word, mask)| self.take(word, mask, &mut hidden))?;
+        let bank = if self.is_summarised() {
+            self.sweep(self.word_of(cursor), ahead, &mut hidden)?
+        } else {
+            self.take(0, ahead, usize::MAX, &mut hidden)?
+        };
         self.cursor.store(bank + 1, Ordering::Relaxed);
         Some(Popped { bank, hidden })
     }
 
+    #[inline]
     fn is_empty(&self) -> bool {
+        let words = self.words().len();
         // From the cursor on, because behind it the summary tends to be out of date.
-        let first = self.cursor.load(Ordering::Relaxed) % (self.words().len() * BITS) / BITS;
-        let mut words =
-            self.candidates(first).chain(self.candidates(0).take_while(|&at| at < first));
-        // Relaxed: coherence shows an insert that happened before, and only that is promised.
-        words.all(|word| self.words()[word].load(Ordering::Relaxed) == 0)
+        if !self.is_summarised() {
+            return self.words()[0].load(Ordering::Relaxed) == 0; // as below
+        }
+        let start = self.word_of(self.cursor.load(Ordering::Relaxed));
+        [(start, words), (0, start)].into_iter().all(|(from, to)| {
+            let mut next = from;
+            while let Some(word) = self.candidate(next, to) {
+                // Relaxed: coherence shows an insert that happened before, and only that is promised.
+                if self.words()[word].load(Ordering::Relaxed) != 0 {
+                    return false;
+                }
+                next = word + 1;
+            }
+            true
+        })
     }
 }
 
@@ -167,5 +202,42 @@ impl<const BANKS: usize, const TOPICS: usize, const WORDS: usize> super::ConstRe
 impl<S: Storage> fmt::Debug for Sweep<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sweep").field("empty", &self.is_empty()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, feature = "alloc", not(loom)))]
+mod tests {
+    use super::super::WithBanks;
+    use super::*;
+
+    fn pop(set: &Sweep) -> Option<usize> {
+        set.pop().map(|popped| popped.bank)
+    }
+
+    /// Whatever the cursor, every bank comes out, in a round from the cursor on.
+    #[test]
+    fn a_round_begins_at_the_cursor_and_leaves_nobody_out() {
+        for banks in [1, BITS - 1, BITS, BITS + 1, 3 * BITS, BITS * BITS + 7] {
+            let some = [0, 1, BITS - 1, BITS, BITS + 1, 2 * BITS, 3 * BITS - 1, BITS * BITS + 6];
+            let some = || some.into_iter().filter(|&bank| bank < banks);
+            for last in some() {
+                let set = Sweep::with_banks(banks);
+                set.insert(last);
+                assert_eq!(pop(&set), Some(last));
+                assert!(set.is_empty() && pop(&set).is_none());
+                some().for_each(|bank| set.insert(bank));
+                for bank in some().filter(|&bank| bank > last).chain(some().filter(|&b| b <= last))
+                {
+                    assert!(!set.is_empty());
+                    assert_eq!(pop(&set), Some(bank), "after {last} of {banks}");
+                }
+                assert!(set.is_empty() && pop(&set).is_none());
+                // A word alone, before and behind the cursor.
+                for bank in some() {
+                    set.insert(bank);
+                    assert_eq!(pop(&set), Some(bank), "alone, of {banks}");
+                }
+            }
+        }
     }
 }

@@ -109,15 +109,15 @@ fn claim_takes_all_that_is_pending_of_a_ready_slot_and_nothing_else() {
     everywhere(|slot, nibble, neighbour, before| {
         for lane in LANES {
             let ready = nibble & lane_bit(lane) != 0 && nibble & ACTIVE_BIT == 0;
-            let Some(claimed) = before.claim(1 << slot, lane) else {
+            let Some(claimed) = before.claim(1 << slot, lane, SLOTS) else {
                 assert!(!ready);
                 continue;
             };
             assert!(ready);
             assert_eq!(claimed.next, bank(slot, LIVE_BIT | ACTIVE_BIT, neighbour));
-            assert_eq!((claimed.slot, claimed.rest), (slot, 0));
+            assert_eq!((claimed.slots, claimed.rest), (1 << slot, 0));
             let urgent = nibble & URGENT_BIT != 0;
-            assert_eq!(claimed.lane, if urgent { Lane::Urgent } else { Lane::Normal });
+            assert_eq!(claimed.lane(slot), if urgent { Lane::Urgent } else { Lane::Normal });
         }
     });
 }
@@ -126,8 +126,52 @@ fn claim_takes_all_that_is_pending_of_a_ready_slot_and_nothing_else() {
 fn claim_picks_the_lowest_of_the_mask_and_names_the_rest() {
     let queued = bank(0, LIVE_BIT | NORMAL_BIT, LIVE_BIT | NORMAL_BIT);
     let mask = 0b1010_0100;
-    let claimed = queued.claim(mask, Lane::Normal).expect("ready");
-    assert_eq!((claimed.slot, claimed.rest), (2, 0b1010_0000));
+    for (most, slots) in [(1, 0b100), (2, 0b10_0100), (3, mask), (SLOTS, mask)] {
+        let claimed = queued.claim(mask, Lane::Normal, most).expect("ready");
+        assert_eq!((claimed.slots, claimed.rest), (slots, mask & !slots));
+        assert_eq!(claimed.next.ready(Lane::Normal), ALL & !slots, "the others are as they were");
+    }
+}
+
+/// Both lanes' bits go, also of slots that are claimed through the other one.
+#[test]
+fn claim_of_many_is_the_claim_of_each() {
+    everywhere(|_, _, _, before| {
+        for lane in LANES {
+            let mut rest = before;
+            let mut urgent = 0;
+            while let Some(claimed) = rest.claim(ALL, lane, 1) {
+                rest = claimed.next;
+                urgent |= claimed.urgent;
+            }
+            match before.claim(ALL, lane, SLOTS) {
+                Some(claimed) => {
+                    assert_eq!((claimed.next, claimed.rest, claimed.urgent), (rest, 0, urgent));
+                    assert_eq!(claimed.slots, before.ready(lane));
+                }
+                None => assert_eq!(rest, before),
+            }
+        }
+    });
+}
+
+#[test]
+fn release_of_many_is_the_release_of_each() {
+    everywhere(|_, _, _, before| {
+        let owned = before.active();
+        let (mut next, mut leaving, mut urgent, mut normal) = (before, 0, 0, 0);
+        for slot in slots(owned) {
+            match next.release(slot) {
+                Released::Leaving => leaving |= 1 << slot,
+                Released::Back { next: freed, urgent: u, normal: n } => {
+                    next = freed;
+                    urgent |= usize::from(u) << slot;
+                    normal |= usize::from(n) << slot;
+                }
+            }
+        }
+        assert_eq!(before.release_many(owned), ReleasedMany { next, leaving, urgent, normal });
+    });
 }
 
 #[test]
@@ -192,6 +236,30 @@ fn reserve_admit_vacate_retire_lead_from_vacant_to_vacant() {
             let vacated = before.vacate(slot);
             assert_eq!(vacated.next, bank(slot, ACTIVE_BIT, neighbour));
             assert_eq!(vacated.owned, nibble & ACTIVE_BIT == 0);
+        }
+    });
+}
+
+#[test]
+fn reclaim_owns_what_is_vacant_and_marks_what_is_live() {
+    everywhere(|slot, nibble, neighbour, before| {
+        for lane in LANES {
+            let reclaimed = before.reclaim(slot, lane);
+            let next = reclaimed.next(before);
+            match nibble {
+                0 => {
+                    assert_eq!(reclaimed, Reclaimed::Owned { next });
+                    assert_eq!(next, bank(slot, ACTIVE_BIT, neighbour));
+                }
+                ACTIVE_BIT => {
+                    assert_eq!(reclaimed, Reclaimed::Held);
+                    assert_eq!(next, before);
+                }
+                _ => {
+                    assert_eq!(reclaimed, Reclaimed::Marked(before.mark(1 << slot, lane)));
+                    assert_eq!(next, before.mark(1 << slot, lane).next);
+                }
+            }
         }
     });
 }

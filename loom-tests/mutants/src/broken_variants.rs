@@ -250,5 +250,21 @@ pub fn all() -> Vec<Mutant> {
             "draining",
             "a_drain_without_clients_is_heard",
         ),
+        variant(
+            "leave what was recorded for a departed client to the next one",
+            &[("queue/publish.rs", "if B::RECORDS && marked.marked == 0 {", "if false {")],
+            "left_behind",
+            "for_the_one_client_it_is_for",
+        ),
+        variant(
+            "let go of a slot without looking for what was left behind",
+            &[(
+                "queue/clients.rs",
+                "self.registry.vacate(self.banks(), place);\n        self.tidy_if_littered(place);",
+                "self.registry.vacate(self.banks(), place);",
+            )],
+            "left_behind",
+            "for_one_of_everyone",
+        ),
     ]
 }

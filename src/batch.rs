@@ -1,0 +1,132 @@
+//! [`Batch`]: several pushes in progress, begun and ended together.
+
+use core::fmt;
+use core::ops::Deref;
+
+use crate::lease::Lease;
+use crate::queue::{Entries, Serve};
+use crate::registry::ClientKey;
+
+/// Leave to push to several clients of one bank, by
+/// [`try_lease_batch`](crate::PushQueue::try_lease_batch): never empty.
+///
+/// For handlers that serve a client in so short a time that the begin and the end of a lease count. Each
+/// client has a permit. A batch ends as a lease does, for all its clients: by
+/// [`complete`](Batch::complete), by [`requeue`](Batch::requeue), or by being dropped, which is a requeue.
+/// Where they end one by one, take it apart: [`into_leases`](Batch::into_leases).
+#[must_use = "a batch that is dropped goes back into the queue"]
+pub struct Batch<Q>
+where
+    Q: Deref,
+    Q::Target: Serve,
+{
+    queue: Q,
+    entries: Entries<<Q::Target as Serve>::Payload>,
+}
+
+impl<Q> Batch<Q>
+where
+    Q: Deref,
+    Q::Target: Serve,
+{
+    pub(crate) fn begin(queue: Q, most: usize) -> Option<Self> {
+        // Made first, so that what has begun goes back if taking the next payload panics.
+        let mut batch = Batch { queue, entries: [const { None }; crate::SLOTS] };
+        batch.queue.begin_batch(most, &mut batch.entries);
+        (!batch.is_empty()).then_some(batch)
+    }
+
+    /// How many clients are pushed to.
+    pub fn len(&self) -> usize {
+        self.entries.iter().flatten().count()
+    }
+
+    /// Whether nobody is pushed to: never, while somebody can ask.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Who is pushed to, and what: everything that was published for the client and not yet completed,
+    /// merged.
+    pub fn iter(&self) -> impl Iterator<Item = (ClientKey, &<Q::Target as Serve>::Payload)> {
+        self.entries.iter().flatten().map(|(ticket, payload)| (ticket.client, payload))
+    }
+
+    /// The queue's handle.
+    pub fn queue(&self) -> &Q {
+        &self.queue
+    }
+
+    /// Ends the pushes: the clients have all that the requests contained.
+    pub fn complete(mut self) {
+        self.queue.complete_batch(&mut self.entries);
+    }
+
+    /// Ends the pushes without success: each request is merged with what was published meanwhile, and the
+    /// clients are queued again. Dropping the batch does the same.
+    pub fn requeue(self) {
+        drop(self);
+    }
+
+    /// One lease for each client, for pushes that end one by one.
+    pub fn into_leases(mut self) -> impl Iterator<Item = Lease<Q>>
+    where
+        Q: Clone,
+    {
+        let mut slot = 0;
+        // The batch is dropped with the iterator: what was not asked for goes back.
+        core::iter::from_fn(move || {
+            let (ticket, payload) = loop {
+                let entry = self.entries.get_mut(slot)?;
+                slot += 1;
+                if let Some(begun) = entry.take() {
+                    break begun;
+                }
+            };
+            Some(Lease::from_parts(self.queue.clone(), ticket, payload))
+        })
+    }
+}
+
+impl<Q> Drop for Batch<Q>
+where
+    Q: Deref,
+    Q::Target: Serve,
+{
+    fn drop(&mut self) {
+        GiveBack { queue: &*self.queue, entries: &mut self.entries }.all();
+    }
+}
+
+/// Pushes that go back into the queue, the others also if merging one of them panics.
+struct GiveBack<'a, Q: Serve + ?Sized> {
+    queue: &'a Q,
+    entries: &'a mut Entries<Q::Payload>,
+}
+
+impl<Q: Serve + ?Sized> GiveBack<'_, Q> {
+    fn all(self) {
+        while let Some((ticket, payload)) = self.entries.iter_mut().find_map(Option::take) {
+            self.queue.requeue(&ticket, Some(payload), true);
+        }
+        core::mem::forget(self);
+    }
+}
+
+impl<Q: Serve + ?Sized> Drop for GiveBack<'_, Q> {
+    fn drop(&mut self) {
+        GiveBack { queue: self.queue, entries: self.entries }.all();
+    }
+}
+
+impl<Q> fmt::Debug for Batch<Q>
+where
+    Q: Deref,
+    Q::Target: Serve,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list()
+            .entries(self.entries.iter().flatten().map(|(ticket, _)| ticket.client))
+            .finish()
+    }
+}

@@ -1,0 +1,133 @@
+//! Several pushes begun together, and ended together: one compare-exchange a bank each time.
+
+use super::PushQueue;
+use super::serve::{LOOKS, Ticket};
+use crate::backlog::Backlog;
+use crate::ready::ReadySet;
+use crate::ready::line::Served;
+use crate::registry::Place;
+use crate::signal::Signal;
+use crate::slot::{Claimed, Lane, SLOTS, slots};
+use crate::storage::Storage;
+
+/// The pushes of a batch, each at the index of its slot. All of one bank.
+#[allow(unreachable_pub, reason = "named by a sealed trait")]
+pub type Entries<P> = [Option<(Ticket, P)>; SLOTS];
+
+impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
+    /// Begins up to `most` pushes.
+    pub(super) fn begin_many(&self, most: usize, batch: &mut Entries<B::Payload>) {
+        for _ in 0..LOOKS {
+            let permits = self.limiter.try_acquire(most.min(SLOTS));
+            if permits == 0 {
+                return;
+            }
+            let begun = self.claim_together(permits, batch);
+            if begun > 0 {
+                if permits > begun {
+                    // Whoever failed to get these meanwhile may sleep by now.
+                    self.end(0, permits - begun);
+                }
+                return;
+            }
+            self.limiter.release(permits);
+            // As in the lease of one: while the permits were out, work may have come.
+            if self.nothing_ready() {
+                return;
+            }
+        }
+        self.signal.ready(1);
+    }
+
+    /// Claims until there is something to push, and says how much. The caller holds the permits.
+    fn claim_together(&self, permits: usize, batch: &mut Entries<B::Payload>) -> usize {
+        loop {
+            let Some(Served { bank, claimed, .. }) = self.claim(permits) else { return 0 };
+            let mut rest = Rest { queue: self, bank, claimed, slots: claimed.slots, permits };
+            let (mut begun, mut whole) = (0, true);
+            for slot in slots(claimed.slots) {
+                // From here on `take` sees to the slot and its permit.
+                rest.slots &= !(1 << slot);
+                rest.permits -= 1;
+                match self.take(Place { bank, slot }, claimed.lane(slot)) {
+                    (ticket, Some(payload)) => {
+                        batch[slot] = Some((ticket, payload));
+                        begun += 1;
+                    }
+                    (ticket, None) => {
+                        rest.permits += 1;
+                        whole &= ticket.whole;
+                        if self.finish(&ticket) {
+                            self.signal.ready(1);
+                        }
+                        self.signal.progress();
+                    }
+                }
+            }
+            core::mem::forget(rest);
+            if begun > 0 || !whole {
+                return begun;
+            }
+        }
+    }
+
+    /// Completes the pushes of a batch.
+    pub(super) fn complete_many(&self, batch: &mut Entries<B::Payload>) {
+        // Out of the batch first: whatever panics below, nothing is given back that has been completed.
+        let batch = core::mem::replace(batch, [const { None }; SLOTS]);
+        let (mut bank, mut whole, mut ready, mut permits) = (None, 0, 0, 0);
+        for (ticket, payload) in batch.iter().flatten() {
+            self.backlog.deliver(self.cell(ticket.place), payload);
+            permits += 1;
+            if ticket.whole {
+                self.complete_slot(ticket);
+                bank = Some(ticket.place.bank);
+                whole |= 1 << ticket.place.slot;
+            } else {
+                ready += usize::from(self.finish(ticket));
+            }
+        }
+        if let Some(bank) = bank {
+            let released = self.banks()[bank].release_many(whole);
+            for slot in slots(released.leaving) {
+                self.retire(Place { bank, slot });
+            }
+            for (lane, pending) in
+                [(Lane::Urgent, released.urgent), (Lane::Normal, released.normal)]
+            {
+                if pending != 0 {
+                    self.line(lane).set.insert(bank);
+                }
+            }
+            ready += (released.urgent | released.normal).count_ones() as usize;
+        }
+        if permits > 0 {
+            self.end(ready, permits);
+            self.signal.progress();
+        }
+        // Dropped last: a destructor that panics then harms nobody else.
+        drop(batch);
+    }
+}
+
+/// Claimed slots that nobody has looked at yet, and the permits that nobody uses: all goes back if taking
+/// what is pending for one of the others panics.
+struct Rest<'a, B: Backlog, S: Storage, R: ReadySet, N: Signal> {
+    queue: &'a PushQueue<B, S, R, N>,
+    bank: usize,
+    claimed: Claimed,
+    slots: usize,
+    permits: usize,
+}
+
+impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> Drop for Rest<'_, B, S, R, N> {
+    fn drop(&mut self) {
+        let Rest { queue, bank, claimed, .. } = *self;
+        let mut ready = 0;
+        for slot in slots(self.slots) {
+            let released = queue.banks()[bank].requeue(slot, claimed.lane(slot));
+            ready += usize::from(queue.hand_back(Place { bank, slot }, released));
+        }
+        queue.end(ready, self.permits);
+    }
+}
