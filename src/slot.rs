@@ -276,7 +276,7 @@ impl Snapshot {
     pub(crate) const fn mark(self, mask: usize, lane: Lane) -> Marked {
         let marked = mask & self.live();
         let next = self.with(marked, lane.shift());
-        Marked { next, marked, ready: next.ready(lane) & !self.ready(lane) }
+        Marked { next, marked, ready: marked & !self.plane(lane.shift()) & !self.active() }
     }
 
     /// 4. queued → in progress: the lowest slots of `mask` that are ready in `lane`, `most` at most. Both

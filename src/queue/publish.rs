@@ -54,7 +54,9 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         let mut goal = None;
         let marked = match target {
             Target::Everyone if B::RECORDS => {
-                self.mark_each(&mut fresh, &mut recording, |_| ALL);
+                for bank in 0..self.banks().len() {
+                    self.mark_bank(bank, ALL, &mut fresh, &mut recording);
+                }
                 Ok(())
             }
             Target::Everyone => {
@@ -66,8 +68,9 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
             Target::One(client) => self.mark_one(client, &mut fresh, &mut recording),
             Target::Topics(scope) => {
                 self.topics.pass_gates(&scope);
-                let concerned = |bank| self.topics.concerned(&scope, bank);
-                self.mark_each(&mut fresh, &mut recording, concerned);
+                self.topics.visit(&scope, self.banks().len(), |bank, concerned| {
+                    self.mark_bank(bank, concerned, &mut fresh, &mut recording);
+                });
                 Ok(())
             }
         };
@@ -125,26 +128,21 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         if self.registry.holds(client) { Ok(()) } else { Err(Refusal::Stale) }
     }
 
-    /// Records and marks, bank after bank, whomever `concerned` names.
-    fn mark_each(
+    /// Records for and marks the live slots of `mask`.
+    #[inline]
+    fn mark_bank(
         &self,
+        bank: usize,
+        mask: usize,
         fresh: &mut Fresh<'_, B, S, R, N>,
         recording: &mut B::Recording,
-        concerned: impl Fn(usize) -> usize,
     ) {
-        let lane = fresh.lane;
-        for bank in 0..self.banks().len() {
-            let mask = concerned(bank);
-            if mask == 0 {
-                continue;
-            }
-            let ready = if B::RECORDS {
-                self.record_and_mark(bank, mask, lane, recording)
-            } else {
-                self.banks()[bank].mark(mask, lane).ready
-            };
-            fresh.add(bank, ready);
-        }
+        let ready = if B::RECORDS {
+            self.record_and_mark(bank, mask, fresh.lane, recording)
+        } else {
+            self.banks()[bank].mark(mask, fresh.lane).ready
+        };
+        fresh.add(bank, ready);
     }
 
     /// Records for the live slots of `mask`, then marks exactly those; the newly ready ones.
@@ -195,14 +193,20 @@ pub(super) struct Fresh<'a, B: Backlog, S: Storage, R: ReadySet, N: Signal> {
     first: usize,
     mask: usize,
     leases: usize,
+    /// Masks of newly ready slots, one beside another, that are not counted in `leases` yet: counting bits
+    /// takes longer than the rest, and one count does for as many banks as a word has room for.
+    uncounted: usize,
+    /// Where in `uncounted` the next mask goes.
+    shift: u32,
 }
 
 impl<'a, B: Backlog, S: Storage, R: ReadySet, N: Signal> Fresh<'a, B, S, R, N> {
     pub(super) fn new(queue: &'a PushQueue<B, S, R, N>, lane: Lane) -> Self {
-        Fresh { queue, lane, first: 0, mask: 0, leases: 0 }
+        Fresh { queue, lane, first: 0, mask: 0, leases: 0, uncounted: 0, shift: 0 }
     }
 
     /// Banks come in ascending order.
+    #[inline]
     pub(super) fn add(&mut self, bank: usize, ready: usize) {
         if ready == 0 {
             return;
@@ -213,7 +217,16 @@ impl<'a, B: Backlog, S: Storage, R: ReadySet, N: Signal> Fresh<'a, B, S, R, N> {
             self.first = first;
         }
         self.mask |= 1 << (bank % BITS);
-        self.leases += ready.count_ones() as usize;
+        self.uncounted |= ready << self.shift;
+        self.shift += SLOTS as u32;
+        if self.shift == usize::BITS {
+            self.count();
+        }
+    }
+
+    fn count(&mut self) {
+        self.leases += self.uncounted.count_ones() as usize;
+        (self.uncounted, self.shift) = (0, 0);
     }
 
     fn insert(&mut self) {
@@ -227,6 +240,7 @@ impl<'a, B: Backlog, S: Storage, R: ReadySet, N: Signal> Fresh<'a, B, S, R, N> {
 impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> Drop for Fresh<'_, B, S, R, N> {
     fn drop(&mut self) {
         self.insert();
+        self.count();
         if self.leases > 0 {
             self.queue.signal.ready(self.leases);
         }
