@@ -6,6 +6,7 @@
 //! here.) The futures are in one `FuturesUnordered`, which is what an executor does with tasks,
 //! without the executor: those that were woken are polled, the others are not touched.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::pin::pin;
 use std::sync::Arc;
@@ -24,7 +25,32 @@ type Waiting = Join<OwnedNotified, Ready<u32>>;
 /// The clients. See the [module](self).
 pub struct NotifyEach<R: Request> {
     clients: Box<[(Arc<Notify>, R::Cell)]>,
-    waiting: Mutex<FuturesUnordered<Waiting>>,
+    tasks: Mutex<Tasks>,
+}
+
+#[derive(Default)]
+struct Tasks {
+    waiting: FuturesUnordered<Waiting>,
+    /// Those that were found notified when another one began to wait.
+    woken: VecDeque<u32>,
+}
+
+impl Tasks {
+    /// Polls those that were woken until one of them has been notified.
+    fn poll(&mut self) -> Option<u32> {
+        let mut context = Context::from_waker(Waker::noop());
+        match pin!(&mut self.waiting).poll_next(&mut context) {
+            Poll::Ready(next) => next.map(|((), client)| client),
+            Poll::Pending => None,
+        }
+    }
+
+    /// A task is back at its `await`: it is polled once, and waits from then on.
+    fn wait(&mut self, task: Waiting) {
+        self.waiting.push(task);
+        let woken = self.poll();
+        self.woken.extend(woken);
+    }
 }
 
 /// One client being served.
@@ -41,23 +67,18 @@ impl<R: Request> fmt::Debug for NotifyEach<R> {
 }
 
 impl<R: Request> NotifyEach<R> {
-    fn wait(&self, client: u32) -> Waiting {
+    fn task(&self, client: u32) -> Waiting {
         join(Arc::clone(&self.clients[client as usize].0).notified_owned(), ready(client))
     }
 
     /// The next client that has been notified.
     fn next(&self) -> Option<u32> {
-        let mut waiting = self.waiting.lock();
-        let mut context = Context::from_waker(Waker::noop());
-        match pin!(&mut *waiting).poll_next(&mut context) {
-            Poll::Ready(client) => {
-                let ((), client) = client?;
-                // What was notified since the first time left a permit, which is for this push as well.
-                pin!(self.clients[client as usize].0.notified()).enable();
-                Some(client)
-            }
-            Poll::Pending => None,
-        }
+        let mut tasks = self.tasks.lock();
+        let client = tasks.woken.pop_front().or_else(|| tasks.poll())?;
+        drop(tasks);
+        // What was notified since the first time left a permit, which is for this push as well.
+        pin!(self.clients[client as usize].0.notified()).enable();
+        Some(client)
     }
 }
 
@@ -71,12 +92,9 @@ impl<R: Request> Peer for NotifyEach<R> {
     fn with_clients(clients: u32) -> Self {
         let this = NotifyEach {
             clients: (0..clients).map(|_| Default::default()).collect(),
-            waiting: Mutex::default(),
+            tasks: Mutex::default(),
         };
-        let waiting: FuturesUnordered<_> = (0..clients).map(|client| this.wait(client)).collect();
-        *this.waiting.lock() = waiting;
-        // Polled once, each waits for its client.
-        assert_eq!(this.next(), None);
+        (0..clients).for_each(|client| this.tasks.lock().wait(this.task(client)));
         this
     }
 
@@ -93,7 +111,7 @@ impl<R: Request> Peer for NotifyEach<R> {
                 return Some(Work { client, request });
             }
             // An earlier lease took it between its record and its notification.
-            self.waiting.lock().push(self.wait(client));
+            self.tasks.lock().wait(self.task(client));
         }
     }
 
@@ -106,6 +124,6 @@ impl<R: Request> Peer for NotifyEach<R> {
     }
 
     fn done(&self, work: Work<R>) {
-        self.waiting.lock().push(self.wait(work.client));
+        self.tasks.lock().wait(self.task(work.client));
     }
 }
