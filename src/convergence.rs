@@ -13,6 +13,7 @@ use core::cmp::Ordering as Order;
 use core::fmt;
 use core::hash::{Hash, Hasher};
 
+use crate::apart::Apart;
 use crate::audience::Audience;
 use crate::fan_out::Goal;
 use crate::slot::{Lane, SLOTS};
@@ -97,7 +98,7 @@ const ONE: usize = 2;
 
 /// The counter, and each slot's completed number.
 pub(crate) struct Convergence<S: Storage> {
-    counter: AtomicUsize,
+    counter: Apart<AtomicUsize>,
     completed: S::Banks<[AtomicUsize; SLOTS]>,
     /// How far beyond `completed` the slot's last push reaches, whether it is in progress or was given
     /// back. Half a word is enough: a larger distance is taken for a smaller one, which costs a mark too
@@ -111,7 +112,7 @@ impl<S: Storage> Convergence<S> {
         completed: S::Banks<[AtomicUsize; SLOTS]>,
         ahead: S::Banks<[AtomicU32; SLOTS]>,
     ) -> Self {
-        Convergence { counter: AtomicUsize::zero(), completed, ahead }
+        Convergence { counter: Apart(AtomicUsize::zero()), completed, ahead }
     }
 
     #[cfg(not(loom))]
@@ -119,7 +120,7 @@ impl<S: Storage> Convergence<S> {
         completed: S::Banks<[AtomicUsize; SLOTS]>,
         ahead: S::Banks<[AtomicU32; SLOTS]>,
     ) -> Self {
-        Convergence { counter: AtomicUsize::ZERO, completed, ahead }
+        Convergence { counter: Apart(AtomicUsize::ZERO), completed, ahead }
     }
 
     /// The number of the publish that was numbered last.

@@ -158,7 +158,9 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     fn count_lane(&self, lane: Lane, claimed: &Claimed) {
         use crate::sync::Ordering::Relaxed; // as in `preferred`
         match lane {
-            Lane::Normal => self.streak.store(0, Relaxed),
+            // Written only where it changes: other workers read it.
+            Lane::Normal if self.streak.load(Relaxed) > 0 => self.streak.store(0, Relaxed),
+            Lane::Normal => {}
             // A streak longer than the ratio says no more than one that is as long.
             Lane::Urgent if self.streak.load(Relaxed) < self.urgent_ratio => {
                 self.streak.fetch_add(claimed.slots.count_ones() as usize, Relaxed);
@@ -175,11 +177,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         for lane in [first, first.other()] {
             let most = if most > 1 { most.min(self.share(lane)) } else { 1 };
             loop {
-                // Asked first, because as a rule one of the lanes is empty.
-                let line = self.line(lane);
-                let served =
-                    if line.is_empty() { None } else { line.claim(self.banks(), lane, most) };
-                if let Some(served) = served {
+                if let Some(served) = self.line(lane).claim(self.banks(), lane, most) {
                     self.count_lane(lane, &served.claimed);
                     if served.uncovered > 0 {
                         self.signal.ready(served.uncovered);
