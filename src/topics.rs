@@ -79,6 +79,9 @@ const LEAVING: usize = 2 * SLOTS;
 /// Only in the flags, which have no use for `NOW`.
 const SETTLING: usize = NOW;
 
+/// How many banks are looked at together: on a 64-bit target, a cache line of each row.
+const STRIDE: usize = 8;
+
 /// Whoever can be reached through a row's word.
 const fn reached(word: usize) -> usize {
     (word >> NOW | word >> LEFT | word >> LEAVING) & ALL
@@ -142,6 +145,7 @@ impl<S: Storage> Topics<S> {
         scope.topics().find(|&topic| self.row(topic).is_none())
     }
 
+    #[inline]
     fn flags(&self, place: Place) -> &AtomicUsize {
         &self.flags.as_ref()[place.bank]
     }
@@ -227,6 +231,7 @@ impl<S: Storage> Topics<S> {
     /// has been marked since the push began.
     ///
     /// The caller owns the slot, and has stored the completed number.
+    #[inline]
     pub(crate) fn complete(&self, place: Place, is_pending: impl FnOnce() -> bool) {
         let (leaving, settling) = (1 << (place.slot + LEAVING), 1 << (place.slot + SETTLING));
         let flags = self.flags(place);
@@ -269,19 +274,39 @@ impl<S: Storage> Topics<S> {
         }
     }
 
-    /// Passes the gates of the scope's topics; afterwards `concerned` finds every earlier member.
+    /// Passes the gates of the scope's topics; afterwards `visit` finds every earlier member.
     pub(crate) fn pass_gates(&self, scope: &Scope<'_>) {
         for row in scope.topics().filter_map(|topic| self.row(topic)) {
             row.pass_gate();
         }
     }
 
-    /// The slots of a bank that the scope reaches.
-    pub(crate) fn concerned(&self, scope: &Scope<'_>, bank: usize) -> usize {
-        let any = self.members(scope.any, bank);
-        match scope.and {
-            Some(filter) if any != 0 => any & self.members(filter, bank),
-            _ => any,
+    /// Shows `visit` each of the `banks` in which the scope reaches somebody, in ascending order, and whom.
+    #[inline]
+    pub(crate) fn visit(
+        &self,
+        scope: &Scope<'_>,
+        banks: usize,
+        mut visit: impl FnMut(usize, usize),
+    ) {
+        // Several words at a time: where a topic has no members, and that is nearly everywhere for a small
+        // one, a bank costs little more than a load.
+        for first in (0..banks).step_by(STRIDE) {
+            let len = STRIDE.min(banks - first);
+            let mut words = self.members(scope.any, first, len);
+            if words.iter().fold(0, |all, word| all | word) == 0 {
+                continue;
+            }
+            if let Some(filter) = scope.and {
+                let allowed = self.members(filter, first, len);
+                words = core::array::from_fn(|word| reached(words[word]) & reached(allowed[word]));
+            }
+            for (offset, &word) in words.iter().enumerate() {
+                let concerned = reached(word);
+                if concerned != 0 {
+                    visit(first + offset, concerned);
+                }
+            }
         }
     }
 
@@ -296,10 +321,15 @@ impl<S: Storage> Topics<S> {
         members | (flags >> SETTLING) & ALL
     }
 
-    /// The slots of a bank that can be reached through any of the topics.
-    fn members(&self, topics: &[Topic], bank: usize) -> usize {
-        let rows = topics.iter().filter_map(|&topic| self.row(topic));
-        // Relaxed: the gate has ordered it.
-        rows.fold(0, |all, row| all | reached(row.word(bank).load(Ordering::Relaxed)))
+    /// For each of `len` banks from `first` on, the bits of any of the topics' rows.
+    #[inline]
+    fn members(&self, topics: &[Topic], first: usize, len: usize) -> [usize; STRIDE] {
+        let mut words = [0; STRIDE];
+        for row in topics.iter().filter_map(|&topic| self.row(topic)) {
+            for (any, word) in words.iter_mut().zip(&row.members.as_ref()[first..first + len]) {
+                *any |= word.load(Ordering::Relaxed); // the gate has ordered it
+            }
+        }
+        words
     }
 }

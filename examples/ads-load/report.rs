@@ -23,6 +23,7 @@ pub(crate) fn outcome(design: Design, outcome: &Outcome) -> String {
     let mut line = |name: &str, value: String| {
         let _ = writeln!(text, "  {name:<34}{value}");
     };
+    line("everybody connected and served", format!("{:.1} s", outcome.connected.as_secs_f64()));
     for (whom, times) in ["some", "everybody"].iter().zip(&outcome.latencies) {
         let took = [0.5, 0.99, 1.0].map(|part| format!("{:.1}", percentile(times, part)));
         line(&format!("change for {whom} to ACK"), {

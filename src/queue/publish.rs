@@ -45,106 +45,135 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         lane: Lane,
         request: B::Request,
     ) -> Result<Version, PublishError<B::Request>> {
-        let audience = match self.audience(&target) {
-            Ok(audience) => audience,
-            Err(reason) => return Err(PublishError { reason, request }),
-        };
+        if self.is_closed() {
+            return Err(PublishError { reason: Refusal::Closed, request });
+        }
+        match target {
+            Target::One(client) => self.publish_to_one(client, lane, request),
+            Target::Everyone if !B::RECORDS => self.publish_on_demand(lane, request),
+            Target::Everyone => {
+                self.publish_to_each(Audience::EVERYONE, lane, request, |fresh, recording| {
+                    for bank in 0..self.banks().len() {
+                        self.mark_bank(bank, ALL, fresh, recording);
+                    }
+                })
+            }
+            Target::Topics(scope) => {
+                if let Some(topic) = self.topics.unknown(&scope) {
+                    return Err(PublishError { reason: Refusal::UnknownTopic(topic), request });
+                }
+                self.publish_to_each(Audience::scope(&scope), lane, request, |fresh, recording| {
+                    self.topics.pass_gates(&scope);
+                    self.topics.visit(&scope, self.banks().len(), |bank, concerned| {
+                        self.mark_bank(bank, concerned, fresh, recording);
+                    });
+                })
+            }
+        }
+    }
+
+    /// To whomever `mark` marks.
+    fn publish_to_each(
+        &self,
+        audience: Audience,
+        lane: Lane,
+        request: B::Request,
+        mark: impl FnOnce(&mut Fresh<'_, B, S, R, N>, &mut B::Recording),
+    ) -> Result<Version, PublishError<B::Request>> {
         let mut recording = self.backlog.begin(request, audience);
         let mut fresh = Fresh::new(self, lane);
-        let mut goal = None;
-        let marked = match target {
-            Target::Everyone if B::RECORDS => {
-                self.mark_each(&mut fresh, &mut recording, |_| ALL);
-                Ok(())
-            }
-            Target::Everyone => {
-                // Counters instead of a mark for each client: whoever serves makes the marks.
-                goal = Some((lane, self.fan_out(lane).raise()));
-                fresh.leases = self.clients();
-                Ok(())
-            }
-            Target::One(client) => self.mark_one(client, &mut fresh, &mut recording),
-            Target::Topics(scope) => {
-                self.topics.pass_gates(&scope);
-                let concerned = |bank| self.topics.concerned(&scope, bank);
-                self.mark_each(&mut fresh, &mut recording, concerned);
-                Ok(())
-            }
-        };
+        mark(&mut fresh, &mut recording);
         // Numbered after the last mark, so that the number may be waited for: whoever reads it sees the
         // marks. Given before them, an idle client would pass for one that is caught up.
-        let numbered = marked.and_then(|()| self.convergence.number().ok_or(Refusal::Closed));
-        if let Some((lane, _)) = goal {
-            self.fan_out(lane).numbered(numbered.ok());
-            // Whoever looked for the end of a drain meanwhile couldn't know that this is not work.
-            if self.convergence.is_closed_or_will_see() {
-                self.signal.progress();
+        match self.convergence.number() {
+            Some(number) => Ok(Version { number, audience, goal: None }),
+            None => Err(self.refused(Refusal::Closed, recording)),
+        }
+    }
+
+    /// To everyone, by counters instead of a mark for each client: whoever serves makes the marks.
+    fn publish_on_demand(
+        &self,
+        lane: Lane,
+        request: B::Request,
+    ) -> Result<Version, PublishError<B::Request>> {
+        let recording = self.backlog.begin(request, Audience::EVERYONE);
+        let fan_out = self.fan_out(lane);
+        let goal = Some((lane, fan_out.raise()));
+        let numbered = self.convergence.number();
+        fan_out.numbered(numbered);
+        // Whoever looked for the end of a drain meanwhile couldn't know that this is not work.
+        if self.convergence.is_closed_or_will_see() {
+            self.signal.progress();
+        }
+        if self.signal.is_heard() {
+            let clients = self.clients();
+            if clients > 0 {
+                self.signal.ready(clients);
             }
         }
         match numbered {
-            Ok(number) => Ok(Version { number, audience, goal }),
-            Err(reason) => {
-                let request = self.backlog.abandon(recording);
-                Err(PublishError { reason, request })
-            }
+            Some(number) => Ok(Version { number, audience: Audience::EVERYONE, goal }),
+            None => Err(self.refused(Refusal::Closed, recording)),
         }
     }
 
-    /// Whom the target is, if it is anybody.
-    fn audience(&self, target: &Target<'_>) -> Result<Audience, Refusal> {
-        if self.is_closed() {
-            return Err(Refusal::Closed);
-        }
-        match target {
-            Target::Everyone => Ok(Audience::EVERYONE),
-            Target::One(client) if self.registry.holds(*client) => Ok(Audience::client(*client)),
-            Target::One(_) => Err(Refusal::Stale),
-            Target::Topics(scope) => match self.topics.unknown(scope) {
-                Some(topic) => Err(Refusal::UnknownTopic(topic)),
-                None => Ok(Audience::scope(scope)),
-            },
-        }
-    }
-
-    fn mark_one(
+    #[inline]
+    fn publish_to_one(
         &self,
         client: ClientKey,
-        fresh: &mut Fresh<'_, B, S, R, N>,
-        recording: &mut B::Recording,
-    ) -> Result<(), Refusal> {
-        let place = client.place();
-        self.backlog.record(recording, self.cell(place));
-        let marked = self.banks()[place.bank].mark(1 << place.slot, fresh.lane);
+        lane: Lane,
+        request: B::Request,
+    ) -> Result<Version, PublishError<B::Request>> {
+        let Some(seat) = self.registry.seat_of(client).filter(|seat| seat.is_of(client)) else {
+            return Err(PublishError { reason: Refusal::Stale, request });
+        };
+        let (audience, place) = (Audience::client(client), client.place());
+        let mut recording = self.backlog.begin(request, audience);
+        self.backlog.record(&mut recording, self.cell(place));
+        let marked = self.banks()[place.bank].mark(1 << place.slot, lane);
         let mut ready = marked.ready;
         if B::RECORDS && marked.marked == 0 {
-            ready = self.tidy(place, fresh.lane);
+            ready = self.tidy(place, lane);
         }
-        fresh.add(place.bank, ready);
-        // The mark may have reached the place's next client: it gets one push more, or none if nothing
-        // was recorded for it.
-        if self.registry.holds(client) { Ok(()) } else { Err(Refusal::Stale) }
+        // Numbered after the mark, as above. The mark may have reached the place's next client: it gets one
+        // push more, or none if nothing was recorded for it.
+        let numbered = if seat.is_of(client) {
+            self.convergence.number().ok_or(Refusal::Closed)
+        } else {
+            Err(Refusal::Stale)
+        };
+        if ready != 0 {
+            self.line(lane).set.insert(place.bank);
+            self.signal.ready(1);
+        }
+        match numbered {
+            Ok(number) => Ok(Version { number, audience, goal: None }),
+            Err(reason) => Err(self.refused(reason, recording)),
+        }
     }
 
-    /// Records and marks, bank after bank, whomever `concerned` names.
-    fn mark_each(
+    /// Gives the request back.
+    #[cold]
+    fn refused(&self, reason: Refusal, recording: B::Recording) -> PublishError<B::Request> {
+        PublishError { reason, request: self.backlog.abandon(recording) }
+    }
+
+    /// Records for and marks the live slots of `mask`.
+    #[inline]
+    fn mark_bank(
         &self,
+        bank: usize,
+        mask: usize,
         fresh: &mut Fresh<'_, B, S, R, N>,
         recording: &mut B::Recording,
-        concerned: impl Fn(usize) -> usize,
     ) {
-        let lane = fresh.lane;
-        for bank in 0..self.banks().len() {
-            let mask = concerned(bank);
-            if mask == 0 {
-                continue;
-            }
-            let ready = if B::RECORDS {
-                self.record_and_mark(bank, mask, lane, recording)
-            } else {
-                self.banks()[bank].mark(mask, lane).ready
-            };
-            fresh.add(bank, ready);
-        }
+        let ready = if B::RECORDS {
+            self.record_and_mark(bank, mask, fresh.lane, recording)
+        } else {
+            self.banks()[bank].mark(mask, fresh.lane).ready
+        };
+        fresh.add(bank, ready);
     }
 
     /// Records for the live slots of `mask`, then marks exactly those; the newly ready ones.
@@ -195,14 +224,20 @@ pub(super) struct Fresh<'a, B: Backlog, S: Storage, R: ReadySet, N: Signal> {
     first: usize,
     mask: usize,
     leases: usize,
+    /// Masks of newly ready slots, one beside another, that are not counted in `leases` yet: counting bits
+    /// takes longer than the rest, and one count does for as many banks as a word has room for.
+    uncounted: usize,
+    /// Where in `uncounted` the next mask goes.
+    shift: u32,
 }
 
 impl<'a, B: Backlog, S: Storage, R: ReadySet, N: Signal> Fresh<'a, B, S, R, N> {
     pub(super) fn new(queue: &'a PushQueue<B, S, R, N>, lane: Lane) -> Self {
-        Fresh { queue, lane, first: 0, mask: 0, leases: 0 }
+        Fresh { queue, lane, first: 0, mask: 0, leases: 0, uncounted: 0, shift: 0 }
     }
 
     /// Banks come in ascending order.
+    #[inline]
     pub(super) fn add(&mut self, bank: usize, ready: usize) {
         if ready == 0 {
             return;
@@ -213,7 +248,16 @@ impl<'a, B: Backlog, S: Storage, R: ReadySet, N: Signal> Fresh<'a, B, S, R, N> {
             self.first = first;
         }
         self.mask |= 1 << (bank % BITS);
-        self.leases += ready.count_ones() as usize;
+        self.uncounted |= ready << self.shift;
+        self.shift += SLOTS as u32;
+        if self.shift == usize::BITS {
+            self.count();
+        }
+    }
+
+    fn count(&mut self) {
+        self.leases += self.uncounted.count_ones() as usize;
+        (self.uncounted, self.shift) = (0, 0);
     }
 
     fn insert(&mut self) {
@@ -227,6 +271,7 @@ impl<'a, B: Backlog, S: Storage, R: ReadySet, N: Signal> Fresh<'a, B, S, R, N> {
 impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> Drop for Fresh<'_, B, S, R, N> {
     fn drop(&mut self) {
         self.insert();
+        self.count();
         if self.leases > 0 {
             self.queue.signal.ready(self.leases);
         }

@@ -14,7 +14,7 @@ use crate::ready::ReadySet;
 use crate::ready::line::Served;
 use crate::registry::{ClientKey, Place};
 use crate::signal::Signal;
-use crate::slot::{Lane, Released, State};
+use crate::slot::{Claimed, Lane, Released, State};
 use crate::storage::Storage;
 
 mod sealed {
@@ -86,6 +86,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     ///
     /// `None` means that there was nothing to do at some moment during the call; the queue's [`Signal`]
     /// is told when that changes.
+    #[inline]
     pub fn try_lease(&self) -> Option<Lease<&Self>> {
         Lease::begin(self).ok()
     }
@@ -104,6 +105,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     /// std::thread::spawn(move || lease.complete()).join().unwrap();
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[inline]
     pub fn try_lease_from<Q: Deref<Target = Self>>(queue: Q) -> Option<Lease<Q>> {
         Lease::begin(queue).ok()
     }
@@ -142,6 +144,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     }
 
     /// Which lane is looked at first: urgent, but for one lease after every `urgent_ratio` urgent ones.
+    #[inline]
     fn preferred(&self) -> Lane {
         // Relaxed: it only decides the order of service.
         if self.streak.load(crate::sync::Ordering::Relaxed) < self.urgent_ratio {
@@ -151,13 +154,16 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         }
     }
 
-    fn count_lane(&self, lane: Lane, leases: usize) {
+    #[inline]
+    fn count_lane(&self, lane: Lane, claimed: &Claimed) {
         use crate::sync::Ordering::Relaxed; // as in `preferred`
         match lane {
-            Lane::Normal => self.streak.store(0, Relaxed),
+            // Written only where it changes: other workers read it.
+            Lane::Normal if self.streak.load(Relaxed) > 0 => self.streak.store(0, Relaxed),
+            Lane::Normal => {}
             // A streak longer than the ratio says no more than one that is as long.
             Lane::Urgent if self.streak.load(Relaxed) < self.urgent_ratio => {
-                self.streak.fetch_add(leases, Relaxed);
+                self.streak.fetch_add(claimed.slots.count_ones() as usize, Relaxed);
             }
             Lane::Urgent => {}
         }
@@ -172,7 +178,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
             let most = if most > 1 { most.min(self.share(lane)) } else { 1 };
             loop {
                 if let Some(served) = self.line(lane).claim(self.banks(), lane, most) {
-                    self.count_lane(lane, served.claimed.slots.count_ones() as usize);
+                    self.count_lane(lane, &served.claimed);
                     if served.uncovered > 0 {
                         self.signal.ready(served.uncovered);
                     }
@@ -203,6 +209,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     }
 
     /// Whether nothing is ready, as far as the caller can know.
+    #[inline]
     pub(super) fn nothing_ready(&self) -> bool {
         [Lane::Urgent, Lane::Normal]
             .into_iter()
@@ -210,6 +217,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     }
 
     /// Claims until there is something to push. The caller holds a permit.
+    #[inline]
     fn begin_next(&self) -> Option<(Ticket, B::Payload)> {
         loop {
             let Served { bank, claimed, .. } = self.claim(1)?;
@@ -265,6 +273,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     }
 
     /// The client has all that its lease contained. True: it is ready again.
+    #[inline]
     pub(super) fn finish(&self, ticket: &Ticket) -> bool {
         let Place { bank, slot } = ticket.place;
         if !ticket.whole {
@@ -285,6 +294,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     }
 
     /// Lets go of a slot that was owned. True: it is ready again.
+    #[inline]
     pub(super) fn hand_back(&self, place: Place, released: Released) -> bool {
         match released {
             Released::Leaving => {
@@ -304,12 +314,13 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
 
     /// The last step of every end: permits come back, and whoever may go on because of it is told. How
     /// many clients became ready by it.
+    #[inline]
     pub(super) fn end(&self, ready: usize, permits: usize) {
         if permits > 0 {
             self.limiter.release(permits);
         }
         // After the permits are back: whoever failed to get one did so before, and its work is seen here.
-        if permits > 0 && !self.nothing_ready() {
+        if self.signal.is_heard() && permits > 0 && !self.nothing_ready() {
             self.signal.ready(ready.max(permits));
         } else if ready > 0 {
             self.signal.ready(ready);
@@ -359,6 +370,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> Serve for PushQueue<B, S, R
         self.is_drained()
     }
 
+    #[inline]
     fn begin(&self) -> Option<(Ticket, B::Payload)> {
         for _ in 0..LOOKS {
             if self.limiter.try_acquire(1) == 0 {
@@ -378,6 +390,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> Serve for PushQueue<B, S, R
         None
     }
 
+    #[inline]
     fn complete(&self, ticket: &Ticket, payload: Option<B::Payload>, permit: bool) {
         if let Some(payload) = &payload {
             self.backlog.deliver(self.cell(ticket.place), payload);

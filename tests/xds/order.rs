@@ -269,3 +269,24 @@ async fn a_deferred_type_holds_no_permit() {
     let said = all(&mut other, &["c"], 4).await;
     assert_eq!(said, ["C c@3", "E c@3", "L l@3", "R r@3"]);
 }
+
+#[tokio::test]
+async fn a_removal_that_is_kept_back_keeps_nothing_else_back() {
+    let rig = Rig::with(|limits| limits.order_patience = Duration::from_secs(60)).await;
+    rig.ads.set("default", [cluster("a", "1"), cluster("b", "1")]).unwrap();
+    let mut client = rig.sotw().await;
+    client.send(ask(CDS, &["a", "b"]));
+    client.take(CDS, &["a@1", "b@1"], &["a", "b"]).await;
+    // What is asked for by name stays for a while.
+    rig.ads.update("default", |edit| edit.remove(CDS, "b")).unwrap();
+    client.silent().await;
+    rig.ads.update("default", |edit| edit.put(cluster("a", "2"))).unwrap();
+    client.take(CDS, &["a@2", "b@1"], &["a", "b"]).await;
+    client.silent().await;
+    let published = rig.ads.update("default", |edit| edit.put(cluster("a", "3"))).unwrap();
+    let response = client.expect(CDS, &["a@3", "b@1"]).await;
+    // It gives it up by itself, and nothing is left to remove.
+    client.send(ack(&response, &["a"]));
+    rig.ads.wait_acked(&published).await.unwrap();
+    client.silent().await;
+}

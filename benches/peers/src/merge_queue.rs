@@ -3,32 +3,19 @@
 //! Each client is idle, pending with a request, or processing, perhaps with a request that came meanwhile.
 //! Clients wait in a FIFO; nothing is retried and nothing dropped: what could not be sent stays merged.
 //!
+//! Generic over the locks and the hasher: the standard library's, or faster ones.
+//!
 //! One thing is better than in the original: [`MergeQueue::dequeue`] returns a [`Ticket`] and
 //! [`MergeQueue::mark_done`] wants it back. There, a stray second "done" put a client that was being served
 //! back into the queue, so that it could be served twice at once. Here the second one is ignored.
 
 use std::collections::hash_map::{Entry, RandomState};
 use std::collections::{HashMap, VecDeque};
+use std::fmt;
 use std::hash::{BuildHasher, Hash};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-/// Two requests for one client become one.
-///
-/// Must not depend on order: publishers race, and an older request may come second.
-pub trait Merge {
-    /// Takes `other` in.
-    fn merge(&mut self, other: &Self);
-}
-
-/// Requests are shared between clients until one of them has to merge: only that one pays for a copy, and
-/// only the first time, because from then on its copy is its own.
-impl<R: Merge + Clone> Merge for Arc<R> {
-    fn merge(&mut self, other: &Self) {
-        if !Arc::ptr_eq(self, other) {
-            Arc::make_mut(self).merge(other);
-        }
-    }
-}
+use crate::locks::{Locks, Std};
+pub use crate::merge::Merge;
 
 /// What became of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,10 +62,9 @@ struct State<K, R, S> {
 }
 
 /// The queue. See the [module](self).
-#[derive(Debug)]
-pub struct MergeQueue<K, R, S = RandomState> {
-    state: Mutex<State<K, R, S>>,
-    pending: Condvar,
+pub struct MergeQueue<K, R, S = RandomState, L: Locks = Std> {
+    state: L::Mutex<State<K, R, S>>,
+    pending: L::Condvar,
 }
 
 impl<K: Hash + Eq + Clone, R: Merge> MergeQueue<K, R> {
@@ -88,53 +74,65 @@ impl<K: Hash + Eq + Clone, R: Merge> MergeQueue<K, R> {
     }
 }
 
-impl<K: Hash + Eq + Clone, R: Merge, S: BuildHasher + Default> Default for MergeQueue<K, R, S> {
+impl<K, R, S, L> Default for MergeQueue<K, R, S, L>
+where
+    K: Hash + Eq + Clone,
+    R: Merge,
+    S: BuildHasher + Default,
+    L: Locks,
+{
     fn default() -> Self {
         Self::with_hasher(S::default())
     }
 }
 
-impl<K: Hash + Eq + Clone, R: Merge, S: BuildHasher> MergeQueue<K, R, S> {
+impl<K: Hash + Eq + Clone, R: Merge, S: BuildHasher, L: Locks> MergeQueue<K, R, S, L> {
     /// An empty queue that finds its clients with this hasher.
     pub fn with_hasher(hasher: S) -> Self {
         Self {
-            state: Mutex::new(State {
+            state: L::mutex(State {
                 clients: HashMap::with_hasher(hasher),
                 fifo: VecDeque::new(),
                 tickets: 0,
                 requests: 0,
                 shut_down: false,
             }),
-            pending: Condvar::new(),
+            pending: L::Condvar::default(),
         }
+    }
+
+    /// Makes room for so many clients at once, so that the map need not grow.
+    pub fn reserve(&self, clients: usize) {
+        let mut state = self.lock();
+        state.clients.reserve(clients);
+        state.fifo.reserve(clients);
     }
 
     /// Adds a request for a client; wakes one waiter if the client was idle.
     pub fn enqueue(&self, client: K, request: R) -> Enqueued {
         let mut state = self.lock();
-        if state.shut_down {
-            return Enqueued::Refused;
+        let enqueued = state.add(client, request);
+        drop(state);
+        if enqueued == Enqueued::Queued {
+            L::wake_one(&self.pending);
         }
-        let State { clients, fifo, requests, .. } = &mut *state;
-        match clients.entry(client) {
-            Entry::Vacant(vacant) => {
-                fifo.push_back(vacant.key().clone());
-                vacant.insert(Slot::Pending(request));
-                *requests += 1;
-                drop(state);
-                self.pending.notify_one();
-                return Enqueued::Queued;
-            }
-            Entry::Occupied(occupied) => match occupied.into_mut() {
-                Slot::Pending(pending) => pending.merge(&request),
-                Slot::Processing { more: Some(more), .. } => more.merge(&request),
-                Slot::Processing { more, .. } => {
-                    *more = Some(request);
-                    *requests += 1;
-                }
-            },
+        enqueued
+    }
+
+    /// Adds a request for each of many clients under one lock, and wakes all waiters.
+    pub fn enqueue_all(&self, clients: impl IntoIterator<Item = K>, request: &R)
+    where
+        R: Clone,
+    {
+        let mut state = self.lock();
+        let mut queued = false;
+        for client in clients {
+            queued |= state.add(client, request.clone()) == Enqueued::Queued;
         }
-        Enqueued::Merged
+        drop(state);
+        if queued {
+            L::wake_all(&self.pending);
+        }
     }
 
     /// The client that waits longest, or waits for one. `None` once the queue is shut down and drained.
@@ -147,7 +145,7 @@ impl<K: Hash + Eq + Clone, R: Merge, S: BuildHasher> MergeQueue<K, R, S> {
             if state.shut_down {
                 return None;
             }
-            state = self.pending.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = L::wait(&self.pending, state);
         }
     }
 
@@ -173,7 +171,7 @@ impl<K: Hash + Eq + Clone, R: Merge, S: BuildHasher> MergeQueue<K, R, S> {
                     *slot = Slot::Pending(request);
                     fifo.push_back(client.clone());
                     drop(state);
-                    self.pending.notify_one();
+                    L::wake_one(&self.pending);
                 }
                 // Forgotten entirely, so that a client that has gone is not kept in memory.
                 None => {
@@ -187,7 +185,7 @@ impl<K: Hash + Eq + Clone, R: Merge, S: BuildHasher> MergeQueue<K, R, S> {
     /// Refuses new work from now on. What is pending drains; who waits for nothing is woken.
     pub fn shut_down(&self) {
         self.lock().shut_down = true;
-        self.pending.notify_all();
+        L::wake_all(&self.pending);
     }
 
     /// How many clients wait their turn.
@@ -205,13 +203,41 @@ impl<K: Hash + Eq + Clone, R: Merge, S: BuildHasher> MergeQueue<K, R, S> {
         self.lock().clients.len()
     }
 
-    /// The state holds no promise that a panicking merge could break halfway, other than that merge itself.
-    fn lock(&self) -> MutexGuard<'_, State<K, R, S>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> L::Guard<'_, State<K, R, S>> {
+        L::lock(&self.state)
     }
 }
 
-impl<K: Hash + Eq + Clone, R, S: BuildHasher> State<K, R, S> {
+impl<K, R, S, L: Locks> fmt::Debug for MergeQueue<K, R, S, L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MergeQueue").finish_non_exhaustive()
+    }
+}
+
+impl<K: Hash + Eq + Clone, R: Merge, S: BuildHasher> State<K, R, S> {
+    fn add(&mut self, client: K, request: R) -> Enqueued {
+        if self.shut_down {
+            return Enqueued::Refused;
+        }
+        match self.clients.entry(client) {
+            Entry::Vacant(vacant) => {
+                self.fifo.push_back(vacant.key().clone());
+                vacant.insert(Slot::Pending(request));
+                self.requests += 1;
+                return Enqueued::Queued;
+            }
+            Entry::Occupied(occupied) => match occupied.into_mut() {
+                Slot::Pending(pending) => pending.merge(&request),
+                Slot::Processing { more: Some(more), .. } => more.merge(&request),
+                Slot::Processing { more, .. } => {
+                    *more = Some(request);
+                    self.requests += 1;
+                }
+            },
+        }
+        Enqueued::Merged
+    }
+
     fn take(&mut self) -> Option<Work<K, R>> {
         let client = self.fifo.pop_front()?;
         let slot = self.clients.get_mut(&client)?;
@@ -224,6 +250,55 @@ impl<K: Hash + Eq + Clone, R, S: BuildHasher> State<K, R, S> {
                 unreachable!("a client is in the queue only while it is pending")
             }
         }
+    }
+}
+
+#[cfg(feature = "all")]
+impl<R, S, L> crate::Peer for MergeQueue<u32, R, S, L>
+where
+    R: Merge + Clone + Send + Sync,
+    S: BuildHasher + Default,
+    L: Locks,
+    Self: Send + Sync,
+{
+    type Request = R;
+    type Lease<'a>
+        = Work<u32, R>
+    where
+        Self: 'a;
+
+    fn with_clients(clients: u32) -> Self {
+        let queue = Self::default();
+        queue.reserve(clients as usize);
+        queue
+    }
+
+    fn publish(&self, client: u32, request: &R) {
+        self.enqueue(client, request.clone());
+    }
+
+    fn publish_many(&self, clients: &[u32], request: &R) {
+        self.enqueue_all(clients.iter().copied(), request);
+    }
+
+    fn publish_all(&self, clients: u32, request: &R) {
+        self.enqueue_all(0..clients, request);
+    }
+
+    fn lease(&self) -> Option<Work<u32, R>> {
+        self.try_dequeue()
+    }
+
+    fn client(work: &Work<u32, R>) -> u32 {
+        work.client
+    }
+
+    fn request<'a>(work: &'a Work<u32, R>) -> &'a R {
+        &work.request
+    }
+
+    fn done(&self, work: Work<u32, R>) {
+        self.mark_done(&work.client, work.ticket);
     }
 }
 

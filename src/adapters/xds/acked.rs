@@ -1,18 +1,19 @@
 //! [`Published`], and waiting until everybody it concerns has acknowledged it.
 
 use core::fmt;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::format;
 use std::prelude::v1::*;
 use std::sync::Arc;
 
 use super::hub::Hub;
 use super::resource::{Name, TypeUrl};
-use super::status::StreamId;
+use super::status::{StreamId, StreamInfo};
 use super::store::Changed;
 use super::subscription::Interest;
 use super::view::ViewId;
 use crate::convergence::Version;
+use crate::registry::ClientKey;
 
 /// A change that has been published: what [`Ads::set`](super::Ads::set) and [`Ads::update`](super::Ads::update)
 /// return. Ask with it who has it.
@@ -22,6 +23,8 @@ pub struct Published {
     pub(super) revision: u64,
     pub(super) changed: Arc<Changed>,
     pub(super) versions: Vec<Version>,
+    /// The view had never been set: it is news to every type.
+    pub(super) first: bool,
 }
 
 impl Published {
@@ -148,16 +151,31 @@ pub struct Laggard {
 }
 
 impl Hub {
+    /// The clients of the queue that hold a change back, and whose they are.
+    fn late<'a>(
+        &'a self,
+        published: &'a Published,
+    ) -> impl Iterator<Item = (ClientKey, Arc<StreamInfo>, TypeUrl)> + 'a {
+        let versions = published.versions.iter();
+        let keys = versions.flat_map(|version| self.queue.laggards(*version));
+        keys.filter_map(|key| {
+            let (info, type_url) = self.whose(key)?;
+            // Topics may collide: who is of another view or type is not concerned.
+            let mine = info.node.get().is_some_and(|(_, view)| *view == published.view);
+            let concerned = published.first || published.changed.contains_key(&type_url);
+            (mine && concerned).then_some((key, info, type_url))
+        })
+    }
+
+    pub(super) fn is_answered(&self, published: &Published) -> bool {
+        self.late(published).next().is_none()
+    }
+
     pub(super) fn laggards(&self, published: &Published) -> Vec<Laggard> {
-        let mut keys: Vec<_> =
-            published.versions.iter().flat_map(|version| self.queue.laggards(*version)).collect();
-        keys.sort_unstable();
-        keys.dedup();
-        let known = keys.into_iter().filter_map(|key| self.whose(key));
-        // A collision of topics may keep somebody of another view busy for a moment.
-        let concerned = known
-            .filter(|(info, _)| info.node.get().is_some_and(|(_, view)| *view == published.view));
-        let named = concerned.map(|(info, type_url)| Laggard {
+        // Of several versions, each of its clients once.
+        let late: BTreeMap<_, _> =
+            self.late(published).map(|(key, info, type_url)| (key, (info, type_url))).collect();
+        let named = late.into_values().map(|(info, type_url)| Laggard {
             stream: info.id,
             node_id: info.node_id(),
             type_url,
@@ -166,9 +184,7 @@ impl Hub {
     }
 
     pub(super) async fn wait_acked(&self, published: &Published) -> Result<Acked, Rejected> {
-        for version in &published.versions {
-            self.queue.converged(*version).await;
-        }
+        self.queue.signal().until(|| self.is_answered(published)).await;
         let departed = Hub::recall(&self.departures, |departure| {
             departure.owed.iter().any(|(type_url, answered, interest)| {
                 let names = published.names(&departure.view, type_url);

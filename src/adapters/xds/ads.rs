@@ -232,8 +232,8 @@ impl Ads {
     fn published(&self, view: ViewId, applied: Applied) -> Result<Published, Draining> {
         self.hub.counters.published.add(u64::from(applied.first || !applied.changed.is_empty()));
         let versions = self.publish(&view, &applied)?;
-        let Applied { revision, changed, .. } = applied;
-        Ok(Published { view, revision, changed: Arc::new(changed), versions })
+        let Applied { revision, changed, first } = applied;
+        Ok(Published { view, revision, changed: Arc::new(changed), versions, first })
     }
 
     fn publish(&self, view: &ViewId, applied: &Applied) -> Result<Vec<Version>, Draining> {
@@ -276,7 +276,8 @@ impl Ads {
     }
 
     /// Waits until every client that the change concerns has acknowledged it: it, or a later response that brought it
-    /// merged with later changes. Who leaves is not waited for, and who rejects has answered as well.
+    /// merged with later changes. Who leaves is not waited for, and who rejects has answered as well. A client of the
+    /// same view and type whose names share a topic with those that changed may be waited for too.
     ///
     /// # Errors
     ///
@@ -288,7 +289,7 @@ impl Ads {
 
     /// Whether [`wait_acked`](Ads::wait_acked) would return at once.
     pub fn is_answered(&self, published: &Published) -> bool {
-        published.versions.iter().all(|version| self.hub.queue.is_converged(*version))
+        self.hub.is_answered(published)
     }
 
     /// Who hasn't answered yet.

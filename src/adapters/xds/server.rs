@@ -167,7 +167,7 @@ impl ServerBuilder {
             keepalive: Some((Duration::from_secs(30), Duration::from_secs(10))),
             age: Some(Duration::from_secs(30 * 60)),
             grace: Duration::from_secs(5),
-            connections: ads.limits().streams,
+            connections: ads.limits().streams.saturating_mul(2).max(64),
         }
     }
 
@@ -195,8 +195,8 @@ impl ServerBuilder {
         self
     }
 
-    /// How many connections there may be at once. One more is closed as soon as it is accepted. Default: as many as
-    /// [streams](super::Limits::streams).
+    /// How many connections there may be at once. One more is closed as soon as it is accepted. Default: twice as many as
+    /// [streams](super::Limits::streams), and at least 64.
     #[must_use]
     pub fn max_connections(mut self, most: usize) -> Self {
         self.connections = most;

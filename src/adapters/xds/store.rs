@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::prelude::v1::*;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
+use ::tokio::sync::watch;
+
 use super::compute::Cache;
 use super::resource::{Name, Resource, TypeUrl};
 use super::view::{Snapshot, ViewId};
@@ -43,11 +45,18 @@ pub(super) struct Applied {
 pub(super) struct View {
     pub(super) id: ViewId,
     current: RwLock<Option<Arc<Snapshot>>>,
+    /// Whoever holds back what is to be sent is told when there is something else to look at.
+    pub(super) changed: watch::Sender<()>,
     /// Of resources that are computed on demand.
     pub(super) cache: Cache,
 }
 
 impl View {
+    fn new(id: &ViewId) -> Self {
+        let (current, cache) = (RwLock::default(), Cache::default());
+        View { id: id.clone(), current, changed: watch::Sender::new(()), cache }
+    }
+
     /// What it holds now. `None`: it has never been set, and nothing is served from it, not even emptiness.
     pub(super) fn snapshot(&self) -> Option<Arc<Snapshot>> {
         self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
@@ -91,7 +100,10 @@ impl View {
         if first || !changed.is_empty() {
             snapshot.revision = revision;
         }
-        Applied { revision: snapshot.revision, changed, first }
+        let revision = snapshot.revision;
+        drop(current);
+        self.changed.send_replace(());
+        Applied { revision, changed, first }
     }
 }
 
@@ -111,10 +123,7 @@ impl Store {
             return view;
         }
         let mut views = self.views.write().unwrap_or_else(PoisonError::into_inner);
-        let new = || {
-            Arc::new(View { id: id.clone(), current: RwLock::default(), cache: Cache::default() })
-        };
-        Arc::clone(views.entry(id.clone()).or_insert_with(new))
+        Arc::clone(views.entry(id.clone()).or_insert_with(|| Arc::new(View::new(id))))
     }
 
     pub(super) fn find(&self, id: &ViewId) -> Option<Arc<View>> {
@@ -166,6 +175,7 @@ impl Store {
         let mut current = view.current.write().unwrap_or_else(PoisonError::into_inner);
         Arc::make_mut(current.get_or_insert_default()).revision = revision;
         drop(current);
+        view.changed.send_replace(());
         publish(Applied { revision, changed, first: false })
     }
 

@@ -42,6 +42,10 @@ pub(super) enum Push {
 }
 
 impl Entry {
+    pub(super) fn is_held(&self) -> bool {
+        matches!(self.push, Push::Held { .. })
+    }
+
     pub(super) fn join(&mut self, hub: &Hub, topic: Topic) {
         let count = self.topics.entry(topic).or_default();
         *count += 1;

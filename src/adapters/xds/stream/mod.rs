@@ -45,6 +45,8 @@ pub(super) struct Stream {
     connection: Option<Arc<Connection>>,
     out: Outbound,
     view: Option<Arc<View>>,
+    /// Told when the view changes.
+    changed: Option<watch::Receiver<()>>,
     /// In the order in which they are sent.
     types: Vec<Entry>,
     leases: mpsc::UnboundedReceiver<PushLease>,
@@ -62,7 +64,7 @@ impl Stream {
         out: Outbound,
     ) -> Self {
         let (routed, leases) = mpsc::unbounded_channel();
-        let (view, types, nonces, departed) = (None, Vec::new(), 0, false);
+        let (view, changed, types, nonces, departed) = (None, None, Vec::new(), 0, false);
         Stream {
             hub,
             info,
@@ -70,6 +72,7 @@ impl Stream {
             connection,
             out,
             view,
+            changed,
             types,
             leases,
             routed,
@@ -118,6 +121,8 @@ impl Stream {
                 () = closed(&mut closing) => return End::Closing,
                 () = self.out.gone() => return End::Left,
                 lease = self.leases.recv() => self.granted(lease),
+                // What is held back may have to be something else by now. What changes for others merges in the queue.
+                () = told(&mut self.changed), if self.types.iter().any(Entry::is_held) => {}
                 request = requests.message() => match request {
                     Ok(Some(request)) => {
                         if let Err(status) = self.request::<W>(request) {
@@ -145,6 +150,16 @@ impl Stream {
 async fn closed(closing: &mut Option<watch::Receiver<bool>>) {
     if let Some(closing) = closing
         && closing.wait_for(|closing| *closing).await.is_ok()
+    {
+        return;
+    }
+    core::future::pending().await
+}
+
+/// Waits until the view has changed.
+async fn told(changed: &mut Option<watch::Receiver<()>>) {
+    if let Some(changed) = changed
+        && changed.changed().await.is_ok()
     {
         return;
     }

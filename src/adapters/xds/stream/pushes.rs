@@ -26,8 +26,12 @@ impl Stream {
 
     /// Sends whatever can be sent now, in order.
     pub(super) fn pump(&mut self) {
+        // Before the snapshot is read: what changes later is told.
+        if let Some(changed) = &mut self.changed {
+            changed.mark_unchanged();
+        }
         // Each round ends at least one push that is held.
-        while self.types.iter().any(|entry| matches!(entry.push, Push::Held { .. })) {
+        while self.types.iter().any(Entry::is_held) {
             self.compute();
             let Some(snapshot) = self.view.as_ref().and_then(|view| view.snapshot()) else {
                 return self.nothing_to_serve();
@@ -58,7 +62,7 @@ impl Stream {
     /// The view has never been set. When it is, everybody is told.
     fn nothing_to_serve(&mut self) {
         for entry in &mut self.types {
-            if let Push::Held { .. } = entry.push
+            if entry.is_held()
                 && let Push::Held { lease, .. } = core::mem::replace(&mut entry.push, Push::None)
             {
                 lease.complete();

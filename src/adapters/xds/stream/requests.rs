@@ -28,7 +28,9 @@ impl Stream {
             let view = (self.hub.views)(&node, self.identity.as_ref()).ok_or_else(|| {
                 Status::permission_denied(format!("node {:?} belongs to no view", node.id))
             })?;
-            self.view = Some(self.hub.store.view(&view));
+            let place = self.hub.store.view(&view);
+            self.changed = Some(place.changed.subscribe());
+            self.view = Some(place);
             let _ = self.info.node.set((node, view));
         }
         let longest = self.hub.limits.name_bytes;

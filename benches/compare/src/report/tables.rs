@@ -1,0 +1,333 @@
+//! The tables, in Markdown. Rows are in the order of the figures, so that what loses stands below what wins.
+
+use std::fmt::Write;
+
+use pushlane_bench::scenarios::groups;
+
+use super::results::{Results, Row, is_ours};
+use super::{Fallible, instructions, targets};
+
+/// How a group is shown.
+struct Shown {
+    group: &'static str,
+    /// What one iteration is divided by.
+    unit: Unit,
+    /// Under the table's heading.
+    about: &'static str,
+    /// Which of ours is compared with the best peer.
+    ours: &'static str,
+}
+
+enum Unit {
+    Client,
+    Operation,
+}
+
+const SHOWN: [Shown; 13] = [
+    Shown {
+        group: groups::IDLE,
+        unit: Unit::Client,
+        about: "A publish to all, nobody is queued. ns a client, by number of clients.",
+        ours: "pushlane, direct",
+    },
+    Shown {
+        group: groups::PAYLOAD,
+        unit: Unit::Client,
+        about: "The same with a set of one key; `pushlane, direct` carries nothing, for comparison. ns a client.",
+        ours: "pushlane Shared",
+    },
+    Shown {
+        group: groups::MERGE_NOTHING,
+        unit: Unit::Client,
+        about: "A publish to all, everybody is queued already. ns a client.",
+        ours: "pushlane, direct",
+    },
+    Shown {
+        group: groups::MERGE_1,
+        unit: Unit::Client,
+        about: "Everybody is queued with one key, and is published another one. ns a client.",
+        ours: "pushlane Shared",
+    },
+    Shown {
+        group: groups::MERGE_16,
+        unit: Unit::Client,
+        about: "The same with 16 keys and 16 others.",
+        ours: "pushlane Shared",
+    },
+    Shown {
+        group: groups::MERGE_256,
+        unit: Unit::Client,
+        about: "The same with 256 keys and 256 others.",
+        ours: "pushlane Shared",
+    },
+    Shown {
+        group: groups::SCOPE,
+        unit: Unit::Operation,
+        about: "A publish to every hundredth and to every tenth of 100,000 clients: through a topic, and \
+                through a list of them. The whole publish.",
+        ours: "pushlane",
+    },
+    Shown {
+        group: groups::DRAIN,
+        unit: Unit::Client,
+        about: "Leasing and completing for all, after a publish to all; pushlane makes its marks here. \
+                ns a client, by number of clients.",
+        ours: "pushlane",
+    },
+    Shown {
+        group: groups::CYCLE,
+        unit: Unit::Operation,
+        about: "One client is published to, leased and completed, by one thread. By number of clients; \
+                with a payload, a set of one key.",
+        ours: "pushlane",
+    },
+    Shown {
+        group: groups::ON_DEMAND,
+        unit: Unit::Operation,
+        about: "`Target::Everyone` where a request needs no place a client. The whole publish, by number of \
+                clients. Whoever serves pays: see the drain.",
+        ours: "pushlane",
+    },
+    Shown {
+        group: groups::CHURN,
+        unit: Unit::Operation,
+        about: "A client comes and goes again; 99 % of the places are taken. The peers register nobody.",
+        ours: "pushlane",
+    },
+    Shown {
+        group: groups::CONVERGENCE,
+        unit: Unit::Operation,
+        about: "Asked while one client in ten is busy with something newer. The peers can't answer.",
+        ours: "pushlane",
+    },
+    Shown {
+        group: groups::LATENCY,
+        unit: Unit::Operation,
+        about: "From the call of publish to the first line of the handler, which slept: on a thread, or as a \
+                task of tokio.",
+        ours: "pushlane",
+    },
+];
+
+/// Nanoseconds, as one reads them.
+pub(super) fn time(nanoseconds: f64) -> String {
+    match nanoseconds {
+        t if t < 10.0 => format!("{t:.2} ns"),
+        t if t < 100.0 => format!("{t:.1} ns"),
+        t if t < 10_000.0 => format!("{} ns", thousands(t)),
+        t if t < 10_000_000.0 => format!("{} µs", thousands(t / 1e3)),
+        t => format!("{} ms", thousands(t / 1e6)),
+    }
+}
+
+/// Rounded, with a comma.
+pub(super) fn thousands(number: f64) -> String {
+    let digits = format!("{number:.0}");
+    match digits.len() {
+        4.. if number < 1e6 => {
+            format!("{},{}", &digits[..digits.len() - 3], &digits[digits.len() - 3..])
+        }
+        _ => digits,
+    }
+}
+
+/// "40× faster" or "1.3× slower".
+pub(super) fn ratio(theirs: f64, ours: f64) -> String {
+    let faster = theirs / ours;
+    match faster {
+        r if r >= 9.5 => format!("{r:.0}× faster"),
+        r if r >= 1.0 => format!("{r:.1}× faster"),
+        r => format!("**{:.1}× slower**", 1.0 / r),
+    }
+}
+
+impl Shown {
+    fn cost(&self, row: &Row) -> f64 {
+        match self.unit {
+            Unit::Client => row.median / row.clients(),
+            Unit::Operation => row.median,
+        }
+    }
+
+    /// The group's columns; numbers in their order.
+    fn values(&self, results: &Results) -> Vec<String> {
+        let mut values: Vec<_> =
+            results.in_group(self.group).map(|row| row.value.clone()).collect();
+        values.sort_by_key(|value| (value.parse::<u64>().unwrap_or(u64::MAX), value.clone()));
+        values.dedup();
+        values
+    }
+
+    fn table(&self, results: &Results, out: &mut String) -> std::fmt::Result {
+        let values = self.values(results);
+        if values.is_empty() {
+            return Ok(());
+        }
+        writeln!(out, "### {}\n\n{}\n", sentence(self.group), self.about)?;
+        let heads = values.iter().map(|value| value.parse().map_or(value.clone(), thousands));
+        writeln!(out, "| | {} |", heads.collect::<Vec<_>>().join(" | "))?;
+        writeln!(out, "| --- |{}", " ---: |".repeat(values.len()))?;
+        let cost = |name: &str, value: &String| {
+            let row =
+                results.in_group(self.group).find(|row| row.name == name && row.value == *value);
+            row.map(|row| self.cost(row))
+        };
+        let mut names: Vec<_> = results.in_group(self.group).map(|row| row.name.as_str()).collect();
+        names.sort_unstable();
+        names.dedup();
+        // By the first column that a subject is in.
+        let rank = |name: &&str| {
+            values.iter().enumerate().find_map(|(column, value)| Some((column, cost(name, value)?)))
+        };
+        names.sort_by(|a, b| rank(a).partial_cmp(&rank(b)).unwrap_or(std::cmp::Ordering::Equal));
+        for name in names {
+            let shown = if is_ours(name) { format!("**{name}**") } else { name.to_owned() };
+            let cells = values.iter().map(|value| cost(name, value).map_or(String::new(), time));
+            writeln!(out, "| {shown} | {} |", cells.collect::<Vec<_>>().join(" | "))?;
+        }
+        writeln!(out)?;
+        self.verdict(results, &values, out)
+    }
+
+    /// Who is ahead, and of whom.
+    fn verdict(&self, results: &Results, values: &[String], out: &mut String) -> std::fmt::Result {
+        let mut verdicts = Vec::new();
+        for value in values {
+            let Some(best) = results.best_peer(self.group, value) else { continue };
+            for row in results.in_group(self.group).filter(|row| row.value == *value) {
+                if !is_ours(&row.name) || (row.name != self.ours && row.median <= best.median) {
+                    continue;
+                }
+                let at = value.parse().map_or(value.clone(), thousands);
+                let ratio = ratio(best.median, row.median);
+                verdicts.push(format!("{at}: {} is {ratio} than {}", row.name, best.name));
+            }
+        }
+        if verdicts.is_empty() {
+            return Ok(());
+        }
+        writeln!(out, "Against the best peer: {}.\n", verdicts.join("; "))
+    }
+}
+
+fn sentence(name: &str) -> String {
+    let mut letters = name.chars();
+    letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
+}
+
+/// All that is generated of docs/performance.md.
+pub(super) fn performance(results: &Results, machine: &str) -> Fallible<String> {
+    let mut out = String::new();
+    writeln!(out, "## Results\n\n{machine}\n\n### Targets\n\n{}", targets::table(results))?;
+    writeln!(out, "![Against the best peer](performance/targets.svg)\n")?;
+    for shown in &SHOWN {
+        shown.table(results, &mut out)?;
+        let plot = match shown.group {
+            groups::IDLE => "fan-out",
+            groups::CYCLE => "cycle",
+            groups::DRAIN => "drain",
+            groups::ON_DEMAND => "everyone",
+            _ => continue,
+        };
+        writeln!(out, "![{}](performance/{plot}.svg)\n", sentence(shown.group))?;
+    }
+    contended(results, &mut out)?;
+    memory(results, &mut out)?;
+    out += &instructions::table()?;
+    Ok(out)
+}
+
+fn contended(results: &Results, out: &mut String) -> std::fmt::Result {
+    writeln!(
+        out,
+        "### {}\n\nMillions of operations a second, publishes and pushes together; in brackets each of them. \
+         Publishers publish as fast as they can, so whoever holds workers up merges more and pushes less.\n",
+        sentence(groups::CONTENDED)
+    )?;
+    writeln!(out, "| | 1 + 1 | 2 + 2 | 4 + 4 |\n| --- | ---: | ---: | ---: |")?;
+    let total = |name: &str, pairs: u64| {
+        let row = results.contended.iter().find(|row| row.name == name && row.pairs == pairs)?;
+        let median = results.median(groups::CONTENDED, name, &pairs.to_string())?;
+        Some((1e3 / median, row.publishes / 1e6, row.pushes / 1e6))
+    };
+    let mut names: Vec<_> = results.contended.iter().map(|row| row.name.as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    let rank = |name: &str| total(name, 2).map_or(0.0, |(all, ..)| all);
+    names.sort_by(|a, b| rank(b).total_cmp(&rank(a)));
+    for name in names {
+        let shown = if is_ours(name) { format!("**{name}**") } else { name.to_owned() };
+        let cell = |pairs| match total(name, pairs) {
+            Some((all, publishes, pushes)) => format!("{all:.1} ({publishes:.1}, {pushes:.1})"),
+            None => String::new(),
+        };
+        writeln!(out, "| {shown} | {} | {} | {} |", cell(1), cell(2), cell(4))?;
+    }
+    writeln!(out, "\n![{}](performance/threads.svg)\n", sentence(groups::CONTENDED))
+}
+
+fn memory(results: &Results, out: &mut String) -> std::fmt::Result {
+    writeln!(
+        out,
+        "### Memory and allocations\n\nBytes a client with 100,000 clients, when nobody is queued and when all \
+         are, the payload itself not counted; allocations of one publish, lease and completion in steady state.\n"
+    )?;
+    writeln!(out, "| | payload | idle | all queued | publish | lease | complete |")?;
+    writeln!(out, "| --- | --- | ---: | ---: | ---: | ---: | ---: |")?;
+    for row in &results.memory {
+        let name = if is_ours(&row.name) { format!("**{}**", row.name) } else { row.name.clone() };
+        let payload = if row.payload { "yes" } else { "no" };
+        let [publish, lease, complete] = row.allocations;
+        writeln!(
+            out,
+            "| {name} | {payload} | {:.1} | {:.1} | {publish} | {lease} | {complete} |",
+            row.idle, row.queued
+        )?;
+    }
+    writeln!(out)
+}
+
+/// The README's table.
+pub(super) fn short(results: &Results) -> Fallible<String> {
+    let mut out = String::new();
+    writeln!(out, "| | pushlane | best of seven others | |\n| --- | ---: | ---: | --- |")?;
+    let mut line = |what: &str, group, name: &str, value: &str, per: f64| -> std::fmt::Result {
+        let (Some(ours), Some(best)) =
+            (results.median(group, name, value), results.best_peer(group, value))
+        else {
+            return Ok(());
+        };
+        let (mine, theirs) = (time(ours / per), time(best.median / per));
+        let ratio = ratio(best.median, ours);
+        writeln!(out, "| {what} | {mine} | {theirs} ({}) | {ratio} |", best.name)
+    };
+    let size = "100000";
+    let direct = "pushlane, direct";
+    line("fan-out to 100,000 idle clients, a client", groups::IDLE, direct, size, 1e5)?;
+    line(
+        "the same with a payload, `Journal`",
+        groups::PAYLOAD,
+        "pushlane Journal, direct",
+        size,
+        1e5,
+    )?;
+    line("the same with a payload, `Shared`", groups::PAYLOAD, "pushlane Shared", size, 1e5)?;
+    line(
+        "merging 16 keys into each of them, `Shared`",
+        groups::MERGE_16,
+        "pushlane Shared",
+        size,
+        1e5,
+    )?;
+    line("one publish, lease and completion", groups::CYCLE, "pushlane", "1000", 1.0)?;
+    line("an operation with 2 publishers and 2 workers", groups::CONTENDED, "pushlane", "2", 1.0)?;
+    line("a push after a publish to 100,000 clients", groups::DRAIN, "pushlane", size, 1e5)?;
+    if let Some(everyone) = results.median(groups::ON_DEMAND, "pushlane", "1000000") {
+        writeln!(
+            out,
+            "| a publish to all of 1,000,000 clients, on demand | {} | | |",
+            time(everyone)
+        )?;
+    }
+    Ok(out)
+}

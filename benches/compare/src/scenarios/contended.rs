@@ -1,0 +1,119 @@
+//! Publishers and workers at once, as many of each: operations a second, that is publishes plus pushes.
+//!
+//! Publishers publish to one of 1,000 clients after another as fast as they can, workers serve as fast as they
+//! can and give way when there is nothing to serve.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Barrier, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use criterion::measurement::WallTime;
+use criterion::{BenchmarkGroup, BenchmarkId, Criterion};
+use pushlane::backlog::Dirty;
+use serde_json::json;
+
+use super::{Plan, groups};
+use crate::each_peer;
+use crate::lanes::Lanes;
+use crate::subject::Subject;
+
+const CLIENTS: u32 = 1_000;
+
+type Group<'a, 'b> = &'a mut BenchmarkGroup<'b, WallTime>;
+
+/// What the operations of all samples were.
+static SEEN: Mutex<BTreeMap<(String, u32), [f64; 3]>> = Mutex::new(BTreeMap::new());
+
+/// How the operations of [`groups::CONTENDED`] divide, which criterion can't say.
+#[derive(Debug)]
+pub struct Contended;
+
+impl Contended {
+    /// Writes it to a file: by name and pairs, publishes and pushes a second.
+    pub fn save(path: &Path) -> std::io::Result<()> {
+        let seen = SEEN.lock().unwrap_or_else(PoisonError::into_inner);
+        let rows: Vec<_> = seen
+            .iter()
+            .map(|((name, pairs), [publishes, pushes, seconds])| {
+                json!({
+                    "name": name, "pairs": pairs,
+                    "publishes": publishes / seconds, "pushes": pushes / seconds,
+                })
+            })
+            .collect();
+        fs::write(path, json!(rows).to_string())
+    }
+}
+
+/// Runs for a while; publishes, pushes, and how long it was.
+fn run_for<P: Subject<Request = ()>>(peer: &P, pairs: u32, time: Duration) -> (u64, u64, Duration) {
+    let (stop, begin) = (AtomicBool::new(false), Barrier::new(2 * pairs as usize + 1));
+    let (stop, begin) = (&stop, &begin);
+    let publisher = move |number: u32| {
+        let (mut client, mut publishes) = (number * 311 % CLIENTS, 0);
+        begin.wait();
+        while !stop.load(Ordering::Relaxed) {
+            client = (client + 617) % CLIENTS;
+            peer.publish(client, &());
+            publishes += 1;
+        }
+        publishes
+    };
+    let worker = move || {
+        let mut pushes = 0;
+        begin.wait();
+        while !stop.load(Ordering::Relaxed) {
+            match peer.lease() {
+                Some(lease) => {
+                    peer.done(lease);
+                    pushes += 1;
+                }
+                None => thread::yield_now(),
+            }
+        }
+        pushes
+    };
+    thread::scope(|scope| {
+        let publishers: Vec<_> =
+            (0..pairs).map(|number| scope.spawn(move || publisher(number))).collect();
+        let workers: Vec<_> = (0..pairs).map(|_| scope.spawn(worker)).collect();
+        begin.wait();
+        let start = Instant::now();
+        thread::sleep(time);
+        stop.store(true, Ordering::Relaxed);
+        let count = |threads: Vec<thread::ScopedJoinHandle<'_, u64>>| -> u64 {
+            threads.into_iter().map(|thread| thread.join().unwrap_or(0)).sum()
+        };
+        let counts = (count(publishers), count(workers));
+        (counts.0, counts.1, start.elapsed())
+    })
+}
+
+fn contend<P: Subject<Request = ()>>(group: Group<'_, '_>, plan: Plan, pairs: u32) {
+    let peer = P::with_clients(CLIENTS);
+    let share = plan.measurement / plan.samples as u32;
+    let mut total = [0.0; 3];
+    group.bench_function(BenchmarkId::new(P::NAME, pairs), |bencher| {
+        bencher.iter_custom(|wanted| {
+            let (publishes, pushes, time) = run_for(&peer, pairs, share);
+            let sample = [publishes as f64, pushes as f64, time.as_secs_f64()];
+            total = std::array::from_fn(|column| total[column] + sample[column]);
+            time.mul_f64(wanted as f64 / (publishes + pushes).max(1) as f64)
+        });
+    });
+    let mut seen = SEEN.lock().unwrap_or_else(PoisonError::into_inner);
+    seen.insert((P::NAME.to_owned(), pairs), total);
+}
+
+pub(super) fn run(criterion: &mut Criterion, plan: Plan) {
+    let mut group = plan.group(criterion, groups::CONTENDED);
+    let group = &mut group;
+    for pairs in [1, 2, 4] {
+        contend::<Lanes<Dirty>>(group, plan, pairs);
+        each_peer!(contend(group, plan, pairs));
+    }
+}
