@@ -13,8 +13,8 @@
 //! * Listeners and routes wait until clusters are *answered*. Envoy asks for the endpoints of a new cluster only when
 //!   it has the cluster, and acknowledges the cluster when it has the endpoints: a route sent before that refers to a
 //!   cluster that isn't in service yet.
-//! * Removals wait until all that comes before them is answered. A client that is sent another listener may ask for
-//!   its routes next, and serves the old ones until it has them.
+//! * Removals wait until all that comes before them is answered, except for endpoints, which refer to nothing. A client
+//!   that is sent another listener may ask for its routes next, and serves the old ones until it has them.
 //! * A cluster or a listener that a client has asked for *by name* is removed only after the patience. gRPC goes on
 //!   using a cluster until it has all that its new route refers to, which it asks for step by step. Then it
 //!   unsubscribes by itself, and nothing is left to remove.
@@ -22,7 +22,8 @@
 //! Endpoints, and whatever else a cluster may need to warm, wait for no answer: each would wait for the other.
 //! Whatever waits is sent after the [patience](super::Limits::order_patience) all the same, so that a client that keeps
 //! some other order costs itself time and nothing else. A client that goes on accepting clusters, which change faster
-//! than it can, is no such client: with each answer the patience of listeners and routes begins anew.
+//! than it can, is no such client: with each answer the patience of listeners and routes begins anew, and with each
+//! answer of theirs that of the removal of clusters.
 
 use super::resource::TypeUrl;
 use super::subscription::Unsent;
@@ -66,13 +67,20 @@ pub(super) fn news_wait(rank: u8, others: &[Standing]) -> bool {
 pub(super) fn removals_wait(rank: u8, by_name: bool, others: &[Standing]) -> bool {
     let mut later = others.iter().filter(|other| other.rank > rank);
     (by_name && matches!(rank, CLUSTERS | LISTENERS))
-        || later.any(|other| other.unanswered || other.unsent != Unsent::default())
+        || later.any(|other| match other.rank {
+            // They refer to nothing, and change all the time.
+            ENDPOINTS => other.unsent.removals,
+            _ => other.unanswered || other.unsent != Unsent::default(),
+        })
 }
 
 /// Whether an answer of type `answered` shows that it is worth while to go on waiting with `waiting`: listeners and
-/// routes wait for the answers of what they refer to.
+/// routes wait for the answers of what they refer to, clusters with their removal for those of what refers to them.
 pub(super) fn renews(answered: u8, waiting: u8) -> bool {
-    matches!((answered, waiting), (CLUSTERS, LISTENERS | ROUTES) | (LISTENERS, ROUTES))
+    matches!(
+        (answered, waiting),
+        (CLUSTERS, LISTENERS | ROUTES) | (LISTENERS, ROUTES) | (LISTENERS | ROUTES, CLUSTERS)
+    )
 }
 
 #[cfg(test)]
@@ -122,7 +130,8 @@ mod tests {
         );
         // A client may send these while it withholds the answer for the clusters.
         assert!([LISTENERS, ROUTES, OTHERS].iter().all(|&waiting| !renews(ENDPOINTS, waiting)));
-        assert!(!renews(ROUTES, CLUSTERS) && !renews(ROUTES, ROUTES));
+        assert!(renews(ROUTES, CLUSTERS), "removals of clusters");
+        assert!(!renews(ENDPOINTS, CLUSTERS) && !renews(ROUTES, ROUTES));
     }
 
     #[test]
