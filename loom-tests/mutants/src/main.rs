@@ -14,11 +14,8 @@ const USAGE: &str = "usage: pushlane-mutants orderings [option…]
 Weakens every atomic operation one step, runs the models on each, and writes loom-tests/MUTANTS.md.
 
   --minutes N        end after N minutes; the next run goes on from there
-  --slowest SECONDS  leave out models that take longer, but for the files of fan-outs (default 20)
+  --slowest SECONDS  leave out models that take longer, but for those about the mutant's file (default 20)
   --file NAME        only mutants of this file below src/; the page is not written";
-
-/// Where the slow models are about what is mutated.
-const FAN_OUT: [&str; 4] = ["fan_out.rs", "convergence.rs", "queue/expand.rs", "queue/publish.rs"];
 
 struct Options {
     until: Option<Instant>,
@@ -78,8 +75,7 @@ fn run(options: &Options) -> Result<bool, Box<dyn std::error::Error>> {
         if options.file.as_ref().is_some_and(|file| *file != mutant.file) {
             continue;
         }
-        let slowest =
-            if FAN_OUT.contains(&&*mutant.file) { Duration::MAX } else { options.slowest };
+        let slowest = options.slowest;
         let over = options.until.is_some_and(|until| Instant::now() > until);
         let known = if UNMODELLED.contains(&&*mutant.file) {
             Known::Unreached
@@ -98,9 +94,8 @@ fn run(options: &Options) -> Result<bool, Box<dyn std::error::Error>> {
     }
 
     let how = format!(
-        "Models that take longer than {} s are run only for {}.",
-        options.slowest.as_secs(),
-        FAN_OUT.map(|file| format!("`{file}`")).join(", ")
+        "Of the models that take longer than {} s, a mutant meets those that are about its file.",
+        options.slowest.as_secs()
     );
     let (page, count) = table::page(&results, &how);
     if options.file.is_none() {

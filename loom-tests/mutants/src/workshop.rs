@@ -73,6 +73,8 @@ impl Workshop {
     #[must_use]
     pub fn optimised(mut self) -> Self {
         self.settings.push(("CARGO_PROFILE_DEV_OPT_LEVEL", "3".to_owned()));
+        // A build that is killed leaves half of what the next one would go on from.
+        self.settings.push(("CARGO_INCREMENTAL", "0".to_owned()));
         self
     }
 

@@ -9,6 +9,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use super::record::{self, Record};
+use super::scan::without_comments;
 use super::weaken::{self, CHOSEN, REACHED, Weakened};
 use crate::workshop::{Executables, Workshop, repository};
 use crate::{Model, Verdict};
@@ -51,6 +52,7 @@ impl Trial {
         }
         let fingerprint = record::fingerprint(all.iter().map(String::as_str));
         let record = Record::open(place.join("verdicts.tsv"))?;
+        println!("sources {fingerprint}");
         let mut trial =
             Trial { mutants, workshop, executables, models: Vec::new(), record, fingerprint };
         trial.time_models(place)?;
@@ -100,40 +102,48 @@ impl Trial {
         (self.models.len(), self.models.iter().map(|timed| timed.took).sum())
     }
 
-    fn key(&self, number: usize, slowest: Duration) -> String {
+    /// The mutant in words, which outlive its number.
+    fn words(&self, number: usize) -> String {
         let Weakened { file, function, operation, mutation } = &self.mutants[number];
-        format!(
-            "{} {} {file} {function} {operation} {mutation}",
-            self.fingerprint,
-            slowest.as_secs()
-        )
+        format!("{file} {function} {operation} {mutation}")
     }
 
-    /// The verdict on a mutant, if it is known already.
+    /// The verdict on a mutant, if it is known already. A kill is one whatever was left out.
     pub fn known(&self, number: usize, slowest: Duration) -> Option<Verdict> {
-        record::verdict(self.record.get(&self.key(number, slowest))?)
+        let words = self.words(number);
+        let killed = self.record.get(&format!("{} killed {words}", self.fingerprint));
+        let tried = || {
+            self.record.get(&format!("{} tried {} {words}", self.fingerprint, slowest.as_secs()))
+        };
+        record::verdict(killed.or_else(tried)?)
     }
 
     /// Runs the models that reach the mutant's operation, the quickest first, until one fails. Models that
-    /// take longer than `slowest` are left out. `None`: there is no model that reaches it.
+    /// take longer than `slowest` are left out, but for those about what is mutated. `None`: there is no
+    /// model that reaches it.
     pub fn run(&mut self, number: usize, slowest: Duration) -> Outcome<Option<Verdict>> {
         if let Some(known) = self.known(number, slowest) {
             return Ok(Some(known));
         }
+        let mutant = &self.mutants[number];
         let mut models: Vec<&Timed> = self
             .models
             .iter()
-            .filter(|timed| timed.took <= slowest && timed.reaches.contains(&number))
+            .filter(|timed| timed.reaches.contains(&number))
+            .filter(|timed| timed.took <= slowest || is_about(&timed.model, mutant))
             .collect();
         if models.is_empty() {
             return Ok(None);
         }
-        // Whoever noticed it last time, in older sources, is likely to do so again.
-        let hint =
-            format!("killer {}", self.key(number, slowest).split_once(' ').map_or("", |key| key.1));
-        if let Some(killer) = self.record.get(&hint) {
-            models.sort_by_key(|timed| name(&timed.model) != killer);
-        }
+        // Whoever noticed it last time, in older sources, is likely to do so again; then what is about it.
+        let words = self.words(number);
+        let before = self.record.get(&format!("killer {words}"));
+        models.sort_by_key(|timed| {
+            (
+                Some(&*name(&timed.model)) != before,
+                timed.took > slowest || !is_about(&timed.model, mutant),
+            )
+        });
         let mut verdict = Verdict::Survived;
         for timed in models {
             let executable =
@@ -151,13 +161,38 @@ impl Trial {
                 }
             }
         }
-        let key = self.key(number, slowest);
-        self.record.put(&key, &record::line(&verdict))?;
+        let line = record::line(&verdict);
         if let Verdict::Killed { by, .. } = &verdict {
-            self.record.put(&hint, by)?;
+            self.record.put(&format!("killer {words}"), by)?;
+            self.record.put(&format!("{} killed {words}", self.fingerprint), &line)?;
+        } else {
+            let key = format!("{} tried {} {words}", self.fingerprint, slowest.as_secs());
+            self.record.put(&key, &line)?;
         }
         Ok(Some(verdict))
     }
+}
+
+/// The models of a file, where it has some of its own: by target.
+const ABOUT: [(&str, &[&str]); 14] = [
+    ("backlog/bits.rs", &["backlogs", "visible", "left_behind"]),
+    ("backlog/journal.rs", &["journal", "visible"]),
+    ("bank.rs", &["visible", "one_at_a_time", "nothing_lost"]),
+    ("convergence.rs", &["convergence", "closing"]),
+    ("fan_out.rs", &["fan_out"]),
+    ("limiter.rs", &["permits_conserved", "signals"]),
+    ("queue/clients.rs", &["registering", "left_behind"]),
+    ("queue/expand.rs", &["fan_out"]),
+    ("ready/fifo.rs", &["ready_sets", "bounded"]),
+    ("ready/line.rs", &["ready_sets", "nobody_starves"]),
+    ("ready/sweep.rs", &["ready_sets", "bounded"]),
+    ("registry.rs", &["registering", "stale_keys", "left_behind", "lease_ends_once"]),
+    ("slot.rs", &["one_at_a_time"]),
+    ("topics.rs", &["topics", "stale_keys"]),
+];
+
+fn is_about(model: &Model, mutant: &Weakened) -> bool {
+    ABOUT.iter().any(|(file, targets)| mutant.file == *file && targets.contains(&&*model.target))
 }
 
 fn name(model: &Model) -> String {
@@ -210,7 +245,8 @@ fn read_all(folder: &Path, texts: &mut Vec<String>) -> io::Result<()> {
     list(folder, &mut files)?;
     files.sort();
     for file in files {
-        texts.push(fs::read_to_string(file)?);
+        // A comment changes no verdict.
+        texts.push(without_comments(&fs::read_to_string(file)?));
     }
     Ok(())
 }
