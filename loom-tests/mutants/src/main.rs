@@ -14,7 +14,8 @@ const USAGE: &str = "usage: pushlane-mutants orderings [option…]
 Weakens every atomic operation one step, runs the models on each, and writes loom-tests/MUTANTS.md.
 
   --minutes N        end after N minutes; the next run goes on from there
-  --slowest SECONDS  leave out models that take longer, but for those about the mutant's file (default 20)
+  --slowest SECONDS  leave out models that take longer, or ten times as long if they are about the
+                     mutant's file (default 20)
   --file NAME        only mutants of this file below src/; the page is not written";
 
 struct Options {
@@ -54,7 +55,9 @@ fn options() -> Option<Options> {
             "--minutes" => {
                 options.until = Some(Instant::now() + Duration::from_secs(60 * number.ok()?));
             }
-            "--slowest" => options.slowest = Duration::from_secs(number.ok()?),
+            "--slowest" => {
+                options.slowest = Duration::try_from_secs_f64(value.parse().ok()?).ok()?;
+            }
             "--file" => options.file = Some(value),
             _ => return None,
         }
@@ -94,8 +97,8 @@ fn run(options: &Options) -> Result<bool, Box<dyn std::error::Error>> {
     }
 
     let how = format!(
-        "Of the models that take longer than {} s, a mutant meets those that are about its file.",
-        options.slowest.as_secs()
+        "Models that take longer than {} s are left out; ten times as long if they are about the mutant's file.",
+        options.slowest.as_secs_f32()
     );
     let (page, count) = table::page(&results, &how);
     if options.file.is_none() {

@@ -1,6 +1,6 @@
 //! Runs the models on one mutant after another.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::OsString;
 use std::fs;
 use std::io;
@@ -25,7 +25,8 @@ pub struct Trial {
     /// The quickest first.
     models: Vec<Timed>,
     record: Record,
-    fingerprint: String,
+    /// For each target, a number that changes with what its verdicts depend on.
+    fingerprints: HashMap<String, String>,
 }
 
 /// A model that passes while nothing is weaker.
@@ -46,15 +47,21 @@ impl Trial {
         let targets = workshop.targets()?;
         let names: Vec<&str> = targets.iter().map(String::as_str).collect();
         let executables = workshop.build(&names)??;
-        let mut all: Vec<String> = texts.into_values().collect();
-        for folder in ["loom-tests/tests", "loom-tests/stand-ins", "src"] {
-            read_all(&repository().join(folder), &mut all)?;
+        let mut shared: Vec<String> = texts.into_values().collect();
+        for folder in ["loom-tests/tests/model", "loom-tests/stand-ins", "src"] {
+            read_all(&repository().join(folder), &mut shared)?;
         }
-        let fingerprint = record::fingerprint(all.iter().map(String::as_str));
+        let mut fingerprints = HashMap::new();
+        for target in targets {
+            let test = repository().join(format!("loom-tests/tests/{target}.rs"));
+            let test = without_comments(&fs::read_to_string(test)?);
+            let all = shared.iter().map(String::as_str).chain([test.as_str()]);
+            let fp = record::fingerprint(all);
+            fingerprints.insert(target, fp);
+        }
         let record = Record::open(place.join("verdicts.tsv"))?;
-        println!("sources {fingerprint}");
         let mut trial =
-            Trial { mutants, workshop, executables, models: Vec::new(), record, fingerprint };
+            Trial { mutants, workshop, executables, models: Vec::new(), record, fingerprints };
         trial.time_models(place)?;
         Ok(trial)
     }
@@ -63,7 +70,7 @@ impl Trial {
         let reached = place.join("reached");
         for (target, executable) in self.executables.clone() {
             for test in tests(&executable)? {
-                let key = format!("{} model {target}::{test}", self.fingerprint);
+                let key = format!("{} model {target}::{test}", self.fingerprints[&target]);
                 let model = Model { target: target.clone(), test: Some(test) };
                 let line = match self.record.get(&key) {
                     Some(line) => line.to_owned(),
@@ -108,70 +115,94 @@ impl Trial {
         format!("{file} {function} {operation} {mutation}")
     }
 
-    /// The verdict on a mutant, if it is known already. A kill is one whatever was left out.
-    pub fn known(&self, number: usize, slowest: Duration) -> Option<Verdict> {
-        let words = self.words(number);
-        let killed = self.record.get(&format!("{} killed {words}", self.fingerprint));
-        let tried = || {
-            self.record.get(&format!("{} tried {} {words}", self.fingerprint, slowest.as_secs()))
-        };
-        record::verdict(killed.or_else(tried)?)
+    /// Where the record has the verdict of one model on a mutant.
+    fn key(&self, model: &Model, words: &str) -> String {
+        format!("{} {} {words}", self.fingerprints[&model.target], name(model))
     }
 
-    /// Runs the models that reach the mutant's operation, the quickest first, until one fails. Models that
-    /// take longer than `slowest` are left out, but for those about what is mutated. `None`: there is no
-    /// model that reaches it.
-    pub fn run(&mut self, number: usize, slowest: Duration) -> Outcome<Option<Verdict>> {
-        if let Some(known) = self.known(number, slowest) {
-            return Ok(Some(known));
-        }
+    /// The models that a mutant is to meet, in order. Left out are those that do not reach it, and those that
+    /// take longer than `slowest`: ten times as long if they are about it.
+    fn models_for(&self, number: usize, slowest: Duration) -> Vec<(Model, Duration)> {
         let mutant = &self.mutants[number];
+        // Whoever noticed it last time, in older sources, is likely to do so again; then what is about it.
+        let before = self.record.get(&format!("killer {}", self.words(number)));
+        let noticed = |timed: &Timed| Some(&*name(&timed.model)) == before;
         let mut models: Vec<&Timed> = self
             .models
             .iter()
             .filter(|timed| timed.reaches.contains(&number))
-            .filter(|timed| timed.took <= slowest || is_about(&timed.model, mutant))
+            .filter(|timed| {
+                let patience = if is_about(&timed.model, mutant) { ABOUT_IT } else { 1 };
+                noticed(timed) || timed.took <= slowest.saturating_mul(patience)
+            })
             .collect();
+        models.sort_by_key(|timed| {
+            (!noticed(timed), timed.took > slowest || !is_about(&timed.model, mutant))
+        });
+        models.into_iter().map(|timed| (timed.model.clone(), timed.took)).collect()
+    }
+
+    /// The verdict on a mutant, if it is known already.
+    pub fn known(&self, number: usize, slowest: Duration) -> Option<Verdict> {
+        let words = self.words(number);
+        let mut sum = Some(Verdict::Survived);
+        for (model, _) in self.models_for(number, slowest) {
+            match self.record.get(&self.key(&model, &words)).and_then(record::verdict) {
+                Some(Verdict::Survived) => {}
+                Some(hung @ Verdict::Hung { .. }) => sum = sum.map(|_| hung),
+                Some(other) => return Some(other),
+                None => sum = None,
+            }
+        }
+        sum
+    }
+
+    /// Runs the models that reach the mutant's operation, the quickest first, until one fails. `None`: there
+    /// is no model that reaches it.
+    pub fn run(&mut self, number: usize, slowest: Duration) -> Outcome<Option<Verdict>> {
+        let models = self.models_for(number, slowest);
         if models.is_empty() {
             return Ok(None);
         }
-        // Whoever noticed it last time, in older sources, is likely to do so again; then what is about it.
+        if let Some(known) = self.known(number, slowest) {
+            return Ok(Some(known));
+        }
         let words = self.words(number);
-        let before = self.record.get(&format!("killer {words}"));
-        models.sort_by_key(|timed| {
-            (
-                Some(&*name(&timed.model)) != before,
-                timed.took > slowest || !is_about(&timed.model, mutant),
-            )
-        });
-        let mut verdict = Verdict::Survived;
-        for timed in models {
-            let executable =
-                self.executables.iter().find(|(target, _)| *target == timed.model.target);
-            let Some((_, executable)) = executable else { continue };
-            let patience = Duration::from_secs(20) + 8 * timed.took;
-            let environment = [(CHOSEN, OsString::from(number.to_string()))];
-            match self.workshop.run_one(executable, &timed.model, patience, &environment)? {
+        let mut sum = Verdict::Survived;
+        for (model, took) in models {
+            let key = self.key(&model, &words);
+            let verdict = match self.record.get(&key).and_then(record::verdict) {
+                Some(known) => known,
+                None => {
+                    let executable = self
+                        .executables
+                        .iter()
+                        .find(|(target, _)| *target == model.target)
+                        .ok_or("a model without a program")?;
+                    let patience = Duration::from_secs(20) + 8 * took;
+                    let environment = [(CHOSEN, OsString::from(number.to_string()))];
+                    let verdict =
+                        self.workshop.run_one(&executable.1, &model, patience, &environment)?;
+                    self.record.put(&key, &record::line(&verdict))?;
+                    verdict
+                }
+            };
+            match verdict {
                 Verdict::Survived => {}
                 // More to explore, perhaps: another model may say it with certainty.
-                hung @ Verdict::Hung { .. } => verdict = hung,
+                hung @ Verdict::Hung { .. } => sum = hung,
                 other => {
-                    verdict = other;
-                    break;
+                    self.record.put(&format!("killer {words}"), &name(&model))?;
+                    return Ok(Some(other));
                 }
             }
         }
-        let line = record::line(&verdict);
-        if let Verdict::Killed { by, .. } = &verdict {
-            self.record.put(&format!("killer {words}"), by)?;
-            self.record.put(&format!("{} killed {words}", self.fingerprint), &line)?;
-        } else {
-            let key = format!("{} tried {} {words}", self.fingerprint, slowest.as_secs());
-            self.record.put(&key, &line)?;
-        }
-        Ok(Some(verdict))
+        Ok(Some(sum))
     }
 }
+
+/// How many times as long as others a model may take that is about what is mutated.
+const ABOUT_IT: u32 = 10;
 
 /// The models of a file, where it has some of its own: by target.
 const ABOUT: [(&str, &[&str]); 14] = [
