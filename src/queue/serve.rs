@@ -14,7 +14,7 @@ use crate::ready::ReadySet;
 use crate::ready::line::Served;
 use crate::registry::{ClientKey, Place};
 use crate::signal::Signal;
-use crate::slot::{Lane, Released, State};
+use crate::slot::{Claimed, Lane, Released, State};
 use crate::storage::Storage;
 
 mod sealed {
@@ -151,13 +151,14 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         }
     }
 
-    fn count_lane(&self, lane: Lane, leases: usize) {
+    #[inline]
+    fn count_lane(&self, lane: Lane, claimed: &Claimed) {
         use crate::sync::Ordering::Relaxed; // as in `preferred`
         match lane {
             Lane::Normal => self.streak.store(0, Relaxed),
             // A streak longer than the ratio says no more than one that is as long.
             Lane::Urgent if self.streak.load(Relaxed) < self.urgent_ratio => {
-                self.streak.fetch_add(leases, Relaxed);
+                self.streak.fetch_add(claimed.slots.count_ones() as usize, Relaxed);
             }
             Lane::Urgent => {}
         }
@@ -171,8 +172,12 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         for lane in [first, first.other()] {
             let most = if most > 1 { most.min(self.share(lane)) } else { 1 };
             loop {
-                if let Some(served) = self.line(lane).claim(self.banks(), lane, most) {
-                    self.count_lane(lane, served.claimed.slots.count_ones() as usize);
+                // Asked first, because as a rule one of the lanes is empty.
+                let line = self.line(lane);
+                let served =
+                    if line.is_empty() { None } else { line.claim(self.banks(), lane, most) };
+                if let Some(served) = served {
+                    self.count_lane(lane, &served.claimed);
                     if served.uncovered > 0 {
                         self.signal.ready(served.uncovered);
                     }
@@ -203,6 +208,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     }
 
     /// Whether nothing is ready, as far as the caller can know.
+    #[inline]
     pub(super) fn nothing_ready(&self) -> bool {
         [Lane::Urgent, Lane::Normal]
             .into_iter()

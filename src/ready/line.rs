@@ -82,10 +82,13 @@ impl<R: ReadySet> Line<R> {
             let bank = popped.bank;
             hidden += popped.hidden;
             let Some(claimed) = banks[bank].claim(ALL, lane, most) else { continue };
-            if claimed.rest != 0 && !self.begin_turn(bank, claimed.rest) {
-                self.set.insert(bank);
+            let mut uncovered = hidden;
+            if claimed.rest != 0 {
+                uncovered += claimed.rest.count_ones() as usize;
+                if !self.begin_turn(bank, claimed.rest) {
+                    self.set.insert(bank);
+                }
             }
-            let uncovered = hidden + claimed.rest.count_ones() as usize;
             return Some(Served { bank, claimed, uncovered });
         }
     }
@@ -124,6 +127,7 @@ impl<R: ReadySet> Line<R> {
     }
 
     /// Whether there is nothing to serve, as far as the caller can know.
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         // Relaxed: coherence shows what happened before.
         Turn(self.turn.load(Ordering::Relaxed)).slots() == 0 && self.set.is_empty()

@@ -9,7 +9,9 @@ pub(super) fn table() -> Fallible<String> {
     let Ok(figures) = fs::read_to_string(root().join("benches/instructions/figures.toml")) else {
         return Ok(String::new());
     };
-    let mut out = String::from("### Instruction counts\n\nBy callgrind, of one operation, with 2,048 clients; ");
+    let mut out = String::from(
+        "### Instruction counts\n\nBy callgrind, of one operation, with 2,048 clients; ",
+    );
     let mut rows = String::new();
     for line in figures.lines().filter(|line| !line.starts_with(['#', '['])) {
         let Some((name, value)) = line.split_once('=') else { continue };
