@@ -37,7 +37,7 @@ fn serve<P: Peer>(peer: &P, clients: &[Client], take: &impl Fn(usize, &P::Reques
         got.fetch_max(published.load(Ordering::Relaxed), Ordering::Relaxed);
     }
     take(index, P::request(&lease));
-    if index % 7 == 0 {
+    if index.is_multiple_of(7) {
         thread::yield_now();
     }
     client.in_progress.store(false, Ordering::Relaxed);
@@ -126,7 +126,7 @@ fn merged<P: Subject<Request = Arc<Keys>>>() {
     let expected = |client: u32| {
         let concerns = move |publisher: u32, round: u32| match round % 100 {
             0 => true,
-            1 | 2 => client % 10 == 0,
+            1 | 2 => client.is_multiple_of(10),
             _ => (round * 17 + publisher) % CLIENTS == client,
         };
         (1..=ROUNDS).flat_map(move |round| {
