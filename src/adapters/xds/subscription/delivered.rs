@@ -28,6 +28,13 @@ pub(in crate::adapters::xds) struct Sent {
     steps: Vec<Step>,
 }
 
+impl Sent {
+    /// What was new or changed in it.
+    pub(super) fn news(&self) -> impl Iterator<Item = &Resource> {
+        self.steps.iter().map(|step| &step.after)
+    }
+}
+
 #[derive(Debug)]
 struct Step {
     before: Option<Resource>,

@@ -22,12 +22,14 @@ use std::collections::BTreeSet;
 use std::format;
 use std::prelude::v1::*;
 
+use prost::Message;
+
 pub(super) use delivered::{Answered, Due, Sent};
 pub(super) use interest::{Interest, Moved};
 
 use self::delivered::Delivered;
 use super::change::Change;
-use super::proto::Status;
+use super::proto::{ClusterLoadAssignment, Status};
 use super::resource::{Name, Resource, TypeUrl};
 use super::view::TypeSet;
 
@@ -119,6 +121,19 @@ impl Subscription {
             self.synced = 0;
         }
         has
+    }
+
+    /// Whether such a resource is new in the response that waits for its answer.
+    pub(super) fn is_unanswered(&self, such: impl Fn(&Resource) -> bool) -> bool {
+        self.outstanding().is_some_and(|sent| sent.news().any(such))
+    }
+
+    /// The endpoints that the client has under this name, or none.
+    pub(super) fn last_endpoints(&self, name: &Name) -> Resource {
+        self.delivered.last(name).unwrap_or_else(|| {
+            let none = ClusterLoadAssignment { cluster_name: name.to_string() };
+            Resource::hashed(self.type_url.clone(), name.clone(), none.encode_to_vec())
+        })
     }
 
     /// The answer to the outstanding response, if `nonce` is its.
