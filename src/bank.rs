@@ -29,6 +29,7 @@ impl Bank {
 
     /// Acquire: synchronizes with the Release of the transition it reads, so that what a transition's
     /// author wrote before it (a `completed` number, a generation) is visible.
+    #[inline]
     pub(crate) fn load(&self) -> Snapshot {
         Snapshot::from_word(self.0.load(Ordering::Acquire))
     }

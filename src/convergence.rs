@@ -13,6 +13,7 @@ use core::cmp::Ordering as Order;
 use core::fmt;
 use core::hash::{Hash, Hasher};
 
+use crate::apart::Apart;
 use crate::audience::Audience;
 use crate::fan_out::Goal;
 use crate::slot::{Lane, SLOTS};
@@ -56,6 +57,7 @@ impl PartialOrd for Version {
 }
 
 impl Ord for Version {
+    #[inline]
     fn cmp(&self, other: &Self) -> Order {
         self.number.cmp(other.number)
     }
@@ -72,15 +74,18 @@ impl fmt::Display for Version {
 pub(crate) struct Number(usize);
 
 impl Number {
+    #[inline]
     pub(crate) const fn from_word(word: usize) -> Self {
         Number(word)
     }
 
+    #[inline]
     pub(crate) const fn word(self) -> usize {
         self.0
     }
 
     /// Serial number arithmetic (RFC 1982): right while less than half of all numbers lie between.
+    #[inline]
     pub(crate) fn cmp(self, other: Number) -> Order {
         let ahead = (self.0.wrapping_sub(other.0) << 1) as isize;
         ahead.cmp(&0)
@@ -93,7 +98,7 @@ const ONE: usize = 2;
 
 /// The counter, and each slot's completed number.
 pub(crate) struct Convergence<S: Storage> {
-    counter: AtomicUsize,
+    counter: Apart<AtomicUsize>,
     completed: S::Banks<[AtomicUsize; SLOTS]>,
     /// How far beyond `completed` the slot's last push reaches, whether it is in progress or was given
     /// back. Half a word is enough: a larger distance is taken for a smaller one, which costs a mark too
@@ -107,7 +112,7 @@ impl<S: Storage> Convergence<S> {
         completed: S::Banks<[AtomicUsize; SLOTS]>,
         ahead: S::Banks<[AtomicU32; SLOTS]>,
     ) -> Self {
-        Convergence { counter: AtomicUsize::zero(), completed, ahead }
+        Convergence { counter: Apart(AtomicUsize::zero()), completed, ahead }
     }
 
     #[cfg(not(loom))]
@@ -115,10 +120,11 @@ impl<S: Storage> Convergence<S> {
         completed: S::Banks<[AtomicUsize; SLOTS]>,
         ahead: S::Banks<[AtomicU32; SLOTS]>,
     ) -> Self {
-        Convergence { counter: AtomicUsize::ZERO, completed, ahead }
+        Convergence { counter: Apart(AtomicUsize::ZERO), completed, ahead }
     }
 
     /// The number of the publish that was numbered last.
+    #[inline]
     pub(crate) fn newest(&self) -> Number {
         // Acquire: synchronizes with `number`. Whoever reads a number sees the marks and the recorded
         // requests of every publish up to it.
@@ -133,6 +139,7 @@ impl<S: Storage> Convergence<S> {
     }
 
     /// Numbers a publish whose marks are made; `None` if the queue was closed meanwhile.
+    #[inline]
     pub(crate) fn number(&self) -> Option<Number> {
         // Release: with the Acquire of `newest`. Acquire: with `close`, and with earlier publishes,
         // whose marks this number covers too.
@@ -147,6 +154,7 @@ impl<S: Storage> Convergence<S> {
         self.counter.fetch_or(CLOSED, Ordering::AcqRel);
     }
 
+    #[inline]
     pub(crate) fn is_closed(&self) -> bool {
         self.counter.load(Ordering::Acquire) & CLOSED != 0 // with `close`
     }
@@ -159,6 +167,7 @@ impl<S: Storage> Convergence<S> {
     }
 
     /// The slot's owner has pushed everything up to `number`, or its newcomer starts after it.
+    #[inline]
     pub(crate) fn complete(&self, bank: usize, slot: usize, number: Number) {
         // Relaxed: with the Release below.
         self.ahead.as_ref()[bank][slot].store(0, Ordering::Relaxed);
@@ -168,6 +177,7 @@ impl<S: Storage> Convergence<S> {
     }
 
     /// The slot's owner begins a push that contains everything up to `number`.
+    #[inline]
     pub(crate) fn begin(&self, bank: usize, slot: usize, number: Number) {
         let completed = self.completed.as_ref()[bank][slot].load(Ordering::Relaxed); // the owner's own
         let ahead = u32::try_from(number.0.wrapping_sub(completed)).unwrap_or(u32::MAX);
@@ -185,6 +195,7 @@ impl<S: Storage> Convergence<S> {
         Number(completed.wrapping_add(ahead as usize)).cmp(number).is_ge()
     }
 
+    #[inline]
     pub(crate) fn has_completed(&self, bank: usize, slot: usize, number: Number) -> bool {
         let completed = Number(self.completed.as_ref()[bank][slot].load(Ordering::Acquire)); // with `complete`
         completed.cmp(number).is_ge()

@@ -169,6 +169,7 @@ impl FanOut {
     }
 
     /// The newest number of a publish to everyone.
+    #[inline]
     pub(crate) fn newest(&self) -> Number {
         Number::from_word(self.newest.load(Ordering::Relaxed))
     }

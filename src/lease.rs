@@ -37,6 +37,7 @@ where
     Q::Target: Serve,
 {
     /// Gives the handle back if there is nothing to lease, so that waiting needs no clone of it.
+    #[inline]
     pub(crate) fn begin(queue: Q) -> Result<Self, Q> {
         let Some((ticket, payload)) = queue.begin() else {
             return Err(queue);
@@ -45,6 +46,7 @@ where
     }
 
     /// A push that has begun, with its permit.
+    #[inline]
     pub(crate) fn from_parts(
         queue: Q,
         ticket: Ticket,
@@ -54,11 +56,13 @@ where
     }
 
     /// Who is pushed to.
+    #[inline]
     pub fn key(&self) -> ClientKey {
         self.ticket.client
     }
 
     /// What is to be pushed: everything that was published for the client and not yet completed, merged.
+    #[inline]
     pub fn request(&self) -> &<Q::Target as Serve>::Payload {
         match &self.payload {
             Some(payload) => payload,
@@ -102,6 +106,7 @@ where
     /// Ends the push: the client has all that the request contained.
     ///
     /// If more was published meanwhile, the client is queued again, behind those that wait already.
+    #[inline]
     pub fn complete(mut self) {
         self.ended = true;
         let payload = self.payload.take();

@@ -11,6 +11,7 @@ extern crate std;
 // In reading order: how a client's state changes,
 mod slot;
 // how it changes atomically,
+mod apart;
 mod bank;
 mod sync;
 // who can be served,

@@ -21,14 +21,17 @@ pub(crate) struct Limiter(AtomicUsize);
 struct Permits(usize);
 
 impl Permits {
+    #[inline]
     const fn new(limit: usize, held: usize) -> Self {
         Permits(limit << HALF | held)
     }
 
+    #[inline]
     const fn limit(self) -> usize {
         self.0 >> HALF
     }
 
+    #[inline]
     const fn held(self) -> usize {
         self.0 & MAX_PERMITS
     }
@@ -41,6 +44,7 @@ const fn saturate(limit: usize) -> usize {
 
 impl Limiter {
     #[cfg(feature = "alloc")]
+    #[inline]
     pub(crate) fn new(limit: usize) -> Self {
         Limiter(AtomicUsize::new(Permits::new(saturate(limit), 0).0))
     }
@@ -55,6 +59,7 @@ impl Limiter {
     /// A failed attempt is a read-modify-write too. Whoever fails may have come because of work that it
     /// was told of, and goes to sleep; the holder of the last permit, when it gives it back, must see
     /// that work. AcqRel, with the AcqRel in `release`: one of the two sees the other.
+    #[inline]
     pub(crate) fn try_acquire(&self, n: usize) -> usize {
         let mut word = self.0.load(Ordering::Relaxed);
         loop {
@@ -73,6 +78,7 @@ impl Limiter {
     }
 
     /// Gives `n` permits back. They must have been taken.
+    #[inline]
     pub(crate) fn release(&self, n: usize) {
         // AcqRel: see `try_acquire`.
         let before = Permits(self.0.fetch_sub(n, Ordering::AcqRel));
@@ -96,10 +102,12 @@ impl Limiter {
         }
     }
 
+    #[inline]
     pub(crate) fn limit(&self) -> usize {
         Permits(self.0.load(Ordering::Relaxed)).limit()
     }
 
+    #[inline]
     pub(crate) fn held(&self) -> usize {
         Permits(self.0.load(Ordering::Relaxed)).held()
     }

@@ -35,15 +35,18 @@ pub struct ClientKey {
 impl ClientKey {
     /// The client's place: less than [`PushQueue::capacity`](crate::PushQueue::capacity), and no other
     /// registered client's. Good as an index into tables of one's own.
+    #[inline]
     pub const fn index(self) -> usize {
         self.index as usize
     }
 
     /// Which of the place's clients this is. Always odd.
+    #[inline]
     pub const fn generation(self) -> u32 {
         self.generation
     }
 
+    #[inline]
     pub(crate) const fn place(self) -> Place {
         Place { bank: self.index() / SLOTS, slot: self.index() % SLOTS }
     }
@@ -70,6 +73,7 @@ pub(crate) struct Place {
 }
 
 impl Place {
+    #[inline]
     const fn index(self) -> usize {
         self.bank * SLOTS + self.slot
     }
@@ -83,6 +87,7 @@ const GENERATION_SHIFT: u32 = EDITOR_BITS + 2;
 const GENERATION_ONE: usize = 1 << GENERATION_SHIFT;
 
 /// The generation before this one, among as many as fit above the editors.
+#[inline]
 const fn before(generation: u32) -> u32 {
     generation.wrapping_sub(1) & (usize::MAX >> GENERATION_SHIFT) as u32
 }
@@ -103,8 +108,15 @@ impl Seat {
 
     /// Acquire: synchronizes with `sit`, so that what the newcomer cleared before it stays cleared for
     /// whoever reads its generation.
+    #[inline]
     pub(crate) fn generation(&self) -> u32 {
         (self.0.load(Ordering::Acquire) >> GENERATION_SHIFT) as u32
+    }
+
+    /// Whether this client sits here.
+    #[inline]
+    pub(crate) fn is_of(&self, client: ClientKey) -> bool {
+        self.generation() == client.generation
     }
 
     /// The newcomer, who holds the slot, takes the seat.
@@ -217,6 +229,7 @@ impl<S: Storage> Registry<S> {
         self.places.held()
     }
 
+    #[inline]
     pub(crate) fn seat(&self, place: Place) -> &Seat {
         &self.seats.as_ref()[place.bank][place.slot]
     }
@@ -248,6 +261,7 @@ impl<S: Storage> Registry<S> {
     }
 
     /// The key of the client that sits, or sat last, at this place.
+    #[inline]
     pub(crate) fn key(&self, place: Place) -> ClientKey {
         let generation = self.seat(place).generation();
         // Even: the client of the generation before is leaving.
@@ -255,19 +269,22 @@ impl<S: Storage> Registry<S> {
         self.key_of(place, sat)
     }
 
+    #[inline]
     pub(crate) fn key_of(&self, place: Place, generation: u32) -> ClientKey {
         ClientKey { index: place.index() as u32, generation }
     }
 
     /// The seat a key speaks of; `None` if it is a key of another, larger queue.
+    #[inline]
     pub(crate) fn seat_of(&self, key: ClientKey) -> Option<&Seat> {
         let Place { bank, slot } = key.place();
         self.seats.as_ref().get(bank).map(|seats| &seats[slot])
     }
 
     /// Whether the client of this key is registered.
+    #[inline]
     pub(crate) fn holds(&self, key: ClientKey) -> bool {
-        self.seat_of(key).is_some_and(|seat| seat.generation() == key.generation)
+        self.seat_of(key).is_some_and(|seat| seat.is_of(key))
     }
 }
 

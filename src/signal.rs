@@ -15,8 +15,15 @@ pub trait Signal {
     /// uncovers further work.
     fn ready(&self, leases: usize);
 
+    /// Whether anybody listens. Where not, the queue doesn't look for what it could tell.
+    #[inline]
+    fn is_heard(&self) -> bool {
+        true
+    }
+
     /// A push has completed, or a client has left: convergence may have been reached, or the end of a
     /// drain. Called at most once for each, and for a publish to everyone that ends after closing.
+    #[inline]
     fn progress(&self) {}
 
     /// The queue has been closed. It may be drained already, and from now on any progress may end it.
@@ -30,14 +37,27 @@ pub trait Signal {
 pub struct Silent;
 
 impl Signal for Silent {
+    #[inline]
     fn ready(&self, _leases: usize) {}
+
+    #[inline]
+    fn is_heard(&self) -> bool {
+        false
+    }
 }
 
 impl<T: Signal + ?Sized> Signal for &T {
+    #[inline]
     fn ready(&self, leases: usize) {
         (**self).ready(leases);
     }
 
+    #[inline]
+    fn is_heard(&self) -> bool {
+        (**self).is_heard()
+    }
+
+    #[inline]
     fn progress(&self) {
         (**self).progress();
     }
@@ -49,10 +69,17 @@ impl<T: Signal + ?Sized> Signal for &T {
 
 #[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
 impl<T: Signal + ?Sized> Signal for alloc::sync::Arc<T> {
+    #[inline]
     fn ready(&self, leases: usize) {
         (**self).ready(leases);
     }
 
+    #[inline]
+    fn is_heard(&self) -> bool {
+        (**self).is_heard()
+    }
+
+    #[inline]
     fn progress(&self) {
         (**self).progress();
     }

@@ -57,6 +57,7 @@ pub enum Lane {
 }
 
 impl Lane {
+    #[inline]
     const fn shift(self) -> usize {
         match self {
             Lane::Urgent => URGENT,
@@ -65,6 +66,7 @@ impl Lane {
     }
 
     /// The lane that is not this one.
+    #[inline]
     pub(crate) const fn other(self) -> Lane {
         match self {
             Lane::Urgent => Lane::Normal,
@@ -114,6 +116,7 @@ pub(crate) struct Claimed {
 
 impl Claimed {
     /// The most urgent lane in which a claimed slot was pending.
+    #[inline]
     pub(crate) const fn lane(&self, slot: usize) -> Lane {
         if self.urgent & (1 << slot) != 0 { Lane::Urgent } else { Lane::Normal }
     }
@@ -176,31 +179,38 @@ impl Snapshot {
     /// A bank whose slots are all vacant.
     pub(crate) const VACANT: Snapshot = Snapshot(0);
 
+    #[inline]
     pub(crate) const fn from_word(word: usize) -> Self {
         Snapshot(word)
     }
 
+    #[inline]
     pub(crate) const fn word(self) -> usize {
         self.0
     }
 
+    #[inline]
     const fn plane(self, shift: usize) -> usize {
         (self.0 >> shift) & ALL
     }
 
+    #[inline]
     pub(crate) const fn live(self) -> usize {
         self.plane(LIVE)
     }
 
+    #[inline]
     const fn active(self) -> usize {
         self.plane(ACTIVE)
     }
 
+    #[inline]
     const fn pending(self) -> usize {
         self.plane(URGENT) | self.plane(NORMAL)
     }
 
     /// The slots that can be leased through `lane` now.
+    #[inline]
     pub(crate) const fn ready(self, lane: Lane) -> usize {
         self.plane(lane.shift()) & !self.active()
     }
@@ -216,6 +226,7 @@ impl Snapshot {
     }
 
     /// The slots that nobody uses and nobody prepares.
+    #[inline]
     pub(crate) const fn vacant(self) -> usize {
         !(self.live() | self.active()) & ALL
     }
@@ -239,10 +250,12 @@ impl Snapshot {
         }
     }
 
+    #[inline]
     const fn with(self, mask: usize, shift: usize) -> Self {
         Snapshot(self.0 | (mask << shift))
     }
 
+    #[inline]
     const fn without(self, mask: usize, shift: usize) -> Self {
         Snapshot(self.0 & !(mask << shift))
     }
@@ -273,6 +286,7 @@ impl Snapshot {
     }
 
     /// 3. idle → queued, in progress → in progress with more pending: the live slots of `mask`.
+    #[inline]
     pub(crate) const fn mark(self, mask: usize, lane: Lane) -> Marked {
         let marked = mask & self.live();
         let next = self.with(marked, lane.shift());
@@ -297,6 +311,7 @@ impl Snapshot {
     }
 
     /// 5. in progress → idle, in progress with more pending → queued.
+    #[inline]
     pub(crate) const fn release(self, slot: usize) -> Released {
         let bit = 1 << slot;
         if self.live() & bit == 0 {
@@ -370,6 +385,7 @@ pub(crate) const fn beyond(bank: usize, clients: usize) -> usize {
 }
 
 /// The lowest slots of a mask, `most` at most; at least one, if there is one.
+#[inline]
 pub(crate) const fn lowest(mask: usize, most: usize) -> usize {
     let mut rest = mask & mask.wrapping_sub(1);
     let mut taken = 1;

@@ -145,6 +145,7 @@ impl<S: Storage> Topics<S> {
         scope.topics().find(|&topic| self.row(topic).is_none())
     }
 
+    #[inline]
     fn flags(&self, place: Place) -> &AtomicUsize {
         &self.flags.as_ref()[place.bank]
     }
@@ -230,6 +231,7 @@ impl<S: Storage> Topics<S> {
     /// has been marked since the push began.
     ///
     /// The caller owns the slot, and has stored the completed number.
+    #[inline]
     pub(crate) fn complete(&self, place: Place, is_pending: impl FnOnce() -> bool) {
         let (leaving, settling) = (1 << (place.slot + LEAVING), 1 << (place.slot + SETTLING));
         let flags = self.flags(place);

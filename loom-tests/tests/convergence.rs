@@ -24,7 +24,11 @@ impl<B: Backlog<Request = [u32; 1], Payload = [u32; 1]>> Watched<B> {
     }
 
     fn publish(&self, flag: u32) -> Version {
-        self.queue.publish(Target::Everyone, Lane::Normal, [flag]).unwrap()
+        self.publish_to(Target::Everyone, flag)
+    }
+
+    fn publish_to(&self, target: Target<'_>, flag: u32) -> Version {
+        self.queue.publish(target, Lane::Normal, [flag]).unwrap()
     }
 
     fn push(&self) {
@@ -44,14 +48,15 @@ impl<B: Backlog<Request = [u32; 1], Payload = [u32; 1]>> Watched<B> {
     }
 }
 
-#[test]
-fn convergence_is_never_early() {
-    explore(3, || {
+/// To everyone, or to the one client there is.
+fn never_early(to_one: bool) {
+    explore(3, move || {
         let watched = Watched::new(Bits::<1>);
-        watched.queue.register_with(Lane::Normal, [1]).unwrap();
+        let client = watched.queue.register_with(Lane::Normal, [1]).unwrap();
+        let target = if to_one { Target::One(client) } else { Target::Everyone };
         let (version, _) = race((
-            on(&watched, |watched| {
-                let version = watched.publish(2);
+            on(&watched, move |watched| {
+                let version = watched.publish_to(target, 2);
                 watched.check(version, 2);
                 version
             }),
@@ -60,6 +65,16 @@ fn convergence_is_never_early() {
         drain(&watched.queue, |_| ());
         assert!(watched.queue.is_converged(version));
     });
+}
+
+#[test]
+fn convergence_is_never_early() {
+    never_early(false);
+}
+
+#[test]
+fn convergence_of_one_client_is_never_early() {
+    never_early(true);
 }
 
 /// The first of two publishes is found converged, or not, while the second one is under way.

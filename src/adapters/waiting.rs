@@ -165,7 +165,7 @@ impl<B: Backlog, S: Storage, R: ReadySet> PushQueue<B, S, R, Waiters> {
 
 impl Waiters {
     /// Waits until `holds`, which only progress can bring about.
-    async fn until(&self, holds: impl Fn() -> bool) {
+    pub(super) async fn until(&self, holds: impl Fn() -> bool) {
         while !holds() {
             let progress = self.progress.listen();
             if holds() {

@@ -18,6 +18,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     /// Expands a group of banks of each lane now and then, so that a fan-out is not starved by clients
     /// that are marked one by one. (These are not starved either: what is expanded takes its turn in the
     /// ready set.)
+    #[inline]
     pub(super) fn expand_if_due(&self) {
         if B::RECORDS {
             return; // every fan-out was made by its publisher
@@ -69,6 +70,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
 
     /// The most urgent lane of a lease that was claimed through `lane`: it contains an urgent publish to
     /// everyone also if nobody has marked the client for it yet.
+    #[inline]
     pub(super) fn most_urgent(&self, place: Place, lane: Lane) -> Lane {
         let newest = self.fan_out(Lane::Urgent).newest();
         if B::RECORDS || self.convergence.has_completed(place.bank, place.slot, newest) {

@@ -1,6 +1,7 @@
 //! Making a queue: on the heap, or in a constant.
 
 use super::PushQueue;
+use crate::apart::Apart;
 use crate::bank::Bank;
 use crate::config::Config;
 use crate::convergence::Convergence;
@@ -54,12 +55,12 @@ mod on_heap {
                 banks: (0..banks).map(|bank| Bank::with_held(beyond(bank, clients))).collect(),
                 cells: Heap::row(banks, || core::array::from_fn(|_| backlog.cell())),
                 backlog,
-                urgent: Line::new(R::with_banks(banks)),
-                normal: Line::new(R::with_banks(banks)),
+                urgent: Apart(Line::new(R::with_banks(banks))),
+                normal: Apart(Line::new(R::with_banks(banks))),
                 urgent_fan_out: FanOut::new(banks),
                 normal_fan_out: FanOut::new(banks),
                 patience: AtomicUsize::zero(),
-                streak: AtomicUsize::zero(),
+                streak: Apart(AtomicUsize::zero()),
                 urgent_ratio: config.urgent_ratio,
                 registry: Registry::new(
                     Heap::row(banks, || core::array::from_fn(|_| Seat::empty())),
@@ -73,7 +74,7 @@ mod on_heap {
                     Heap::row(banks, || core::array::from_fn(|_| AtomicUsize::zero())),
                     Heap::row(banks, || core::array::from_fn(|_| AtomicU32::zero())),
                 ),
-                limiter: Limiter::new(config.permits),
+                limiter: Apart(Limiter::new(config.permits)),
                 signal,
             }
         }
@@ -129,12 +130,12 @@ mod in_place {
                 banks,
                 cells: [const { [const { B::CELL }; SLOTS] }; BANKS],
                 backlog: B::EMPTY,
-                urgent: Line::const_new(R::EMPTY),
-                normal: Line::const_new(R::EMPTY),
+                urgent: Apart(Line::const_new(R::EMPTY)),
+                normal: Apart(Line::const_new(R::EMPTY)),
                 urgent_fan_out: FanOut::const_new(BANKS),
                 normal_fan_out: FanOut::const_new(BANKS),
                 patience: AtomicUsize::ZERO,
-                streak: AtomicUsize::ZERO,
+                streak: Apart(AtomicUsize::ZERO),
                 urgent_ratio: config.urgent_ratio,
                 registry: Registry::const_new(
                     [const { [const { Seat::const_empty() }; SLOTS] }; BANKS],
@@ -148,7 +149,7 @@ mod in_place {
                     [const { [const { AtomicUsize::ZERO }; SLOTS] }; BANKS],
                     [const { [const { AtomicU32::ZERO }; SLOTS] }; BANKS],
                 ),
-                limiter: Limiter::const_new(config.permits),
+                limiter: Apart(Limiter::const_new(config.permits)),
                 signal,
             }
         }

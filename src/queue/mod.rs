@@ -10,6 +10,7 @@ mod serve;
 
 use core::fmt;
 
+use crate::apart::Apart;
 use crate::backlog::Backlog;
 use crate::bank::Bank;
 use crate::convergence::Convergence;
@@ -61,20 +62,20 @@ pub struct PushQueue<B: Backlog, S: Storage = Heap, R: ReadySet = Sweep<S>, N: S
     cells: S::Banks<[B::Cell; SLOTS]>,
     backlog: B,
     /// Which banks hold a ready slot, for each lane.
-    urgent: Line<R>,
-    normal: Line<R>,
+    urgent: Apart<Line<R>>,
+    normal: Apart<Line<R>>,
     /// Publishes to everyone that are marked on demand, for each lane.
     urgent_fan_out: FanOut,
     normal_fan_out: FanOut,
     /// Claims since banks were last expanded; see [`PushQueue::expand_if_due`].
     patience: AtomicUsize,
     /// Urgent leases in a row; see [`PushQueue::preferred`].
-    streak: AtomicUsize,
+    streak: Apart<AtomicUsize>,
     urgent_ratio: usize,
     registry: Registry<S>,
     topics: Topics<S>,
     convergence: Convergence<S>,
-    limiter: Limiter,
+    limiter: Apart<Limiter>,
     signal: N,
 }
 
@@ -222,9 +223,9 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> fmt::Debug for PushQueue<B,
         f.debug_struct("PushQueue")
             .field("capacity", &self.capacity())
             .field("clients", &self.clients())
-            .field("limiter", &self.limiter)
-            .field("urgent", &self.urgent)
-            .field("normal", &self.normal)
+            .field("limiter", &*self.limiter)
+            .field("urgent", &*self.urgent)
+            .field("normal", &*self.normal)
             .field("closed", &self.is_closed())
             .finish_non_exhaustive()
     }

@@ -45,87 +45,118 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         lane: Lane,
         request: B::Request,
     ) -> Result<Version, PublishError<B::Request>> {
-        let audience = match self.audience(&target) {
-            Ok(audience) => audience,
-            Err(reason) => return Err(PublishError { reason, request }),
-        };
+        if self.is_closed() {
+            return Err(PublishError { reason: Refusal::Closed, request });
+        }
+        match target {
+            Target::One(client) => self.publish_to_one(client, lane, request),
+            Target::Everyone if !B::RECORDS => self.publish_on_demand(lane, request),
+            Target::Everyone => {
+                self.publish_to_each(Audience::EVERYONE, lane, request, |fresh, recording| {
+                    for bank in 0..self.banks().len() {
+                        self.mark_bank(bank, ALL, fresh, recording);
+                    }
+                })
+            }
+            Target::Topics(scope) => {
+                if let Some(topic) = self.topics.unknown(&scope) {
+                    return Err(PublishError { reason: Refusal::UnknownTopic(topic), request });
+                }
+                self.publish_to_each(Audience::scope(&scope), lane, request, |fresh, recording| {
+                    self.topics.pass_gates(&scope);
+                    self.topics.visit(&scope, self.banks().len(), |bank, concerned| {
+                        self.mark_bank(bank, concerned, fresh, recording);
+                    });
+                })
+            }
+        }
+    }
+
+    /// To whomever `mark` marks.
+    fn publish_to_each(
+        &self,
+        audience: Audience,
+        lane: Lane,
+        request: B::Request,
+        mark: impl FnOnce(&mut Fresh<'_, B, S, R, N>, &mut B::Recording),
+    ) -> Result<Version, PublishError<B::Request>> {
         let mut recording = self.backlog.begin(request, audience);
         let mut fresh = Fresh::new(self, lane);
-        let mut goal = None;
-        let marked = match target {
-            Target::Everyone if B::RECORDS => {
-                for bank in 0..self.banks().len() {
-                    self.mark_bank(bank, ALL, &mut fresh, &mut recording);
-                }
-                Ok(())
-            }
-            Target::Everyone => {
-                // Counters instead of a mark for each client: whoever serves makes the marks.
-                goal = Some((lane, self.fan_out(lane).raise()));
-                fresh.leases = self.clients();
-                Ok(())
-            }
-            Target::One(client) => self.mark_one(client, &mut fresh, &mut recording),
-            Target::Topics(scope) => {
-                self.topics.pass_gates(&scope);
-                self.topics.visit(&scope, self.banks().len(), |bank, concerned| {
-                    self.mark_bank(bank, concerned, &mut fresh, &mut recording);
-                });
-                Ok(())
-            }
-        };
+        mark(&mut fresh, &mut recording);
         // Numbered after the last mark, so that the number may be waited for: whoever reads it sees the
         // marks. Given before them, an idle client would pass for one that is caught up.
-        let numbered = marked.and_then(|()| self.convergence.number().ok_or(Refusal::Closed));
-        if let Some((lane, _)) = goal {
-            self.fan_out(lane).numbered(numbered.ok());
-            // Whoever looked for the end of a drain meanwhile couldn't know that this is not work.
-            if self.convergence.is_closed_or_will_see() {
-                self.signal.progress();
+        match self.convergence.number() {
+            Some(number) => Ok(Version { number, audience, goal: None }),
+            None => Err(self.refused(Refusal::Closed, recording)),
+        }
+    }
+
+    /// To everyone, by counters instead of a mark for each client: whoever serves makes the marks.
+    fn publish_on_demand(
+        &self,
+        lane: Lane,
+        request: B::Request,
+    ) -> Result<Version, PublishError<B::Request>> {
+        let recording = self.backlog.begin(request, Audience::EVERYONE);
+        let fan_out = self.fan_out(lane);
+        let goal = Some((lane, fan_out.raise()));
+        let numbered = self.convergence.number();
+        fan_out.numbered(numbered);
+        // Whoever looked for the end of a drain meanwhile couldn't know that this is not work.
+        if self.convergence.is_closed_or_will_see() {
+            self.signal.progress();
+        }
+        if self.signal.is_heard() {
+            let clients = self.clients();
+            if clients > 0 {
+                self.signal.ready(clients);
             }
         }
         match numbered {
-            Ok(number) => Ok(Version { number, audience, goal }),
-            Err(reason) => {
-                let request = self.backlog.abandon(recording);
-                Err(PublishError { reason, request })
-            }
+            Some(number) => Ok(Version { number, audience: Audience::EVERYONE, goal }),
+            None => Err(self.refused(Refusal::Closed, recording)),
         }
     }
 
-    /// Whom the target is, if it is anybody.
-    fn audience(&self, target: &Target<'_>) -> Result<Audience, Refusal> {
-        if self.is_closed() {
-            return Err(Refusal::Closed);
-        }
-        match target {
-            Target::Everyone => Ok(Audience::EVERYONE),
-            Target::One(client) if self.registry.holds(*client) => Ok(Audience::client(*client)),
-            Target::One(_) => Err(Refusal::Stale),
-            Target::Topics(scope) => match self.topics.unknown(scope) {
-                Some(topic) => Err(Refusal::UnknownTopic(topic)),
-                None => Ok(Audience::scope(scope)),
-            },
-        }
-    }
-
-    fn mark_one(
+    #[inline]
+    fn publish_to_one(
         &self,
         client: ClientKey,
-        fresh: &mut Fresh<'_, B, S, R, N>,
-        recording: &mut B::Recording,
-    ) -> Result<(), Refusal> {
-        let place = client.place();
-        self.backlog.record(recording, self.cell(place));
-        let marked = self.banks()[place.bank].mark(1 << place.slot, fresh.lane);
+        lane: Lane,
+        request: B::Request,
+    ) -> Result<Version, PublishError<B::Request>> {
+        let Some(seat) = self.registry.seat_of(client).filter(|seat| seat.is_of(client)) else {
+            return Err(PublishError { reason: Refusal::Stale, request });
+        };
+        let (audience, place) = (Audience::client(client), client.place());
+        let mut recording = self.backlog.begin(request, audience);
+        self.backlog.record(&mut recording, self.cell(place));
+        let marked = self.banks()[place.bank].mark(1 << place.slot, lane);
         let mut ready = marked.ready;
         if B::RECORDS && marked.marked == 0 {
-            ready = self.tidy(place, fresh.lane);
+            ready = self.tidy(place, lane);
         }
-        fresh.add(place.bank, ready);
-        // The mark may have reached the place's next client: it gets one push more, or none if nothing
-        // was recorded for it.
-        if self.registry.holds(client) { Ok(()) } else { Err(Refusal::Stale) }
+        // Numbered after the mark, as above. The mark may have reached the place's next client: it gets one
+        // push more, or none if nothing was recorded for it.
+        let numbered = if seat.is_of(client) {
+            self.convergence.number().ok_or(Refusal::Closed)
+        } else {
+            Err(Refusal::Stale)
+        };
+        if ready != 0 {
+            self.line(lane).set.insert(place.bank);
+            self.signal.ready(1);
+        }
+        match numbered {
+            Ok(number) => Ok(Version { number, audience, goal: None }),
+            Err(reason) => Err(self.refused(reason, recording)),
+        }
+    }
+
+    /// Gives the request back.
+    #[cold]
+    fn refused(&self, reason: Refusal, recording: B::Recording) -> PublishError<B::Request> {
+        PublishError { reason, request: self.backlog.abandon(recording) }
     }
 
     /// Records for and marks the live slots of `mask`.

@@ -86,6 +86,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     ///
     /// `None` means that there was nothing to do at some moment during the call; the queue's [`Signal`]
     /// is told when that changes.
+    #[inline]
     pub fn try_lease(&self) -> Option<Lease<&Self>> {
         Lease::begin(self).ok()
     }
@@ -104,6 +105,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     /// std::thread::spawn(move || lease.complete()).join().unwrap();
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[inline]
     pub fn try_lease_from<Q: Deref<Target = Self>>(queue: Q) -> Option<Lease<Q>> {
         Lease::begin(queue).ok()
     }
@@ -142,6 +144,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     }
 
     /// Which lane is looked at first: urgent, but for one lease after every `urgent_ratio` urgent ones.
+    #[inline]
     fn preferred(&self) -> Lane {
         // Relaxed: it only decides the order of service.
         if self.streak.load(crate::sync::Ordering::Relaxed) < self.urgent_ratio {
@@ -155,7 +158,9 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     fn count_lane(&self, lane: Lane, claimed: &Claimed) {
         use crate::sync::Ordering::Relaxed; // as in `preferred`
         match lane {
-            Lane::Normal => self.streak.store(0, Relaxed),
+            // Written only where it changes: other workers read it.
+            Lane::Normal if self.streak.load(Relaxed) > 0 => self.streak.store(0, Relaxed),
+            Lane::Normal => {}
             // A streak longer than the ratio says no more than one that is as long.
             Lane::Urgent if self.streak.load(Relaxed) < self.urgent_ratio => {
                 self.streak.fetch_add(claimed.slots.count_ones() as usize, Relaxed);
@@ -172,11 +177,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         for lane in [first, first.other()] {
             let most = if most > 1 { most.min(self.share(lane)) } else { 1 };
             loop {
-                // Asked first, because as a rule one of the lanes is empty.
-                let line = self.line(lane);
-                let served =
-                    if line.is_empty() { None } else { line.claim(self.banks(), lane, most) };
-                if let Some(served) = served {
+                if let Some(served) = self.line(lane).claim(self.banks(), lane, most) {
                     self.count_lane(lane, &served.claimed);
                     if served.uncovered > 0 {
                         self.signal.ready(served.uncovered);
@@ -194,7 +195,8 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     /// How many leases in a row a lane may have, at least one: what the ratio leaves it while the other
     /// lane has work too.
     fn share(&self, lane: Lane) -> usize {
-        if self.line(lane.other()).is_empty() {
+        // A fan-out that nobody has expanded yet is work of its lane as well.
+        if self.line(lane.other()).is_empty() && !self.fan_out(lane.other()).is_pending() {
             return usize::MAX;
         }
         match lane {
@@ -216,6 +218,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     }
 
     /// Claims until there is something to push. The caller holds a permit.
+    #[inline]
     fn begin_next(&self) -> Option<(Ticket, B::Payload)> {
         loop {
             let Served { bank, claimed, .. } = self.claim(1)?;
@@ -271,6 +274,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     }
 
     /// The client has all that its lease contained. True: it is ready again.
+    #[inline]
     pub(super) fn finish(&self, ticket: &Ticket) -> bool {
         let Place { bank, slot } = ticket.place;
         if !ticket.whole {
@@ -291,6 +295,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     }
 
     /// Lets go of a slot that was owned. True: it is ready again.
+    #[inline]
     pub(super) fn hand_back(&self, place: Place, released: Released) -> bool {
         match released {
             Released::Leaving => {
@@ -310,12 +315,13 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
 
     /// The last step of every end: permits come back, and whoever may go on because of it is told. How
     /// many clients became ready by it.
+    #[inline]
     pub(super) fn end(&self, ready: usize, permits: usize) {
         if permits > 0 {
             self.limiter.release(permits);
         }
         // After the permits are back: whoever failed to get one did so before, and its work is seen here.
-        if permits > 0 && !self.nothing_ready() {
+        if self.signal.is_heard() && permits > 0 && !self.nothing_ready() {
             self.signal.ready(ready.max(permits));
         } else if ready > 0 {
             self.signal.ready(ready);
@@ -365,6 +371,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> Serve for PushQueue<B, S, R
         self.is_drained()
     }
 
+    #[inline]
     fn begin(&self) -> Option<(Ticket, B::Payload)> {
         for _ in 0..LOOKS {
             if self.limiter.try_acquire(1) == 0 {
@@ -384,6 +391,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> Serve for PushQueue<B, S, R
         None
     }
 
+    #[inline]
     fn complete(&self, ticket: &Ticket, payload: Option<B::Payload>, permit: bool) {
         if let Some(payload) = &payload {
             self.backlog.deliver(self.cell(ticket.place), payload);

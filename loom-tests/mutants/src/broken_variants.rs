@@ -31,10 +31,26 @@ pub fn all() -> Vec<Mutant> {
                     "let mut fresh = Fresh::new(self, lane);",
                     "let early = self.convergence.number(); let mut fresh = Fresh::new(self, lane);",
                 ),
-                ("queue/publish.rs", "self.convergence.number().ok_or(", "early.ok_or("),
+                ("queue/publish.rs", "match self.convergence.number() {", "match early {"),
             ],
             "convergence",
             "convergence_is_never_early",
+        ),
+        variant(
+            "give out the version of a publish to one client before marking",
+            &[
+                (
+                    "queue/publish.rs",
+                    "let mut recording = self.backlog.begin(request, audience);
+        self.backlog.record(",
+                    "let early = self.convergence.number();
+                     let mut recording = self.backlog.begin(request, audience);
+                     self.backlog.record(",
+                ),
+                ("queue/publish.rs", "self.convergence.number().ok_or(", "early.ok_or("),
+            ],
+            "convergence",
+            "convergence_of_one_client_is_never_early",
         ),
         variant(
             "read the version after taking the backlog",
@@ -74,10 +90,10 @@ pub fn all() -> Vec<Mutant> {
             &[
                 (
                     "queue/serve.rs",
-                    "let Served { bank, claimed, .. } = self.claim()?;",
+                    "let Served { bank, claimed, .. } = self.claim(1)?;",
                     "let only = Place { bank: 0, slot: 0 };
                      let early = self.backlog.take(self.cell(only), &|_| true);
-                     let Some(Served { bank, claimed, .. }) = self.claim() else {
+                     let Some(Served { bank, claimed, .. }) = self.claim(1) else {
                          if let Some(payload) = early.payload {
                              self.backlog.restore(self.cell(only), payload);
                          }
@@ -86,8 +102,12 @@ pub fn all() -> Vec<Mutant> {
                 ),
                 (
                     "queue/serve.rs",
-                    "= self.backlog.take(self.cell(place), &concerned);",
-                    "= { let _ = &concerned; early };",
+                    "match self.take(place, claimed.lane(slot)) {",
+                    "let (ticket, late) = self.take(place, claimed.lane(slot));
+                     if let Some(payload) = late {
+                         self.backlog.restore(self.cell(place), payload);
+                     }
+                     match (ticket, early.payload) {",
                 ),
             ],
             "nothing_lost",
@@ -236,7 +256,11 @@ pub fn all() -> Vec<Mutant> {
         ),
         variant(
             "complete a lease that met an unwritten entry",
-            &[("queue/serve.rs", "if !ticket.whole {", "if !ticket.whole && false {")],
+            &[(
+                "queue/serve.rs",
+                "if !ticket.whole {\n            // Still pending",
+                "if !ticket.whole && false {\n            // Still pending",
+            )],
             "journal",
             "an_unwritten_entry_holds_later_ones_back",
         ),

@@ -1,0 +1,356 @@
+//! [`Ads`]: the control plane's end of it.
+
+use core::fmt;
+use core::time::Duration;
+use std::collections::BTreeMap;
+use std::prelude::v1::*;
+use std::sync::Arc;
+
+use ::tokio::task::JoinHandle;
+use ::tokio::time::timeout;
+
+use super::acked::{Acked, Laggard, Published, Rejected};
+use super::admission::Admission;
+use super::change::Change;
+use super::compute::Compute;
+use super::hub::{Hub, Phase};
+use super::identity::Identity;
+use super::limits::Limits;
+use super::metrics::Metrics;
+use super::proto::Node;
+use super::resource::{Name, Resource, TypeUrl};
+use super::service::AdsService;
+use super::status::ClientStatus;
+use super::store::{Applied, Changed, Edit};
+use super::view::{Snapshot, ViewId};
+use crate::convergence::Version;
+use crate::queue::Target;
+use crate::slot::Lane;
+use crate::topics::{Scope, Topic};
+
+/// The server is being drained: changes are taken, and told to nobody any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Draining;
+
+impl fmt::Display for Draining {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the server is being drained")
+    }
+}
+
+impl core::error::Error for Draining {}
+
+/// An xDS server: resources go in here, and to the clients through [`service`](Ads::service) or a
+/// [`Server`](super::Server). A handle, cheap to clone; when the last one is dropped, every stream ends.
+///
+/// ```
+/// use pushlane::adapters::xds::{Ads, Resource, TypeUrl, ViewId};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let ads = Ads::builder().view(|node, _| ViewId::from(&*node.cluster)).start();
+/// let web = Resource::new(TypeUrl::LISTENER, "web", "1", b"\x0a\x03web".to_vec());
+/// let published = ads.set("edge", [web])?;
+/// ads.wait_acked(&published).await?; // nobody is connected: at once
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Ads {
+    pub(super) hub: Arc<Hub>,
+    pub(super) admission: Arc<Admission>,
+    _alive: Arc<Alive>,
+}
+
+/// Ends everything when the last handle is dropped.
+struct Alive {
+    hub: Arc<Hub>,
+    dispatcher: JoinHandle<()>,
+}
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        self.dispatcher.abort();
+        self.hub.phase.send_replace(Phase::Stopped);
+    }
+}
+
+/// How an [`Ads`] is to be.
+pub struct Builder {
+    limits: Limits,
+    views: Box<super::hub::Views>,
+    compute: Option<Box<dyn Compute>>,
+}
+
+impl Builder {
+    /// What clients may cost.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Which view a client is served from: asked once a stream, with what the client says who it is, and what it has
+    /// proved. `None` turns it away with `PERMISSION_DENIED`. Without this, everybody is served from the view
+    /// `default`.
+    ///
+    /// Whoever a client *says* it is may be anything: where views are to be kept apart, go by the identity.
+    #[must_use]
+    pub fn view<V: Into<Option<ViewId>>>(
+        mut self,
+        view: impl Fn(&Node, Option<&Identity>) -> V + Send + Sync + 'static,
+    ) -> Self {
+        self.views = Box::new(move |node, identity| view(node, identity).into());
+        self
+    }
+
+    /// Resources are made when somebody needs them; see [`Compute`]. [`Ads::set`] and [`Ads::update`] have no place
+    /// beside it: what they put in is replaced by what is computed.
+    #[must_use]
+    pub fn compute(mut self, compute: impl Compute) -> Self {
+        self.compute = Some(Box::new(compute));
+        self
+    }
+
+    /// Starts it.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime, or in one whose time driver is not enabled.
+    pub fn start(self) -> Ads {
+        drop(::tokio::time::sleep(Duration::ZERO)); // panics here, not in each stream
+        let hub = Hub::new(self.limits, self.views, self.compute);
+        let dispatcher = ::tokio::spawn(Arc::clone(&hub).dispatch());
+        let admission = Arc::new(Admission::new(&hub.limits));
+        let alive = Arc::new(Alive { hub: Arc::clone(&hub), dispatcher });
+        Ads { hub, admission, _alive: alive }
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder").field("limits", &self.limits).finish_non_exhaustive()
+    }
+}
+
+/// Up to how many topics a change of one type is published to. More, and everybody with a subscription to the type
+/// looks whether it is concerned.
+const SCATTERED: usize = 32;
+
+/// As many topics as a version remembers exactly.
+const TOGETHER: usize = 4;
+
+impl Ads {
+    /// One to be described.
+    pub fn builder() -> Builder {
+        let default = ViewId::from("default");
+        Builder {
+            limits: Limits::default(),
+            views: Box::new(move |_, _| Some(default.clone())),
+            compute: None,
+        }
+    }
+
+    /// Makes `resources` all that the view has: what isn't among them is removed. Of two with the same type and name
+    /// the later counts. What is as it was is told to nobody.
+    ///
+    /// A view that has never been set serves nothing, not even emptiness: its clients wait.
+    ///
+    /// # Errors
+    ///
+    /// [`Draining`] after [`drain`](Ads::drain).
+    pub fn set(
+        &self,
+        view: impl Into<ViewId>,
+        resources: impl IntoIterator<Item = Resource>,
+    ) -> Result<Published, Draining> {
+        let mut edit = Edit::default();
+        resources.into_iter().for_each(|resource| edit.put(resource));
+        self.apply(view.into(), edit, true)
+    }
+
+    /// Changes some resources of the view, together.
+    ///
+    /// # Errors
+    ///
+    /// [`Draining`] after [`drain`](Ads::drain).
+    ///
+    /// ```
+    /// use pushlane::adapters::xds::{Ads, Resource, TypeUrl};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let ads = Ads::builder().start();
+    /// let published = ads.update("default", |edit| {
+    ///     edit.put(Resource::hashed(TypeUrl::ENDPOINTS, "cart", b"\x0a\x04cart".to_vec()));
+    ///     edit.remove(TypeUrl::ENDPOINTS, "basket");
+    /// })?;
+    /// assert_eq!(published.changed().count(), 1, "there was no basket");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn update(
+        &self,
+        view: impl Into<ViewId>,
+        change: impl FnOnce(&mut Edit),
+    ) -> Result<Published, Draining> {
+        let mut edit = Edit::default();
+        change(&mut edit);
+        self.apply(view.into(), edit, false)
+    }
+
+    fn apply(&self, view: ViewId, edit: Edit, replace: bool) -> Result<Published, Draining> {
+        let published = |applied| self.published(view.clone(), applied);
+        self.hub.store.apply(&view, edit, replace, published)
+    }
+
+    /// What these resources are [computed](Compute) from has changed: whoever is subscribed to them is sent what they
+    /// are now, if that is something else. May wait for a computation of the view that is in progress.
+    ///
+    /// # Errors
+    ///
+    /// [`Draining`] after [`drain`](Ads::drain).
+    pub fn invalidate<T: Into<TypeUrl>, N: Into<Name>>(
+        &self,
+        view: impl Into<ViewId>,
+        resources: impl IntoIterator<Item = (T, N)>,
+    ) -> Result<Published, Draining> {
+        let view = view.into();
+        let mut changed = Changed::new();
+        for (type_url, name) in resources {
+            changed.entry(type_url.into()).or_default().insert(name.into());
+        }
+        // Before it is published, so that who is told computes anew.
+        if let Some(cached) = self.hub.store.find(&view) {
+            for (type_url, names) in &changed {
+                names.iter().for_each(|name| cached.cache.invalidate(type_url, name));
+            }
+        }
+        self.hub.store.touch(&view, changed, |applied| self.published(view.clone(), applied))
+    }
+
+    fn published(&self, view: ViewId, applied: Applied) -> Result<Published, Draining> {
+        self.hub.counters.published.add(u64::from(applied.first || !applied.changed.is_empty()));
+        let versions = self.publish(&view, &applied)?;
+        let Applied { revision, changed, first } = applied;
+        Ok(Published { view, revision, changed: Arc::new(changed), versions, first })
+    }
+
+    fn publish(&self, view: &ViewId, applied: &Applied) -> Result<Vec<Version>, Draining> {
+        let topics = &self.hub.topics;
+        let send = |scope: &[Topic], lane, change| {
+            let target = Target::Topics(Scope::any(scope));
+            self.hub.queue.publish(target, lane, Arc::new(change)).map_err(|_| Draining)
+        };
+        if applied.first {
+            let everything = Change::all(applied.revision);
+            return Ok(Vec::from([send(&[topics.view(view)], Lane::Normal, everything)?]));
+        }
+        // Endpoints are urgent: they are stale as long as they are not there. With other types they would only wait
+        // for these.
+        let urgent = applied.changed.keys().all(|type_url| &**type_url == TypeUrl::ENDPOINTS);
+        let lane = if urgent { Lane::Urgent } else { Lane::Normal };
+        let mut versions = Vec::new();
+        for (type_url, names) in &applied.changed {
+            let change = |names: Vec<_>| Change::of(type_url, names, applied.revision);
+            let mut by_topic = BTreeMap::<Topic, Vec<_>>::new();
+            for name in names {
+                by_topic.entry(topics.name(view, type_url, name)).or_default().push(name.clone());
+            }
+            if by_topic.len() > SCATTERED {
+                let all = change(names.iter().cloned().collect());
+                versions.push(send(&[topics.all(view, type_url)], lane, all)?);
+                continue;
+            }
+            let wildcard = topics.wildcard(view, type_url);
+            let all = change(names.iter().cloned().collect());
+            versions.push(send(&[wildcard], lane, all)?);
+            let by_topic: Vec<_> = by_topic.into_iter().collect();
+            for some in by_topic.chunks(TOGETHER) {
+                let scope: Vec<_> = some.iter().map(|(topic, _)| *topic).collect();
+                let names = some.iter().flat_map(|(_, names)| names).cloned().collect();
+                versions.push(send(&scope, lane, change(names))?);
+            }
+        }
+        Ok(versions)
+    }
+
+    /// Waits until every client that the change concerns has acknowledged it: it, or a later response that brought it
+    /// merged with later changes. Who leaves is not waited for, and who rejects has answered as well. A client of the
+    /// same view and type whose names share a topic with those that changed may be waited for too.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejected`]: somebody has rejected a response with one of the resources in it. At most
+    /// [`history`](Limits::history) rejections are remembered.
+    pub async fn wait_acked(&self, published: &Published) -> Result<Acked, Rejected> {
+        self.hub.wait_acked(published).await
+    }
+
+    /// Whether [`wait_acked`](Ads::wait_acked) would return at once.
+    pub fn is_answered(&self, published: &Published) -> bool {
+        self.hub.is_answered(published)
+    }
+
+    /// Who hasn't answered yet.
+    pub fn laggards(&self, published: &Published) -> Vec<Laggard> {
+        self.hub.laggards(published)
+    }
+
+    /// What the view holds now. `None`: it has never been set.
+    pub fn snapshot(&self, view: impl Into<ViewId>) -> Option<Arc<Snapshot>> {
+        self.hub.store.find(&view.into())?.snapshot()
+    }
+
+    /// The views that have been set, or have clients.
+    pub fn views(&self) -> Vec<ViewId> {
+        self.hub.store.ids()
+    }
+
+    /// Every stream that is open.
+    pub fn clients(&self) -> Vec<ClientStatus> {
+        self.hub.streams().iter().map(|info| info.status()).collect()
+    }
+
+    /// Counters, and the state of the queue.
+    pub fn metrics(&self) -> Metrics {
+        self.hub.metrics()
+    }
+
+    /// Changes how many responses may be prepared at once; returns how many it were.
+    pub fn set_permits(&self, permits: usize) -> usize {
+        self.hub.queue.set_limit(permits)
+    }
+
+    /// The limits it was started with.
+    pub fn limits(&self) -> &Limits {
+        &self.hub.limits
+    }
+
+    /// The gRPC service, to be mounted in a server of one's own; [`Server`](super::Server) is one that is ready.
+    pub fn service(&self) -> AdsService {
+        AdsService::new(self.clone())
+    }
+
+    /// Admits no more streams and takes no more changes, waits until all that was published has been answered or
+    /// `grace` is over, and ends all streams. True: it was all answered.
+    pub async fn drain(&self, grace: Duration) -> bool {
+        self.hub.phase.send_if_modified(|phase| {
+            let serving = *phase == Phase::Serving;
+            if serving {
+                *phase = Phase::Draining;
+            }
+            serving
+        });
+        self.hub.queue.close();
+        let answered = timeout(grace, self.hub.queue.drained()).await.is_ok();
+        self.hub.phase.send_replace(Phase::Stopped);
+        answered
+    }
+}
+
+impl fmt::Debug for Ads {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ads").field("views", &self.hub.store).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,205 @@
+//! What all streams of a server share: the queue, the store, and who is who.
+
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::collections::{BTreeMap, VecDeque};
+use std::prelude::v1::*;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use ::tokio::sync::{mpsc, watch};
+
+use super::acked::{Departure, Nack};
+use super::change::Change;
+use super::compute::Compute;
+use super::identity::Identity;
+use super::limits::Limits;
+use super::metrics::{Counters, Metrics};
+use super::proto::Node;
+use super::resource::TypeUrl;
+use super::status::{StreamId, StreamInfo};
+use super::store::Store;
+use super::topics::TopicSpace;
+use super::view::ViewId;
+use crate::adapters::AsyncQueue;
+use crate::adapters::waiting::next;
+use crate::backlog::Shared;
+use crate::config::Config;
+use crate::lease::Lease;
+use crate::registry::ClientKey;
+
+pub(super) type Queue = AsyncQueue<Shared<Change>>;
+pub(super) type PushLease = Lease<Arc<Queue>>;
+pub(super) type Views = dyn Fn(&Node, Option<&Identity>) -> Option<ViewId> + Send + Sync;
+
+/// How all streams are told to end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Phase {
+    #[default]
+    Serving,
+    /// No new streams.
+    Draining,
+    /// Every stream ends.
+    Stopped,
+}
+
+pub(super) struct Hub {
+    pub(super) limits: Limits,
+    pub(super) queue: Arc<Queue>,
+    pub(super) store: Store,
+    pub(super) topics: TopicSpace,
+    pub(super) counters: Counters,
+    pub(super) views: Box<Views>,
+    pub(super) compute: Option<Box<dyn Compute>>,
+    pub(super) phase: watch::Sender<Phase>,
+    /// To whom a lease goes, by the place of its client.
+    routes: Box<[Mutex<Option<Route>>]>,
+    streams: Mutex<BTreeMap<StreamId, Arc<StreamInfo>>>,
+    newest: AtomicU64,
+    pub(super) nacks: Mutex<VecDeque<Arc<Nack>>>,
+    pub(super) departures: Mutex<VecDeque<Arc<Departure>>>,
+}
+
+/// One client of the queue: a stream's subscription to one type.
+pub(super) struct Route {
+    pub(super) key: ClientKey,
+    pub(super) leases: mpsc::UnboundedSender<PushLease>,
+    pub(super) info: Arc<StreamInfo>,
+    pub(super) type_url: TypeUrl,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Hub {
+    pub(super) fn new(
+        limits: Limits,
+        views: Box<Views>,
+        compute: Option<Box<dyn Compute>>,
+    ) -> Arc<Self> {
+        let topics = TopicSpace::new(limits.topics);
+        let config = Config::new(limits.streams.saturating_mul(limits.types))
+            .topics(topics.count())
+            .permits(limits.permits);
+        let queue = Arc::new(Queue::new(config));
+        let routes = (0..queue.capacity()).map(|_| Mutex::new(None)).collect();
+        Arc::new(Hub {
+            queue,
+            store: Store::default(),
+            topics,
+            counters: Counters::default(),
+            views,
+            compute,
+            phase: watch::Sender::new(Phase::Serving),
+            routes,
+            streams: Mutex::default(),
+            newest: AtomicU64::new(0),
+            nacks: Mutex::default(),
+            departures: Mutex::default(),
+            limits,
+        })
+    }
+
+    /// Hands each lease to the stream whose client it is, until the queue has been closed and is drained.
+    pub(super) async fn dispatch(self: Arc<Self>) {
+        while let Some(lease) = next(Arc::clone(&self.queue)).await {
+            self.hand_over(lease);
+            // Under steady load `next` never waits; the runtime needs its turn all the same.
+            ::tokio::task::consume_budget().await;
+        }
+    }
+
+    fn hand_over(&self, lease: PushLease) {
+        let route = lock(&self.routes[lease.key().index()]);
+        if let Some(route) = route.as_ref().filter(|route| route.key == lease.key()) {
+            // A stream that is gone has unregistered its clients: what comes back ends there.
+            let _ = route.leases.send(lease);
+        }
+    }
+
+    pub(super) fn route(&self, route: Route) {
+        let place = route.key.index();
+        *lock(&self.routes[place]) = Some(route);
+    }
+
+    /// The client leaves the queue.
+    pub(super) fn leave(&self, key: ClientKey) {
+        let mut route = lock(&self.routes[key.index()]);
+        if route.as_ref().is_some_and(|route| route.key == key) {
+            *route = None;
+        }
+        drop(route);
+        // It can have left only by this.
+        let _ = self.queue.unregister(key);
+    }
+
+    /// Whose client it is.
+    pub(super) fn whose(&self, key: ClientKey) -> Option<(Arc<StreamInfo>, TypeUrl)> {
+        let route = lock(&self.routes[key.index()]);
+        let route = route.as_ref().filter(|route| route.key == key)?;
+        Some((Arc::clone(&route.info), route.type_url.clone()))
+    }
+
+    pub(super) fn next_stream(&self) -> StreamId {
+        StreamId(self.newest.fetch_add(1, Relaxed) + 1)
+    }
+
+    /// False: there are as many as there may be.
+    pub(super) fn enter(&self, info: &Arc<StreamInfo>) -> bool {
+        let mut streams = lock(&self.streams);
+        let room = streams.len() < self.limits.streams;
+        if room {
+            streams.insert(info.id, Arc::clone(info));
+            self.counters.opened.one();
+        }
+        room
+    }
+
+    pub(super) fn exit(&self, id: StreamId) {
+        lock(&self.streams).remove(&id);
+        self.counters.closed.one();
+    }
+
+    pub(super) fn streams(&self) -> Vec<Arc<StreamInfo>> {
+        lock(&self.streams).values().cloned().collect()
+    }
+
+    pub(super) fn remember<T>(&self, log: &Mutex<VecDeque<Arc<T>>>, entry: T) {
+        let mut log = lock(log);
+        while log.len() >= self.limits.history.max(1) {
+            log.pop_front();
+        }
+        log.push_back(Arc::new(entry));
+    }
+
+    pub(super) fn recall<T>(
+        log: &Mutex<VecDeque<Arc<T>>>,
+        about: impl Fn(&T) -> bool,
+    ) -> Vec<Arc<T>> {
+        lock(log).iter().filter(|entry| about(entry)).cloned().collect()
+    }
+
+    pub(super) fn metrics(&self) -> Metrics {
+        let counters = &self.counters;
+        Metrics {
+            streams: lock(&self.streams).len() as u64,
+            opened: counters.opened.get(),
+            refused: counters.refused.get(),
+            evicted: counters.evicted.get(),
+            requests: counters.requests.get(),
+            stale: counters.stale.get(),
+            malformed: counters.malformed.get(),
+            published: counters.published.get(),
+            pushes: counters.pushes.get(),
+            resources: counters.resources.get(),
+            nothing: counters.nothing.get(),
+            deferred: counters.deferred.get(),
+            acks: counters.acks.get(),
+            nacks: counters.nacks.get(),
+            ack_micros: counters.ack_micros.get(),
+            queue_depth: self.queue.waiting() as u64,
+            queue_clients: self.queue.clients() as u64,
+            permits: self.queue.limit() as u64,
+            permits_held: self.queue.held() as u64,
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! An xDS server: the aggregated discovery service, state of the world and incremental, over the queue.
+//!
+//! Resources go into [`Ads`], serialized; clients of any make are served from it. All queueing, merging, pacing,
+//! scoping and convergence are the core's: a stream is one client of the queue for each type that it subscribes to,
+//! and a push to it lasts until the client has acknowledged the response. So there is at most one unacknowledged
+//! response a type, what changes meanwhile merges, and [`Ads::wait_acked`] is the queue's convergence.
+//!
+//! | what | where |
+//! | --- | --- |
+//! | what is served | [`Resource`], in a [`Snapshot`] for each [`ViewId`] |
+//! | the control plane's end | [`Ads`] |
+//! | resources made on demand | [`Compute`] |
+//! | a server | [`Server`]; or [`AdsService`] in one of your own |
+//! | what a client may cost | [`Limits`] |
+//! | what can be seen | [`ClientStatus`], [`Metrics`], [`Laggard`] |
+
+mod acked;
+mod admission;
+mod ads;
+mod certificate;
+mod change;
+mod chunked;
+mod compute;
+mod connection;
+mod hub;
+mod identity;
+mod limits;
+mod metrics;
+mod order;
+mod outbound;
+pub mod proto;
+mod resource;
+mod server;
+mod service;
+mod status;
+mod store;
+mod stream;
+mod subscription;
+mod topics;
+#[cfg(feature = "xds-types")]
+pub mod types;
+mod view;
+mod wire;
+
+pub use acked::{Acked, Departure, Laggard, Nack, Published, Rejected};
+pub use ads::{Ads, Builder, Draining};
+pub use change::Change;
+pub use compute::{Ask, Compute};
+pub use identity::Identity;
+pub use limits::Limits;
+pub use metrics::Metrics;
+pub use resource::{Name, Resource, ResourceKey, TypeUrl};
+pub use server::{Server, ServerBuilder, TlsError};
+pub use service::AdsService;
+pub use status::{ClientStatus, NackStatus, StreamId, TypeStatus};
+pub use store::Edit;
+pub use subscription::Variant;
+pub use view::{Snapshot, ViewId};

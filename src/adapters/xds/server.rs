@@ -1,0 +1,333 @@
+//! [`Server`]: connections for the service, with TLS unless plaintext is asked for.
+
+use core::fmt;
+use core::future::Future;
+use core::hash::BuildHasher;
+use core::pin::pin;
+use core::time::Duration;
+use std::collections::hash_map::RandomState;
+use std::format;
+use std::io;
+use std::string::String;
+use std::sync::Arc;
+use std::vec::Vec;
+
+use ::tokio::io::{AsyncRead, AsyncWrite};
+use ::tokio::net::{TcpListener, TcpStream};
+use ::tokio::select;
+use ::tokio::task::JoinSet;
+use ::tokio::time::{sleep, timeout};
+use bytes::Bytes;
+use hyper::server::conn::http2;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::server::WebPkiClientVerifier;
+use tokio_rustls::rustls::{RootCertStore, ServerConfig};
+use tonic::codegen::Service;
+
+use super::ads::Ads;
+use super::connection::Connection;
+use super::identity::Identity;
+
+/// A server is built with [`Server::tls`], [`Server::mtls`], or, where nobody else can listen, with
+/// [`Server::plaintext`].
+///
+/// ```no_run
+/// use pushlane::adapters::xds::{Ads, Server};
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let ads = Ads::builder().start();
+/// let listener = tokio::net::TcpListener::bind("127.0.0.1:18000").await?;
+/// let for_ever = std::future::pending();
+/// Server::plaintext(&ads).serve(listener, for_ever).await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Server;
+
+/// Why a certificate or a key can't be used.
+#[derive(Debug)]
+pub struct TlsError(String);
+
+impl fmt::Display for TlsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl core::error::Error for TlsError {}
+
+fn wrong(what: &str, error: impl fmt::Display) -> TlsError {
+    TlsError(format!("{what}: {error}"))
+}
+
+impl Server {
+    /// Without encryption, and without knowing who a client is: for loopback, or behind something that does both.
+    pub fn plaintext(ads: &Ads) -> ServerBuilder {
+        ServerBuilder::new(ads, None)
+    }
+
+    /// With TLS: the server's certificate chain and its key, in PEM. Clients are not asked who they are.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the certificates or the key.
+    pub fn tls(ads: &Ads, chain: &[u8], key: &[u8]) -> Result<ServerBuilder, TlsError> {
+        Server::with(ads, chain, key, None)
+    }
+
+    /// With TLS in both directions: a client has to show a certificate from one of `client_ca`, in PEM, and its
+    /// [`Identity`] is known to the view function.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the certificates or the key.
+    pub fn mtls(
+        ads: &Ads,
+        chain: &[u8],
+        key: &[u8],
+        client_ca: &[u8],
+    ) -> Result<ServerBuilder, TlsError> {
+        Server::with(ads, chain, key, Some(client_ca))
+    }
+
+    fn with(
+        ads: &Ads,
+        chain: &[u8],
+        key: &[u8],
+        client_ca: Option<&[u8]>,
+    ) -> Result<ServerBuilder, TlsError> {
+        let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
+        let chain = certificates("the certificate chain", chain)?;
+        let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| wrong("the key", error))?;
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .map_err(|error| wrong("TLS", error))?;
+        let builder = match client_ca {
+            None => builder.with_no_client_auth(),
+            Some(ca) => {
+                let mut roots = RootCertStore::empty();
+                for certificate in certificates("the clients' CA", ca)? {
+                    roots.add(certificate).map_err(|error| wrong("the clients' CA", error))?;
+                }
+                let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), provider)
+                    .build()
+                    .map_err(|error| wrong("the clients' CA", error))?;
+                builder.with_client_cert_verifier(verifier)
+            }
+        };
+        let mut config = builder
+            .with_single_cert(chain, key)
+            .map_err(|error| wrong("certificate and key", error))?;
+        config.alpn_protocols = Vec::from([b"h2".to_vec()]);
+        Ok(ServerBuilder::new(ads, Some(TlsAcceptor::from(Arc::new(config)))))
+    }
+}
+
+fn certificates(what: &str, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    match all {
+        Ok(all) if all.is_empty() => Err(wrong(what, "there is no certificate in it")),
+        Ok(all) => Ok(all),
+        Err(error) => Err(wrong(what, error)),
+    }
+}
+
+/// What else there is to say about a server, before it [serves](ServerBuilder::serve).
+#[derive(Clone)]
+pub struct ServerBuilder {
+    ads: Ads,
+    tls: Option<TlsAcceptor>,
+    handshake: Duration,
+    keepalive: Option<(Duration, Duration)>,
+    age: Option<Duration>,
+    grace: Duration,
+    connections: usize,
+}
+
+impl fmt::Debug for ServerBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerBuilder").field("tls", &self.tls.is_some()).finish_non_exhaustive()
+    }
+}
+
+/// What one connection may hold that its client doesn't read.
+const SEND_BUFFER: usize = 256 << 10;
+
+impl ServerBuilder {
+    fn new(ads: &Ads, tls: Option<TlsAcceptor>) -> Self {
+        ServerBuilder {
+            ads: ads.clone(),
+            tls,
+            handshake: Duration::from_secs(5),
+            keepalive: Some((Duration::from_secs(30), Duration::from_secs(10))),
+            age: Some(Duration::from_secs(30 * 60)),
+            grace: Duration::from_secs(5),
+            connections: ads.limits().streams.saturating_mul(2).max(64),
+        }
+    }
+
+    /// How often a silent connection is asked whether it is alive, and how long it may take to answer before it is
+    /// closed. `None`: never. Default: 30 s and 10 s.
+    #[must_use]
+    pub fn keepalive(mut self, interval_and_timeout: Option<(Duration, Duration)>) -> Self {
+        self.keepalive = interval_and_timeout;
+        self
+    }
+
+    /// After how long a connection is closed in good order, so that clients spread over servers anew. Each connection's
+    /// own limit is up to a tenth more or less, so that they don't all come back together. `None`: never. Default:
+    /// 30 minutes.
+    #[must_use]
+    pub fn max_connection_age(mut self, age: Option<Duration>) -> Self {
+        self.age = age;
+        self
+    }
+
+    /// How long the end waits for what has been published to be answered. Default: 5 s.
+    #[must_use]
+    pub fn drain_grace(mut self, grace: Duration) -> Self {
+        self.grace = grace;
+        self
+    }
+
+    /// How many connections there may be at once. One more is closed as soon as it is accepted. Default: twice as many as
+    /// [streams](super::Limits::streams), and at least 64.
+    #[must_use]
+    pub fn max_connections(mut self, most: usize) -> Self {
+        self.connections = most;
+        self
+    }
+
+    /// How long TLS may take to be agreed upon. Default: 5 s.
+    #[must_use]
+    pub fn handshake_timeout(mut self, limit: Duration) -> Self {
+        self.handshake = limit;
+        self
+    }
+
+    /// Serves until `stop`, then [drains](Ads::drain) and closes every connection.
+    ///
+    /// # Errors
+    ///
+    /// What the listener says when it can't accept any more.
+    pub async fn serve(
+        self,
+        listener: TcpListener,
+        stop: impl Future<Output = ()>,
+    ) -> io::Result<()> {
+        let mut stop = pin!(stop);
+        let mut connections = JoinSet::new();
+        loop {
+            let accepted = select! {
+                () = stop.as_mut() => break,
+                _ = connections.join_next(), if !connections.is_empty() => continue,
+                accepted = listener.accept() => accepted,
+            };
+            match accepted {
+                Ok(_) if connections.len() >= self.connections => {}
+                Ok((socket, peer)) => {
+                    let connection = Connection::new(peer);
+                    connections.spawn(self.clone().connection(socket, connection));
+                }
+                // The connection's fault, not the listener's.
+                Err(error) if is_momentary(&error) => {}
+                // No file descriptors left, as a rule: connections that end will free some.
+                Err(error) if error.raw_os_error().is_some() => sleep(PAUSE).await,
+                Err(error) => return Err(error),
+            }
+        }
+        drop(listener);
+        self.ads.drain(self.grace).await;
+        let ended = async { while connections.join_next().await.is_some() {} };
+        // Whoever doesn't read that its stream has ended is cut off.
+        let _ = timeout(LAST_WORDS, ended).await;
+        Ok(())
+    }
+
+    async fn connection(self, socket: TcpStream, connection: Arc<Connection>) {
+        // Responses are written whole; waiting to fill a packet only delays them.
+        let _ = socket.set_nodelay(true);
+        let Some(tls) = &self.tls else {
+            return self.http2(socket, connection, None).await;
+        };
+        let Ok(Ok(stream)) = timeout(self.handshake, tls.accept(socket)).await else { return };
+        let chain = stream.get_ref().1.peer_certificates();
+        let identity = chain
+            .map(|chain| Identity::from_chain(chain.iter().map(|one| Bytes::copy_from_slice(one))));
+        self.http2(stream, connection, identity).await;
+    }
+
+    async fn http2<IO>(self, io: IO, connection: Arc<Connection>, identity: Option<Identity>)
+    where
+        IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let mut builder = http2::Builder::new(TokioExecutor::new());
+        builder.timer(TokioTimer::new()).max_send_buf_size(SEND_BUFFER);
+        if let Some((interval, limit)) = self.keepalive {
+            builder.keep_alive_interval(interval).keep_alive_timeout(limit);
+        }
+        let service = self.ads.service();
+        let of = Arc::clone(&connection);
+        let served = service_fn(move |mut request: http::Request<hyper::body::Incoming>| {
+            request.extensions_mut().insert(Arc::clone(&of));
+            if let Some(identity) = &identity {
+                request.extensions_mut().insert(identity.clone());
+            }
+            service.clone().call(request)
+        });
+        let mut http = pin!(builder.serve_connection(TokioIo::new(io), served));
+        let (mut closing, mut cut) = (connection.closing(), connection.cut());
+        let mut phase = self.ads.hub.phase.subscribe();
+        let aged = async {
+            match self.age {
+                Some(age) => sleep(jittered(age)).await,
+                None => core::future::pending().await,
+            }
+        };
+        let mut aged = pin!(aged);
+        loop {
+            select! {
+                _ = http.as_mut() => return,
+                _ = cut.wait_for(|cut| *cut) => break,
+                () = aged.as_mut(), if !*closing.borrow() => connection.close(),
+                _ = closing.wait_for(|closing| *closing) => break,
+                _ = phase.wait_for(|phase| *phase == super::hub::Phase::Stopped) => break,
+            }
+        }
+        http.as_mut().graceful_shutdown();
+        let _ = timeout(LAST_WORDS, http).await;
+    }
+}
+
+/// How long a connection may take to read that it is over.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+const PAUSE: Duration = Duration::from_millis(50);
+
+fn is_momentary(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)
+}
+
+/// Up to a tenth more or less.
+fn jittered(age: Duration) -> Duration {
+    let random = RandomState::new().hash_one(0) as u32;
+    age.mul_f64(0.9 + 0.2 * f64::from(random) / f64::from(u32::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages_are_spread_within_a_tenth() {
+        let age = Duration::from_secs(100);
+        let ages: Vec<_> = (0..100).map(|_| jittered(age)).collect();
+        assert!(ages.iter().all(|age| (90..=110).contains(&age.as_secs())));
+        assert!(ages.iter().max() > ages.iter().min());
+    }
+}

@@ -1,0 +1,153 @@
+//! The gRPC service: two methods, one stream each.
+
+use core::convert::Infallible;
+use core::fmt;
+use core::future::Future;
+use core::marker::PhantomData;
+use core::pin::Pin;
+use core::task::{Context, Poll};
+use std::prelude::v1::*;
+use std::sync::Arc;
+
+use http::{Request, Response};
+use tonic::Status;
+use tonic::body::Body;
+use tonic::codegen::{Body as HttpBody, BoxFuture, Service, StdError};
+use tonic::server::{Grpc, NamedService, StreamingService};
+use tonic_prost::ProstCodec;
+
+use super::ads::Ads;
+use super::chunked::Chunked;
+use super::connection::Connection;
+use super::hub::Phase;
+use super::identity::Identity;
+use super::outbound::{Outbound, Progress, Responses};
+use super::status::StreamInfo;
+use super::stream::Stream;
+use super::wire::{Delta, Sotw, Wire};
+
+const SERVICE: &str = "envoy.service.discovery.v3.AggregatedDiscoveryService";
+const SOTW: &str =
+    "/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources";
+const DELTA: &str =
+    "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources";
+
+/// `AggregatedDiscoveryService`, for a tonic server or any other that takes a tower service. From
+/// [`Ads::service`].
+///
+/// An [`Identity`] in the extensions of a request is the client's.
+#[derive(Clone, Debug)]
+pub struct AdsService {
+    ads: Ads,
+}
+
+impl AdsService {
+    pub(super) fn new(ads: Ads) -> Self {
+        AdsService { ads }
+    }
+}
+
+impl NamedService for AdsService {
+    const NAME: &'static str = SERVICE;
+}
+
+impl<B> Service<Request<B>> for AdsService
+where
+    B: HttpBody + Send + 'static,
+    B::Error: Into<StdError> + Send + 'static,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<Response<Body>, Infallible>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        match request.uri().path() {
+            SOTW => Box::pin(open::<Sotw, B>(self.ads.clone(), request)),
+            DELTA => Box::pin(open::<Delta, B>(self.ads.clone(), request)),
+            _ => Box::pin(async { Ok(Status::unimplemented("no such method").into_http()) }),
+        }
+    }
+}
+
+/// The future is boxed by the caller.
+async fn open<W: Wire, B>(ads: Ads, request: Request<B>) -> Result<Response<Body>, Infallible>
+where
+    B: HttpBody + Send + 'static,
+    B::Error: Into<StdError> + Send + 'static,
+{
+    let most = ads.hub.limits.request_bytes;
+    let codec = ProstCodec::<W::Response, W::Request>::default();
+    let mut grpc = Grpc::new(codec).max_decoding_message_size(most);
+    let mut response = grpc.streaming(Open::<W>(ads, PhantomData), request).await;
+    Ok(match response.extensions_mut().remove::<Progress>() {
+        Some(progress) => response.map(|body| Body::new(Chunked::new(body, progress))),
+        None => response,
+    })
+}
+
+/// Begins a stream, and answers at once: some clients send nothing before they have the response's headers.
+struct Open<W>(Ads, PhantomData<fn() -> W>);
+
+impl<W: Wire> StreamingService<W::Request> for Open<W> {
+    type Response = W::Response;
+    type ResponseStream = Responses<W>;
+    type Future =
+        Pin<Box<dyn Future<Output = Result<tonic::Response<Responses<W>>, Status>> + Send>>;
+
+    fn call(&mut self, request: tonic::Request<tonic::Streaming<W::Request>>) -> Self::Future {
+        let ads = self.0.clone();
+        Box::pin(async move { begin::<W>(ads, request).await })
+    }
+}
+
+async fn begin<W: Wire>(
+    ads: Ads,
+    request: tonic::Request<tonic::Streaming<W::Request>>,
+) -> Result<tonic::Response<Responses<W>>, Status> {
+    let hub = Arc::clone(&ads.hub);
+    if *hub.phase.borrow() != Phase::Serving {
+        return Err(Status::unavailable("the server is being drained"));
+    }
+    if !ads.admission.enter().await {
+        hub.counters.refused.one();
+        return Err(Status::resource_exhausted("too many new streams at once"));
+    }
+    let extensions = request.extensions();
+    let connection = extensions.get::<Arc<Connection>>().cloned();
+    let identity = extensions.get::<Identity>().cloned();
+    let names = identity.as_ref().map(|identity| identity.names().to_vec()).unwrap_or_default();
+    let peer = connection.as_ref().map(|connection| connection.peer);
+    let info = StreamInfo::new(hub.next_stream(), peer, names, W::VARIANT);
+    if !hub.enter(&info) {
+        hub.counters.refused.one();
+        let most = hub.limits.streams;
+        return Err(Status::resource_exhausted(std::format!("{most} streams are open already")));
+    }
+    let out = Outbound::default();
+    let mut responses = tonic::Response::new(out.responses());
+    responses.extensions_mut().insert(out.progress());
+    let stream = Stream::new(hub, info, identity, connection.clone(), out);
+    let requests = request.into_inner();
+    ::tokio::spawn(async move {
+        if let Some(connection) = &connection {
+            connection.begun();
+        }
+        stream.run::<W>(requests).await;
+        if let Some(connection) = &connection {
+            connection.ended();
+        }
+    });
+    // The handle keeps the hub alive as long as there is somebody to accept streams; the stream doesn't.
+    drop(ads);
+    Ok(responses)
+}
+
+impl<W> fmt::Debug for Open<W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Open")
+    }
+}

@@ -1,0 +1,166 @@
+//! What can be seen of each client, for an admin page.
+
+use core::fmt;
+use core::time::Duration;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::prelude::v1::*;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use ::tokio::time::Instant;
+
+use super::proto::Node;
+use super::resource::TypeUrl;
+use super::subscription::Variant;
+use super::view::ViewId;
+
+/// Which stream: a number that no other stream of this server has had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct StreamId(pub u64);
+
+impl fmt::Display for StreamId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+/// One stream, as it was at one moment.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ClientStatus {
+    /// The stream.
+    pub stream: StreamId,
+    /// Who it says it is. `None` before its first request.
+    pub node: Option<Node>,
+    /// What it is served from. `None` before its first request.
+    pub view: Option<ViewId>,
+    /// Where it comes from.
+    pub peer: Option<SocketAddr>,
+    /// The subject names of its certificate, if it has shown one.
+    pub identity: Vec<String>,
+    /// The protocol.
+    pub variant: Variant,
+    /// How long it has been open.
+    pub age: Duration,
+    /// What it subscribes to.
+    pub types: Vec<TypeStatus>,
+}
+
+/// A stream's subscription to one type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TypeStatus {
+    /// The type.
+    pub type_url: TypeUrl,
+    /// Whether all of it is asked for.
+    pub wildcard: bool,
+    /// How many names are asked for.
+    pub names: usize,
+    /// The revision that was sent last.
+    pub sent: Option<u64>,
+    /// The revision that was accepted last.
+    pub acked: Option<u64>,
+    /// The last rejection, as long as anything that was rejected is kept from the client.
+    pub nack: Option<NackStatus>,
+    /// For how long the last response has waited for its answer.
+    pub outstanding: Option<Duration>,
+}
+
+/// A response that was rejected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NackStatus {
+    /// Its revision.
+    pub revision: u64,
+    /// The client's reason.
+    pub reason: String,
+}
+
+/// What is known of a stream, by everybody who asks.
+pub(super) struct StreamInfo {
+    pub(super) id: StreamId,
+    pub(super) peer: Option<SocketAddr>,
+    pub(super) identity: Vec<String>,
+    pub(super) variant: Variant,
+    pub(super) since: Instant,
+    pub(super) node: OnceLock<(Node, ViewId)>,
+    types: Mutex<BTreeMap<TypeUrl, Progress>>,
+}
+
+/// A subscription's progress.
+#[derive(Clone, Default)]
+pub(super) struct Progress {
+    pub(super) wildcard: bool,
+    pub(super) names: usize,
+    pub(super) sent: Option<(u64, Instant)>,
+    pub(super) acked: Option<u64>,
+    pub(super) nack: Option<NackStatus>,
+    pub(super) answered: bool,
+}
+
+impl StreamInfo {
+    pub(super) fn new(
+        id: StreamId,
+        peer: Option<SocketAddr>,
+        identity: Vec<String>,
+        variant: Variant,
+    ) -> Arc<Self> {
+        Arc::new(StreamInfo {
+            id,
+            peer,
+            identity,
+            variant,
+            since: Instant::now(),
+            node: OnceLock::new(),
+            types: Mutex::default(),
+        })
+    }
+
+    pub(super) fn node_id(&self) -> String {
+        self.node.get().map(|(node, _)| node.id.clone()).unwrap_or_default()
+    }
+
+    fn types(&self) -> MutexGuard<'_, BTreeMap<TypeUrl, Progress>> {
+        self.types.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn note(&self, type_url: &TypeUrl, note: impl FnOnce(&mut Progress)) {
+        let mut types = self.types();
+        match types.get_mut(type_url) {
+            Some(progress) => note(progress),
+            None => note(types.entry(type_url.clone()).or_default()),
+        }
+    }
+
+    pub(super) fn status(&self) -> ClientStatus {
+        let types = self.types().clone();
+        ClientStatus {
+            stream: self.id,
+            node: self.node.get().map(|(node, _)| node.clone()),
+            view: self.node.get().map(|(_, view)| view.clone()),
+            peer: self.peer,
+            identity: self.identity.clone(),
+            variant: self.variant,
+            age: self.since.elapsed(),
+            types: types
+                .into_iter()
+                .map(|(type_url, progress)| progress.status(type_url))
+                .collect(),
+        }
+    }
+}
+
+impl Progress {
+    fn status(self, type_url: TypeUrl) -> TypeStatus {
+        let outstanding = self.sent.filter(|_| !self.answered).map(|(_, at)| at.elapsed());
+        TypeStatus {
+            type_url,
+            wildcard: self.wildcard,
+            names: self.names,
+            sent: self.sent.map(|(revision, _)| revision),
+            acked: self.acked,
+            nack: self.nack,
+            outstanding,
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! Deadlines, and what is left to do when a stream has ended.
+
+use core::time::Duration;
+use std::format;
+use std::string::String;
+use std::vec::Vec;
+
+use ::tokio::time::Instant;
+
+use super::Stream;
+use super::entry::Push;
+use crate::adapters::xds::acked::Departure;
+use crate::adapters::xds::subscription::Unsent;
+
+/// Long enough not to matter.
+const IDLE: Duration = Duration::from_secs(3_600);
+
+/// With up to how many names a departed subscription is remembered as it was; beyond, it is taken for everything.
+const REMEMBERED: usize = 64;
+
+impl Stream {
+    /// When the next deadline passes.
+    pub(super) fn deadline(&self) -> Instant {
+        let limits = &self.hub.limits;
+        let pushes = self.types.iter().filter_map(|entry| match entry.push {
+            Push::Held { since: Some(since), .. } => Some(since + limits.order_patience),
+            Push::Sent { at, .. } => Some(at + limits.ack_deadline),
+            _ => None,
+        });
+        let reading = self.out.unread_since().map(|since| since + limits.send_deadline);
+        let first = self.view.is_none().then(|| self.info.since + limits.first_request);
+        let idle = Instant::now() + IDLE;
+        pushes.chain(reading).chain(first).fold(idle, Instant::min)
+    }
+
+    /// A deadline may have passed: why the stream is evicted, if it is.
+    pub(super) fn expired(&self) -> Option<String> {
+        let (now, limits) = (Instant::now(), &self.hub.limits);
+        if self.view.is_none() && now >= self.info.since + limits.first_request {
+            return Some(format!("it has sent no request for {:?}", limits.first_request));
+        }
+        if self.out.unread_since().is_some_and(|since| now >= since + limits.send_deadline) {
+            return Some(format!("it has read nothing for {:?}", limits.send_deadline));
+        }
+        let late = self.types.iter().find(|entry| match entry.push {
+            Push::Sent { at, .. } => now >= at + limits.ack_deadline,
+            _ => false,
+        })?;
+        let short = late.subscription.type_url.short();
+        Some(format!("it has not answered a response of {short} for {:?}", limits.ack_deadline))
+    }
+
+    /// Leaves the queue, and says what it had still to answer.
+    pub(super) fn depart(&mut self, reason: String) {
+        self.departed = true;
+        self.hub.exit(self.info.id);
+        let Some(view) = self.view.take() else { return };
+        let snapshot = view.snapshot();
+        let owing = self.types.iter_mut().filter_map(|entry| {
+            let set = snapshot.as_ref()?.of_type(&entry.subscription.type_url);
+            let unanswered = entry.subscription.outstanding().is_some();
+            (unanswered || entry.subscription.unsent(set) != Unsent::default()).then(|| {
+                let covered = entry.subscription.covered();
+                let interest = &entry.subscription.interest;
+                let few = interest.names.len() <= REMEMBERED;
+                (entry.subscription.type_url.clone(), covered, few.then(|| interest.clone()))
+            })
+        });
+        let owed: Vec<_> = owing.collect();
+        if !owed.is_empty() {
+            let (stream, node_id, view) = (self.info.id, self.info.node_id(), view.id.clone());
+            let departure = Departure { stream, node_id, view, reason, owed };
+            self.hub.remember(&self.hub.departures, departure);
+        }
+        for entry in self.types.drain(..) {
+            self.hub.leave(entry.key);
+        }
+        self.hub.store.release(view);
+    }
+}
+
+/// Also when the task is dropped half-way.
+impl Drop for Stream {
+    fn drop(&mut self) {
+        if !self.departed {
+            self.depart("the server has ended".into());
+        }
+    }
+}

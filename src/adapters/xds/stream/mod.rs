@@ -1,0 +1,181 @@
+//! One stream: a task that owns its subscriptions, and sends when the queue says that it is its turn.
+
+mod ends;
+mod entry;
+mod pushes;
+mod requests;
+
+use core::pin::pin;
+use std::string::String;
+use std::sync::Arc;
+use std::vec::Vec;
+
+use ::tokio::select;
+use ::tokio::sync::{mpsc, watch};
+use ::tokio::time::sleep_until;
+use tonic::Status;
+
+use self::entry::Entry;
+use super::connection::Connection;
+use super::hub::{Hub, Phase, PushLease};
+use super::identity::Identity;
+use super::outbound::Outbound;
+use super::status::StreamInfo;
+use super::store::View;
+use super::wire::Wire;
+
+/// Why a stream ends.
+pub(super) enum End {
+    /// The client has closed it, or its connection is gone.
+    Left,
+    /// The server ends it in good order: the client may come back at once.
+    Closing,
+    /// The server is being drained.
+    Stopped,
+    /// A deadline has passed.
+    Evicted(String),
+    /// A request that can't be accepted.
+    Malformed(Status),
+}
+
+pub(super) struct Stream {
+    hub: Arc<Hub>,
+    info: Arc<StreamInfo>,
+    identity: Option<Identity>,
+    connection: Option<Arc<Connection>>,
+    out: Outbound,
+    view: Option<Arc<View>>,
+    /// Told when the view changes.
+    changed: Option<watch::Receiver<()>>,
+    /// In the order in which they are sent.
+    types: Vec<Entry>,
+    leases: mpsc::UnboundedReceiver<PushLease>,
+    routed: mpsc::UnboundedSender<PushLease>,
+    nonces: u64,
+    departed: bool,
+}
+
+impl Stream {
+    pub(super) fn new(
+        hub: Arc<Hub>,
+        info: Arc<StreamInfo>,
+        identity: Option<Identity>,
+        connection: Option<Arc<Connection>>,
+        out: Outbound,
+    ) -> Self {
+        let (routed, leases) = mpsc::unbounded_channel();
+        let (view, changed, types, nonces, departed) = (None, None, Vec::new(), 0, false);
+        Stream {
+            hub,
+            info,
+            identity,
+            connection,
+            out,
+            view,
+            changed,
+            types,
+            leases,
+            routed,
+            nonces,
+            departed,
+        }
+    }
+
+    pub(super) async fn run<W: Wire>(mut self, requests: tonic::Streaming<W::Request>) {
+        let end = self.serve::<W>(requests).await;
+        let counters = &self.hub.counters;
+        let (reason, result) = match end {
+            End::Left => ("it closed its stream".into(), Ok(())),
+            // An orderly end: a client that has been served comes back without waiting.
+            End::Closing => ("its connection has reached its age".into(), Ok(())),
+            End::Stopped => {
+                ("the server has ended".into(), Err(Status::unavailable("the server is ending")))
+            }
+            End::Evicted(reason) => {
+                counters.evicted.one();
+                if let Some(connection) = &self.connection {
+                    connection.evicted();
+                }
+                (reason.clone(), Err(Status::deadline_exceeded(reason)))
+            }
+            End::Malformed(status) => {
+                counters.malformed.one();
+                (status.message().into(), Err(status))
+            }
+        };
+        self.depart(reason);
+        self.out.end(result);
+    }
+
+    async fn serve<W: Wire>(&mut self, mut requests: tonic::Streaming<W::Request>) -> End {
+        let mut phase = self.hub.phase.subscribe();
+        let mut closing = self.connection.as_ref().map(|connection| connection.closing());
+        let mut timer = pin!(sleep_until(self.info.since + self.hub.limits.first_request));
+        loop {
+            let deadline = self.deadline();
+            if timer.deadline() != deadline {
+                timer.as_mut().reset(deadline);
+            }
+            select! {
+                _ = phase.wait_for(|phase| *phase == Phase::Stopped) => return End::Stopped,
+                () = closed(&mut closing) => return End::Closing,
+                () = self.out.gone() => return End::Left,
+                lease = self.leases.recv() => self.granted(lease),
+                // What is held back may have to be something else by now. What changes for others merges in the queue.
+                () = told(&mut self.changed), if self.types.iter().any(Entry::is_held) => {}
+                request = requests.message() => match request {
+                    Ok(Some(request)) => {
+                        if let Err(status) = self.request::<W>(request) {
+                            return End::Malformed(status);
+                        }
+                    }
+                    Ok(None) => return End::Left,
+                    Err(status) => match unreadable(status) {
+                        Some(status) => return End::Malformed(status),
+                        None => return End::Left,
+                    },
+                },
+                () = timer.as_mut() => {
+                    if let Some(reason) = self.expired() {
+                        return End::Evicted(reason);
+                    }
+                }
+            }
+            self.pump();
+        }
+    }
+}
+
+/// Waits until the connection is to be closed.
+async fn closed(closing: &mut Option<watch::Receiver<bool>>) {
+    if let Some(closing) = closing
+        && closing.wait_for(|closing| *closing).await.is_ok()
+    {
+        return;
+    }
+    core::future::pending().await
+}
+
+/// Waits until the view has changed.
+async fn told(changed: &mut Option<watch::Receiver<()>>) {
+    if let Some(changed) = changed
+        && changed.changed().await.is_ok()
+    {
+        return;
+    }
+    core::future::pending().await
+}
+
+/// Why a request could not be read, if it is the request's fault.
+fn unreadable(status: Status) -> Option<Status> {
+    use tonic::Code;
+    match status.code() {
+        // The size limit.
+        Code::OutOfRange => Some(Status::resource_exhausted(status.message())),
+        Code::Internal if status.message().contains("decode") => {
+            Some(Status::invalid_argument(status.message()))
+        }
+        Code::Unimplemented => Some(status),
+        _ => None,
+    }
+}

@@ -1,0 +1,175 @@
+//! What a client is sent, and when.
+
+use std::vec::Vec;
+
+use ::tokio::time::Instant;
+
+use super::Stream;
+use super::entry::{Entry, Push};
+use crate::adapters::xds::change::Change;
+use crate::adapters::xds::hub::PushLease;
+use crate::adapters::xds::order::{self, Standing};
+use crate::adapters::xds::resource::{Name, TypeUrl};
+use crate::adapters::xds::subscription::Due;
+use crate::adapters::xds::view::Snapshot;
+use crate::backlog::ChangeSet;
+
+impl Stream {
+    /// The queue says that it is a type's turn.
+    pub(super) fn granted(&mut self, lease: Option<PushLease>) {
+        let Some(lease) = lease else { return };
+        // A lease of a type whose last push is in progress there can't be.
+        if let Some(entry) = self.types.iter_mut().find(|entry| entry.key == lease.key()) {
+            entry.push = Push::Held { lease, since: None };
+        }
+    }
+
+    /// Sends whatever can be sent now, in order.
+    pub(super) fn pump(&mut self) {
+        // Before the snapshot is read: what changes later is told.
+        if let Some(changed) = &mut self.changed {
+            changed.mark_unchanged();
+        }
+        // Each round ends at least one push that is held.
+        while self.types.iter().any(Entry::is_held) {
+            self.compute();
+            let Some(snapshot) = self.view.as_ref().and_then(|view| view.snapshot()) else {
+                return self.nothing_to_serve();
+            };
+            let now = Instant::now();
+            let advanced = (0..self.types.len()).any(|at| self.advance(at, &snapshot, now));
+            if !advanced {
+                return;
+            }
+        }
+    }
+
+    /// Has computed what this stream is to be sent, of all types: which of them is first depends on what changed.
+    fn compute(&self) {
+        let (Some(compute), Some(view)) = (&self.hub.compute, &self.view) else { return };
+        let Some((node, _)) = self.info.node.get() else { return };
+        for entry in &self.types {
+            let none = ChangeSet::nothing();
+            let changes = match &entry.push {
+                Push::Held { lease, .. } => &lease.request().keys,
+                _ => &none,
+            };
+            let what = (&entry.subscription.type_url, &entry.subscription.interest);
+            view.cache.fill((&self.hub.store, view, &**compute), node, what, changes);
+        }
+    }
+
+    /// The view has never been set. When it is, everybody is told.
+    fn nothing_to_serve(&mut self) {
+        for entry in &mut self.types {
+            if entry.is_held()
+                && let Push::Held { lease, .. } = core::mem::replace(&mut entry.push, Push::None)
+            {
+                lease.complete();
+            }
+        }
+    }
+
+    /// Goes on with the push that a type holds. True: it holds it no more.
+    fn advance(&mut self, at: usize, snapshot: &Snapshot, now: Instant) -> bool {
+        let entry = &self.types[at];
+        let Push::Held { lease, since } = &entry.push else { return false };
+        let set = snapshot.of_type(&entry.subscription.type_url);
+        // Later changes than those of the lease may count by the time it has waited.
+        let hint = Some(&**lease.request())
+            .filter(|change| since.is_none() && !change.keys.is_everything());
+        let covers = hint.map_or(snapshot.revision, |change: &Change| change.revision);
+        let mut due = entry.subscription.due(set, hint);
+        let impatient = since.is_some_and(|since| now >= since + self.hub.limits.order_patience);
+        if !entry.subscription.tells_removals() {
+            let gone = core::mem::take(&mut due.gone);
+            self.types[at].subscription.forget(&gone);
+        }
+        let (news, removals) = (due.has_news(), !due.gone.is_empty());
+        if !news && !removals {
+            return self.nothing(at, snapshot, covers);
+        }
+        let others = if impatient { Vec::new() } else { self.standings(at, snapshot) };
+        let rank = self.types[at].rank;
+        let by_name = !impatient && !self.types[at].subscription.interest.wildcard;
+        let keep = removals && order::removals_wait(rank, by_name, &others);
+        if (news && order::news_wait(rank, &others)) || (!news && keep) {
+            if let Push::Held { lease, since } = &mut self.types[at].push
+                && since.is_none()
+            {
+                *since = Some(now);
+                lease.release_permit();
+                self.hub.counters.deferred.one();
+            }
+            return false;
+        }
+        self.send(at, snapshot, covers, due, keep, now);
+        true
+    }
+
+    fn standings(&mut self, but: usize, snapshot: &Snapshot) -> Vec<Standing> {
+        let others = self.types.iter_mut().enumerate().filter(|(at, _)| *at != but);
+        let standing = others.map(|(_, entry)| {
+            let set = snapshot.of_type(&entry.subscription.type_url);
+            Standing {
+                rank: entry.rank,
+                unsent: entry.subscription.unsent(set),
+                unanswered: matches!(entry.push, Push::Sent { .. }),
+            }
+        });
+        standing.collect()
+    }
+
+    fn nothing(&mut self, at: usize, snapshot: &Snapshot, covers: u64) -> bool {
+        let entry = &mut self.types[at];
+        let set = snapshot.of_type(&entry.subscription.type_url);
+        entry.subscription.looked(set, covers);
+        self.hub.counters.nothing.one();
+        if let Push::Held { lease, .. } = core::mem::replace(&mut entry.push, Push::None) {
+            lease.complete();
+        }
+        true
+    }
+
+    fn send(
+        &mut self,
+        at: usize,
+        snapshot: &Snapshot,
+        covers: u64,
+        due: Due,
+        keep: bool,
+        now: Instant,
+    ) {
+        let rewarmed: Vec<Name> =
+            due.changed.iter().filter_map(|resource| resource.endpoints().cloned()).collect();
+        self.nonces += 1;
+        let entry = &mut self.types[at];
+        let set = snapshot.of_type(&entry.subscription.type_url);
+        let (revision, nonce) = (snapshot.revision, self.nonces);
+        let reply = entry.subscription.compose(set, revision, covers, due, keep, nonce);
+        self.hub.counters.pushes.one();
+        self.hub.counters.resources.add(reply.resources.len() as u64);
+        self.info.note(&entry.subscription.type_url, |progress| {
+            progress.sent = Some((revision, now));
+            progress.answered = false;
+        });
+        self.out.send(reply);
+        if let Push::Held { mut lease, .. } = core::mem::replace(&mut entry.push, Push::None) {
+            lease.release_permit();
+            entry.push = Push::Sent { lease, at: now, incomplete: keep };
+        }
+        self.rewarm(&rewarmed);
+    }
+
+    /// A client warms a changed cluster only when it is sent its endpoints once more, changed or not; until then it
+    /// doesn't acknowledge the cluster.
+    fn rewarm(&mut self, names: &[Name]) {
+        let endpoints = |entry: &&mut Entry| *entry.subscription.type_url == *TypeUrl::ENDPOINTS;
+        let Some(entry) = self.types.iter_mut().find(endpoints) else { return };
+        let repeated: Vec<_> =
+            names.iter().filter(|name| entry.subscription.repeat(name)).cloned().collect();
+        if !repeated.is_empty() {
+            entry.ask(&self.hub, repeated);
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! What a client says: subscriptions, and answers to responses.
+
+use std::format;
+use std::string::String;
+use std::sync::Arc;
+
+use tonic::Status;
+
+use super::Stream;
+use super::entry::{Entry, Push};
+use crate::adapters::xds::acked::Nack;
+use crate::adapters::xds::hub::Route;
+use crate::adapters::xds::order;
+use crate::adapters::xds::resource::{Name, TypeUrl};
+use crate::adapters::xds::status::NackStatus;
+use crate::adapters::xds::subscription::{Answered, Moved, Received, Subscription};
+use crate::adapters::xds::wire::Wire;
+use crate::error::RegisterError;
+
+impl Stream {
+    pub(super) fn request<W: Wire>(&mut self, mut request: W::Request) -> Result<(), Status> {
+        self.hub.counters.requests.one();
+        let node = W::node(&mut request);
+        if self.view.is_none() {
+            let node =
+                node.ok_or_else(|| Status::invalid_argument("the first request has no node"))?;
+            let view = (self.hub.views)(&node, self.identity.as_ref()).ok_or_else(|| {
+                Status::permission_denied(format!("node {:?} belongs to no view", node.id))
+            })?;
+            let place = self.hub.store.view(&view);
+            self.changed = Some(place.changed.subscribe());
+            self.view = Some(place);
+            let _ = self.info.node.set((node, view));
+        }
+        let longest = self.hub.limits.name_bytes;
+        let type_url = W::type_url(&request);
+        if type_url.is_empty() {
+            return Err(Status::invalid_argument("the request has no type_url"));
+        }
+        let too_long = W::names(&request).chain([type_url]).find(|name| name.len() > longest);
+        if let Some(name) = too_long {
+            let head: String = name.chars().take(32).collect();
+            return Err(Status::invalid_argument(format!(
+                "a name of {} bytes, {head:?}...: {longest} are allowed",
+                name.len()
+            )));
+        }
+        let at = self.entry::<W>(type_url)?;
+        let before = self.subscriptions();
+        let entry = &mut self.types[at];
+        let Some(received) = W::read(&mut entry.subscription, &request) else {
+            self.hub.counters.stale.one();
+            return Ok(());
+        };
+        let (now, most) = (self.subscriptions(), self.hub.limits.subscriptions);
+        if now > most && now > before {
+            return Err(Status::resource_exhausted(format!(
+                "the stream subscribes to {now} names: {most} are allowed"
+            )));
+        }
+        self.received(at, received);
+        Ok(())
+    }
+
+    fn subscriptions(&self) -> usize {
+        self.types.iter().map(|entry| entry.subscription.interest.names.len()).sum()
+    }
+
+    /// Where the type's subscription is; a new one if it is the first request for it.
+    fn entry<W: Wire>(&mut self, type_url: &str) -> Result<usize, Status> {
+        if let Some(at) =
+            self.types.iter().position(|entry| *entry.subscription.type_url == *type_url)
+        {
+            return Ok(at);
+        }
+        let most = self.hub.limits.types;
+        if self.types.len() >= most {
+            return Err(Status::resource_exhausted(format!(
+                "{most} types are allowed on a stream"
+            )));
+        }
+        // Registered first, subscribed then, and only then is the snapshot read.
+        let key = self.hub.queue.register().map_err(|error| match error {
+            RegisterError::Full => Status::resource_exhausted("the server is full"),
+            RegisterError::Closed => Status::unavailable("the server is being drained"),
+        })?;
+        let type_url = TypeUrl::from(type_url);
+        self.hub.route(Route {
+            key,
+            leases: self.routed.clone(),
+            info: Arc::clone(&self.info),
+            type_url: type_url.clone(),
+        });
+        let rank = order::rank(&type_url);
+        let at = self.types.partition_point(|entry| entry.rank <= rank);
+        let subscription = Subscription::new(type_url.clone(), W::VARIANT);
+        let topics = Default::default();
+        self.types.insert(at, Entry { rank, subscription, key, topics, push: Push::None });
+        if let Some(view) = &self.view {
+            let topics = [self.hub.topics.view(&view.id), self.hub.topics.all(&view.id, &type_url)];
+            topics.into_iter().for_each(|topic| self.types[at].join(&self.hub, topic));
+        }
+        Ok(at)
+    }
+
+    /// A request has been read into the subscription.
+    fn received(&mut self, at: usize, received: Received) {
+        let Received { answered, moved, due } = received;
+        if let Some(answered) = answered {
+            self.answered(at, answered);
+        }
+        self.moved(at, moved);
+        let entry = &self.types[at];
+        let interest = &entry.subscription.interest;
+        self.info.note(&entry.subscription.type_url, |progress| {
+            (progress.wildcard, progress.names) = (interest.wildcard, interest.names.len());
+        });
+        if due {
+            self.types[at].ask(&self.hub, []);
+        }
+    }
+
+    fn moved(&mut self, at: usize, moved: Moved) {
+        let Some(view) = &self.view else { return };
+        let (hub, entry) = (&self.hub, &mut self.types[at]);
+        let type_url = entry.subscription.type_url.clone();
+        let topic = |name: &Name| hub.topics.name(&view.id, &type_url, name);
+        moved.added.iter().for_each(|name| entry.join(hub, topic(name)));
+        moved.left.iter().for_each(|name| entry.quit(hub, topic(name)));
+        let wildcard = hub.topics.wildcard(&view.id, &type_url);
+        match moved.wildcard {
+            Some(true) => entry.join(hub, wildcard),
+            Some(false) => entry.quit(hub, wildcard),
+            None => {}
+        }
+    }
+
+    /// The client has accepted or rejected the type's last response.
+    fn answered(&mut self, at: usize, answered: Answered) {
+        let entry = &mut self.types[at];
+        let Push::Sent { lease, at: sent, incomplete } =
+            core::mem::replace(&mut entry.push, Push::None)
+        else {
+            return;
+        };
+        let (counters, type_url) = (&self.hub.counters, &entry.subscription.type_url);
+        let Answered { after, revision, rejected } = answered;
+        counters.ack_micros.add(sent.elapsed().as_micros() as u64);
+        let nack = rejected
+            .as_ref()
+            .map(|(status, _)| NackStatus { revision, reason: status.message.clone() });
+        let quarantined = entry.subscription.is_quarantined();
+        self.info.note(type_url, |progress| {
+            progress.answered = true;
+            if nack.is_none() {
+                progress.acked = Some(revision);
+            }
+            if nack.is_some() || !quarantined {
+                progress.nack = nack;
+            }
+        });
+        match rejected {
+            None => counters.acks.one(),
+            Some((status, resources)) => {
+                counters.nacks.one();
+                let resources = resources
+                    .iter()
+                    .map(|resource| (resource.shared_name().clone(), resource.version().into()));
+                let nack = Nack {
+                    stream: self.info.id,
+                    node_id: self.info.node_id(),
+                    view: self.view.as_ref().map_or_else(|| "".into(), |view| view.id.clone()),
+                    type_url: type_url.clone(),
+                    revision,
+                    reason: status.message,
+                    code: status.code,
+                    resources: resources.collect(),
+                    after,
+                };
+                // Before the lease ends: whoever waits for that then finds it.
+                self.hub.remember(&self.hub.nacks, nack);
+            }
+        }
+        if incomplete {
+            lease.requeue();
+        } else {
+            lease.complete();
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! What a client has, as far as it can be known, and what it has rejected.
+
+use std::collections::{BTreeMap, HashMap};
+use std::prelude::v1::*;
+
+use crate::adapters::xds::proto::Status;
+use crate::adapters::xds::resource::{Name, Resource};
+
+/// What a client has of one type.
+#[derive(Debug, Default)]
+pub(super) struct Delivered {
+    /// What it has, or will have when it accepts the outstanding response.
+    sent: HashMap<Name, Resource>,
+    /// What it has refused. Not sent to it again.
+    rejected: BTreeMap<Name, Resource>,
+    outstanding: Option<Sent>,
+    /// The newest revision of which all that concerns the client has been answered.
+    pub(super) covered: u64,
+}
+
+/// A response that waits for its answer.
+#[derive(Debug)]
+pub(in crate::adapters::xds) struct Sent {
+    pub(in crate::adapters::xds) nonce: String,
+    pub(in crate::adapters::xds) revision: u64,
+    /// All that had changed up to this revision is in it, or was sent before.
+    covers: u64,
+    steps: Vec<Step>,
+}
+
+#[derive(Debug)]
+struct Step {
+    before: Option<Resource>,
+    after: Resource,
+}
+
+/// How a response was answered.
+#[derive(Debug, PartialEq)]
+pub(in crate::adapters::xds) struct Answered {
+    /// All that had changed up to this revision had been answered before: what was rejected came later.
+    pub(in crate::adapters::xds) after: u64,
+    /// The revision of the response.
+    pub(in crate::adapters::xds) revision: u64,
+    /// The client's reason to reject it, and what it has rejected.
+    pub(in crate::adapters::xds) rejected: Option<(Status, Vec<Resource>)>,
+}
+
+/// What is to be sent.
+#[derive(Debug, Default, PartialEq)]
+pub(in crate::adapters::xds) struct Due {
+    pub(in crate::adapters::xds) changed: Vec<Resource>,
+    /// The client has it, and there is no such resource any more.
+    pub(in crate::adapters::xds) gone: Vec<Name>,
+    /// The client has asked for it, doesn't have it, and there is no such resource.
+    pub(in crate::adapters::xds) unknown: Vec<Name>,
+    /// A response is due even if it is empty.
+    pub(in crate::adapters::xds) answer: bool,
+}
+
+impl Due {
+    pub(in crate::adapters::xds) fn has_news(&self) -> bool {
+        self.answer || !self.changed.is_empty() || !self.unknown.is_empty()
+    }
+}
+
+impl Delivered {
+    pub(super) fn outstanding(&self) -> Option<&Sent> {
+        self.outstanding.as_ref()
+    }
+
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.sent.contains_key(name)
+    }
+
+    pub(super) fn names(&self) -> impl Iterator<Item = &Name> {
+        self.sent.keys()
+    }
+
+    /// What the client has of this name, if it is known by its bytes.
+    pub(super) fn last(&self, name: &str) -> Option<Resource> {
+        self.sent.get(name).filter(|resource| resource.is_known()).cloned()
+    }
+
+    /// The client says that it has it from before.
+    pub(super) fn hold(&mut self, resource: Resource) {
+        self.sent.insert(resource.shared_name().clone(), resource);
+    }
+
+    /// The client doesn't have these any more.
+    pub(super) fn forget(&mut self, names: &[Name]) {
+        for name in names {
+            self.sent.remove(name);
+            self.rejected.remove(name);
+        }
+    }
+
+    /// The client doesn't have what it doesn't subscribe to any more, and if it asks again, it is sent what there is.
+    pub(super) fn keep_only(&mut self, covered: impl Fn(&Name) -> bool) {
+        self.sent.retain(|name, _| covered(name));
+        self.rejected.retain(|name, _| covered(name));
+    }
+
+    pub(super) fn is_quarantined(&self) -> bool {
+        !self.rejected.is_empty()
+    }
+
+    fn is_rejected(&self, there: &Resource) -> bool {
+        self.rejected.get(there.name()).is_some_and(|rejected| rejected.same(there))
+    }
+
+    /// What the client can be sent for a name: not what it has rejected.
+    pub(super) fn acceptable(&self, name: &str, there: &Resource) -> Option<Resource> {
+        if self.is_rejected(there) { self.last(name) } else { Some(there.clone()) }
+    }
+
+    /// Compares one name: `there` is what it is to have.
+    pub(super) fn look(&self, name: &Name, there: Option<&Resource>, asked: bool, due: &mut Due) {
+        match (there, self.sent.get(name)) {
+            (None, Some(_)) => due.gone.push(name.clone()),
+            (None, None) if asked => due.unknown.push(name.clone()),
+            (None, None) => {}
+            (Some(there), _) if asked => due.changed.extend(self.acceptable(name, there)),
+            (Some(there), Some(sent)) if sent.same(there) => {}
+            (Some(there), _) if self.is_rejected(there) => {}
+            (Some(there), _) => due.changed.push(there.clone()),
+        }
+    }
+
+    /// What was due has been sent; removals too, unless they were kept back.
+    pub(super) fn sent(&mut self, due: Due, keep: bool, nonce: String, revision: u64, covers: u64) {
+        let mut steps = Vec::new();
+        for after in due.changed {
+            let name = after.shared_name();
+            // A version that is new lifts the quarantine of the one before.
+            if self.last(name).is_none_or(|last| !last.same(&after)) {
+                self.rejected.remove(name);
+            }
+            let before = self.sent.insert(name.clone(), after.clone());
+            steps.push(Step { before, after });
+        }
+        if !keep {
+            self.forget(&due.gone);
+        }
+        self.outstanding = Some(Sent { nonce, revision, covers, steps });
+    }
+
+    /// The outstanding response is answered.
+    pub(super) fn answered(&mut self, error: Option<&Status>) -> Option<Answered> {
+        let sent = self.outstanding.take()?;
+        let after = self.covered;
+        self.cover(sent.covers);
+        let rejected =
+            error.map(|status| (status.clone(), self.reject(sent.steps, &status.message)));
+        Some(Answered { after, revision: sent.revision, rejected })
+    }
+
+    /// All that had changed up to this revision has been answered, or was none of the client's business.
+    pub(super) fn cover(&mut self, revision: u64) {
+        self.covered = self.covered.max(revision);
+    }
+
+    /// Clients apply what is good of a response and say what is not. If the reason names some of the resources, it is
+    /// those; if it names none, all of them are suspect.
+    fn reject(&mut self, steps: Vec<Step>, reason: &str) -> Vec<Resource> {
+        let blamed = |step: &Step| mentions(reason, step.after.name());
+        let named = steps.iter().any(blamed);
+        let mut rejected = Vec::new();
+        for step in steps.into_iter().filter(|step| !named || blamed(step)) {
+            let name = step.after.shared_name().clone();
+            match step.before {
+                Some(before) => self.sent.insert(name.clone(), before),
+                None => self.sent.remove(&name),
+            };
+            self.rejected.insert(name, step.after.clone());
+            rejected.push(step.after);
+        }
+        rejected
+    }
+}
+
+/// Whether a text contains a name as a word: `b` is not in `web`.
+fn mentions(text: &str, name: &str) -> bool {
+    let part = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '/' | ':');
+    !name.is_empty()
+        && text.match_indices(name).any(|(at, _)| {
+            let before = text[..at].chars().next_back();
+            let mut after = text[at + name.len()..].chars();
+            let inside = match after.next() {
+                // A full stop or a colon may follow as punctuation.
+                Some('.' | ':') => after.next().is_some_and(part),
+                next => next.is_some_and(part),
+            };
+            !before.is_some_and(part) && !inside
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::mentions;
+
+    #[test]
+    fn a_name_is_mentioned_as_a_word() {
+        for text in ["b", "error: b: bad", "'b' is bad", "listener(s) b.", "[\"b\"]", "b"] {
+            assert!(mentions(text, "b"), "{text}");
+        }
+        for text in ["", "web", "b1", "a-b", "ns/b", "b.local", "bb b-x"] {
+            assert!(!mentions(text, "b"), "{text}");
+        }
+        assert!(!mentions("anything", ""));
+    }
+}

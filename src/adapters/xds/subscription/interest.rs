@@ -1,0 +1,39 @@
+//! [`Interest`]: the names that a client is subscribed to.
+
+use std::collections::BTreeSet;
+use std::prelude::v1::*;
+
+use crate::adapters::xds::resource::Name;
+
+/// What is asked for: some names, everything, or both.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(in crate::adapters::xds) struct Interest {
+    pub(in crate::adapters::xds) wildcard: bool,
+    pub(in crate::adapters::xds) names: BTreeSet<Name>,
+}
+
+/// How an interest has changed.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(in crate::adapters::xds) struct Moved {
+    pub(in crate::adapters::xds) added: Vec<Name>,
+    pub(in crate::adapters::xds) left: Vec<Name>,
+    /// It has become a wildcard, or has ceased to be one.
+    pub(in crate::adapters::xds) wildcard: Option<bool>,
+}
+
+impl Interest {
+    pub(in crate::adapters::xds) fn covers(&self, name: &str) -> bool {
+        self.wildcard || self.names.contains(name)
+    }
+
+    /// Becomes `next`.
+    pub(super) fn change_to(&mut self, next: Interest) -> Moved {
+        let moved = Moved {
+            added: next.names.difference(&self.names).cloned().collect(),
+            left: self.names.difference(&next.names).cloned().collect(),
+            wildcard: (next.wildcard != self.wildcard).then_some(next.wildcard),
+        };
+        *self = next;
+        moved
+    }
+}

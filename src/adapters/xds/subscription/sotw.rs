@@ -1,0 +1,59 @@
+//! Requests of the state-of-the-world protocol.
+
+use core::hash::BuildHasher;
+use std::collections::hash_map::RandomState;
+use std::prelude::v1::*;
+use std::sync::OnceLock;
+
+use super::{Interest, Received, Subscription};
+use crate::adapters::xds::proto::DiscoveryRequest;
+use crate::adapters::xds::resource::Name;
+
+/// Of a list of names, in the order in which they are given: who changes the order is taken at its word.
+fn hash(names: &[String]) -> u64 {
+    static RANDOM: OnceLock<RandomState> = OnceLock::new();
+    RANDOM.get_or_init(RandomState::new).hash_one(names)
+}
+
+impl Subscription {
+    /// Reads a request. `None`: it answers a response that is not the last one, and says nothing any more.
+    pub(in crate::adapters::xds) fn sotw(
+        &mut self,
+        request: &DiscoveryRequest,
+    ) -> Option<Received> {
+        let nonce = &*request.response_nonce;
+        // An empty nonce answers nothing: the client had read no response when it wrote this.
+        if self.begun && !nonce.is_empty() && nonce != self.nonce {
+            return None;
+        }
+        let answered = self.answer_to(nonce, request.error_detail.as_ref());
+        let first = !core::mem::replace(&mut self.begun, true);
+        let list = hash(&request.resource_names);
+        if !first && core::mem::replace(&mut self.list, list) == list {
+            return Some(Received { answered, ..Received::default() });
+        }
+        self.list = list;
+        let mut next = Interest {
+            names: request.resource_names.iter().map(|name| Name::from(&**name)).collect(),
+            wildcard: false,
+        };
+        next.wildcard = if next.names.is_empty() {
+            // Once names were given, an empty list is a list of none.
+            (first && self.type_url.is_complete_set())
+                || (self.interest.wildcard && self.interest.names.is_empty() && !self.starred)
+        } else {
+            next.names.remove("*")
+        };
+        self.starred = next.wildcard && !request.resource_names.is_empty();
+        let moved = self.interest.change_to(next);
+        self.delivered.keep_only(|name| self.interest.covers(name));
+        let more = !moved.added.is_empty() || moved.wildcard == Some(true);
+        let due = more || (first && self.interest.wildcard);
+        if due {
+            self.synced = 0;
+            // The set as it is now, even if it lacks what was asked for: then that is known.
+            self.answer |= self.is_complete();
+        }
+        Some(Received { answered, moved, due })
+    }
+}

@@ -1,0 +1,11 @@
+//! The xDS server on the wire: a tonic client on loopback, one stream at a time or many.
+
+mod client;
+mod delta;
+mod lifecycle;
+mod limits;
+mod on_demand;
+mod order;
+mod sotw;
+mod tls;
+mod waiting;
