@@ -8,6 +8,10 @@ use crate::slot::{Claimed, Lane, Marked, Reclaimed, Released, ReleasedMany, Snap
 use crate::sync::{AtomicUsize, Ordering};
 
 /// The state of [`SLOTS`](crate::SLOTS) clients.
+///
+/// Banks lie side by side, eight to a cache line: see docs/performance.md for how that compares with a line for
+/// each, which is what `--cfg pushlane_padded` makes of it.
+#[cfg_attr(pushlane_padded, repr(align(64)))]
 pub(crate) struct Bank(AtomicUsize);
 
 impl Bank {

@@ -175,6 +175,18 @@ fn the_lanes_keep_their_ratio() {
     assert_eq!(left, 0);
 }
 
+/// A publish to everyone without a payload is made by whoever serves: until then nobody is marked for it.
+#[test]
+fn the_lanes_keep_their_ratio_beside_a_fan_out_that_nobody_has_expanded() {
+    let config = Config::new(2 * SLOTS).permits(1_000).urgent_ratio(1);
+    let queue = PushQueue::<Dirty>::new(config);
+    let clients: Vec<ClientKey> = (0..2 * SLOTS).map(|_| queue.register().unwrap()).collect();
+    publish(&queue, &clients[..SLOTS], Lane::Urgent);
+    queue.publish(Target::Everyone, Lane::Normal, ()).unwrap();
+    let first = queue.try_lease_batch(SLOTS).unwrap();
+    assert_eq!(first.len(), 1, "one urgent lease, then a normal one");
+}
+
 /// A request whose merge panics if it is told to.
 #[derive(Clone, Debug, PartialEq)]
 struct Fragile(bool);

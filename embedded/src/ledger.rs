@@ -105,6 +105,8 @@ pub(crate) struct Ledger<const CLIENTS: usize> {
     watched: [Option<(Version, Flags)>; WATCHED],
     /// Whether the interrupt has leased, or changed the limit, since the main loop's last lease began.
     competed: bool,
+    /// Whether the main loop is asking for a lease, and may be marking whom a fan-out on demand is for.
+    expanding: bool,
 }
 
 impl<const CLIENTS: usize> Ledger<CLIENTS> {
@@ -115,6 +117,7 @@ impl<const CLIENTS: usize> Ledger<CLIENTS> {
             crowded: false,
             watched: [None; WATCHED],
             competed: false,
+            expanding: false,
         }
     }
 
@@ -195,13 +198,19 @@ impl<const CLIENTS: usize> Ledger<CLIENTS> {
 
     // ---- leases
 
-    /// The main loop is about to ask for a lease.
-    pub(crate) fn begin_lease(&mut self) {
+    /// The main loop is about to ask for a lease; `expanding`: of a queue that makes fan-outs on demand.
+    pub(crate) fn begin_lease(&mut self, expanding: bool) {
+        self.expanding = expanding;
         self.competed = false;
         for account in &mut self.accounts {
             (account.late, account.again) = (0, 0);
         }
         self.forget_topics();
+    }
+
+    /// The main loop has its answer.
+    pub(crate) fn end_lease(&mut self) {
+        self.expanding = false;
     }
 
     /// The interrupt is about to ask for a lease.
@@ -226,6 +235,7 @@ impl<const CLIENTS: usize> Ledger<CLIENTS> {
 
     pub(crate) fn leased(&mut self, key: ClientKey, flags: Flags) {
         let (watched, registering, competed) = (self.watched, self.registering, self.competed);
+        let expanding = self.expanding;
         let account = self.of(key);
         match account.life {
             Life::Live(client) | Life::Leaving(client) if client == key => {}
@@ -245,6 +255,10 @@ impl<const CLIENTS: usize> Ledger<CLIENTS> {
         account.served |= competed;
         account.owed &= !flags;
         account.maybe = account.maybe & !flags | account.again & flags | account.in_flight;
+        if expanding {
+            // The main loop may have seen just before that the client needs a mark, and makes it just after.
+            account.maybe |= flags;
+        }
         account.leaving = account.may_reach;
         for (at, watched) in watched.iter().enumerate() {
             if watched.is_some_and(|(_, its)| its & flags == its) {

@@ -4,7 +4,7 @@ use pushlane::ready::ConstReady;
 use pushlane::{ClientKey, Lane, PushQueue, RegisterError, Topic};
 
 use crate::chance::{Chance, SEED};
-use crate::ledger::{TOPICS, WATCHED, Whom};
+use crate::ledger::{Ledger, TOPICS, WATCHED, Whom};
 use crate::moment::Operation;
 use crate::payload::Flagged;
 use crate::trial::{Held, PERMITS, Queue, Trial, any, choose};
@@ -80,9 +80,10 @@ where
         let Some(room) = self.leases.iter().position(Option::is_none) else { return };
         let is_free = || self.trial.queue.held() < self.trial.queue.limit();
         let free = is_free();
-        self.trial.ledger(|ledger| ledger.begin_lease());
+        self.trial.ledger(|ledger| ledger.begin_lease(!B::RECORDS));
         self.trial.queue.signal().forget();
         let lease = self.during(Operation::Lease, PushQueue::try_lease);
+        self.trial.ledger(Ledger::end_lease);
         // If not, the interrupt has taken the permit or lowered the limit.
         let still_free = is_free();
         let told = self.trial.queue.signal().was_told();
@@ -230,7 +231,7 @@ where
                 self.trial.end_kept(shared);
             });
             loop {
-                self.trial.ledger(|ledger| ledger.begin_lease());
+                self.trial.ledger(|ledger| ledger.begin_lease(false));
                 let Some(lease) = queue.try_lease() else { break };
                 let key = lease.key();
                 let leaving = self.trial.ledger(|ledger| {

@@ -36,8 +36,9 @@ operations!(
 
 const OUTSIDE: usize = Operation::ALL.len();
 
-/// Two bytes an instruction: code of 32 KiB. In longer code two instructions may share a bit.
-const CODE: usize = 16 * 1024;
+/// Two bytes an instruction: code of 32 KiB, or of 8 KiB on the smallest board, which needs the memory for its
+/// stack. In longer code two instructions may share a bit.
+const CODE: usize = if cfg!(target_has_atomic = "ptr") { 16 * 1024 } else { 4 * 1024 };
 
 /// Counts the interrupts.
 pub(crate) struct Moments {

@@ -134,6 +134,29 @@ fn an_overwritten_entry_becomes_everything() {
     });
 }
 
+/// Being told everything includes what an entry stands for that is reserved and not written.
+#[test]
+fn everything_is_seen_by_who_is_told_everything() {
+    explore(3, || {
+        let watched = Watched::<1>::new();
+        watched.publish(1);
+        let state = Arc::new(AtomicUsize::new(0));
+        let read = Arc::clone(&state);
+        race((
+            on(&watched, move |watched| {
+                state.store(1, Relaxed);
+                watched.publish(2);
+            }),
+            on(&watched, move |watched| {
+                let lease = watched.queue.try_lease().expect("the first publish was before");
+                let seen = read.load(Relaxed);
+                assert!(lease.request().0 == 1 || seen == 1, "told, and not seen");
+                lease.complete();
+            }),
+        ));
+    });
+}
+
 /// A newcomer's cursor begins where the journal ends: before that, it sees what was true.
 #[test]
 fn a_newcomer_misses_no_entry() {

@@ -224,3 +224,36 @@ fn neighbours_keep_their_own_topics() {
         assert!(world.queue.try_lease().is_none());
     });
 }
+
+/// Of two clients of one bank, one leaves a topic while the other leaves it too or comes to it.
+fn neighbours_change_one_topic(comes: bool) {
+    explore(3, move || {
+        let world = World::new(2);
+        let [goes, other] = [(); 2].map(|()| world.queue.register().unwrap());
+        world.queue.subscribe(goes, TOPIC).unwrap();
+        if !comes {
+            world.queue.subscribe(other, TOPIC).unwrap();
+        }
+        race((
+            on(&world, move |world| world.queue.unsubscribe(goes, TOPIC).unwrap()),
+            on(&world, move |world| {
+                let change = if comes { PushQueue::subscribe } else { PushQueue::unsubscribe };
+                change(&world.queue, other, TOPIC).unwrap();
+            }),
+        ));
+        world.publish(TOPIC);
+        assert_eq!(drain(&world.queue, |()| ()), 2, "who leaves is told");
+        world.publish(TOPIC);
+        assert_eq!(drain(&world.queue, |()| ()), usize::from(comes), "who has left is not");
+    });
+}
+
+#[test]
+fn neighbours_leave_one_topic() {
+    neighbours_change_one_topic(false);
+}
+
+#[test]
+fn a_neighbour_leaves_a_topic_and_another_comes_to_it() {
+    neighbours_change_one_topic(true);
+}

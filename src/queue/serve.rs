@@ -195,7 +195,8 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     /// How many leases in a row a lane may have, at least one: what the ratio leaves it while the other
     /// lane has work too.
     fn share(&self, lane: Lane) -> usize {
-        if self.line(lane.other()).is_empty() {
+        // A fan-out that nobody has expanded yet is work of its lane as well.
+        if self.line(lane.other()).is_empty() && !self.fan_out(lane.other()).is_pending() {
             return usize::MAX;
         }
         match lane {

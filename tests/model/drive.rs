@@ -1,6 +1,7 @@
 //! One queue and its reference side by side: each operation is done to both, and then they must agree in
 //! everything that can be seen from outside.
 
+use std::collections::HashSet;
 use std::sync::Weak;
 
 use proptest::prelude::*;
@@ -9,11 +10,12 @@ use pushlane::backlog::{Backlog, Dirty};
 use pushlane::ready::ReadySet;
 use pushlane::storage::Storage;
 use pushlane::{
-    ClientKey, Config, Lane, Lease, Permit, PushQueue, RegisterError, Scope, Stale, Target, Version,
+    Batch, ClientKey, Config, Lane, Lease, Permit, PushQueue, RegisterError, Scope, Stale, Target,
+    Version,
 };
 
 use crate::kinds::{Change, Counted, Kind};
-use crate::ops::{Op, Sizes, TOPICS, To, Who};
+use crate::ops::{End, Op, Sizes, TOPICS, To, Who};
 use crate::reference::{Reference, Whom};
 
 type Agreed = Result<(), TestCaseError>;
@@ -52,6 +54,7 @@ where
     keys: Vec<ClientKey>,
     versions: Vec<Version>,
     leases: Vec<Lease<&'q Queue<K, S, R>>>,
+    batches: Vec<Batch<&'q Queue<K, S, R>>>,
     permits: Vec<Permit<&'q Queue<K, S, R>>>,
     requests: Vec<Weak<Counted>>,
 }
@@ -81,6 +84,7 @@ impl<'q, K: Kind, S: Storage, R: ReadySet> Pair<'q, K, S, R> {
             keys: foreign_keys().collect(),
             versions: Vec::new(),
             leases: Vec::new(),
+            batches: Vec::new(),
             permits: Vec::new(),
             requests: Vec::new(),
         }
@@ -119,6 +123,14 @@ impl<'q, K: Kind, S: Storage, R: ReadySet> Pair<'q, K, S, R> {
             }
             Op::Publish { to, lane, change } => self.publish(to, *lane, *change),
             Op::Lease { times } => (0..*times).try_for_each(|_| self.lease().map(|_| ())),
+            Op::LeaseBatch { most } => self.lease_batch(*most),
+            Op::EndBatch(choice, end) => {
+                if let Some(batch) = chosen(&self.batches, *choice) {
+                    let batch = self.batches.remove(batch);
+                    self.end_batch(batch, *end);
+                }
+                Ok(())
+            }
             Op::Hot { lane, change, times } => {
                 (0..*times).try_for_each(|_| self.lease_a_hot_one(*lane, *change))
             }
@@ -251,25 +263,72 @@ impl<'q, K: Kind, S: Storage, R: ReadySet> Pair<'q, K, S, R> {
         };
         prop_assert!(lease.is_some(), "nobody leased, and through {lane:?} could be {ready:?}");
         let lease = lease.unwrap();
-        let key = lease.key();
-        prop_assert!(ready.contains(&key), "{key} leased; next are {ready:?}, {lane:?}");
-        let began = self.reference.begin(key, lane).map(|push| (push.lane, push.content.clone()));
-        match began {
-            Ok((most_urgent, content)) => {
-                prop_assert_eq!(lease.lane(), most_urgent);
-                prop_assert!(
-                    K::is_merge_of(lease.request(), &content),
-                    "not what {} is owed: {:?}",
-                    key,
-                    content
-                );
-            }
-            Err(overtaken) => {
-                prop_assert!(false, "{} was leased past {} too often", key, overtaken);
-            }
-        }
+        let most_urgent = self.begin((lane, &ready), lease.key(), lease.request())?;
+        prop_assert_eq!(lease.lane(), most_urgent);
         self.leases.push(lease);
         Ok(true)
+    }
+
+    /// A push has begun, and somebody from `ready` was to be next. Its most urgent lane.
+    fn begin(
+        &mut self,
+        (lane, ready): (Lane, &HashSet<ClientKey>),
+        key: ClientKey,
+        payload: &<K::Backlog as Backlog>::Payload,
+    ) -> Result<Lane, TestCaseError> {
+        prop_assert!(ready.contains(&key), "{key} leased; next are {ready:?}, {lane:?}");
+        match self.reference.begin(key, lane) {
+            Ok(push) => {
+                let content = &push.content;
+                let is_owed = K::is_merge_of(payload, content);
+                prop_assert!(is_owed, "not what {} is owed: {:?}", key, content);
+                Ok(push.lane)
+            }
+            Err(overtaken) => {
+                Err(TestCaseError::fail(format!("{key} was leased past {overtaken} too often")))
+            }
+        }
+    }
+
+    /// A batch leases nobody whom as many leases, one by one, could not have leased.
+    fn lease_batch(&mut self, most: usize) -> Agreed {
+        let batch = self.queue.try_lease_batch(most);
+        if most == 0 || self.reference.next().is_none() {
+            prop_assert!(batch.is_none(), "{batch:?}, and nobody can be leased");
+            return Ok(());
+        }
+        prop_assert!(batch.is_some(), "nobody leased of {:?}", self.reference.next());
+        let batch = batch.unwrap();
+        prop_assert!((1..=most).contains(&batch.len()), "{batch:?}, of {most} at most");
+        for (key, payload) in batch.iter() {
+            let next = self.reference.next();
+            prop_assert!(next.is_some(), "{key} leased without a permit");
+            let (lane, ready) = next.unwrap();
+            self.begin((lane, &ready), key, payload)?;
+        }
+        self.batches.push(batch);
+        Ok(())
+    }
+
+    fn end_batch(&mut self, batch: Batch<&'q Queue<K, S, R>>, end: End) {
+        let keys: Vec<ClientKey> = batch.iter().map(|(key, _)| key).collect();
+        let (reference, rest) = (
+            &mut self.reference,
+            match end {
+                End::Apart { taken } => &keys[taken.min(keys.len())..],
+                _ => &keys[..],
+            },
+        );
+        match end {
+            End::Complete => rest.iter().for_each(|key| reference.complete(*key)),
+            _ => rest.iter().for_each(|key| reference.requeue(*key)),
+        }
+        match end {
+            End::Complete => batch.complete(),
+            End::Requeue => batch.requeue(),
+            End::Drop => drop(batch),
+            End::Apart { taken } => self.leases.extend(batch.into_leases().take(taken)),
+        }
     }
 
     /// Serves somebody who is dirty again before the push has ended.
@@ -313,6 +372,10 @@ impl<'q, K: Kind, S: Storage, R: ReadySet> Pair<'q, K, S, R> {
             let content = &reference.push(key).content;
             prop_assert!(K::is_merge_of(lease.request(), content), "changed while leased");
         }
+        for (key, payload) in self.batches.iter().flat_map(Batch::iter) {
+            let content = &reference.push(key).content;
+            prop_assert!(K::is_merge_of(payload, content), "changed while leased");
+        }
         (0..self.versions.len()).try_for_each(|version| self.agree_on_convergence(version))
     }
 
@@ -336,6 +399,9 @@ impl<'q, K: Kind, S: Storage, R: ReadySet> Pair<'q, K, S, R> {
     fn drain(&mut self) -> Agreed {
         while !self.leases.is_empty() {
             self.end(0, Reference::complete, Lease::complete);
+        }
+        while let Some(batch) = self.batches.pop() {
+            self.end_batch(batch, End::Complete);
         }
         self.reference.held -= self.permits.len();
         self.permits.clear();

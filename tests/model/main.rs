@@ -5,8 +5,10 @@
 //! * `reference`: what must be true;
 //! * `kinds`: the backlogs, and what is published to them;
 //! * `ops`: what may happen;
+//! * `bytes`: the same from arbitrary bytes, for a fuzzer;
 //! * `drive`: does it to both and compares.
 
+mod bytes;
 mod drive;
 mod kinds;
 mod ops;
@@ -15,11 +17,11 @@ mod reference;
 use proptest::collection::vec;
 use proptest::test_runner::{Config as Run, TestRunner};
 use pushlane::ready::{Fifo, ReadySet, StaticFifo, Sweep};
-use pushlane::storage::{Heap, Static, Storage};
+use pushlane::storage::{Heap, Storage};
 use pushlane::{PushQueue, Silent};
 
 use kinds::{Kind, OfBits, OfDirty, OfLocked, OfLongJournal, OfShared, OfShortJournal};
-use ops::{Sizes, TOPICS};
+use ops::{InPlace, Sizes};
 
 /// At least; `PROPTEST_CASES` asks for more.
 const CASES: u32 = 800;
@@ -36,9 +38,6 @@ fn check<K: Kind, S: Storage, R: ReadySet>(make: impl Fn(Sizes) -> PushQueue<K::
         panic!("{failure}");
     }
 }
-
-/// Four banks, so that there are enough for the largest size on a 64-bit target.
-type InPlace = Static<4, { TOPICS as usize }, 1>;
 
 macro_rules! models {
     ($($backlog:ident: $kind:ty),*) => {$(

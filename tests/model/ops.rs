@@ -4,6 +4,7 @@
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
+use pushlane::storage::Static;
 use pushlane::{Lane, Topic};
 
 use crate::kinds::{CHANGES, Change};
@@ -46,6 +47,11 @@ pub(crate) enum Op {
     Lease {
         times: usize,
     },
+    LeaseBatch {
+        most: usize,
+    },
+    /// All its pushes at once, or one by one.
+    EndBatch(usize, End),
     /// Lease, publish to the same client, complete: so often that others would starve.
     Hot {
         lane: Lane,
@@ -60,6 +66,27 @@ pub(crate) enum Op {
     ReturnPermit(usize),
     SetLimit(usize),
     Close,
+}
+
+/// How a batch ends.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum End {
+    Complete,
+    Requeue,
+    Drop,
+    /// As leases, which end one by one; but for the last ones, which the batch still holds when it is dropped.
+    Apart {
+        taken: usize,
+    },
+}
+
+pub(crate) fn end() -> impl Strategy<Value = End> {
+    prop_oneof![
+        3 => Just(End::Complete),
+        1 => Just(End::Requeue),
+        1 => Just(End::Drop),
+        2 => (0..17usize).prop_map(|taken| End::Apart { taken }),
+    ]
 }
 
 fn who() -> impl Strategy<Value = Who> {
@@ -99,6 +126,8 @@ fn anything_but_close() -> impl Strategy<Value = Op> {
         14 => (to(), lane(), 0..CHANGES)
             .prop_map(|(to, lane, change)| Op::Publish { to, lane, change }),
         10 => (1..8usize).prop_map(|times| Op::Lease { times }),
+        4 => (0..20usize).prop_map(|most| Op::LeaseBatch { most }),
+        5 => (any::<usize>(), end()).prop_map(|(choice, end)| Op::EndBatch(choice, end)),
         2 => (lane(), 0..CHANGES, 1..8usize)
             .prop_map(|(lane, change, times)| Op::Hot { lane, change, times }),
         12 => any::<usize>().prop_map(Op::Complete),
@@ -118,6 +147,9 @@ pub(crate) struct Sizes {
     pub(crate) permits: usize,
     pub(crate) urgent_ratio: usize,
 }
+
+/// Four banks, so that there are enough for the largest size on a 64-bit target.
+pub(crate) type InPlace = Static<4, { TOPICS as usize }, 1>;
 
 pub(crate) fn sizes() -> impl Strategy<Value = Sizes> {
     let clients = prop_oneof![Just(1usize), Just(3), Just(17), Just(40)];

@@ -37,7 +37,7 @@ fn serve<P: Peer>(peer: &P, clients: &[Client], take: &impl Fn(usize, &P::Reques
         got.fetch_max(published.load(Ordering::Relaxed), Ordering::Relaxed);
     }
     take(index, P::request(&lease));
-    if index % 7 == 0 {
+    if index.is_multiple_of(3) {
         thread::yield_now();
     }
     client.in_progress.store(false, Ordering::Relaxed);
@@ -61,6 +61,10 @@ fn run<P: Subject>(
     let publish = |publisher: u32| {
         for round in 1..=ROUNDS {
             let request = request(publisher, round);
+            if round.is_multiple_of(16) {
+                // Otherwise one thread may be done before the others begin.
+                thread::yield_now();
+            }
             match round % 100 {
                 0 => {
                     (0..CLIENTS).for_each(|client| note(publisher, client, round));
@@ -126,7 +130,7 @@ fn merged<P: Subject<Request = Arc<Keys>>>() {
     let expected = |client: u32| {
         let concerns = move |publisher: u32, round: u32| match round % 100 {
             0 => true,
-            1 | 2 => client % 10 == 0,
+            1 | 2 => client.is_multiple_of(10),
             _ => (round * 17 + publisher) % CLIENTS == client,
         };
         (1..=ROUNDS).flat_map(move |round| {

@@ -293,7 +293,7 @@ where
         work.client
     }
 
-    fn request<'a>(work: &'a Work<u32, R>) -> &'a R {
+    fn request(work: &Work<u32, R>) -> &R {
         &work.request
     }
 

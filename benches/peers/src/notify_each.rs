@@ -119,7 +119,7 @@ impl<R: Request> Peer for NotifyEach<R> {
         work.client
     }
 
-    fn request<'a>(work: &'a Work<R>) -> &'a R {
+    fn request(work: &Work<R>) -> &R {
         &work.request
     }
 

@@ -84,7 +84,7 @@ impl<R: Merge + Clone + Send + Sync> crate::Peer for Sharded<R> {
         work.client
     }
 
-    fn request<'a>(work: &'a Work<R>) -> &'a R {
+    fn request(work: &Work<R>) -> &R {
         &work.request
     }
 

@@ -84,7 +84,7 @@ impl<R: Request> Peer for StateWords<R> {
         work.client
     }
 
-    fn request<'a>(work: &'a Work<R>) -> &'a R {
+    fn request(work: &Work<R>) -> &R {
         &work.request
     }
 

@@ -2,9 +2,12 @@
 //! model has to fail because of it.
 //!
 //! * [`broken_variants`]: the mistakes that this design invites. `cargo test` checks them all.
+//! * [`orderings`]: every memory ordering one step weaker, every read-modify-write in two halves. The
+//!   program of this package checks them and writes `loom-tests/MUTANTS.md`.
 //! * [`workshop`]: a copy of the sources, where mutants are made, compiled and run.
 
 pub mod broken_variants;
+pub mod orderings;
 pub mod workshop;
 
 /// A change to the sources, and the models that are to notice it.

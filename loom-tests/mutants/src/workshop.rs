@@ -3,7 +3,8 @@
 //! One copy and one target directory serve all mutants, one after the other, so that loom is compiled
 //! once and each mutant costs the crate and the test that is to notice it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -35,17 +36,29 @@ opt-level = 3
 
 pub struct Workshop {
     root: PathBuf,
+    /// For cargo.
+    settings: Vec<(&'static str, String)>,
 }
+
+/// Test programs: the target's name, and where the program is.
+pub type Executables = Vec<(String, PathBuf)>;
 
 impl Workshop {
     /// Copies the sources to `place`. What is there already and up to date is left alone, so that cargo
     /// needn't compile it again.
     pub fn open(place: &Path) -> io::Result<Workshop> {
+        Workshop::open_changed(place, &BTreeMap::new())
+    }
+
+    /// The same, with other texts for some of the files, which are named as in the repository.
+    pub fn open_changed(place: &Path, texts: &BTreeMap<PathBuf, String>) -> io::Result<Workshop> {
         let repository = repository();
         let root = place.join("copy");
         let mut copied = BTreeSet::new();
         for part in PARTS {
-            copy(&repository.join(part), &root.join(part), &mut copied)?;
+            copy(&repository.join(part), &root.join(part), &mut copied, &|from| {
+                from.strip_prefix(&repository).ok().and_then(|path| texts.get(path)).cloned()
+            })?;
         }
         let lock = root.join("loom-tests/Cargo.lock");
         write(&lock, &fs::read_to_string(repository.join("Cargo.lock"))?, &mut copied)?;
@@ -53,7 +66,16 @@ impl Workshop {
         let text = fs::read_to_string(repository.join("loom-tests/Cargo.toml"))? + WORKSPACE;
         write(&manifest, &text, &mut copied)?;
         remove_others(&root, &copied)?;
-        Ok(Workshop { root })
+        Ok(Workshop { root, settings: Vec::new() })
+    }
+
+    /// Compiles the crate with all optimisation: for many runs of few builds.
+    #[must_use]
+    pub fn optimised(mut self) -> Self {
+        self.settings.push(("CARGO_PROFILE_DEV_OPT_LEVEL", "3".to_owned()));
+        // A build that is killed leaves half of what the next one would go on from.
+        self.settings.push(("CARGO_INCREMENTAL", "0".to_owned()));
+        self
     }
 
     /// The names of the loom package's test targets.
@@ -103,7 +125,7 @@ impl Workshop {
             else {
                 return Ok(Verdict::Unfit { why: format!("no test target {}", model.target) });
             };
-            match self.run_one(executable, model)? {
+            match self.run_one(executable, model, PATIENCE, &[])? {
                 Verdict::Survived => {}
                 verdict => return Ok(verdict),
             }
@@ -112,7 +134,7 @@ impl Workshop {
     }
 
     /// The test programs, or what the compiler said.
-    fn build(&self, targets: &[&str]) -> io::Result<Result<Vec<(String, PathBuf)>, String>> {
+    pub fn build(&self, targets: &[&str]) -> io::Result<Result<Executables, String>> {
         let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         // Whatever the outer build was told is not meant for this one.
         for variable in
@@ -123,6 +145,7 @@ impl Workshop {
         cargo
             .current_dir(self.root.join("loom-tests"))
             .env("CARGO_TARGET_DIR", self.root.with_file_name("target"))
+            .envs(self.settings.iter().map(|(name, value)| (*name, value)))
             .args(["test", "--offline", "--no-run", "--message-format=json-render-diagnostics"]);
         for target in targets {
             cargo.args(["--test", target]);
@@ -144,10 +167,18 @@ impl Workshop {
         Ok(Ok(executables.collect()))
     }
 
-    fn run_one(&self, executable: &Path, model: &Model) -> io::Result<Verdict> {
+    /// Runs one model, for as long as `patience` allows.
+    pub fn run_one(
+        &self,
+        executable: &Path,
+        model: &Model,
+        patience: Duration,
+        environment: &[(&str, OsString)],
+    ) -> io::Result<Verdict> {
         let mut test = Command::new(executable);
         test.current_dir(self.root.join("loom-tests"))
             .env("RUST_BACKTRACE", "0")
+            .envs(environment.iter().map(|(name, value)| (*name, value)))
             .args(["--test-threads", "1"])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -158,7 +189,7 @@ impl Workshop {
         let mut running = test.spawn()?;
         let stdout = running.stdout.take().map(collect);
         let stderr = running.stderr.take().map(collect);
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + patience;
         let status = loop {
             if let Some(status) = running.try_wait()? {
                 break Some(status);
@@ -178,7 +209,8 @@ impl Workshop {
     }
 }
 
-fn repository() -> PathBuf {
+/// The repository that this package belongs to.
+pub fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
@@ -255,13 +287,19 @@ fn after<'a>(text: &'a str, key: &str) -> Option<&'a str> {
     text.split_once(key)?.1.split('"').next()
 }
 
-fn copy(from: &Path, to: &Path, copied: &mut BTreeSet<PathBuf>) -> io::Result<()> {
+fn copy(
+    from: &Path,
+    to: &Path,
+    copied: &mut BTreeSet<PathBuf>,
+    instead: &dyn Fn(&Path) -> Option<String>,
+) -> io::Result<()> {
     if !from.is_dir() {
-        return write(to, &fs::read_to_string(from)?, copied);
+        let text = instead(from).map_or_else(|| fs::read_to_string(from), Ok)?;
+        return write(to, &text, copied);
     }
     for entry in fs::read_dir(from)? {
         let entry = entry?;
-        copy(&entry.path(), &to.join(entry.file_name()), copied)?;
+        copy(&entry.path(), &to.join(entry.file_name()), copied, instead)?;
     }
     Ok(())
 }

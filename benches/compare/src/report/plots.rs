@@ -213,7 +213,7 @@ fn draw_bars(bars: &[(String, f64, String)]) -> Fallible<String> {
         let at =
             |ratio: f64| (left + (ratio.log10() - least) / (most - least) * (right - left)) as i32;
         let text = |size| (FONT, size).into_font().color(&BLACK);
-        let title = "How many times as fast as the best of the others (left of 1: slower)";
+        let title = "Against the best of the others";
         area.draw(&Text::new(title, (16, 16), text(18)))?;
         for tick in [0.1_f64, 1.0, 10.0, 100.0, 1_000.0, 10_000.0] {
             if tick.log10() < least || tick.log10() > most {
@@ -235,7 +235,7 @@ fn draw_bars(bars: &[(String, f64, String)]) -> Fallible<String> {
             ))?;
             let centre = |side| Pos::new(side, VPos::Center);
             area.draw(&Text::new(what.as_str(), (220, y + 11), text(14).pos(centre(HPos::Right))))?;
-            let label = format!("{ratio:.1}×  ({best})");
+            let label = format!("{}  ({best})", super::tables::ratio(*ratio, 1.0));
             let style = (FONT, 13).into_font().color(&color).pos(centre(HPos::Left));
             area.draw(&Text::new(label, (to + 8, y + 11), style))?;
         }

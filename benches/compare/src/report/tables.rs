@@ -120,25 +120,33 @@ pub(super) fn time(nanoseconds: f64) -> String {
     }
 }
 
-/// Rounded, with a comma.
+/// Rounded, with commas.
 pub(super) fn thousands(number: f64) -> String {
     let digits = format!("{number:.0}");
-    match digits.len() {
-        4.. if number < 1e6 => {
-            format!("{},{}", &digits[..digits.len() - 3], &digits[digits.len() - 3..])
+    let mut out = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            out.push(',');
         }
-        _ => digits,
+        out.push(digit);
     }
+    out
 }
 
 /// "40× faster" or "1.3× slower".
 pub(super) fn ratio(theirs: f64, ours: f64) -> String {
     let faster = theirs / ours;
     match faster {
-        r if r >= 9.5 => format!("{r:.0}× faster"),
+        r if r >= 9.5 => format!("{}× faster", thousands(r)),
         r if r >= 1.0 => format!("{r:.1}× faster"),
-        r => format!("**{:.1}× slower**", 1.0 / r),
+        r => format!("{:.1}× slower", 1.0 / r),
     }
+}
+
+/// The same, and what is lost stands out.
+fn verdict(theirs: f64, ours: f64) -> String {
+    let ratio = ratio(theirs, ours);
+    if theirs < ours { format!("**{ratio}**") } else { ratio }
 }
 
 impl Shown {
@@ -199,7 +207,7 @@ impl Shown {
                     continue;
                 }
                 let at = value.parse().map_or(value.clone(), thousands);
-                let ratio = ratio(best.median, row.median);
+                let ratio = verdict(best.median, row.median);
                 verdicts.push(format!("{at}: {} is {ratio} than {}", row.name, best.name));
             }
         }
@@ -298,7 +306,7 @@ pub(super) fn short(results: &Results) -> Fallible<String> {
             return Ok(());
         };
         let (mine, theirs) = (time(ours / per), time(best.median / per));
-        let ratio = ratio(best.median, ours);
+        let ratio = verdict(best.median, ours);
         writeln!(out, "| {what} | {mine} | {theirs} ({}) | {ratio} |", best.name)
     };
     let size = "100000";
@@ -330,4 +338,28 @@ pub(super) fn short(results: &Results) -> Fallible<String> {
         )?;
     }
     Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_are_written_as_one_reads_them() {
+        assert_eq!(
+            [0.5, 999.6, 1e6, 12_345.0].map(thousands),
+            ["0", "1,000", "1,000,000", "12,345"]
+        );
+        assert_eq!(
+            [0.416, 23.0, 340.2, 8e6].map(time),
+            ["0.42 ns", "23.0 ns", "340 ns", "8,000 µs"]
+        );
+    }
+
+    #[test]
+    fn what_is_slower_says_so() {
+        assert_eq!(ratio(40.0, 1.0), "40× faster");
+        assert_eq!(ratio(1.0, 1.0), "1.0× faster");
+        assert_eq!(verdict(1.0, 1.3), "**1.3× slower**");
+    }
 }

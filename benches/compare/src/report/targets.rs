@@ -132,6 +132,12 @@ pub(super) fn all(results: &Results) -> Vec<Target> {
             " ns",
             median(groups::DRAIN, "pushlane", million).map(|all| all / 1e6),
         ),
+        at_most(
+            "the same, in batches",
+            60.0,
+            " ns",
+            median(groups::DRAIN, "pushlane, in batches", million).map(|all| all / 1e6),
+        ),
     ]
 }
 

@@ -144,7 +144,10 @@ impl Subscription {
         if error.is_some() {
             self.synced = 0;
         }
-        self.delivered.answered(error)
+        let answered = self.delivered.answered(error);
+        // Nothing is on its way any more.
+        self.delivered.keep_only(|name| self.interest.covers(name));
+        answered
     }
 
     /// What is to be sent now. `hint` bounds where changes are looked for; `None` looks everywhere.
@@ -167,7 +170,7 @@ impl Subscription {
         };
         if let Some(keys) = keys {
             for key in keys.filter(|key| key.type_url == self.type_url) {
-                if self.interest.covers(&key.name) || self.delivered.has(&key.name) {
+                if self.interest.covers(&key.name) {
                     changed(&key.name);
                 }
             }
@@ -180,7 +183,9 @@ impl Subscription {
                 .filter(|name| !(self.interest.wildcard && set.resources.contains_key(*name)))
                 .for_each(&mut changed);
             let lost = self.delivered.names().filter(|name| !set.resources.contains_key(*name));
-            lost.filter(|name| !self.interest.names.contains(*name)).for_each(&mut changed);
+            let lost =
+                lost.filter(|name| self.interest.wildcard && !self.interest.names.contains(*name));
+            lost.for_each(&mut changed);
         }
         if self.variant == Variant::Sotw {
             // What isn't there can't be said, other than by leaving it out of a complete set.

@@ -1,0 +1,95 @@
+//! `loom-tests/MUTANTS.md`.
+
+use std::fmt::Write;
+
+use super::survivors;
+use super::weaken::Weakened;
+use crate::Verdict;
+
+/// What is known of a mutant in the end.
+pub enum Known {
+    Verdict(Verdict),
+    /// No model reaches the operation, or its file is no part of the models.
+    Unreached,
+    /// The time was over.
+    NotRun,
+}
+
+/// How many mutants there are of each kind.
+#[derive(Default, Debug)]
+pub struct Count {
+    pub killed: usize,
+    pub explained: usize,
+    pub unexplained: usize,
+    pub not_run: usize,
+    /// Reasons for mutants that don't survive, or are no more.
+    pub idle_reasons: Vec<String>,
+}
+
+/// The page, and what it comes to.
+pub fn page(results: &[(Weakened, Known)], how: &str) -> (String, Count) {
+    let mut count = Count::default();
+    let mut used = vec![Vec::new(); survivors::SURVIVORS.len()];
+    let mut rows = String::new();
+    for (mutant, known) in results {
+        let (verdict, note) = match known {
+            Known::Verdict(Verdict::Killed { by, how }) => {
+                count.killed += 1;
+                ("killed", format!("`{by}`: {how}"))
+            }
+            Known::Verdict(Verdict::Unfit { why }) => {
+                count.unexplained += 1;
+                ("**unfit**", why.clone())
+            }
+            Known::NotRun => {
+                count.not_run += 1;
+                ("not run", String::new())
+            }
+            survived => {
+                let verdict = match survived {
+                    Known::Unreached => "not modelled",
+                    Known::Verdict(Verdict::Hung { .. }) => "did not end",
+                    _ => "survived",
+                };
+                if let Some((at, reason)) = survivors::reason(mutant) {
+                    used[at].push(mutant.mutation.clone());
+                    count.explained += 1;
+                    (verdict, reason.to_owned())
+                } else {
+                    count.unexplained += 1;
+                    (verdict, "**no reason is known**".to_owned())
+                }
+            }
+        };
+        let Weakened { file, function, operation, mutation } = mutant;
+        let note = note.replace('|', "\\|");
+        let _ = writeln!(
+            rows,
+            "| {file} | `{function}` | `{operation}` | {mutation} | {verdict} | {note} |"
+        );
+    }
+    // A reason can't be idle as long as mutants have not been run.
+    if count.not_run == 0 {
+        for (entry, used) in survivors::SURVIVORS.iter().zip(&used) {
+            let (file, function, operation, mutations, _) = entry;
+            for mutation in mutations.iter().filter(|mutation| !used.iter().any(|u| u == *mutation))
+            {
+                count.idle_reasons.push(format!("{file} {function} {operation} {mutation}"));
+            }
+        }
+    }
+    let Count { killed, explained, unexplained, not_run, .. } = &count;
+    let page = format!(
+        "# What the models notice\n\n\
+         Written by `cargo run --release -p pushlane-mutants -- orderings`, which weakens every atomic operation of\n\
+         `src/` in every way there is, one at a time: an ordering one step, a read-modify-write in a load and a\n\
+         store. A mutant is killed when a model fails because of it; each runs against every model that reaches its\n\
+         operation, the quickest first, until one does.\n\n{how}\n\n\
+         {} mutants: {killed} killed, {explained} survive for a stated reason, {unexplained} without one, \
+         {not_run} not run.\n\n\
+         | file | function | operation | mutation | verdict | killed by, or why not |\n\
+         | --- | --- | --- | --- | --- | --- |\n{rows}",
+        results.len()
+    );
+    (page, count)
+}

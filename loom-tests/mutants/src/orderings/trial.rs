@@ -1,0 +1,283 @@
+//! Runs the models on one mutant after another.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use super::record::{self, Record};
+use super::scan::without_comments;
+use super::weaken::{self, CHOSEN, REACHED, Weakened};
+use crate::workshop::{Executables, Workshop, repository};
+use crate::{Model, Verdict};
+
+/// Sources that the models don't contain: loom can't see into what they are built on.
+pub const UNMODELLED: [&str; 1] = ["ready/static_fifo.rs"];
+
+/// All mutants, in one build.
+pub struct Trial {
+    pub mutants: Vec<Weakened>,
+    workshop: Workshop,
+    executables: Executables,
+    /// The quickest first.
+    models: Vec<Timed>,
+    record: Record,
+    /// For each target, a number that changes with what its verdicts depend on.
+    fingerprints: HashMap<String, String>,
+}
+
+/// A model that passes while nothing is weaker.
+struct Timed {
+    model: Model,
+    took: Duration,
+    /// The mutants whose operations it reaches.
+    reaches: HashSet<usize>,
+}
+
+type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
+
+impl Trial {
+    /// Builds the mutants at `place`, and runs every model once without any.
+    pub fn begin(place: &Path) -> Outcome<Trial> {
+        let (mutants, texts) = instrumented()?;
+        let workshop = Workshop::open_changed(place, &texts)?.optimised();
+        let targets = workshop.targets()?;
+        let names: Vec<&str> = targets.iter().map(String::as_str).collect();
+        let executables = workshop.build(&names)??;
+        let mut shared: Vec<String> = texts.into_values().collect();
+        for folder in ["loom-tests/tests/model", "loom-tests/stand-ins", "src"] {
+            read_all(&repository().join(folder), &mut shared)?;
+        }
+        let mut fingerprints = HashMap::new();
+        for target in targets {
+            let test = repository().join(format!("loom-tests/tests/{target}.rs"));
+            let test = without_comments(&fs::read_to_string(test)?);
+            let all = shared.iter().map(String::as_str).chain([test.as_str()]);
+            let fp = record::fingerprint(all);
+            fingerprints.insert(target, fp);
+        }
+        let record = Record::open(place.join("verdicts.tsv"))?;
+        let mut trial =
+            Trial { mutants, workshop, executables, models: Vec::new(), record, fingerprints };
+        trial.time_models(place)?;
+        Ok(trial)
+    }
+
+    fn time_models(&mut self, place: &Path) -> Outcome<()> {
+        let reached = place.join("reached");
+        for (target, executable) in self.executables.clone() {
+            for test in tests(&executable)? {
+                let key = format!("{} model {target}::{test}", self.fingerprints[&target]);
+                let model = Model { target: target.clone(), test: Some(test) };
+                let line = match self.record.get(&key) {
+                    Some(line) => line.to_owned(),
+                    None => {
+                        let _ = fs::remove_file(&reached);
+                        let began = Instant::now();
+                        let environment = [(REACHED, OsString::from(&reached))];
+                        let patience = Duration::from_secs(1_800);
+                        let verdict =
+                            self.workshop.run_one(&executable, &model, patience, &environment)?;
+                        if verdict != Verdict::Survived {
+                            return Err(format!("{model:?} without any mutant: {verdict:?}").into());
+                        }
+                        let numbers = fs::read_to_string(&reached).unwrap_or_default();
+                        let numbers: Vec<&str> = numbers.lines().collect();
+                        let line =
+                            format!("{}\t{}", began.elapsed().as_millis(), numbers.join(","));
+                        self.record.put(&key, &line)?;
+                        line
+                    }
+                };
+                let (took, numbers) = line.split_once('\t').ok_or("an odd record")?;
+                self.models.push(Timed {
+                    model,
+                    took: Duration::from_millis(took.parse()?),
+                    reaches: numbers.split(',').filter_map(|number| number.parse().ok()).collect(),
+                });
+            }
+        }
+        self.models.sort_by_key(|timed| timed.took);
+        Ok(())
+    }
+
+    /// How many models there are, and how long they take together.
+    pub fn models(&self) -> (usize, Duration) {
+        (self.models.len(), self.models.iter().map(|timed| timed.took).sum())
+    }
+
+    /// The mutant in words, which outlive its number.
+    fn words(&self, number: usize) -> String {
+        let Weakened { file, function, operation, mutation } = &self.mutants[number];
+        format!("{file} {function} {operation} {mutation}")
+    }
+
+    /// Where the record has the verdict of one model on a mutant.
+    fn key(&self, model: &Model, words: &str) -> String {
+        format!("{} {} {words}", self.fingerprints[&model.target], name(model))
+    }
+
+    /// The models that a mutant is to meet, in order. Left out are those that do not reach it, and those that
+    /// take longer than `slowest`: ten times as long if they are about it.
+    fn models_for(&self, number: usize, slowest: Duration) -> Vec<(Model, Duration)> {
+        let mutant = &self.mutants[number];
+        // Whoever noticed it last time, in older sources, is likely to do so again; then what is about it.
+        let before = self.record.get(&format!("killer {}", self.words(number)));
+        let noticed = |timed: &Timed| Some(&*name(&timed.model)) == before;
+        let mut models: Vec<&Timed> = self
+            .models
+            .iter()
+            .filter(|timed| timed.reaches.contains(&number))
+            .filter(|timed| {
+                let patience = if is_about(&timed.model, mutant) { ABOUT_IT } else { 1 };
+                noticed(timed) || timed.took <= slowest.saturating_mul(patience)
+            })
+            .collect();
+        models.sort_by_key(|timed| {
+            (!noticed(timed), timed.took > slowest || !is_about(&timed.model, mutant))
+        });
+        models.into_iter().map(|timed| (timed.model.clone(), timed.took)).collect()
+    }
+
+    /// The verdict on a mutant, if it is known already.
+    pub fn known(&self, number: usize, slowest: Duration) -> Option<Verdict> {
+        let words = self.words(number);
+        let mut sum = Some(Verdict::Survived);
+        for (model, _) in self.models_for(number, slowest) {
+            match self.record.get(&self.key(&model, &words)).and_then(record::verdict) {
+                Some(Verdict::Survived) => {}
+                Some(hung @ Verdict::Hung { .. }) => sum = sum.map(|_| hung),
+                Some(other) => return Some(other),
+                None => sum = None,
+            }
+        }
+        sum
+    }
+
+    /// Runs the models that reach the mutant's operation, the quickest first, until one fails. `None`: there
+    /// is no model that reaches it.
+    pub fn run(&mut self, number: usize, slowest: Duration) -> Outcome<Option<Verdict>> {
+        let models = self.models_for(number, slowest);
+        if models.is_empty() {
+            return Ok(None);
+        }
+        if let Some(known) = self.known(number, slowest) {
+            return Ok(Some(known));
+        }
+        let words = self.words(number);
+        let mut sum = Verdict::Survived;
+        for (model, took) in models {
+            let key = self.key(&model, &words);
+            let verdict = match self.record.get(&key).and_then(record::verdict) {
+                Some(known) => known,
+                None => {
+                    let executable = self
+                        .executables
+                        .iter()
+                        .find(|(target, _)| *target == model.target)
+                        .ok_or("a model without a program")?;
+                    let patience = Duration::from_secs(20) + 8 * took;
+                    let environment = [(CHOSEN, OsString::from(number.to_string()))];
+                    let verdict =
+                        self.workshop.run_one(&executable.1, &model, patience, &environment)?;
+                    self.record.put(&key, &record::line(&verdict))?;
+                    verdict
+                }
+            };
+            match verdict {
+                Verdict::Survived => {}
+                // More to explore, perhaps: another model may say it with certainty.
+                hung @ Verdict::Hung { .. } => sum = hung,
+                other => {
+                    self.record.put(&format!("killer {words}"), &name(&model))?;
+                    return Ok(Some(other));
+                }
+            }
+        }
+        Ok(Some(sum))
+    }
+}
+
+/// How many times as long as others a model may take that is about what is mutated.
+const ABOUT_IT: u32 = 10;
+
+/// The models of a file, where it has some of its own: by target.
+const ABOUT: [(&str, &[&str]); 14] = [
+    ("backlog/bits.rs", &["backlogs", "visible", "left_behind"]),
+    ("backlog/journal.rs", &["journal", "visible"]),
+    ("bank.rs", &["visible", "one_at_a_time", "nothing_lost"]),
+    ("convergence.rs", &["convergence", "closing"]),
+    ("fan_out.rs", &["fan_out"]),
+    ("limiter.rs", &["permits_conserved", "signals"]),
+    ("queue/clients.rs", &["registering", "left_behind"]),
+    ("queue/expand.rs", &["fan_out"]),
+    ("ready/fifo.rs", &["ready_sets", "bounded"]),
+    ("ready/line.rs", &["ready_sets", "nobody_starves"]),
+    ("ready/sweep.rs", &["ready_sets", "bounded"]),
+    ("registry.rs", &["registering", "stale_keys", "left_behind", "lease_ends_once"]),
+    ("slot.rs", &["one_at_a_time"]),
+    ("topics.rs", &["topics", "stale_keys"]),
+];
+
+fn is_about(model: &Model, mutant: &Weakened) -> bool {
+    ABOUT.iter().any(|(file, targets)| mutant.file == *file && targets.contains(&&*model.target))
+}
+
+fn name(model: &Model) -> String {
+    format!("{}::{}", model.target, model.test.as_deref().unwrap_or_default())
+}
+
+/// The mutants, and the files that contain them.
+fn instrumented() -> Outcome<(Vec<Weakened>, BTreeMap<PathBuf, String>)> {
+    let sources = repository().join("src");
+    let mut files = Vec::new();
+    list(&sources, &mut files)?;
+    files.sort();
+    let (mut mutants, mut texts) = (Vec::new(), BTreeMap::new());
+    for path in files {
+        let file = path.strip_prefix(&sources)?.to_string_lossy().into_owned();
+        let source = fs::read_to_string(&path)?;
+        let before = mutants.len();
+        let text = if file == "sync.rs" {
+            source + weaken::SUPPORT
+        } else {
+            weaken::instrument(&file, &source, &mut mutants)
+        };
+        if mutants.len() > before || file == "sync.rs" {
+            texts.insert(Path::new("src").join(file), text);
+        }
+    }
+    Ok((mutants, texts))
+}
+
+fn tests(executable: &Path) -> io::Result<Vec<String>> {
+    let output = Command::new(executable).arg("--list").output()?;
+    let listed = String::from_utf8_lossy(&output.stdout);
+    Ok(listed.lines().filter_map(|line| line.strip_suffix(": test")).map(str::to_owned).collect())
+}
+
+fn list(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            list(&path, files)?;
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+    Ok(())
+}
+
+fn read_all(folder: &Path, texts: &mut Vec<String>) -> io::Result<()> {
+    let mut files = Vec::new();
+    list(folder, &mut files)?;
+    files.sort();
+    for file in files {
+        // A comment changes no verdict.
+        texts.push(without_comments(&fs::read_to_string(file)?));
+    }
+    Ok(())
+}
