@@ -182,7 +182,7 @@ fn bars(results: &Results) -> Vec<(String, f64, String)> {
         ("merging 1 key, Shared", groups::MERGE_1, "pushlane Shared", size),
         ("merging 16 keys, Shared", groups::MERGE_16, "pushlane Shared", size),
         ("merging 16 keys, Journal", groups::MERGE_16, "pushlane Journal, direct", size),
-        ("merging 256 keys, Shared", groups::MERGE_256, "pushlane Shared", "10000"),
+        ("merging 256 keys, Shared", groups::MERGE_256, "pushlane Shared", "1000"),
         ("fan-out to 1 in 100", groups::SCOPE, "pushlane", "1 in 100"),
         ("fan-out to 1 in 10", groups::SCOPE, "pushlane", "1 in 10"),
         ("publish, lease, complete", groups::CYCLE, "pushlane", "1000"),
