@@ -213,6 +213,48 @@ async fn who_keeps_another_order_waits_no_longer_than_the_patience() {
 }
 
 #[tokio::test]
+async fn who_accepts_clusters_slower_than_they_change_is_waited_for() {
+    let rig = Rig::with(|limits| limits.order_patience = Duration::from_millis(300)).await;
+    rig.ads.set("default", world("c", "1")).unwrap();
+    let mut client = envoy(&rig, &["c"]).await;
+    rig.ads.set("default", world("c", "2")).unwrap();
+    for version in 3..10 {
+        let clusters = loop {
+            let response = client.next().await;
+            match &*response.type_url {
+                CDS => break response,
+                EDS => client.send(ack(&response, &["c"])),
+                other => panic!("{other} before the clusters that it refers to"),
+            }
+        };
+        rig.ads.update("default", |edit| edit.put(cluster("c", &version.to_string()))).unwrap();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        client.send(ack(&clusters, &[]));
+    }
+    let said = all(&mut client, &["c"], 5).await;
+    assert_eq!(said[3..], ["L l@2", "R r@2"], "{said:?}");
+}
+
+#[tokio::test]
+async fn a_cluster_that_is_removed_while_it_warms_is_let_go() {
+    let rig = Rig::start().await;
+    rig.ads.set("default", world("old", "1")).unwrap();
+    let mut client = envoy(&rig, &["old"]).await;
+    rig.ads.set("default", world("old", "1").into_iter().chain(world("new", "1"))).unwrap();
+    let clusters = client.expect(CDS, &["new@1", "old@1"]).await;
+    rig.ads.set("default", world("old", "1")).unwrap();
+    client.send(ask(EDS, &["old", "new"]));
+    // There are none any more; but without any, it wouldn't acknowledge the cluster.
+    let endpoints = client.next().await;
+    assert_eq!((&*endpoints.type_url, endpoints.resources.len()), (EDS, 1));
+    client.send(ack(&endpoints, &["old", "new"]));
+    client.silent().await;
+    client.send(ack(&clusters, &[]));
+    client.take(CDS, &["old@1"], &[]).await;
+    client.silent().await;
+}
+
+#[tokio::test]
 async fn a_deferred_type_holds_no_permit() {
     let rig = Rig::with(|limits| limits.permits = 1).await;
     rig.ads.set("default", world("c", "1")).unwrap();

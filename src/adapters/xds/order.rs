@@ -21,7 +21,8 @@
 //!
 //! Endpoints, and whatever else a cluster may need to warm, wait for no answer: each would wait for the other.
 //! Whatever waits is sent after the [patience](super::Limits::order_patience) all the same, so that a client that keeps
-//! some other order costs itself time and nothing else.
+//! some other order costs itself time and nothing else. A client that goes on accepting clusters, which change faster
+//! than it can, is no such client: with each answer the patience of listeners and routes begins anew.
 
 use super::resource::TypeUrl;
 use super::subscription::Unsent;
@@ -68,6 +69,12 @@ pub(super) fn removals_wait(rank: u8, by_name: bool, others: &[Standing]) -> boo
         || later.any(|other| other.unanswered || other.unsent != Unsent::default())
 }
 
+/// Whether an answer of type `answered` shows that it is worth while to go on waiting with `waiting`: listeners and
+/// routes wait for the answers of what they refer to.
+pub(super) fn renews(answered: u8, waiting: u8) -> bool {
+    matches!((answered, waiting), (CLUSTERS, LISTENERS | ROUTES) | (LISTENERS, ROUTES))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -106,6 +113,16 @@ mod tests {
         assert!(!news_wait(ENDPOINTS, &warming) && !news_wait(OTHERS, &warming));
         let endpoints = [standing(ENDPOINTS, Unsent::default(), true)];
         assert!(!news_wait(ROUTES, &endpoints), "they may be another cluster's");
+    }
+
+    #[test]
+    fn only_answers_of_what_is_waited_for_renew_the_patience() {
+        assert!(
+            renews(CLUSTERS, ROUTES) && renews(CLUSTERS, LISTENERS) && renews(LISTENERS, ROUTES)
+        );
+        // A client may send these while it withholds the answer for the clusters.
+        assert!([LISTENERS, ROUTES, OTHERS].iter().all(|&waiting| !renews(ENDPOINTS, waiting)));
+        assert!(!renews(ROUTES, CLUSTERS) && !renews(ROUTES, ROUTES));
     }
 
     #[test]

@@ -237,6 +237,13 @@ pub(super) struct Cluster {
     pub(super) eds: Option<EdsClusterConfig>,
 }
 
+/// An `envoy.config.endpoint.v3.ClusterLoadAssignment` without endpoints.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct ClusterLoadAssignment {
+    #[prost(string, tag = "1")]
+    pub(super) cluster_name: String,
+}
+
 /// `EdsClusterConfig`, within a cluster.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct EdsClusterConfig {

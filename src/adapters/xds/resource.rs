@@ -161,6 +161,11 @@ impl Resource {
         Resource(Arc::new(Inner { type_url, name, version, any: None, body: 0, endpoints: None }))
     }
 
+    /// Of the same name, held in a version that isn't known: it is the same as nothing that can be sent.
+    pub(super) fn of_no_version(&self) -> Self {
+        Resource::held(self.0.type_url.clone(), self.0.name.clone(), "\0")
+    }
+
     /// Its type.
     pub fn type_url(&self) -> &TypeUrl {
         &self.0.type_url

@@ -9,7 +9,7 @@ use super::entry::{Entry, Push};
 use crate::adapters::xds::change::Change;
 use crate::adapters::xds::hub::PushLease;
 use crate::adapters::xds::order::{self, Standing};
-use crate::adapters::xds::resource::{Name, TypeUrl};
+use crate::adapters::xds::resource::{Name, Resource, TypeUrl};
 use crate::adapters::xds::subscription::Due;
 use crate::adapters::xds::view::Snapshot;
 use crate::backlog::ChangeSet;
@@ -81,7 +81,8 @@ impl Stream {
         let covers = hint.map_or(snapshot.revision, |change: &Change| change.revision);
         let mut due = entry.subscription.due(set, hint);
         let impatient = since.is_some_and(|since| now >= since + self.hub.limits.order_patience);
-        if !entry.subscription.tells_removals() {
+        due.changed.extend(self.parting(at, snapshot));
+        if !self.types[at].subscription.tells_removals() {
             let gone = core::mem::take(&mut due.gone);
             self.types[at].subscription.forget(&gone);
         }
@@ -105,6 +106,28 @@ impl Stream {
         }
         self.send(at, snapshot, covers, due, keep, now);
         true
+    }
+
+    /// Endpoints of clusters that were removed while the client warms them. It doesn't acknowledge them without their
+    /// endpoints, and as long as it doesn't, it can't be told that they are gone.
+    fn parting(&self, at: usize, snapshot: &Snapshot) -> Vec<Resource> {
+        let entry = &self.types[at];
+        let subscription = &entry.subscription;
+        if *subscription.type_url != *TypeUrl::ENDPOINTS || subscription.tells_removals() {
+            return Vec::new();
+        }
+        let clusters = |other: &&Entry| *other.subscription.type_url == *TypeUrl::CLUSTER;
+        let warming = self.types.iter().find(clusters);
+        let Some(warming) = warming.map(|entry| &entry.subscription) else { return Vec::new() };
+        let set = snapshot.of_type(&subscription.type_url);
+        let clusters = snapshot.of_type(&warming.type_url);
+        let wanted = |name: &Name| {
+            let refers = |cluster: &Resource| cluster.endpoints() == Some(name);
+            warming.is_unanswered(refers) && !clusters.resources.values().any(refers)
+        };
+        let missing = subscription.interest.names.iter();
+        let missing = missing.filter(|name| !set.resources.contains_key(*name));
+        missing.filter(|name| wanted(name)).map(|name| subscription.last_endpoints(name)).collect()
     }
 
     fn standings(&mut self, but: usize, snapshot: &Snapshot) -> Vec<Standing> {

@@ -4,6 +4,7 @@ use std::format;
 use std::string::String;
 use std::sync::Arc;
 
+use ::tokio::time::Instant;
 use tonic::Status;
 
 use super::Stream;
@@ -135,6 +136,17 @@ impl Stream {
         }
     }
 
+    /// A response of this rank has been answered: whatever waits for that type begins to wait anew. The client plays
+    /// along; it is only that clusters change faster than it takes them.
+    fn patient(&mut self, rank: u8) {
+        let now = Instant::now();
+        for entry in self.types.iter_mut().filter(|entry| order::renews(rank, entry.rank)) {
+            if let Push::Held { since: Some(since), .. } = &mut entry.push {
+                *since = now;
+            }
+        }
+    }
+
     /// The client has accepted or rejected the type's last response.
     fn answered(&mut self, at: usize, answered: Answered) {
         let entry = &mut self.types[at];
@@ -143,6 +155,9 @@ impl Stream {
         else {
             return;
         };
+        let rank = entry.rank;
+        self.patient(rank);
+        let entry = &mut self.types[at];
         let (counters, type_url) = (&self.hub.counters, &entry.subscription.type_url);
         let Answered { after, revision, rejected } = answered;
         counters.ack_micros.add(sent.elapsed().as_micros() as u64);

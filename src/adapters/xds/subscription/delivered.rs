@@ -1,6 +1,6 @@
 //! What a client has, as far as it can be known, and what it has rejected.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::prelude::v1::*;
 
 use crate::adapters::xds::proto::Status;
@@ -26,6 +26,13 @@ pub(in crate::adapters::xds) struct Sent {
     /// All that had changed up to this revision is in it, or was sent before.
     covers: u64,
     steps: Vec<Step>,
+}
+
+impl Sent {
+    /// What was new or changed in it.
+    pub(super) fn news(&self) -> impl Iterator<Item = &Resource> {
+        self.steps.iter().map(|step| &step.after)
+    }
 }
 
 #[derive(Debug)]
@@ -95,9 +102,20 @@ impl Delivered {
     }
 
     /// The client doesn't have what it doesn't subscribe to any more, and if it asks again, it is sent what there is.
+    ///
+    /// What is still on its way to it, it may have all the same, if it has asked again by the time it reads it.
     pub(super) fn keep_only(&mut self, covered: impl Fn(&Name) -> bool) {
-        self.sent.retain(|name, _| covered(name));
         self.rejected.retain(|name, _| covered(name));
+        let steps = self.outstanding.iter().flat_map(|sent| &sent.steps);
+        let coming: BTreeSet<&Name> =
+            steps.map(|step| step.after.shared_name()).filter(|name| !covered(name)).collect();
+        self.sent.retain(|name, resource| {
+            let keep = covered(name) || coming.contains(name);
+            if keep && !covered(name) {
+                *resource = resource.of_no_version();
+            }
+            keep
+        });
     }
 
     pub(super) fn is_quarantined(&self) -> bool {
@@ -167,11 +185,18 @@ impl Delivered {
         let mut rejected = Vec::new();
         for step in steps.into_iter().filter(|step| !named || blamed(step)) {
             let name = step.after.shared_name().clone();
-            match step.before {
-                Some(before) => self.sent.insert(name.clone(), before),
-                None => self.sent.remove(&name),
-            };
-            self.rejected.insert(name, step.after.clone());
+            let repeated = step.before.as_ref().is_some_and(|before| before.same(&step.after));
+            // Unless it has unsubscribed meanwhile: then what it has is known anew.
+            if self.sent.get(&name).is_some_and(|sent| sent.same(&step.after)) {
+                match step.before {
+                    Some(before) => self.sent.insert(name.clone(), before),
+                    None => self.sent.remove(&name),
+                };
+            }
+            // What was sent once more in place of a version that it has rejected doesn't lift that.
+            if !repeated || !self.rejected.contains_key(&name) {
+                self.rejected.insert(name, step.after.clone());
+            }
             rejected.push(step.after);
         }
         rejected

@@ -22,12 +22,14 @@ use std::collections::BTreeSet;
 use std::format;
 use std::prelude::v1::*;
 
+use prost::Message;
+
 pub(super) use delivered::{Answered, Due, Sent};
 pub(super) use interest::{Interest, Moved};
 
 use self::delivered::Delivered;
 use super::change::Change;
-use super::proto::Status;
+use super::proto::{ClusterLoadAssignment, Status};
 use super::resource::{Name, Resource, TypeUrl};
 use super::view::TypeSet;
 
@@ -121,6 +123,19 @@ impl Subscription {
         has
     }
 
+    /// Whether such a resource is new in the response that waits for its answer.
+    pub(super) fn is_unanswered(&self, such: impl Fn(&Resource) -> bool) -> bool {
+        self.outstanding().is_some_and(|sent| sent.news().any(such))
+    }
+
+    /// The endpoints that the client has under this name, or none.
+    pub(super) fn last_endpoints(&self, name: &Name) -> Resource {
+        self.delivered.last(name).unwrap_or_else(|| {
+            let none = ClusterLoadAssignment { cluster_name: name.to_string() };
+            Resource::hashed(self.type_url.clone(), name.clone(), none.encode_to_vec())
+        })
+    }
+
     /// The answer to the outstanding response, if `nonce` is its.
     fn answer_to(&mut self, nonce: &str, error: Option<&Status>) -> Option<Answered> {
         if self.outstanding().is_none_or(|sent| sent.nonce != nonce) {
@@ -129,7 +144,10 @@ impl Subscription {
         if error.is_some() {
             self.synced = 0;
         }
-        self.delivered.answered(error)
+        let answered = self.delivered.answered(error);
+        // Nothing is on its way any more.
+        self.delivered.keep_only(|name| self.interest.covers(name));
+        answered
     }
 
     /// What is to be sent now. `hint` bounds where changes are looked for; `None` looks everywhere.
@@ -152,7 +170,7 @@ impl Subscription {
         };
         if let Some(keys) = keys {
             for key in keys.filter(|key| key.type_url == self.type_url) {
-                if self.interest.covers(&key.name) || self.delivered.has(&key.name) {
+                if self.interest.covers(&key.name) {
                     changed(&key.name);
                 }
             }
@@ -165,7 +183,9 @@ impl Subscription {
                 .filter(|name| !(self.interest.wildcard && set.resources.contains_key(*name)))
                 .for_each(&mut changed);
             let lost = self.delivered.names().filter(|name| !set.resources.contains_key(*name));
-            lost.filter(|name| !self.interest.names.contains(*name)).for_each(&mut changed);
+            let lost =
+                lost.filter(|name| self.interest.wildcard && !self.interest.names.contains(*name));
+            lost.for_each(&mut changed);
         }
         if self.variant == Variant::Sotw {
             // What isn't there can't be said, other than by leaving it out of a complete set.

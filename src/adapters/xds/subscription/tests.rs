@@ -45,7 +45,7 @@ struct World {
     has: BTreeMap<Name, Resource>,
     refused: Vec<Resource>,
     wants: u8,
-    unanswered: Option<(Reply, BTreeMap<Name, Resource>)>,
+    unanswered: Option<Reply>,
     nonce: String,
 }
 
@@ -169,13 +169,12 @@ impl World {
             self.revision,
         );
         self.nonce = reply.nonce.clone();
-        let before = self.has.clone();
-        self.unanswered = Some((reply, before));
+        self.unanswered = Some(reply);
         true
     }
 
     fn answer(&mut self, rejects: bool) {
-        let Some((reply, before)) = self.unanswered.take() else { return };
+        let Some(reply) = self.unanswered.take() else { return };
         let complete =
             self.variant == Variant::Sotw && self.subscription.type_url.is_complete_set();
         if rejects {
@@ -185,7 +184,7 @@ impl World {
             self.has.retain(|name, _| {
                 !reply.removed.contains(name) && !(complete && !sent.contains(name))
             });
-            let new = reply.resources.iter().filter(|new| before.get(new.name()) != Some(*new));
+            let new = reply.resources.iter().filter(|new| self.has.get(new.name()) != Some(*new));
             self.refused.extend(new.cloned());
             let error = Status { code: 3, message: "no".into() };
             return self.say(self.wants, reply.nonce, Some(error));

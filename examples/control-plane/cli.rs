@@ -1,0 +1,105 @@
+//! The command line.
+
+use clap::Parser;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Serves a directory of resources to xDS clients: gRPC, Envoy and whoever else speaks ADS, state of the world and
+/// delta. What becomes of the directory is with the clients within milliseconds.
+///
+/// Without --resources it serves a small built-in set, in which the gRPC target `xds:///echo` is 127.0.0.1:50051 and
+/// Envoy listens on 127.0.0.1:10000 for the same.
+#[derive(Debug, Parser)]
+#[command(name = "control-plane", after_long_help = AFTER, max_term_width = 100)]
+pub(crate) struct Cli {
+    /// Where clients connect. Port 0: any that is free
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:18000")]
+    pub(crate) listen: SocketAddr,
+    /// Where the admin page and /metrics are. Anybody who reaches it can read it
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:18001")]
+    pub(crate) admin: SocketAddr,
+    /// The directory that holds the whole desired state, and is watched
+    #[arg(long, value_name = "DIR")]
+    pub(crate) resources: Option<PathBuf>,
+    /// Say what is wrong with the directory's file, if anything, and end
+    #[arg(long, requires = "resources")]
+    pub(crate) check: bool,
+    /// End after so many seconds
+    #[arg(long = "for", value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) duration: Option<Duration>,
+    /// How long clients may take to go when it ends
+    #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = seconds)]
+    pub(crate) drain: Duration,
+
+    /// The server's certificate chain, PEM. Without one, clients are served in plain text
+    #[arg(long, value_name = "FILE", requires = "tls_key", help_heading = "TLS")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// Its key, PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert", help_heading = "TLS")]
+    pub(crate) tls_key: Option<PathBuf>,
+    /// Whose certificates clients must show, PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert", help_heading = "TLS")]
+    pub(crate) client_ca: Option<PathBuf>,
+
+    /// Streams at once; one more is refused
+    #[arg(long, value_name = "N", default_value_t = 10_000, help_heading = "Limits")]
+    pub(crate) streams: usize,
+    /// New streams a second, after a burst of as many. 0: as many as come
+    #[arg(long, value_name = "N", default_value_t = 1_000, help_heading = "Limits")]
+    pub(crate) admissions: u32,
+    /// Names that a stream may subscribe to
+    #[arg(long, value_name = "N", default_value_t = 10_000, help_heading = "Limits")]
+    pub(crate) subscriptions: usize,
+    /// Responses that are prepared at once
+    #[arg(long, value_name = "N", default_value_t = 100, help_heading = "Limits")]
+    pub(crate) permits: usize,
+    /// A response that is not read within this time ends its stream
+    #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds, help_heading = "Limits")]
+    pub(crate) send_deadline: Duration,
+    /// So does one that is neither accepted nor rejected within this time
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds, help_heading = "Limits")]
+    pub(crate) ack_deadline: Duration,
+    /// How long the order of clusters, endpoints, listeners and routes is kept for a client that doesn't play along
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value = "2",
+        value_parser = seconds,
+        help_heading = "Limits"
+    )]
+    pub(crate) order_patience: Duration,
+    /// Connections are closed in good order when they are so old, a tenth more or less. 0: never
+    #[arg(long, value_name = "SECONDS", default_value = "1800", value_parser = seconds, help_heading = "Limits")]
+    pub(crate) max_age: Duration,
+}
+
+const AFTER: &str = "\
+FILES, of which the first that is there counts:
+  resources.b64.json  {\"resources\": [{\"type_url\": ..., \"name\": ..., \"value\": base64}]}: exact bytes
+  resources.json      {\"resources\": [{\"@type\": ..., ...}]}: proto3 JSON, as Envoy reads it from files
+  resources.yaml      the same as YAML
+
+A resource that is absent from the file is removed. Before the first file nothing is served. A file with anything
+wrong in it changes nothing; each fault is reported with line, column, resource and field. Replace the file by
+renaming another one over it.";
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "expected a number of seconds".to_owned())?;
+    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line() {
+        Cli::command().debug_assert();
+        let cli = Cli::parse_from(["control-plane", "--for", "1.5", "--listen", "127.0.0.1:0"]);
+        assert_eq!((cli.duration, cli.listen.port()), (Some(Duration::from_millis(1500)), 0));
+        assert!(Cli::try_parse_from(["control-plane", "--for", "-1"]).is_err());
+        assert!(Cli::try_parse_from(["control-plane", "--check"]).is_err());
+    }
+}

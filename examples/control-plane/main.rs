@@ -1,0 +1,38 @@
+//! A control plane in a directory: what is in its file is what xDS clients have, milliseconds later.
+
+mod admin;
+mod cli;
+mod resources;
+mod serve;
+mod source;
+mod watch;
+
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    let done = if cli.check { check(&cli) } else { serve::run(cli) };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("{why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Reads the directory's file, and says what is wrong with it.
+fn check(cli: &cli::Cli) -> Result<(), String> {
+    let dir = cli.resources.as_deref().unwrap_or(".".as_ref());
+    let found = resources::find(dir).map_err(|error| error.to_string())?;
+    let (file, content) = found
+        .ok_or_else(|| format!("none of {} in {}", resources::FILES.join(", "), dir.display()))?;
+    match resources::parse(file, &content) {
+        Ok(resources) => {
+            println!("{file}: {} resources, nothing wrong", resources.len());
+            Ok(())
+        }
+        Err(faults) => Err(source::lines(file, &faults).join("\n")),
+    }
+}

@@ -1,0 +1,66 @@
+//! The desired state as files: proto3 JSON, YAML, or exact bytes.
+
+pub(crate) mod fault;
+mod json;
+mod known;
+mod list;
+mod node;
+mod proto;
+mod scalar;
+#[cfg(test)]
+mod tests;
+mod time;
+pub(crate) mod types;
+mod wire;
+mod yaml;
+
+use fault::Fault;
+use std::path::Path;
+use std::{fmt, fs, io};
+
+/// The files that a directory may have, the first of them counts.
+pub(crate) const FILES: [&str; 3] = ["resources.b64.json", "resources.json", "resources.yaml"];
+
+/// One resource, ready to be served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Resource {
+    pub(crate) type_url: String,
+    pub(crate) name: String,
+    pub(crate) value: Vec<u8>,
+}
+
+impl Resource {
+    /// The last part of its type, by which people know it.
+    pub(crate) fn kind(&self) -> &str {
+        self.type_url.rsplit(['.', '/']).next().unwrap_or_default()
+    }
+}
+
+/// `Cluster "shop"`.
+impl fmt::Display for Resource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {:?}", self.kind(), self.name)
+    }
+}
+
+/// The name and the content of the file that counts, if there is one.
+pub(crate) fn find(dir: &Path) -> io::Result<Option<(&'static str, Vec<u8>)>> {
+    for file in FILES {
+        match fs::read(dir.join(file)) {
+            Ok(content) => return Ok(Some((file, content))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(io::Error::new(error.kind(), format!("{file}: {error}"))),
+        }
+    }
+    Ok(None)
+}
+
+/// All resources of a file, or all that is wrong with it. The format is told by the name.
+pub(crate) fn parse(file: &str, content: &[u8]) -> Result<Vec<Resource>, Vec<Fault>> {
+    let text = str::from_utf8(content)
+        .map_err(|error| vec![Fault::of_file(format!("not UTF-8: {error}"))])?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let node = if file.ends_with(".yaml") { yaml::parse(text) } else { json::parse(text) };
+    let node = node.map_err(|fault| vec![fault])?;
+    if file.ends_with(".b64.json") { list::exact(&node) } else { list::messages(&node) }
+}

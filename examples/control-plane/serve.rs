@@ -1,0 +1,201 @@
+//! From files to clients, until it ends.
+
+use crate::admin::{self, Sight};
+use crate::cli::Cli;
+use crate::resources::{Resource, parse};
+use crate::source::Source;
+use crate::watch::{News, Watch};
+use pushlane::adapters::xds::{self, Ads, Limits, Published, Server, ServerBuilder};
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::net::TcpListener;
+use tokio::runtime::{Handle, Runtime};
+use tokio::sync::oneshot;
+
+/// Everybody is served the same here.
+const VIEW: &str = "default";
+const BUILTIN: (&str, &[u8]) = ("builtin.json", include_bytes!("builtin.json"));
+
+pub(crate) fn run(cli: Cli) -> Result<(), String> {
+    let runtime = Runtime::new().map_err(|error| error.to_string())?;
+    runtime.block_on(serve(cli))
+}
+
+async fn serve(cli: Cli) -> Result<(), String> {
+    let clients = bind(cli.listen).await?;
+    let admin = bind(cli.admin).await?;
+    let ads = Ads::builder().limits(limits(&cli)).start();
+    let source = Arc::new(Mutex::new(Source::new(cli.resources.as_deref())));
+    let taker = Taker { ads: ads.clone(), source: Arc::clone(&source), tasks: Handle::current() };
+
+    say(&format!("ADS on {}", address(&clients)?));
+    say(&format!("admin page on http://{}", address(&admin)?));
+    let (server, duration) = (server(&cli, &ads)?, cli.duration);
+    let watch = match cli.resources {
+        Some(dir) => {
+            Some(Watch::new(dir, move |news| taker.take(news)).map_err(|error| error.to_string())?)
+        }
+        None => {
+            let resources = parse(BUILTIN.0, BUILTIN.1).map_err(|faults| format!("{faults:?}"))?;
+            taker.take(News::Read { file: BUILTIN.0, resources });
+            None
+        }
+    };
+
+    let (stop_admin, stopped) = oneshot::channel::<()>();
+    let page = axum::serve(admin, admin::router(Sight { ads: ads.clone(), source }));
+    let page =
+        tokio::spawn(page.with_graceful_shutdown(async { drop(stopped.await) }).into_future());
+    let stop = async {
+        say(&format!("{}: draining", ending(duration).await));
+        // From here on nothing new is taken over.
+        drop(watch);
+    };
+    let served = server.serve(clients, stop).await;
+    drop(stop_admin);
+    // A browser that holds its connection open is not waited for.
+    let _ = tokio::time::timeout(Duration::from_secs(1), page).await;
+    say("ended");
+    served.map_err(|error| error.to_string())
+}
+
+/// In plain text, unless there is a certificate.
+fn server(cli: &Cli, ads: &Ads) -> Result<ServerBuilder, String> {
+    let read =
+        |path: &Path| std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()));
+    let server = match (&cli.tls_cert, &cli.tls_key, &cli.client_ca) {
+        (Some(cert), Some(key), None) => Server::tls(ads, &read(cert)?, &read(key)?),
+        (Some(cert), Some(key), Some(ca)) => {
+            Server::mtls(ads, &read(cert)?, &read(key)?, &read(ca)?)
+        }
+        _ => {
+            if !cli.listen.ip().is_loopback() {
+                complain(
+                    "clients are served in plain text: whoever reaches the port can read every resource",
+                );
+            }
+            Ok(Server::plaintext(ads))
+        }
+    };
+    let server = server.map_err(|error| error.to_string())?;
+    let age = Some(cli.max_age).filter(|age| !age.is_zero());
+    Ok(server.drain_grace(cli.drain).max_connection_age(age))
+}
+
+fn limits(cli: &Cli) -> Limits {
+    let mut limits = Limits::default();
+    limits.streams = cli.streams;
+    limits.subscriptions = cli.subscriptions;
+    limits.admission_rate = cli.admissions;
+    limits.admission_burst = cli.admissions.max(1);
+    limits.permits = cli.permits;
+    limits.send_deadline = cli.send_deadline;
+    limits.ack_deadline = cli.ack_deadline;
+    limits.order_patience = cli.order_patience;
+    limits
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener, String> {
+    TcpListener::bind(address).await.map_err(|error| format!("{address}: {error}"))
+}
+
+fn address(listener: &TcpListener) -> Result<SocketAddr, String> {
+    listener.local_addr().map_err(|error| error.to_string())
+}
+
+/// Waits for a reason to end, and returns it.
+async fn ending(duration: Option<Duration>) -> String {
+    let timer = async {
+        match duration {
+            Some(duration) => tokio::time::sleep(duration).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = timer => "time is up".into(),
+        result = interrupted() => match result {
+            Ok(what) => what.into(),
+            Err(error) => format!("signals can't be awaited ({error})"),
+        },
+    }
+}
+
+#[cfg(unix)]
+async fn interrupted() -> std::io::Result<&'static str> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut interrupt, mut terminate) =
+        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    tokio::select! {
+        _ = interrupt.recv() => Ok("interrupted"),
+        _ = terminate.recv() => Ok("asked to end"),
+    }
+}
+
+#[cfg(not(unix))]
+async fn interrupted() -> std::io::Result<&'static str> {
+    tokio::signal::ctrl_c().await.map(|()| "interrupted")
+}
+
+/// Takes what the directory has become over into what is served.
+struct Taker {
+    ads: Ads,
+    source: Arc<Mutex<Source>>,
+    tasks: Handle,
+}
+
+impl Taker {
+    fn take(&self, news: News) {
+        let begin = Instant::now();
+        let News::Read { file, resources } = news else {
+            let mut source = self.source.lock().unwrap_or_else(PoisonError::into_inner);
+            source.bad(&news);
+            source.faults.iter().for_each(|line| complain(line));
+            return;
+        };
+        // While it is being drained, nobody is told of anything any more.
+        let Ok(published) = self.ads.set(VIEW, resources.iter().map(resource)) else { return };
+        say(&format!(
+            "{file}: {} resources, {} changed",
+            resources.len(),
+            published.changed().count()
+        ));
+        let mut source = self.source.lock().unwrap_or_else(PoisonError::into_inner);
+        source.good(file, &resources);
+        if !published.is_empty() {
+            source.newest = Some(published.clone());
+            self.tasks.spawn(report(self.ads.clone(), published, begin));
+        }
+    }
+}
+
+fn resource(from: &Resource) -> xds::Resource {
+    xds::Resource::hashed(from.type_url.as_str(), from.name.as_str(), from.value.clone())
+}
+
+/// Says when everybody has it, or who doesn't want it.
+async fn report(ads: Ads, published: Published, begin: Instant) {
+    let revision = published.revision();
+    match ads.wait_acked(&published).await {
+        Ok(_) => {
+            say(&format!("revision {revision}: with all it concerns after {:.1?}", begin.elapsed()))
+        }
+        Err(rejected) => rejected.nacks.iter().for_each(|nack| complain(&nack.to_string())),
+    }
+}
+
+/// A line on the console. If nobody reads it, that is no reason to end.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{}", plain(line));
+}
+
+fn complain(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{}", plain(line));
+}
+
+/// What clients say must not steer the terminal.
+fn plain(line: &str) -> String {
+    line.chars().map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).collect()
+}

@@ -1,0 +1,310 @@
+//! The directory of resources, watched from a thread of its own.
+
+use crate::resources::fault::Fault;
+use crate::resources::{Resource, find, parse};
+use notify::event::{AccessKind, AccessMode, EventKind, ModifyKind};
+use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+/// How often to look without having been told: a directory may come into being, be replaced, or be on a file system
+/// that tells of nothing.
+const PATROL: Duration = Duration::from_millis(500);
+/// A file that is being written in place is read when nothing has happened to it for so long.
+const QUIET: Duration = Duration::from_millis(10);
+/// But it doesn't wait for ever.
+const MOST_QUIETS: usize = 50;
+
+/// What has become of the directory.
+#[derive(Debug, PartialEq)]
+pub(crate) enum News {
+    /// The whole desired state.
+    Read { file: &'static str, resources: Vec<Resource> },
+    /// A file from which nothing can be taken.
+    Broken { file: &'static str, faults: Vec<Fault> },
+    /// There is a file, or a directory, but it can't be read.
+    Unreadable(String),
+    /// There was a file, and now there is none.
+    Gone,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Hint {
+    /// A change is complete.
+    Now,
+    /// One has begun.
+    Soon,
+    Stop,
+}
+
+/// Ends when dropped.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    hints: Sender<Hint>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Watch {
+    /// Tells of the directory as it is, if it is, and then of all that becomes of it, in order.
+    pub(crate) fn new(
+        dir: PathBuf,
+        tell: impl FnMut(News) + Send + 'static,
+    ) -> notify::Result<Self> {
+        let (hints, received) = channel();
+        let sender = hints.clone();
+        let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+            // An error of the watcher, an overflow for one, is a reason to look as well.
+            if let Some(hint) = event.map_or(Some(Hint::Soon), |event| hint(&event.kind)) {
+                let _ = sender.send(hint);
+            }
+        })?;
+        let rounds = Rounds { dir, watcher, received, last: Last::Nothing };
+        let thread = thread::Builder::new().name("watch".into()).spawn(move || rounds.run(tell))?;
+        Ok(Self { hints, thread: Some(thread) })
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        let _ = self.hints.send(Hint::Stop);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn hint(kind: &EventKind) -> Option<Hint> {
+    match kind {
+        EventKind::Access(AccessKind::Close(AccessMode::Write)) => Some(Hint::Now),
+        // Reading the file is an access too: to look because of it would never end.
+        EventKind::Access(_) => None,
+        EventKind::Modify(ModifyKind::Name(_)) | EventKind::Remove(_) => Some(Hint::Now),
+        _ => Some(Hint::Soon),
+    }
+}
+
+/// What was last told of, so that it is told once.
+#[derive(PartialEq)]
+enum Last {
+    Nothing,
+    File(&'static str, Vec<u8>),
+    Unreadable(String),
+}
+
+struct Rounds {
+    dir: PathBuf,
+    watcher: RecommendedWatcher,
+    received: Receiver<Hint>,
+    last: Last,
+}
+
+impl Rounds {
+    fn run(mut self, mut tell: impl FnMut(News)) {
+        loop {
+            // Before looking, or a change in between would be missed. Again and again, because another directory
+            // may have taken the place of the one that is watched; for the same one it changes nothing.
+            let _ = self.watcher.watch(&self.dir, RecursiveMode::NonRecursive);
+            if let Some(news) = look(&self.dir, &mut self.last) {
+                tell(news);
+            }
+            if self.wait() == Hint::Stop {
+                return;
+            }
+        }
+    }
+
+    fn wait(&self) -> Hint {
+        let mut hint = match self.received.recv_timeout(PATROL) {
+            Ok(hint) => hint,
+            Err(RecvTimeoutError::Timeout) => return Hint::Now,
+            Err(RecvTimeoutError::Disconnected) => return Hint::Stop,
+        };
+        for _ in 0..MOST_QUIETS {
+            if hint != Hint::Soon {
+                break;
+            }
+            hint = self.received.recv_timeout(QUIET).unwrap_or(Hint::Now);
+        }
+        hint
+    }
+}
+
+fn look(dir: &Path, last: &mut Last) -> Option<News> {
+    let now = match find(dir) {
+        Ok(Some((file, content))) => Last::File(file, content),
+        Ok(None) => Last::Nothing,
+        Err(error) => Last::Unreadable(error.to_string()),
+    };
+    if now == *last {
+        return None;
+    }
+    let news = match &now {
+        Last::Nothing => News::Gone,
+        Last::Unreadable(why) => News::Unreadable(why.clone()),
+        Last::File(file, content) => match parse(file, content) {
+            Ok(resources) => News::Read { file, resources },
+            Err(faults) => News::Broken { file, faults },
+        },
+    };
+    *last = now;
+    Some(news)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    const LONG: Duration = Duration::from_secs(20);
+
+    struct Dir(PathBuf);
+
+    impl Dir {
+        fn new(name: &str) -> Self {
+            let dir =
+                std::env::temp_dir().join(format!("pushlane-watch-{name}-{}", std::process::id()));
+            let _ = fs::remove_dir_all(&dir);
+            Self(dir)
+        }
+
+        /// As deployments do it: beside, then over.
+        fn replace(&self, file: &str, names: &[&str]) {
+            fs::write(self.0.join("new"), list(names)).unwrap();
+            fs::rename(self.0.join("new"), self.0.join(file)).unwrap();
+        }
+    }
+
+    impl Drop for Dir {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn list(names: &[&str]) -> String {
+        let kind = "type.googleapis.com/envoy.config.cluster.v3.Cluster";
+        let each = |name: &&str| format!("{{\"@type\":\"{kind}\",\"name\":\"{name}\"}}");
+        format!("{{\"resources\":[{}]}}", names.iter().map(each).collect::<Vec<_>>().join(","))
+    }
+
+    fn watch(dir: &Dir) -> (Watch, Receiver<News>) {
+        let (sender, news) = channel();
+        let watch = Watch::new(dir.0.clone(), move |news| drop(sender.send(news))).unwrap();
+        (watch, news)
+    }
+
+    /// Waits until this is the state, passing over what came before.
+    #[track_caller]
+    fn expect(news: &Receiver<News>, names: &[&str]) {
+        loop {
+            match news.recv_timeout(LONG) {
+                Ok(News::Read { resources, .. })
+                    if resources.iter().map(|r| &*r.name).eq(names.iter().copied()) =>
+                {
+                    return;
+                }
+                Ok(_) => {}
+                Err(error) => panic!("{names:?}: {error}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_directory_that_comes_later_and_a_file_that_is_replaced() {
+        let dir = Dir::new("later");
+        let (_watch, news) = watch(&dir);
+        fs::create_dir_all(&dir.0).unwrap();
+        dir.replace("resources.json", &["a"]);
+        expect(&news, &["a"]);
+        for round in 0..20 {
+            let name = format!("r{round}");
+            dir.replace("resources.json", &[&name]);
+            expect(&news, &[&name]);
+        }
+        dir.replace("resources.b64.json", &[]);
+        expect(&news, &[]);
+        fs::remove_file(dir.0.join("resources.b64.json")).unwrap();
+        expect(&news, &["r19"]);
+    }
+
+    #[test]
+    fn a_broken_file_is_told_of_once_and_so_is_its_end() {
+        let dir = Dir::new("broken");
+        fs::create_dir_all(&dir.0).unwrap();
+        dir.replace("resources.json", &["a"]);
+        let (_watch, news) = watch(&dir);
+        expect(&news, &["a"]);
+        dir.replace("resources.json", &["b", "b"]);
+        let News::Broken { file, faults } = news.recv_timeout(LONG).unwrap() else {
+            panic!("not broken")
+        };
+        assert_eq!((file, faults.len()), ("resources.json", 1));
+        dir.replace("resources.json", &["b", "b"]);
+        fs::remove_file(dir.0.join("resources.json")).unwrap();
+        assert_eq!(news.recv_timeout(LONG), Ok(News::Gone));
+        dir.replace("resources.json", &["b"]);
+        expect(&news, &["b"]);
+    }
+
+    #[test]
+    fn a_file_written_in_place() {
+        let dir = Dir::new("place");
+        fs::create_dir_all(&dir.0).unwrap();
+        let (_watch, news) = watch(&dir);
+        for name in ["a", "b"] {
+            fs::write(dir.0.join("resources.json"), list(&[name])).unwrap();
+            expect(&news, &[name]);
+        }
+    }
+
+    #[test]
+    fn another_directory_in_its_place() {
+        let (dir, other) = (Dir::new("first"), Dir::new("second"));
+        for (dir, name) in [(&dir, "a"), (&other, "b")] {
+            fs::create_dir_all(&dir.0).unwrap();
+            dir.replace("resources.json", &[name]);
+        }
+        let (_watch, news) = watch(&dir);
+        expect(&news, &["a"]);
+        fs::remove_dir_all(&dir.0).unwrap();
+        fs::rename(&other.0, &dir.0).unwrap();
+        expect(&news, &["b"]);
+        dir.replace("resources.json", &["c"]);
+        expect(&news, &["c"]);
+    }
+
+    /// The way Kubernetes changes the files of a config map: the file is a link through a directory that is a link.
+    #[cfg(unix)]
+    #[test]
+    fn a_link_that_is_switched() {
+        use std::os::unix::fs::symlink;
+        let dir = Dir::new("link");
+        for (version, name) in [("v1", "a"), ("v2", "b")] {
+            fs::create_dir_all(dir.0.join(version)).unwrap();
+            fs::write(dir.0.join(version).join("resources.json"), list(&[name])).unwrap();
+        }
+        symlink("v1", dir.0.join("data")).unwrap();
+        symlink("data/resources.json", dir.0.join("resources.json")).unwrap();
+        let (_watch, news) = watch(&dir);
+        expect(&news, &["a"]);
+        symlink("v2", dir.0.join("next")).unwrap();
+        fs::rename(dir.0.join("next"), dir.0.join("data")).unwrap();
+        expect(&news, &["b"]);
+    }
+
+    #[test]
+    fn to_read_is_no_reason_to_look() {
+        for kind in [
+            AccessKind::Read,
+            AccessKind::Open(AccessMode::Any),
+            AccessKind::Close(AccessMode::Read),
+        ] {
+            assert!(hint(&EventKind::Access(kind)).is_none());
+        }
+        // These are what the directory is watched for; without them it would be looked at twice a second.
+        let renamed = EventKind::Modify(ModifyKind::Name(notify::event::RenameMode::To));
+        let written = EventKind::Access(AccessKind::Close(AccessMode::Write));
+        assert!([renamed, written].iter().all(|kind| hint(kind) == Some(Hint::Now)));
+    }
+}
