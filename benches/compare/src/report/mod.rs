@@ -69,6 +69,8 @@ fn measure(options: &Options, home: &Path) -> Fallible {
         .output_directory(&home.join("criterion"));
     for (name, scenario) in ALL.into_iter().filter(|(name, _): &Scenario| wanted(name)) {
         eprintln!("== {name} ({} s)", start.elapsed().as_secs());
+        // Sizes that there are no more would stay in the report.
+        let _ = fs::remove_dir_all(home.join("criterion").join(name));
         scenario(&mut criterion, plan);
         if name == groups::CONTENDED {
             Contended::save(&home.join("contended.json"))?;

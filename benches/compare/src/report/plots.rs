@@ -118,7 +118,13 @@ fn lines(mut plot: Lines<'_>) -> Fallible<String> {
             let most = points().map(of).fold(0.0, f64::max);
             (least, most)
         };
-        let ((left, right), (bottom, top)) = (range(|point| point.0), range(|point| point.1));
+        let ((mut left, mut right), (bottom, top)) =
+            (range(|point| point.0), range(|point| point.1));
+        if right / left < 10.0 {
+            // A logarithmic axis has its labels at the powers of ten.
+            left = 10_f64.powf(left.log10().floor());
+            right = 10_f64.powf(right.log10().ceil());
+        }
         let mut chart = ChartBuilder::on(&area)
             .caption(plot.title, (FONT, 18))
             .margin(16)
@@ -182,7 +188,7 @@ fn bars(results: &Results) -> Vec<(String, f64, String)> {
         ("merging 1 key, Shared", groups::MERGE_1, "pushlane Shared", size),
         ("merging 16 keys, Shared", groups::MERGE_16, "pushlane Shared", size),
         ("merging 16 keys, Journal", groups::MERGE_16, "pushlane Journal, direct", size),
-        ("merging 256 keys, Shared", groups::MERGE_256, "pushlane Shared", "10000"),
+        ("merging 256 keys, Shared", groups::MERGE_256, "pushlane Shared", "1000"),
         ("fan-out to 1 in 100", groups::SCOPE, "pushlane", "1 in 100"),
         ("fan-out to 1 in 10", groups::SCOPE, "pushlane", "1 in 10"),
         ("publish, lease, complete", groups::CYCLE, "pushlane", "1000"),
