@@ -16,7 +16,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-default=(--lib --test threads --test faults --test adapters --test model)
+default=(--test threads --test model)
 target=x86_64-unknown-linux-gnu
 
 die() {
