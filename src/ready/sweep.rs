@@ -85,6 +85,13 @@ impl<S: Storage> Sweep<S> {
     /// Takes the next bank from those of the word `start` that are `ahead`: of the words after it, of those
     /// from the beginning on, and last of the rest of that word.
     fn sweep(&self, start: usize, ahead: usize, hidden: &mut usize) -> Option<usize> {
+        // As a rule the round goes on in the same word. Relaxed: `take` decides.
+        if self.words()[start].load(Ordering::Relaxed) & ahead != 0 {
+            let taken = self.take(start, ahead, 0, hidden);
+            if taken.is_some() {
+                return taken;
+            }
+        }
         // The cursor's word twice: the second time all of it.
         for (from, to, of_start) in [(start, self.words().len(), ahead), (0, start + 1, usize::MAX)]
         {
@@ -108,6 +115,10 @@ impl<S: Storage> Sweep<S> {
     /// for a moment the word can't be found by others, and whoever hid it must look at it and tell.
     fn clear_summary(&self, index: usize, hidden: &mut usize) -> bool {
         let (summary, bit) = (&self.summary.as_ref()[index / BITS], 1 << (index % BITS));
+        // Relaxed: a bit that is set since is that of an insert, which stays.
+        if summary.load(Ordering::Relaxed) & bit == 0 {
+            return false;
+        }
         // Acquire: synchronizes with the Release of an `insert_many` whose summary bit this clears, so
         // that the load below sees its banks. One that comes later sets the bit again itself.
         summary.fetch_and(!bit, Ordering::Acquire);
