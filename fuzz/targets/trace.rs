@@ -73,7 +73,7 @@ fn check(history: &History, lines: usize) {
     assert!(history.changes.len() + history.bad_lines as usize <= lines);
     assert!(history.changes.is_sorted_by_key(|change| change.at), "time goes backwards");
     for change in &history.changes {
-        assert!((change.key.namespace as usize) < history.namespaces.len());
-        assert!((change.key.kind as usize) < history.kinds.len());
+        assert!((change.key.namespace as usize) < history.namespaces.counts().len());
+        assert!((change.key.kind as usize) < history.kinds.counts().len());
     }
 }
