@@ -55,7 +55,7 @@ mutant bank-transition bank.rs 's/match self\.0\.compare_exchange_weak\(\s*word,
 mutant ready-insert ready/sweep.rs 's/self\.words\(\)\[index\]\.fetch_or\(mask, Ordering::Release\)/{ let all = self.words()[index].load(Ordering::Relaxed); self.words()[index].store(all | mask, Ordering::Release) }/'
 mutant ready-take ready/sweep.rs 's/if word\.fetch_and\(!lowest, Ordering::Acquire\) & lowest != 0/word.store(all & !lowest, Ordering::Relaxed);\n if true/'
 mutant summary-no-second-look ready/sweep.rs 's/if word == 0 \{\s*return false;/if true { return false;/'
-mutant turn ready/line.rs 's/match self\.turn\.compare_exchange_weak\(\s*turn\.0,\s*turn\.without_lowest\(\)\.0,.*?\) \{/self.turn.store(turn.without_lowest().0, Ordering::Relaxed);\n match Ok::<usize, usize>(0) {/s'
+mutant turn ready/line.rs 's/match self\.turn\.compare_exchange_weak\(\s*turn\.0,\s*turn\.without\(slots\)\.0,.*?\) \{/self.turn.store(turn.without(slots).0, Ordering::Relaxed);\n match Ok::<usize, usize>(0) {/s'
 mutant bits-take backlog/bits.rs 's/cell\.0\[word\]\.swap\(0, Ordering::Acquire\)/{ let all = cell.0[word].load(Ordering::Acquire); cell.0[word].store(0, Ordering::Relaxed); all }/'
 mutant bits-merge backlog/bits.rs 's/word\.fetch_or\(flags, Ordering::Release\)/word.store(word.load(Ordering::Relaxed) | flags, Ordering::Release)/'
 mutant permit-take limiter.rs 's/match self\.0\.compare_exchange_weak\(\s*word,\s*word \+ granted,.*?\) \{/self.0.store(word + granted, Ordering::Relaxed);\n match Ok::<usize, usize>(0) {/s'
