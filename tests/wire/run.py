@@ -7,6 +7,7 @@
 """
 
 import argparse
+import faulthandler
 import os
 import shutil
 import signal
@@ -75,6 +76,8 @@ def main():
     import grpc_cases  # noqa: F401
 
     if arguments.case:
+        # If a client library crashes, say where.
+        faulthandler.enable()
         cases.ALL[arguments.case](arguments.out)
         # Threads of libraries may still be about; the case is over.
         os._exit(0)
