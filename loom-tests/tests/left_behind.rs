@@ -7,7 +7,7 @@ use std::sync::Arc as Shelf;
 
 use model::{Queue, drain, explore, on, pause, race};
 use pushlane::backlog::{Locked, Merge};
-use pushlane::{Config, Lane, Lease, PushQueue, Silent, Target};
+use pushlane::{Config, Lane, PushQueue, Silent, Target};
 
 /// A request that can be counted.
 #[derive(Clone)]
@@ -96,7 +96,9 @@ fn at_the_end_of_a_push() {
             on(&world, move |world| {
                 let lease = world.queue.try_lease();
                 world.queue.unregister(client).unwrap();
-                lease.map(Lease::complete);
+                if let Some(lease) = lease {
+                    lease.complete();
+                }
             }),
         ));
         world.assert_nothing_is_left_behind();

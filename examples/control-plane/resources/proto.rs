@@ -86,10 +86,10 @@ impl Reader {
             self.map(node, field, encoder);
         } else if field.is_list() {
             self.list(node, field, encoder);
-        } else if let Some(value) = self.value(node, &field.kind()) {
-            if field.supports_presence() || !value.is_default() {
-                encoder.put(field.number(), &value);
-            }
+        } else if let Some(value) = self.value(node, &field.kind())
+            && (field.supports_presence() || !value.is_default())
+        {
+            encoder.put(field.number(), &value);
         }
     }
 

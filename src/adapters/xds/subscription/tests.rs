@@ -182,7 +182,8 @@ impl World {
             let sent: Vec<Name> =
                 reply.resources.iter().map(|one| one.shared_name().clone()).collect();
             self.has.retain(|name, _| {
-                !reply.removed.contains(name) && !(complete && !sent.contains(name))
+                let kept = sent.contains(name) || !complete;
+                kept && !reply.removed.contains(name)
             });
             let new = reply.resources.iter().filter(|new| self.has.get(new.name()) != Some(*new));
             self.refused.extend(new.cloned());
