@@ -113,9 +113,21 @@ pub(super) fn all(results: &Results) -> Vec<Target> {
         ahead(results, "1 publisher and 1 worker, ≥ 3×", 3.0, (groups::CONTENDED, "pushlane", "1")),
         ahead(
             results,
+            "the same, in batches",
+            3.0,
+            (groups::CONTENDED, "pushlane, in batches", "1"),
+        ),
+        ahead(
+            results,
             "2 publishers and 2 workers, ≥ 3×",
             3.0,
             (groups::CONTENDED, "pushlane", "2"),
+        ),
+        ahead(
+            results,
+            "the same, in batches",
+            3.0,
+            (groups::CONTENDED, "pushlane, in batches", "2"),
         ),
         at_most("allocations with `Dirty`, `Bits`, `Journal`: 0", 0.0, "", allocations),
         at_most(

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, BenchmarkId, Criterion};
+use pushlane::SLOTS;
 use pushlane::backlog::Dirty;
 use serde_json::json;
 
@@ -49,8 +50,30 @@ impl Contended {
     }
 }
 
+/// Serves one client, if one is ready. How many were served.
+fn one<P: Subject<Request = ()>>(peer: &P) -> u64 {
+    peer.lease().map_or(0, |lease| {
+        peer.done(lease);
+        1
+    })
+}
+
+/// Serves the clients of a bank that are ready.
+fn batch(lanes: &Lanes<Dirty>) -> u64 {
+    lanes.queue.try_lease_batch(SLOTS).map_or(0, |batch| {
+        let clients = batch.len() as u64;
+        batch.complete();
+        clients
+    })
+}
+
 /// Runs for a while; publishes, pushes, and how long it was.
-fn run_for<P: Subject<Request = ()>>(peer: &P, pairs: u32, time: Duration) -> (u64, u64, Duration) {
+fn run_for<P: Subject<Request = ()>>(
+    peer: &P,
+    serve: fn(&P) -> u64,
+    pairs: u32,
+    time: Duration,
+) -> (u64, u64, Duration) {
     let (stop, begin) = (AtomicBool::new(false), Barrier::new(2 * pairs as usize + 1));
     let (stop, begin) = (&stop, &begin);
     let publisher = move |number: u32| {
@@ -67,12 +90,9 @@ fn run_for<P: Subject<Request = ()>>(peer: &P, pairs: u32, time: Duration) -> (u
         let mut pushes = 0;
         begin.wait();
         while !stop.load(Ordering::Relaxed) {
-            match peer.lease() {
-                Some(lease) => {
-                    peer.done(lease);
-                    pushes += 1;
-                }
-                None => thread::yield_now(),
+            match serve(peer) {
+                0 => thread::yield_now(),
+                served => pushes += served,
             }
         }
         pushes
@@ -94,19 +114,29 @@ fn run_for<P: Subject<Request = ()>>(peer: &P, pairs: u32, time: Duration) -> (u
 }
 
 fn contend<P: Subject<Request = ()>>(group: Group<'_, '_>, plan: Plan, pairs: u32) {
+    measure::<P>(group, plan, pairs, P::NAME, one);
+}
+
+fn measure<P: Subject<Request = ()>>(
+    group: Group<'_, '_>,
+    plan: Plan,
+    pairs: u32,
+    name: &str,
+    serve: fn(&P) -> u64,
+) {
     let peer = P::with_clients(CLIENTS);
     let share = plan.measurement / plan.samples as u32;
     let mut total = [0.0; 3];
-    group.bench_function(BenchmarkId::new(P::NAME, pairs), |bencher| {
+    group.bench_function(BenchmarkId::new(name, pairs), |bencher| {
         bencher.iter_custom(|wanted| {
-            let (publishes, pushes, time) = run_for(&peer, pairs, share);
+            let (publishes, pushes, time) = run_for(&peer, serve, pairs, share);
             let sample = [publishes as f64, pushes as f64, time.as_secs_f64()];
             total = std::array::from_fn(|column| total[column] + sample[column]);
             time.mul_f64(wanted as f64 / (publishes + pushes).max(1) as f64)
         });
     });
     let mut seen = SEEN.lock().unwrap_or_else(PoisonError::into_inner);
-    seen.insert((P::NAME.to_owned(), pairs), total);
+    seen.insert((name.to_owned(), pairs), total);
 }
 
 pub(super) fn run(criterion: &mut Criterion, plan: Plan) {
@@ -114,6 +144,7 @@ pub(super) fn run(criterion: &mut Criterion, plan: Plan) {
     let group = &mut group;
     for pairs in [1, 2, 4] {
         contend::<Lanes<Dirty>>(group, plan, pairs);
+        measure::<Lanes<Dirty>>(group, plan, pairs, "pushlane, in batches", batch);
         each_peer!(contend(group, plan, pairs));
     }
 }
