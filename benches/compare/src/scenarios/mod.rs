@@ -2,7 +2,7 @@
 //!
 //! Where an iteration uses up the state that it needs (idle clients, say), the state is made again between
 //! iterations, outside of the measured time, and a sample ends when its share of the *real* time is spent:
-//! see [`Plan::sampled`].
+//! see `Plan::sampled`.
 
 mod churn;
 mod contended;
