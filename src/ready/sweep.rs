@@ -155,6 +155,10 @@ impl<S: Storage> ReadySet for Sweep<S> {
         let ahead = usize::MAX << (cursor % BITS);
         let mut hidden = 0;
         let bank = if self.is_summarised() {
+            // As a rule one of a queue's lanes is empty. Relaxed: as in `candidate`.
+            if matches!(self.summary.as_ref(), [all] if all.load(Ordering::Relaxed) == 0) {
+                return None;
+            }
             self.sweep(self.word_of(cursor), ahead, &mut hidden)?
         } else {
             self.take(0, ahead, usize::MAX, &mut hidden)?
