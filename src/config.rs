@@ -34,8 +34,9 @@ impl Config {
         self
     }
 
-    /// How many pushes may be prepared at once, at most [`MAX_PERMITS`](crate::MAX_PERMITS). Can be
-    /// changed at any time with [`set_limit`](crate::PushQueue::set_limit). Default: 100.
+    /// How many pushes may be prepared at once; [`MAX_PERMITS`](crate::MAX_PERMITS) or more is no limit, and
+    /// counts nothing. Can be changed at any time with [`set_limit`](crate::PushQueue::set_limit).
+    /// Default: 100.
     #[must_use]
     pub const fn permits(mut self, permits: usize) -> Self {
         self.permits = permits;

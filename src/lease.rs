@@ -39,10 +39,10 @@ where
     /// Gives the handle back if there is nothing to lease, so that waiting needs no clone of it.
     #[inline]
     pub(crate) fn begin(queue: Q) -> Result<Self, Q> {
-        let Some((ticket, payload)) = queue.begin() else {
-            return Err(queue);
-        };
-        Ok(Self::from_parts(queue, ticket, payload))
+        match queue.begin() {
+            Some((ticket, payload)) => Ok(Self::from_parts(queue, ticket, payload)),
+            None => Err(queue),
+        }
     }
 
     /// A push that has begun, with its permit.
@@ -89,7 +89,7 @@ where
     /// Gives the permit back before the push has ended, as a rule when the push is prepared and a slow send
     /// begins: a slow client then costs nothing but its own place. Twice is once.
     pub fn release_permit(&mut self) {
-        if core::mem::take(&mut self.permit) {
+        if core::mem::take(&mut self.permit) && self.ticket.counted {
             self.queue.return_permit();
         }
     }
@@ -100,7 +100,8 @@ where
     where
         Q: Clone,
     {
-        core::mem::take(&mut self.permit).then(|| Permit { queue: self.queue.clone() })
+        let counted = self.ticket.counted;
+        core::mem::take(&mut self.permit).then(|| Permit { queue: self.queue.clone(), counted })
     }
 
     /// Ends the push: the client has all that the request contained.
@@ -154,6 +155,7 @@ where
     Q::Target: Serve,
 {
     queue: Q,
+    counted: bool,
 }
 
 impl<Q> Drop for Permit<Q>
@@ -162,7 +164,9 @@ where
     Q::Target: Serve,
 {
     fn drop(&mut self) {
-        self.queue.return_permit();
+        if self.counted {
+            self.queue.return_permit();
+        }
     }
 }
 

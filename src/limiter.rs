@@ -8,6 +8,10 @@ const HALF: u32 = usize::BITS / 2;
 
 /// The largest limit there can be: half a machine word, 4,294,967,295 on a 64-bit target and 65,535 on
 /// a 32-bit one.
+///
+/// There are no more clients than that, and a client has one push at a time, so this limit is never reached:
+/// it means *no limit*, and pushes that begin under it are not counted. That saves two read-modify-writes a
+/// push, of the one word that all workers share.
 pub const MAX_PERMITS: usize = (1 << HALF) - 1;
 
 /// A counting limiter that can be resized while permits are out.
@@ -52,6 +56,13 @@ impl Limiter {
     #[cfg(not(loom))]
     pub(crate) const fn const_new(limit: usize) -> Self {
         Limiter(AtomicUsize::new(Permits::new(saturate(limit), 0).0))
+    }
+
+    /// Whether the limit can be reached. Where it can't, nobody is refused, and nobody need be counted.
+    #[inline]
+    pub(crate) fn binds(&self) -> bool {
+        // Relaxed: a limit that is changed meanwhile counts from the next push on.
+        self.limit() < MAX_PERMITS
     }
 
     /// Takes up to `n` permits; the answer says how many.

@@ -104,8 +104,35 @@ fn more_permits_than_there_can_be_are_as_many_as_there_can_be() {
     assert_eq!((queue.limit(), queue.held()), (MAX_PERMITS, 0));
     queue.register_with(Lane::Normal, ()).unwrap();
     let lease = queue.try_lease().unwrap();
-    assert_eq!((queue.limit(), queue.held()), (MAX_PERMITS, 1));
+    assert_eq!((queue.limit(), queue.held()), (MAX_PERMITS, 0), "a limit that can't be reached");
     lease.complete();
+}
+
+#[test]
+fn what_begins_without_a_limit_is_not_counted_under_one() {
+    let queue = PushQueue::<Dirty>::new(Config::new(4).permits(MAX_PERMITS));
+    for _ in 0..4 {
+        queue.register_with(Lane::Normal, ()).unwrap();
+    }
+    let (mut first, mut second) = (queue.try_lease().unwrap(), queue.try_lease().unwrap());
+    let batch = queue.try_lease_batch(1).unwrap();
+    assert_eq!(queue.set_limit(1), MAX_PERMITS);
+    let counted = queue.try_lease().expect("one more under the limit");
+    assert!(queue.try_lease().is_none());
+    first.release_permit();
+    drop(second.take_permit().expect("it has one, counted or not"));
+    assert!(second.take_permit().is_none());
+    assert_eq!(queue.held(), 1, "what was not counted does not come back");
+    first.requeue();
+    second.complete();
+    batch.complete();
+    assert_eq!(queue.held(), 1);
+    assert!(queue.try_lease().is_none(), "the limit is held by the one that is counted");
+    // And the other way round: what is counted comes back when there is no limit any more.
+    queue.set_limit(MAX_PERMITS);
+    assert_eq!(queue.held(), 1);
+    counted.complete();
+    assert_eq!(queue.held(), 0);
 }
 
 #[test]

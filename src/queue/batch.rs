@@ -18,19 +18,22 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     /// Begins up to `most` pushes.
     pub(super) fn begin_many(&self, most: usize, batch: &mut Entries<B::Payload>) {
         for _ in 0..LOOKS {
-            let permits = self.limiter.try_acquire(most.min(SLOTS));
+            let (most, counted) = (most.min(SLOTS), self.limiter.binds());
+            let permits = if counted { self.limiter.try_acquire(most) } else { most };
             if permits == 0 {
                 return;
             }
-            let begun = self.claim_together(permits, batch);
+            let begun = self.claim_together(permits, counted, batch);
             if begun > 0 {
-                if permits > begun {
+                if counted && permits > begun {
                     // Whoever failed to get these meanwhile may sleep by now.
                     self.end(0, permits - begun);
                 }
                 return;
             }
-            self.limiter.release(permits);
+            if counted {
+                self.limiter.release(permits);
+            }
             // As in the lease of one: while the permits were out, work may have come.
             if self.nothing_ready() {
                 return;
@@ -40,22 +43,28 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     }
 
     /// Claims until there is something to push, and says how much. The caller holds the permits.
-    fn claim_together(&self, permits: usize, batch: &mut Entries<B::Payload>) -> usize {
+    fn claim_together(
+        &self,
+        permits: usize,
+        counted: bool,
+        batch: &mut Entries<B::Payload>,
+    ) -> usize {
         loop {
             let Some(Served { bank, claimed, .. }) = self.claim(permits) else { return 0 };
+            let permits = if counted { permits } else { 0 };
             let mut rest = Rest { queue: self, bank, claimed, slots: claimed.slots, permits };
             let (mut begun, mut whole) = (0, true);
             for slot in slots(claimed.slots) {
                 // From here on `take` sees to the slot and its permit.
                 rest.slots &= !(1 << slot);
-                rest.permits -= 1;
-                match self.take(Place { bank, slot }, claimed.lane(slot)) {
+                rest.permits -= usize::from(counted);
+                match self.take(Place { bank, slot }, claimed.lane(slot), counted) {
                     (ticket, Some(payload)) => {
                         batch[slot] = Some((ticket, payload));
                         begun += 1;
                     }
                     (ticket, None) => {
-                        rest.permits += 1;
+                        rest.permits += usize::from(counted);
                         whole &= ticket.whole;
                         if self.finish(&ticket) {
                             self.signal.ready(1);
@@ -75,14 +84,15 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     pub(super) fn complete_many(&self, batch: &mut Entries<B::Payload>) {
         // Out of the batch first: whatever panics below, nothing is given back that has been completed.
         let batch = core::mem::replace(batch, [const { None }; SLOTS]);
-        let (mut bank, mut whole, mut ready, mut permits) = (None, 0, 0, 0);
+        let (mut bank, mut whole, mut ready, mut permits, mut ended) = (None, 0, 0, 0, false);
         for (ticket, payload) in batch.iter().flatten() {
-            self.backlog.deliver(self.cell(ticket.place), payload);
-            permits += 1;
+            self.backlog.deliver(self.cell(ticket.place()), payload);
+            ended = true;
+            permits += usize::from(ticket.counted);
             if ticket.whole {
                 self.complete_slot(ticket);
-                bank = Some(ticket.place.bank);
-                whole |= 1 << ticket.place.slot;
+                bank = Some(ticket.place().bank);
+                whole |= 1 << ticket.place().slot;
             } else {
                 ready += usize::from(self.finish(ticket));
             }
@@ -101,7 +111,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
             }
             ready += (released.urgent | released.normal).count_ones() as usize;
         }
-        if permits > 0 {
+        if ended {
             self.end(ready, permits);
             self.signal.progress();
         }

@@ -168,13 +168,15 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     }
 
     /// How many permits are held now. More than [`limit`](PushQueue::limit) after the limit was lowered,
-    /// until enough have come back.
+    /// until enough have come back. Pushes that began while there was no limit
+    /// ([`MAX_PERMITS`](crate::MAX_PERMITS)) are not counted.
     pub fn held(&self) -> usize {
         self.limiter.held()
     }
 
     /// Changes how many pushes may be prepared at once, and returns the limit there was. A higher limit
     /// counts at once, a lower one as permits come back; no push is interrupted. With 0 no lease begins.
+    /// Pushes that began without a limit don't count under one that is set later.
     pub fn set_limit(&self, permits: usize) -> usize {
         let before = self.limiter.resize(permits);
         // What this call asked for, not what the limit is by now: others may resize meanwhile.

@@ -68,12 +68,20 @@ pub trait Serve: sealed::Sealed {
 #[derive(Debug)]
 pub struct Ticket {
     pub(crate) client: ClientKey,
-    pub(crate) place: Place,
     pub(crate) lane: Lane,
     /// The newest number when the lease began: what it contains goes at least this far.
     pub(crate) seen: Number,
     /// Whether it contains all that was recorded by then.
     pub(crate) whole: bool,
+    /// Whether its permit is counted, and has to come back: not if there was no limit when it began.
+    pub(crate) counted: bool,
+}
+
+impl Ticket {
+    #[inline]
+    pub(super) fn place(&self) -> Place {
+        self.client.place()
+    }
 }
 
 /// How often a lease looks again when it found nothing although there is something. Another thread is in
@@ -88,7 +96,9 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     /// is told when that changes.
     #[inline]
     pub fn try_lease(&self) -> Option<Lease<&Self>> {
-        Lease::begin(self).ok()
+        // Not by `Lease::begin`: it would make an error of what is `None` here.
+        let (ticket, payload) = Serve::begin(self)?;
+        Some(Lease::from_parts(self, ticket, payload))
     }
 
     /// As [`try_lease`](PushQueue::try_lease), for a queue behind an `Arc` or any other handle: the lease
@@ -219,12 +229,12 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
 
     /// Claims until there is something to push. The caller holds a permit.
     #[inline]
-    fn begin_next(&self) -> Option<(Ticket, B::Payload)> {
+    fn begin_next(&self, counted: bool) -> Option<(Ticket, B::Payload)> {
         loop {
             let Served { bank, claimed, .. } = self.claim(1)?;
             let slot = claimed.slots.trailing_zeros() as usize;
             let place = Place { bank, slot };
-            match self.take(place, claimed.lane(slot)) {
+            match self.take(place, claimed.lane(slot), counted) {
                 (ticket, Some(payload)) => return Some((ticket, payload)),
                 // If the client is ready again, this thread may go on with another one.
                 (ticket, None) => {
@@ -244,14 +254,19 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     /// Takes what is pending for a claimed slot; with its permit, the slot goes back if this panics.
     /// Nothing: an earlier lease took it between its record and its mark, and has delivered it.
     #[inline]
-    pub(super) fn take(&self, place: Place, lane: Lane) -> (Ticket, Option<B::Payload>) {
+    pub(super) fn take(
+        &self,
+        place: Place,
+        lane: Lane,
+        counted: bool,
+    ) -> (Ticket, Option<B::Payload>) {
         let mut ticket = Ticket {
             client: self.registry.key(place),
-            place,
             lane: self.most_urgent(place, lane),
             // After the claim and before the backlog is taken: what has a number by now is in it.
             seen: self.convergence.newest(),
             whole: true,
+            counted,
         };
         self.topics.begin(place);
         let on_panic = GiveBack { queue: self, ticket: &ticket, permit: true };
@@ -269,29 +284,29 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     fn concerns(&self, audience: &Audience, ticket: &Ticket) -> bool {
         match audience.0 {
             Whom::Client(client) => client == ticket.client,
-            _ => self.concerned(audience, ticket.place.bank) & (1 << ticket.place.slot) != 0,
+            _ => self.concerned(audience, ticket.place().bank) & (1 << ticket.place().slot) != 0,
         }
     }
 
     /// The client has all that its lease contained. True: it is ready again.
     #[inline]
     pub(super) fn finish(&self, ticket: &Ticket) -> bool {
-        let Place { bank, slot } = ticket.place;
+        let Place { bank, slot } = ticket.place();
         if !ticket.whole {
             // Still pending, and no number is completed.
             let released = self.banks()[bank].requeue(slot, ticket.lane);
-            return self.hand_back(ticket.place, released);
+            return self.hand_back(ticket.place(), released);
         }
         self.complete_slot(ticket);
-        self.hand_back(ticket.place, self.banks()[bank].release(slot))
+        self.hand_back(ticket.place(), self.banks()[bank].release(slot))
     }
 
     /// What completing leaves with the slot. Before the release: its next owner must not be overwritten.
     #[inline]
     pub(super) fn complete_slot(&self, ticket: &Ticket) {
-        let Place { bank, slot } = ticket.place;
+        let Place { bank, slot } = ticket.place();
         self.convergence.complete(bank, slot, ticket.seen);
-        self.topics.complete(ticket.place, || self.banks()[bank].was_marked(slot));
+        self.topics.complete(ticket.place(), || self.banks()[bank].was_marked(slot));
     }
 
     /// Lets go of a slot that was owned. True: it is ready again.
@@ -338,10 +353,11 @@ struct GiveBack<'a, B: Backlog, S: Storage, R: ReadySet, N: Signal> {
 
 impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> Drop for GiveBack<'_, B, S, R, N> {
     fn drop(&mut self) {
-        let Ticket { place, lane, .. } = *self.ticket;
+        let Ticket { lane, counted, .. } = *self.ticket;
+        let place = self.ticket.place();
         let released = self.queue.banks()[place.bank].requeue(place.slot, lane);
         let ready = self.queue.hand_back(place, released);
-        self.queue.end(ready.into(), self.permit.into());
+        self.queue.end(ready.into(), (self.permit && counted).into());
     }
 }
 
@@ -374,13 +390,16 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> Serve for PushQueue<B, S, R
     #[inline]
     fn begin(&self) -> Option<(Ticket, B::Payload)> {
         for _ in 0..LOOKS {
-            if self.limiter.try_acquire(1) == 0 {
+            let counted = self.limiter.binds();
+            if counted && self.limiter.try_acquire(1) == 0 {
                 return None;
             }
-            if let Some(begun) = self.begin_next() {
+            if let Some(begun) = self.begin_next(counted) {
                 return Some(begun);
             }
-            self.limiter.release(1);
+            if counted {
+                self.limiter.release(1);
+            }
             // While the permit was out, work may have come, and whoever was told of it have gone to
             // sleep for want of the permit.
             if self.nothing_ready() {
@@ -394,10 +413,10 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> Serve for PushQueue<B, S, R
     #[inline]
     fn complete(&self, ticket: &Ticket, payload: Option<B::Payload>, permit: bool) {
         if let Some(payload) = &payload {
-            self.backlog.deliver(self.cell(ticket.place), payload);
+            self.backlog.deliver(self.cell(ticket.place()), payload);
         }
         let ready = self.finish(ticket);
-        self.end(ready.into(), permit.into());
+        self.end(ready.into(), (permit && ticket.counted).into());
         self.signal.progress();
         // Dropped last: a destructor that panics then harms nobody else.
         drop(payload);
@@ -407,7 +426,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> Serve for PushQueue<B, S, R
         // Given back also if merging panics.
         let _back = GiveBack { queue: self, ticket, permit };
         if let Some(payload) = payload {
-            self.backlog.restore(self.cell(ticket.place), payload);
+            self.backlog.restore(self.cell(ticket.place()), payload);
         }
     }
 
@@ -424,7 +443,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> Serve for PushQueue<B, S, R
     }
 
     fn is_pending(&self, ticket: &Ticket) -> bool {
-        match self.banks()[ticket.place.bank].load().state(ticket.place.slot) {
+        match self.banks()[ticket.place().bank].load().state(ticket.place().slot) {
             State::InProgressPending => true,
             State::InProgress => self.is_behind_fan_out(ticket.seen),
             _ => false, // the client has left

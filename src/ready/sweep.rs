@@ -57,29 +57,48 @@ impl<S: Storage> Sweep<S> {
         (next < to).then_some(next)
     }
 
-    /// Takes a bank of a word: the lowest that is in `first`, or else the lowest that is in `then`.
+    /// Takes the lowest bank of a word that is in `banks`.
     #[inline]
-    fn take(&self, index: usize, first: usize, then: usize, hidden: &mut usize) -> Option<usize> {
+    fn take(&self, index: usize, banks: usize, hidden: &mut usize) -> Option<usize> {
         let word = &self.words()[index];
         loop {
-            // Relaxed: the `fetch_and` below decides.
+            // Relaxed: `remove` decides.
             let all = word.load(Ordering::Relaxed);
-            if all == 0 {
-                if self.is_summarised() && self.clear_summary(index, hidden) {
-                    continue;
-                }
+            if all == 0 && self.clear_summary(index, hidden) {
+                continue;
+            }
+            if all & banks == 0 {
                 return None;
             }
-            let found = if all & first == 0 { all & then } else { all & first };
-            if found == 0 {
-                return None;
-            }
-            let lowest = found & found.wrapping_neg();
-            // Acquire: synchronizes with the Release of `insert_many`.
-            if word.fetch_and(!lowest, Ordering::Acquire) & lowest != 0 {
-                return Some(index * BITS + lowest.trailing_zeros() as usize);
+            let bank = (all & banks).trailing_zeros();
+            if remove(word, bank) {
+                return Some(index * BITS + bank as usize);
             }
         }
+    }
+
+    /// Takes the next bank of a set that has one word, from the cursor on.
+    #[inline]
+    fn take_of_one(&self) -> Option<usize> {
+        let word = &self.words()[0];
+        loop {
+            // Relaxed: `remove` decides. Asked before anything else, because as a rule one lane is empty.
+            let all = word.load(Ordering::Relaxed);
+            if all == 0 {
+                return None;
+            }
+            let ahead = all & self.ahead();
+            let bank = if ahead == 0 { all } else { ahead }.trailing_zeros();
+            if remove(word, bank) {
+                return Some(bank as usize);
+            }
+        }
+    }
+
+    /// The banks of the cursor's word that it has not passed.
+    #[inline]
+    fn ahead(&self) -> usize {
+        usize::MAX << (self.cursor.load(Ordering::Relaxed) % BITS) // stale, it only changes the order
     }
 
     /// Takes the next bank from those of the word `start` that are `ahead`: of the words after it, of those
@@ -87,7 +106,7 @@ impl<S: Storage> Sweep<S> {
     fn sweep(&self, start: usize, ahead: usize, hidden: &mut usize) -> Option<usize> {
         // As a rule the round goes on in the same word. Relaxed: `take` decides.
         if self.words()[start].load(Ordering::Relaxed) & ahead != 0 {
-            let taken = self.take(start, ahead, 0, hidden);
+            let taken = self.take(start, ahead, hidden);
             if taken.is_some() {
                 return taken;
             }
@@ -98,7 +117,7 @@ impl<S: Storage> Sweep<S> {
             let mut next = from;
             while let Some(word) = self.candidate(next, to) {
                 let banks = if word == start { of_start } else { usize::MAX };
-                let taken = self.take(word, banks, 0, hidden);
+                let taken = self.take(word, banks, hidden);
                 if taken.is_some() {
                     return taken;
                 }
@@ -132,6 +151,14 @@ impl<S: Storage> Sweep<S> {
     }
 }
 
+/// Takes a bank out of its word. False: somebody else was faster.
+#[inline]
+fn remove(word: &AtomicUsize, bank: u32) -> bool {
+    let bit = 1 << bank;
+    // Acquire: synchronizes with the Release of `insert_many`.
+    word.fetch_and(!bit, Ordering::Acquire) & bit != 0
+}
+
 impl<S: Storage> ReadySet for Sweep<S> {
     fn insert(&self, bank: usize) {
         self.insert_many(bank - bank % BITS, 1 << (bank % BITS));
@@ -151,17 +178,16 @@ impl<S: Storage> ReadySet for Sweep<S> {
 
     #[inline]
     fn pop(&self) -> Option<Popped> {
-        let cursor = self.cursor.load(Ordering::Relaxed); // stale, it only changes the order of service
-        let ahead = usize::MAX << (cursor % BITS);
         let mut hidden = 0;
         let bank = if self.is_summarised() {
             // As a rule one of a queue's lanes is empty. Relaxed: as in `candidate`.
             if matches!(self.summary.as_ref(), [all] if all.load(Ordering::Relaxed) == 0) {
                 return None;
             }
-            self.sweep(self.word_of(cursor), ahead, &mut hidden)?
+            let start = self.word_of(self.cursor.load(Ordering::Relaxed)); // as in `ahead`
+            self.sweep(start, self.ahead(), &mut hidden)?
         } else {
-            self.take(0, ahead, usize::MAX, &mut hidden)?
+            self.take_of_one()?
         };
         self.cursor.store(bank + 1, Ordering::Relaxed);
         Some(Popped { bank, hidden })
