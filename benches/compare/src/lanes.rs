@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use pushlane::backlog::{Backlog, Bits, Dirty, Folded, Journal, Shared};
-use pushlane::{ClientKey, Config, Lane, Lease, PushQueue, Scope, Target, Topic};
+use pushlane::{ClientKey, Config, Lane, Lease, MAX_PERMITS, PushQueue, Scope, Target, Topic};
 use pushlane_peers::Peer;
 
 use crate::keys::Keys;
@@ -13,12 +13,22 @@ use crate::subject::Subject;
 /// How many requests the journal of the benchmarks remembers.
 pub const JOURNAL: usize = 256;
 
-/// A queue with all its clients.
-///
-/// A publish to all goes to [`Target::Everyone`], or, if `DIRECT`, to a topic that everyone is subscribed to:
-/// the clients are then marked by the publish itself and not on demand.
+/// How a publish to all goes, see [`Lanes`].
+pub mod way {
+    /// To [`Target::Everyone`](pushlane::Target): on demand, where a request needs no place a client.
+    pub const EVERYONE: usize = 0;
+    /// To a topic that everyone is subscribed to, and the publish itself marks them.
+    pub const DIRECT: usize = 1;
+    /// To the same topic, on demand.
+    pub const TOPIC: usize = 2;
+    /// As `EVERYONE`, and at most 100 pushes are in progress at once. The peers limit nothing, so the other ways
+    /// don't either.
+    pub const LIMITED: usize = 3;
+}
+
+/// A queue with all its clients, and the [`way`] to publish to all of them.
 #[derive(Debug)]
-pub struct Lanes<B: Backlog, const DIRECT: bool = false> {
+pub struct Lanes<B: Backlog, const WAY: usize = { way::EVERYONE }> {
     /// The queue.
     pub queue: PushQueue<B>,
     /// Its clients, by their places.
@@ -38,15 +48,16 @@ pub trait Carried:
     + Send
     + Sync
 {
-    /// In tables and plots; `DIRECT` ones as well.
-    const NAMES: [&str; 2];
+    /// In tables and plots, for each [`way`].
+    const NAMES: [&str; 4];
 
     /// What is in a lease, as it was published.
     fn request(payload: &Self::Payload) -> &Self::Request;
 }
 
 impl Carried for Dirty {
-    const NAMES: [&str; 2] = ["pushlane", "pushlane, direct"];
+    const NAMES: [&str; 4] =
+        ["pushlane", "pushlane, direct", "pushlane, topic", "pushlane, 100 permits"];
 
     fn request((): &()) -> &() {
         &()
@@ -54,7 +65,12 @@ impl Carried for Dirty {
 }
 
 impl Carried for Bits<1> {
-    const NAMES: [&str; 2] = ["pushlane Bits", "pushlane Bits, direct"];
+    const NAMES: [&str; 4] = [
+        "pushlane Bits",
+        "pushlane Bits, direct",
+        "pushlane Bits, topic",
+        "pushlane Bits, 100 permits",
+    ];
 
     fn request(payload: &[u32; 1]) -> &[u32; 1] {
         payload
@@ -62,7 +78,12 @@ impl Carried for Bits<1> {
 }
 
 impl Carried for Shared<Keys> {
-    const NAMES: [&str; 2] = ["pushlane Shared", "pushlane Shared, direct"];
+    const NAMES: [&str; 4] = [
+        "pushlane Shared",
+        "pushlane Shared, direct",
+        "pushlane Shared, topic",
+        "pushlane Shared, 100 permits",
+    ];
 
     fn request(payload: &Arc<Keys>) -> &Arc<Keys> {
         payload
@@ -70,17 +91,28 @@ impl Carried for Shared<Keys> {
 }
 
 impl Carried for Journal<Arc<Keys>, JOURNAL> {
-    const NAMES: [&str; 2] = ["pushlane Journal", "pushlane Journal, direct"];
+    const NAMES: [&str; 4] = [
+        "pushlane Journal",
+        "pushlane Journal, direct",
+        "pushlane Journal, topic",
+        "pushlane Journal, 100 permits",
+    ];
 
     fn request(payload: &Folded<Arc<Keys>>) -> &Arc<Keys> {
         payload
     }
 }
 
-impl<B: Carried, const DIRECT: bool> Lanes<B, DIRECT> {
+impl<B: Carried, const WAY: usize> Lanes<B, WAY> {
     /// A queue and its clients.
     pub fn new(clients: u32) -> Self {
-        let config = Config::new(clients as usize).topics(TOPICS);
+        let permits = if WAY == way::LIMITED { 100 } else { MAX_PERMITS };
+        let config = Config::new(clients as usize).topics(TOPICS).permits(permits);
+        let config = match WAY {
+            way::DIRECT => config.on_demand_from(usize::MAX),
+            way::TOPIC => config.on_demand_from(0),
+            _ => config,
+        };
         let queue = PushQueue::new(config);
         let register = |index| {
             let Ok(key) = queue.register() else { unreachable!("there is room for all") };
@@ -89,7 +121,7 @@ impl<B: Carried, const DIRECT: bool> Lanes<B, DIRECT> {
         };
         let keys = (0..clients as usize).map(register).collect();
         let this = Lanes { queue, clients: keys, topics: AtomicU32::new(0) };
-        if DIRECT {
+        if matches!(WAY, way::DIRECT | way::TOPIC) {
             let all: Vec<_> = (0..clients).collect();
             assert_eq!(this.group(&all), ALL);
         }
@@ -102,7 +134,7 @@ impl<B: Carried, const DIRECT: bool> Lanes<B, DIRECT> {
     }
 }
 
-impl<B: Carried, const DIRECT: bool> Peer for Lanes<B, DIRECT>
+impl<B: Carried, const WAY: usize> Peer for Lanes<B, WAY>
 where
     Self: Send + Sync,
 {
@@ -120,7 +152,10 @@ where
 
     fn publish_all(&self, _: u32, request: &B::Request) {
         let all = [ALL];
-        let target = if DIRECT { Target::Topics(Scope::any(&all)) } else { Target::Everyone };
+        let target = match WAY {
+            way::DIRECT | way::TOPIC => Target::Topics(Scope::any(&all)),
+            _ => Target::Everyone,
+        };
         self.send(target, request);
     }
 
@@ -143,11 +178,11 @@ where
     }
 }
 
-impl<B: Carried, const DIRECT: bool> Subject for Lanes<B, DIRECT>
+impl<B: Carried, const WAY: usize> Subject for Lanes<B, WAY>
 where
     Self: Send + Sync,
 {
-    const NAME: &str = B::NAMES[DIRECT as usize];
+    const NAME: &str = B::NAMES[WAY];
     type Group = Topic;
 
     fn group(&self, clients: &[u32]) -> Topic {

@@ -11,7 +11,7 @@ use pushlane::backlog::{Bits, Dirty, Journal, Shared};
 use pushlane_bench::each_merging_peer;
 use pushlane_bench::each_peer;
 use pushlane_bench::keys::Keys;
-use pushlane_bench::lanes::{JOURNAL, Lanes};
+use pushlane_bench::lanes::{JOURNAL, Lanes, way};
 use pushlane_bench::subject::Subject;
 use pushlane_peers::Peer;
 
@@ -158,11 +158,14 @@ fn every_merging_peer_delivers_all_that_was_published() {
 #[test]
 fn so_does_pushlane() {
     up_to_date::<Lanes<Dirty>>();
-    up_to_date::<Lanes<Dirty, true>>();
+    up_to_date::<Lanes<Dirty, { way::DIRECT }>>();
+    up_to_date::<Lanes<Dirty, { way::TOPIC }>>();
+    up_to_date::<Lanes<Dirty, { way::LIMITED }>>();
     run::<Lanes<Bits<1>>>(&|publisher, _| [1 << publisher], &|_, _| {});
     merged::<Lanes<Shared<Keys>>>();
     merged::<Lanes<Journal<Arc<Keys>, JOURNAL>>>();
-    merged::<Lanes<Journal<Arc<Keys>, JOURNAL>, true>>();
+    merged::<Lanes<Journal<Arc<Keys>, JOURNAL>, { way::DIRECT }>>();
+    merged::<Lanes<Journal<Arc<Keys>, JOURNAL>, { way::TOPIC }>>();
 }
 
 /// What merges, merges: as many publishes as one likes are one push.

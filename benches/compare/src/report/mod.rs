@@ -72,8 +72,8 @@ fn measure(options: &Options, home: &Path) -> Fallible {
         // Sizes that there are no more would stay in the report.
         let _ = fs::remove_dir_all(home.join("criterion").join(name));
         scenario(&mut criterion, plan);
-        if name == groups::CONTENDED {
-            Contended::save(&home.join("contended.json"))?;
+        if let Some(file) = results::divided(name) {
+            Contended::save(name, &home.join(file))?;
         }
         fs::write(mark(name), "")?;
     }

@@ -181,8 +181,8 @@ fn lines(mut plot: Lines<'_>) -> Fallible<String> {
 fn bars(results: &Results) -> Vec<(String, f64, String)> {
     let size = "100000";
     let scenarios = [
-        ("fan-out, idle", groups::IDLE, "pushlane, direct", size),
-        ("fan-out, payload, Journal", groups::PAYLOAD, "pushlane Journal, direct", size),
+        ("fan-out, idle, direct", groups::IDLE, "pushlane, direct", size),
+        ("fan-out, payload, Journal, direct", groups::PAYLOAD, "pushlane Journal, direct", size),
         ("fan-out, payload, Shared", groups::PAYLOAD, "pushlane Shared", size),
         ("fan-out, queued", groups::MERGE_NOTHING, "pushlane, direct", size),
         ("merging 1 key, Shared", groups::MERGE_1, "pushlane Shared", size),
@@ -195,6 +195,7 @@ fn bars(results: &Results) -> Vec<(String, f64, String)> {
         ("drain", groups::DRAIN, "pushlane", size),
         ("1 publisher, 1 worker", groups::CONTENDED, "pushlane", "1"),
         ("2 publishers, 2 workers", groups::CONTENDED, "pushlane", "2"),
+        ("2 publishers to all, 2 workers", groups::CONTENDED_ALL, "pushlane", "2"),
         ("wake-up of a thread", groups::LATENCY, "pushlane, blocking", "thread"),
         ("wake-up of a task, async", groups::LATENCY, "pushlane, async", "task"),
         ("wake-up of a task, tokio", groups::LATENCY, "pushlane, tokio", "task"),

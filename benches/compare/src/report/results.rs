@@ -5,6 +5,8 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use pushlane_bench::scenarios::groups;
+
 use super::Fallible;
 
 /// One benchmark's median.
@@ -37,9 +39,19 @@ pub(super) struct Memory {
     pub(super) allocations: [f64; 3],
 }
 
+/// Where it is kept how the operations of a group divide.
+pub(super) fn divided(group: &str) -> Option<&'static str> {
+    match group {
+        groups::CONTENDED => Some("contended.json"),
+        groups::CONTENDED_ALL => Some("contended-all.json"),
+        _ => None,
+    }
+}
+
 /// Operations a second.
 #[derive(Debug)]
 pub(super) struct Contended {
+    pub(super) group: &'static str,
     pub(super) name: String,
     pub(super) pairs: u64,
     pub(super) publishes: f64,
@@ -68,14 +80,18 @@ impl Results {
             queued: number(row, "queued"),
             allocations: ["publish", "lease", "complete"].map(|key| number(row, key)),
         });
-        let contended = array(&home.join("contended.json"))?;
-        let contended = contended.iter().map(|row| Contended {
-            name: text(row, "name"),
-            pairs: row["pairs"].as_u64().unwrap_or(0),
-            publishes: number(row, "publishes"),
-            pushes: number(row, "pushes"),
-        });
-        let (memory, contended) = (memory.collect(), contended.collect());
+        let mut contended = Vec::new();
+        for group in [groups::CONTENDED, groups::CONTENDED_ALL] {
+            let rows = divided(group).map_or(Ok(Vec::new()), |file| array(&home.join(file)))?;
+            contended.extend(rows.iter().map(|row| Contended {
+                group,
+                name: text(row, "name"),
+                pairs: row["pairs"].as_u64().unwrap_or(0),
+                publishes: number(row, "publishes"),
+                pushes: number(row, "pushes"),
+            }));
+        }
+        let memory = memory.collect();
         Ok(Results { rows, memory, contended })
     }
 

@@ -27,20 +27,23 @@ const SHOWN: [Shown; 13] = [
     Shown {
         group: groups::IDLE,
         unit: Unit::Client,
-        about: "A publish to all, nobody is queued. ns a client, by number of clients.",
-        ours: "pushlane, direct",
+        about: "A publish to all, nobody is queued: `direct`, the publish marks every client; `topic`, a topic that \
+                all depend on, whose marks are left to those who serve (see the drain). ns a client, by number of \
+                clients.",
+        ours: "pushlane, topic",
     },
     Shown {
         group: groups::PAYLOAD,
         unit: Unit::Client,
-        about: "The same with a set of one key; `pushlane, direct` carries nothing, for comparison. ns a client.",
+        about: "The same with a set of one key; `pushlane, direct` and `pushlane, topic` carry nothing, for \
+                comparison. ns a client.",
         ours: "pushlane Shared",
     },
     Shown {
         group: groups::MERGE_NOTHING,
         unit: Unit::Client,
         about: "A publish to all, everybody is queued already. ns a client.",
-        ours: "pushlane, direct",
+        ours: "pushlane, topic",
     },
     Shown {
         group: groups::MERGE_1,
@@ -239,26 +242,32 @@ pub(super) fn performance(results: &Results, machine: &str) -> Fallible<String> 
         };
         writeln!(out, "![{}](performance/{plot}.svg)\n", sentence(shown.group))?;
     }
-    contended(results, &mut out)?;
+    let times = "Publishers publish as fast as they can, so whoever holds workers up merges more and pushes less.";
+    contended(results, groups::CONTENDED, times, &mut out)?;
+    writeln!(out, "![{}](performance/threads.svg)\n", sentence(groups::CONTENDED))?;
+    let to_all =
+        "The same, and each publish is to all of 1,000 clients, which counts as 1,000 publishes.";
+    contended(results, groups::CONTENDED_ALL, to_all, &mut out)?;
     memory(results, &mut out)?;
     out += &instructions::table()?;
     Ok(out)
 }
 
-fn contended(results: &Results, out: &mut String) -> std::fmt::Result {
+fn contended(results: &Results, group: &str, about: &str, out: &mut String) -> std::fmt::Result {
     writeln!(
         out,
         "### {}\n\nMillions of operations a second, publishes and pushes together; in brackets each of them. \
-         Publishers publish as fast as they can, so whoever holds workers up merges more and pushes less.\n",
-        sentence(groups::CONTENDED)
+         {about}\n",
+        sentence(group)
     )?;
+    let rows = || results.contended.iter().filter(|row| row.group == group);
     writeln!(out, "| | 1 + 1 | 2 + 2 | 4 + 4 |\n| --- | ---: | ---: | ---: |")?;
     let total = |name: &str, pairs: u64| {
-        let row = results.contended.iter().find(|row| row.name == name && row.pairs == pairs)?;
-        let median = results.median(groups::CONTENDED, name, &pairs.to_string())?;
+        let row = rows().find(|row| row.name == name && row.pairs == pairs)?;
+        let median = results.median(group, name, &pairs.to_string())?;
         Some((1e3 / median, row.publishes / 1e6, row.pushes / 1e6))
     };
-    let mut names: Vec<_> = results.contended.iter().map(|row| row.name.as_str()).collect();
+    let mut names: Vec<_> = rows().map(|row| row.name.as_str()).collect();
     names.sort_unstable();
     names.dedup();
     let rank = |name: &str| total(name, 2).map_or(0.0, |(all, ..)| all);
@@ -266,12 +275,17 @@ fn contended(results: &Results, out: &mut String) -> std::fmt::Result {
     for name in names {
         let shown = if is_ours(name) { format!("**{name}**") } else { name.to_owned() };
         let cell = |pairs| match total(name, pairs) {
-            Some((all, publishes, pushes)) => format!("{all:.1} ({publishes:.1}, {pushes:.1})"),
+            Some((all, publishes, pushes)) => {
+                let millions = |number: f64| {
+                    if number < 1e3 { format!("{number:.1}") } else { thousands(number) }
+                };
+                format!("{} ({}, {})", millions(all), millions(publishes), millions(pushes))
+            }
             None => String::new(),
         };
         writeln!(out, "| {shown} | {} | {} | {} |", cell(1), cell(2), cell(4))?;
     }
-    writeln!(out, "\n![{}](performance/threads.svg)\n", sentence(groups::CONTENDED))
+    writeln!(out)
 }
 
 fn memory(results: &Results, out: &mut String) -> std::fmt::Result {
@@ -310,18 +324,15 @@ pub(super) fn short(results: &Results) -> Fallible<String> {
         writeln!(out, "| {what} | {mine} | {theirs} ({}) | {ratio} |", best.name)
     };
     let size = "100000";
+    let topic = "pushlane, topic";
+    line("fan-out to 100,000 idle clients, the whole publish", groups::IDLE, topic, size, 1.0)?;
+    let journal = "pushlane Journal, topic";
+    line("the same with a payload, `Journal`", groups::PAYLOAD, journal, size, 1.0)?;
     let direct = "pushlane, direct";
-    line("fan-out to 100,000 idle clients, a client", groups::IDLE, direct, size, 1e5)?;
+    line("the same marked by the publisher, a client", groups::IDLE, direct, size, 1e5)?;
+    line("with a payload, `Shared`, a client", groups::PAYLOAD, "pushlane Shared", size, 1e5)?;
     line(
-        "the same with a payload, `Journal`",
-        groups::PAYLOAD,
-        "pushlane Journal, direct",
-        size,
-        1e5,
-    )?;
-    line("the same with a payload, `Shared`", groups::PAYLOAD, "pushlane Shared", size, 1e5)?;
-    line(
-        "merging 16 keys into each of them, `Shared`",
+        "merging 16 keys into each of them, `Shared`, a client",
         groups::MERGE_16,
         "pushlane Shared",
         size,
@@ -329,6 +340,8 @@ pub(super) fn short(results: &Results) -> Fallible<String> {
     )?;
     line("one publish, lease and completion", groups::CYCLE, "pushlane", "1000", 1.0)?;
     line("an operation with 2 publishers and 2 workers", groups::CONTENDED, "pushlane", "2", 1.0)?;
+    let all = groups::CONTENDED_ALL;
+    line("the same, each publish to 1,000 clients", all, "pushlane", "2", 1.0)?;
     line("a push after a publish to 100,000 clients", groups::DRAIN, "pushlane", size, 1e5)?;
     if let Some(everyone) = results.median(groups::ON_DEMAND, "pushlane", "1000000") {
         writeln!(

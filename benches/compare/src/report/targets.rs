@@ -41,8 +41,15 @@ pub(super) fn all(results: &Results) -> Vec<Target> {
     let hundred = "100000";
     let million = "1000000";
     let (direct, journal) = ("pushlane, direct", "pushlane Journal, direct");
-    let payload_free = |value| median(groups::PAYLOAD, direct, value);
-    let journals = |value| over(median(groups::PAYLOAD, journal, value), payload_free(value));
+    let (topic, journal_topic) = ("pushlane, topic", "pushlane Journal, topic");
+    let payload = |ours, free, value| {
+        over(median(groups::PAYLOAD, ours, value), median(groups::PAYLOAD, free, value))
+    };
+    let journals = |value| {
+        let (direct, topic) =
+            (payload(journal, direct, value), payload(journal_topic, topic, value));
+        Some(direct?.max(topic?))
+    };
     let cycle = |name| median(groups::CYCLE, name, "1000");
     let others = |name: &str| !is_ours(name) && name != "state words";
     let best_other = results
@@ -63,12 +70,24 @@ pub(super) fn all(results: &Results) -> Vec<Target> {
     vec![
         ahead(
             results,
-            "fan-out to 100,000 idle clients, ≥ 40×",
+            "fan-out to 100,000 idle clients of a topic, ≥ 40×",
+            40.0,
+            (groups::IDLE, topic, hundred),
+        ),
+        ahead(
+            results,
+            "the same, each client marked by the publisher",
             40.0,
             (groups::IDLE, direct, hundred),
         ),
         at_most(
-            "fan-out to 1,000,000 idle clients, ≤ 0.5 ns a client",
+            "fan-out to 1,000,000 idle clients of a topic, ≤ 0.5 ns a client",
+            0.5,
+            " ns",
+            median(groups::IDLE, topic, million).map(|all| all / 1e6),
+        ),
+        at_most(
+            "the same, each client marked by the publisher",
             0.5,
             " ns",
             median(groups::IDLE, direct, million).map(|all| all / 1e6),
@@ -110,6 +129,12 @@ pub(super) fn all(results: &Results) -> Vec<Target> {
             "× of the next",
             over(cycle("pushlane"), best_other),
         ),
+        at_most(
+            "the same, with a limit of 100 pushes at once",
+            1.0,
+            "× of the next",
+            over(cycle("pushlane, 100 permits"), best_other),
+        ),
         ahead(results, "1 publisher and 1 worker, ≥ 3×", 3.0, (groups::CONTENDED, "pushlane", "1")),
         ahead(
             results,
@@ -129,6 +154,18 @@ pub(super) fn all(results: &Results) -> Vec<Target> {
             3.0,
             (groups::CONTENDED, "pushlane, in batches", "2"),
         ),
+        ahead(
+            results,
+            "1 publisher to all and 1 worker, ≥ 3×",
+            3.0,
+            (groups::CONTENDED_ALL, "pushlane", "1"),
+        ),
+        ahead(
+            results,
+            "2 publishers to all and 2 workers, ≥ 3×",
+            3.0,
+            (groups::CONTENDED_ALL, "pushlane", "2"),
+        ),
         at_most("allocations with `Dirty`, `Bits`, `Journal`: 0", 0.0, "", allocations),
         at_most(
             "≤ 24 bytes a client without payload",
@@ -143,6 +180,12 @@ pub(super) fn all(results: &Results) -> Vec<Target> {
             60.0,
             " ns",
             median(groups::DRAIN, "pushlane", million).map(|all| all / 1e6),
+        ),
+        at_most(
+            "the same, with a limit of 100 pushes at once",
+            60.0,
+            " ns",
+            median(groups::DRAIN, "pushlane, 100 permits", million).map(|all| all / 1e6),
         ),
         at_most(
             "the same, in batches",

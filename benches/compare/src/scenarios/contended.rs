@@ -1,7 +1,7 @@
 //! Publishers and workers at once, as many of each: operations a second, that is publishes plus pushes.
 //!
-//! Publishers publish to one of 1,000 clients after another as fast as they can, workers serve as fast as they
-//! can and give way when there is nothing to serve.
+//! Publishers publish to one of 1,000 clients after another as fast as they can, or to all of them at once, which
+//! counts as 1,000 publishes; workers serve as fast as they can and give way when there is nothing to serve.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -26,20 +26,21 @@ const CLIENTS: u32 = 1_000;
 
 type Group<'a, 'b> = &'a mut BenchmarkGroup<'b, WallTime>;
 
-/// What the operations of all samples were.
-static SEEN: Mutex<BTreeMap<(String, u32), [f64; 3]>> = Mutex::new(BTreeMap::new());
+/// What the operations of all samples were: by group, name and pairs.
+static SEEN: Mutex<BTreeMap<(&str, String, u32), [f64; 3]>> = Mutex::new(BTreeMap::new());
 
-/// How the operations of [`groups::CONTENDED`] divide, which criterion can't say.
+/// How the operations of [`groups::CONTENDED`] and [`groups::CONTENDED_ALL`] divide, which criterion can't say.
 #[derive(Debug)]
 pub struct Contended;
 
 impl Contended {
-    /// Writes it to a file: by name and pairs, publishes and pushes a second.
-    pub fn save(path: &Path) -> std::io::Result<()> {
+    /// Writes that of a group to a file: by name and pairs, publishes and pushes a second.
+    pub fn save(group: &str, path: &Path) -> std::io::Result<()> {
         let seen = SEEN.lock().unwrap_or_else(PoisonError::into_inner);
         let rows: Vec<_> = seen
             .iter()
-            .map(|((name, pairs), [publishes, pushes, seconds])| {
+            .filter(|((of, ..), _)| *of == group)
+            .map(|((_, name, pairs), [publishes, pushes, seconds])| {
                 json!({
                     "name": name, "pairs": pairs,
                     "publishes": publishes / seconds, "pushes": pushes / seconds,
@@ -67,9 +68,23 @@ fn batch(lanes: &Lanes<Dirty>) -> u64 {
     })
 }
 
+/// Publishes to a client, or to all. How many clients it was for.
+type Publish<P> = fn(&P, u32) -> u64;
+
+fn to_one<P: Subject<Request = ()>>(peer: &P, client: u32) -> u64 {
+    peer.publish(client, &());
+    1
+}
+
+fn to_all<P: Subject<Request = ()>>(peer: &P, _: u32) -> u64 {
+    peer.publish_all(CLIENTS, &());
+    CLIENTS.into()
+}
+
 /// Runs for a while; publishes, pushes, and how long it was.
 fn run_for<P: Subject<Request = ()>>(
     peer: &P,
+    publish: Publish<P>,
     serve: fn(&P) -> u64,
     pairs: u32,
     time: Duration,
@@ -81,8 +96,7 @@ fn run_for<P: Subject<Request = ()>>(
         begin.wait();
         while !stop.load(Ordering::Relaxed) {
             client = (client + 617) % CLIENTS;
-            peer.publish(client, &());
-            publishes += 1;
+            publishes += publish(peer, client);
         }
         publishes
     };
@@ -113,15 +127,27 @@ fn run_for<P: Subject<Request = ()>>(
     })
 }
 
-fn contend<P: Subject<Request = ()>>(group: Group<'_, '_>, plan: Plan, pairs: u32) {
-    measure::<P>(group, plan, pairs, P::NAME, one);
+/// What a group measures: its name, and as how many it runs.
+#[derive(Clone, Copy)]
+struct Run {
+    of: &'static str,
+    plan: Plan,
+    pairs: u32,
+}
+
+fn contend<P: Subject<Request = ()>>(group: Group<'_, '_>, run: Run) {
+    measure::<P>(group, run, P::NAME, to_one, one);
+}
+
+fn contend_all<P: Subject<Request = ()>>(group: Group<'_, '_>, run: Run) {
+    measure::<P>(group, run, P::NAME, to_all, one);
 }
 
 fn measure<P: Subject<Request = ()>>(
     group: Group<'_, '_>,
-    plan: Plan,
-    pairs: u32,
+    Run { of, plan, pairs }: Run,
     name: &str,
+    publish: Publish<P>,
     serve: fn(&P) -> u64,
 ) {
     let peer = P::with_clients(CLIENTS);
@@ -129,22 +155,34 @@ fn measure<P: Subject<Request = ()>>(
     let mut total = [0.0; 3];
     group.bench_function(BenchmarkId::new(name, pairs), |bencher| {
         bencher.iter_custom(|wanted| {
-            let (publishes, pushes, time) = run_for(&peer, serve, pairs, share);
+            let (publishes, pushes, time) = run_for(&peer, publish, serve, pairs, share);
             let sample = [publishes as f64, pushes as f64, time.as_secs_f64()];
             total = std::array::from_fn(|column| total[column] + sample[column]);
             time.mul_f64(wanted as f64 / (publishes + pushes).max(1) as f64)
         });
     });
     let mut seen = SEEN.lock().unwrap_or_else(PoisonError::into_inner);
-    seen.insert((name.to_owned(), pairs), total);
+    seen.insert((of, name.to_owned(), pairs), total);
 }
 
 pub(super) fn run(criterion: &mut Criterion, plan: Plan) {
     let mut group = plan.group(criterion, groups::CONTENDED);
     let group = &mut group;
     for pairs in [1, 2, 4] {
-        contend::<Lanes<Dirty>>(group, plan, pairs);
-        measure::<Lanes<Dirty>>(group, plan, pairs, "pushlane, in batches", batch);
-        each_peer!(contend(group, plan, pairs));
+        let run = Run { of: groups::CONTENDED, plan, pairs };
+        contend::<Lanes<Dirty>>(group, run);
+        measure::<Lanes<Dirty>>(group, run, "pushlane, in batches", to_one, batch);
+        each_peer!(contend(group, run));
+    }
+}
+
+pub(super) fn to_everyone(criterion: &mut Criterion, plan: Plan) {
+    let mut group = plan.group(criterion, groups::CONTENDED_ALL);
+    let group = &mut group;
+    for pairs in [1, 2, 4] {
+        let run = Run { of: groups::CONTENDED_ALL, plan, pairs };
+        contend_all::<Lanes<Dirty>>(group, run);
+        measure::<Lanes<Dirty>>(group, run, "pushlane, in batches", to_all, batch);
+        each_peer!(contend_all(group, run));
     }
 }

@@ -9,7 +9,7 @@ use pushlane_peers::state_words::StateWords;
 
 use super::{Plan, drain, groups};
 use crate::keys::Keys;
-use crate::lanes::{JOURNAL, Lanes};
+use crate::lanes::{JOURNAL, Lanes, way};
 use crate::subject::{FastMergeQueue, Subject};
 use crate::{each_merging_peer, each_peer};
 
@@ -34,6 +34,7 @@ pub(super) fn run(criterion: &mut Criterion, plan: Plan) {
     let keys = &Keys::new(0, 1);
     for clients in plan.sizes([1_000]) {
         cycle::<Lanes<Dirty>>(group, clients, "", &());
+        cycle::<Lanes<Dirty, { way::LIMITED }>>(group, clients, "", &());
         each_peer!(cycle(group, clients, "", &()));
     }
     // Fewer than the journal remembers: with more, a client that is served in its turn gets everything.

@@ -13,7 +13,7 @@ use pushlane_peers::state_words::StateWords;
 use super::{Plan, drain, groups};
 use crate::each_peer;
 use crate::keys::Keys;
-use crate::lanes::{JOURNAL, Lanes};
+use crate::lanes::{JOURNAL, Lanes, way};
 use crate::subject::{FastMergeQueue, Subject};
 
 type Group<'a, 'b> = &'a mut BenchmarkGroup<'b, WallTime>;
@@ -50,6 +50,8 @@ pub(super) fn run(criterion: &mut Criterion, plan: Plan) {
     let keys = &Keys::new(0, 1);
     for clients in plan.sizes([1_000, 100_000]) {
         serve::<Lanes<Dirty>>(group, plan, clients, &());
+        serve::<Lanes<Dirty, { way::TOPIC }>>(group, plan, clients, &());
+        serve::<Lanes<Dirty, { way::LIMITED }>>(group, plan, clients, &());
         batches(group, plan, clients);
         serve::<Lanes<Journal<Arc<Keys>, JOURNAL>>>(group, plan, clients, keys);
         serve::<Lanes<Shared<Keys>>>(group, plan, clients, keys);
@@ -57,6 +59,8 @@ pub(super) fn run(criterion: &mut Criterion, plan: Plan) {
     }
     for clients in plan.sizes([1_000_000]) {
         serve::<Lanes<Dirty>>(group, plan, clients, &());
+        serve::<Lanes<Dirty, { way::TOPIC }>>(group, plan, clients, &());
+        serve::<Lanes<Dirty, { way::LIMITED }>>(group, plan, clients, &());
         batches(group, plan, clients);
         serve::<StateWords<()>>(group, plan, clients, &());
         serve::<FastMergeQueue<()>>(group, plan, clients, &());

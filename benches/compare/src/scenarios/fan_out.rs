@@ -10,7 +10,7 @@ use pushlane_peers::state_words::StateWords;
 
 use super::{Plan, drain, groups};
 use crate::keys::Keys;
-use crate::lanes::{JOURNAL, Lanes};
+use crate::lanes::{JOURNAL, Lanes, way};
 use crate::subject::{FastMergeQueue, Subject};
 use crate::{each_merging_peer, each_peer};
 
@@ -31,11 +31,13 @@ pub(super) fn idle(criterion: &mut Criterion, plan: Plan) {
     let mut group = plan.group(criterion, groups::IDLE);
     let group = &mut group;
     for clients in plan.sizes([1_000, 10_000, 100_000]) {
-        fan_out::<Lanes<Dirty, true>>(group, plan, clients, &());
+        fan_out::<Lanes<Dirty, { way::TOPIC }>>(group, plan, clients, &());
+        fan_out::<Lanes<Dirty, { way::DIRECT }>>(group, plan, clients, &());
         each_peer!(fan_out(group, plan, clients, &()));
     }
     for clients in plan.sizes([1_000_000]) {
-        fan_out::<Lanes<Dirty, true>>(group, plan, clients, &());
+        fan_out::<Lanes<Dirty, { way::TOPIC }>>(group, plan, clients, &());
+        fan_out::<Lanes<Dirty, { way::DIRECT }>>(group, plan, clients, &());
         fan_out::<StateWords<()>>(group, plan, clients, &());
         fan_out::<FastMergeQueue<()>>(group, plan, clients, &());
     }
@@ -47,15 +49,19 @@ pub(super) fn payload(criterion: &mut Criterion, plan: Plan) {
     let keys = &Keys::new(0, 1);
     for clients in plan.sizes([100_000]) {
         // The yardstick, measured next to what is held against it.
-        fan_out::<Lanes<Dirty, true>>(group, plan, clients, &());
-        fan_out::<Lanes<Journal<Arc<Keys>, JOURNAL>, true>>(group, plan, clients, keys);
+        fan_out::<Lanes<Dirty, { way::TOPIC }>>(group, plan, clients, &());
+        fan_out::<Lanes<Journal<Arc<Keys>, JOURNAL>, { way::TOPIC }>>(group, plan, clients, keys);
+        fan_out::<Lanes<Dirty, { way::DIRECT }>>(group, plan, clients, &());
+        fan_out::<Lanes<Journal<Arc<Keys>, JOURNAL>, { way::DIRECT }>>(group, plan, clients, keys);
         fan_out::<Lanes<Shared<Keys>>>(group, plan, clients, keys);
         fan_out::<Lanes<Bits<1>>>(group, plan, clients, &[1]);
         each_merging_peer!(fan_out(group, plan, clients, keys));
     }
     for clients in plan.sizes([1_000_000]) {
-        fan_out::<Lanes<Dirty, true>>(group, plan, clients, &());
-        fan_out::<Lanes<Journal<Arc<Keys>, JOURNAL>, true>>(group, plan, clients, keys);
+        fan_out::<Lanes<Dirty, { way::TOPIC }>>(group, plan, clients, &());
+        fan_out::<Lanes<Journal<Arc<Keys>, JOURNAL>, { way::TOPIC }>>(group, plan, clients, keys);
+        fan_out::<Lanes<Dirty, { way::DIRECT }>>(group, plan, clients, &());
+        fan_out::<Lanes<Journal<Arc<Keys>, JOURNAL>, { way::DIRECT }>>(group, plan, clients, keys);
         fan_out::<Lanes<Shared<Keys>>>(group, plan, clients, keys);
     }
 }

@@ -22,6 +22,8 @@ pub const CYCLE: &str = "publish, lease, complete";
 pub const DRAIN: &str = "drain after a publish to all";
 /// Threads.
 pub const CONTENDED: &str = "publishers and workers at once";
+/// The same, and each publish is to all.
+pub const CONTENDED_ALL: &str = "publishers to all, and workers at once";
 /// Coming and going.
 pub const CHURN: &str = "register and unregister";
 /// Convergence.

@@ -11,7 +11,7 @@ use pushlane::backlog::{Bits, Dirty, Journal, Shared};
 
 use super::{Plan, drain, groups};
 use crate::keys::Keys;
-use crate::lanes::{JOURNAL, Lanes};
+use crate::lanes::{JOURNAL, Lanes, way};
 use crate::subject::Subject;
 use crate::{each_merging_peer, each_peer};
 
@@ -32,7 +32,8 @@ fn merge<P: Subject>(group: Group<'_, '_>, plan: Plan, clients: u32, requests: [
 pub(super) fn nothing(criterion: &mut Criterion, plan: Plan) {
     let mut group = plan.group(criterion, groups::MERGE_NOTHING);
     let (group, clients, requests) = (&mut group, 100_000, [&(); 2]);
-    merge::<Lanes<Dirty, true>>(group, plan, clients, requests);
+    merge::<Lanes<Dirty, { way::TOPIC }>>(group, plan, clients, requests);
+    merge::<Lanes<Dirty, { way::DIRECT }>>(group, plan, clients, requests);
     each_peer!(merge(group, plan, clients, requests));
 }
 
@@ -41,7 +42,8 @@ fn keys(criterion: &mut Criterion, plan: Plan, name: &str, keys: u32, clients: u
     let group = &mut group;
     let requests = [&Keys::new(0, keys), &Keys::new(keys, keys)];
     merge::<Lanes<Shared<Keys>>>(group, plan, clients, requests);
-    merge::<Lanes<Journal<Arc<Keys>, JOURNAL>, true>>(group, plan, clients, requests);
+    merge::<Lanes<Journal<Arc<Keys>, JOURNAL>, { way::TOPIC }>>(group, plan, clients, requests);
+    merge::<Lanes<Journal<Arc<Keys>, JOURNAL>, { way::DIRECT }>>(group, plan, clients, requests);
     if keys == 1 {
         merge::<Lanes<Bits<1>>>(group, plan, clients, [&[1], &[2]]);
     }

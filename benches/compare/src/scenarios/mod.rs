@@ -113,7 +113,7 @@ pub fn drain<P: Subject>(peer: &P, pushes: u32) {
 pub type Scenario = (&'static str, fn(&mut Criterion, Plan));
 
 /// All scenarios, in the order of the report.
-pub const ALL: [Scenario; 14] = [
+pub const ALL: [Scenario; 15] = [
     (groups::IDLE, fan_out::idle),
     (groups::PAYLOAD, fan_out::payload),
     (groups::MERGE_NOTHING, merge::nothing),
@@ -125,6 +125,7 @@ pub const ALL: [Scenario; 14] = [
     (groups::DRAIN, drain::run),
     (groups::CYCLE, cycle::run),
     (groups::CONTENDED, contended::run),
+    (groups::CONTENDED_ALL, contended::to_everyone),
     (groups::CHURN, churn::run),
     (groups::CONVERGENCE, convergence::run),
     (groups::LATENCY, latency::run),

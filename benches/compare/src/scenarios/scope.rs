@@ -8,7 +8,7 @@ use pushlane::backlog::Dirty;
 
 use super::{Plan, drain, groups};
 use crate::each_peer;
-use crate::lanes::Lanes;
+use crate::lanes::{Lanes, way};
 use crate::subject::Subject;
 
 type Group<'a, 'b> = &'a mut BenchmarkGroup<'b, WallTime>;
@@ -32,6 +32,7 @@ pub(super) fn run(criterion: &mut Criterion, plan: Plan) {
     let (group, clients) = (&mut group, 100_000);
     for step in [100, 10] {
         part::<Lanes<Dirty>>(group, plan, clients, step);
+        part::<Lanes<Dirty, { way::DIRECT }>>(group, plan, clients, step);
         each_peer!(part(group, plan, clients, step));
     }
 }
