@@ -152,22 +152,23 @@ fn a_lease_stops_at_an_entry_that_is_still_being_written() {
     impl Backlog for Slow {
         type Request = ();
         type Payload = ();
-        type Cell = ();
+        type Cells = ();
         type Recording = ();
         const RECORDS: bool = false;
-        fn cell(&self) {}
+        fn cells(&self) {}
         fn begin(&self, (): (), _: pushlane::backlog::Audience) {}
         fn abandon(&self, (): ()) {}
-        fn record(&self, (): &mut (), (): &()) {}
+        fn record(&self, (): &mut (), (): &(), _: usize) {}
         fn take(
             &self,
             (): &(),
+            _: usize,
             _: &dyn Fn(&pushlane::backlog::Audience) -> bool,
         ) -> pushlane::backlog::Taken<()> {
             pushlane::backlog::Taken { payload: Some(()), whole: false }
         }
-        fn restore(&self, (): &(), (): ()) {}
-        fn clear(&self, (): &()) {}
+        fn restore(&self, (): &(), _: usize, (): ()) {}
+        fn clear(&self, (): &(), _: usize) {}
     }
     let queue: PushQueue<Slow> = PushQueue::with_parts(Config::new(1), Slow, pushlane::Silent);
     let client = queue.register().unwrap();

@@ -6,6 +6,7 @@ use spin::Mutex;
 
 use super::merge::Everything;
 use super::{Audience, Backlog, Merge, Taken};
+use crate::slot::SLOTS;
 use crate::sync::{Atomic, AtomicUsize, Ordering};
 
 /// A shared journal of the last `N` requests. A publish stores its request **once**, however many clients
@@ -202,14 +203,14 @@ fn absorb<R: Merge + Clone>(merged: &mut Option<R>, request: &R) {
 impl<R: Everything + Clone, const N: usize> Backlog for Journal<R, N> {
     type Request = R;
     type Payload = Folded<R>;
-    type Cell = Cursor;
+    type Cells = [Cursor; SLOTS];
     /// The request, to be given back if the publish is refused after all.
     type Recording = R;
 
     const RECORDS: bool = false;
 
-    fn cell(&self) -> Cursor {
-        Cursor(AtomicUsize::zero())
+    fn cells(&self) -> Self::Cells {
+        core::array::from_fn(|_| Cursor(AtomicUsize::zero()))
     }
 
     fn begin(&self, request: R, audience: Audience) -> R {
@@ -238,9 +239,15 @@ impl<R: Everything + Clone, const N: usize> Backlog for Journal<R, N> {
         request
     }
 
-    fn record(&self, _: &mut R, _: &Cursor) {}
+    fn record(&self, _: &mut R, _: &Self::Cells, _: usize) {}
 
-    fn take(&self, cursor: &Cursor, concerned: &dyn Fn(&Audience) -> bool) -> Taken<Folded<R>> {
+    fn take(
+        &self,
+        cursors: &Self::Cells,
+        slot: usize,
+        concerned: &dyn Fn(&Audience) -> bool,
+    ) -> Taken<Folded<R>> {
+        let cursor = &cursors[slot];
         let from = cursor.0.load(Ordering::Relaxed); // the owner's own
         let head = self.head.load(Ordering::Acquire); // with `begin`
         let folded = if head.wrapping_sub(from) > N {
@@ -261,17 +268,17 @@ impl<R: Everything + Clone, const N: usize> Backlog for Journal<R, N> {
         }
     }
 
-    fn deliver(&self, cursor: &Cursor, payload: &Folded<R>) {
+    fn deliver(&self, cursors: &Self::Cells, slot: usize, payload: &Folded<R>) {
         // Relaxed: handed to the slot's next owner by the bank's word.
-        cursor.0.store(payload.to, Ordering::Relaxed);
+        cursors[slot].0.store(payload.to, Ordering::Relaxed);
     }
 
     /// The cursor has not moved: the next lease folds the same entries again, and what came since.
-    fn restore(&self, _: &Cursor, _: Folded<R>) {}
+    fn restore(&self, _: &Self::Cells, _: usize, _: Folded<R>) {}
 
     /// Everything so far was for others.
-    fn clear(&self, cursor: &Cursor) {
-        cursor.0.store(self.head.load(Ordering::Acquire), Ordering::Relaxed); // with `begin`
+    fn clear(&self, cursors: &Self::Cells, slot: usize) {
+        cursors[slot].0.store(self.head.load(Ordering::Acquire), Ordering::Relaxed); // with `begin`
     }
 }
 
@@ -285,7 +292,7 @@ impl<R: Everything + Clone, const N: usize> super::ConstBacklog for Journal<R, N
             last: Mutex::new(None),
         }
     };
-    const CELL: Cursor = Cursor(AtomicUsize::ZERO);
+    const CELLS: Self::Cells = [const { Cursor(AtomicUsize::ZERO) }; SLOTS];
 }
 
 impl<R, const N: usize> Default for Journal<R, N> {

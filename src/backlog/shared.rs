@@ -7,6 +7,7 @@ use core::marker::PhantomData;
 use spin::Mutex;
 
 use super::{Audience, Backlog, Merge, Taken};
+use crate::slot::{SLOTS, slots};
 
 /// One `Arc<R>` a client: a fan-out stores the same request for everyone, and when clients that hold the
 /// same pending request get the same new one, the merge is computed **once** and shared.
@@ -87,11 +88,11 @@ struct Merged<R> {
 impl<R: Merge + Clone> Backlog for Shared<R> {
     type Request = Arc<R>;
     type Payload = Arc<R>;
-    type Cell = SharedCell<R>;
+    type Cells = [SharedCell<R>; SLOTS];
     type Recording = SharedRecording<R>;
 
-    fn cell(&self) -> Self::Cell {
-        SharedCell(Mutex::new(None))
+    fn cells(&self) -> Self::Cells {
+        core::array::from_fn(|_| SharedCell(Mutex::new(None)))
     }
 
     fn begin(&self, request: Arc<R>, _: Audience) -> SharedRecording<R> {
@@ -102,7 +103,34 @@ impl<R: Merge + Clone> Backlog for Shared<R> {
         recording.request
     }
 
-    fn record(&self, recording: &mut SharedRecording<R>, cell: &Self::Cell) {
+    fn record(&self, recording: &mut SharedRecording<R>, cells: &Self::Cells, mask: usize) {
+        for slot in slots(mask) {
+            Self::record_one(recording, &cells[slot]);
+        }
+    }
+
+    fn take(
+        &self,
+        cells: &Self::Cells,
+        slot: usize,
+        _: &dyn Fn(&Audience) -> bool,
+    ) -> Taken<Arc<R>> {
+        Taken::whole(cells[slot].0.lock().take())
+    }
+
+    fn restore(&self, cells: &Self::Cells, slot: usize, payload: Arc<R>) {
+        Self::record_one(&mut SharedRecording { request: payload, last: None }, &cells[slot]);
+    }
+
+    fn clear(&self, cells: &Self::Cells, slot: usize) {
+        // Dropped after the lock is released: a request's destructor may take its time.
+        let departed = cells[slot].0.lock().take();
+        drop(departed);
+    }
+}
+
+impl<R: Merge + Clone> Shared<R> {
+    fn record_one(recording: &mut SharedRecording<R>, cell: &SharedCell<R>) {
         let SharedRecording { request, last } = recording;
         let mut guard = cell.0.lock();
         let replaced = match &*guard {
@@ -130,24 +158,10 @@ impl<R: Merge + Clone> Backlog for Shared<R> {
         drop(guard);
         drop(replaced);
     }
-
-    fn take(&self, cell: &Self::Cell, _: &dyn Fn(&Audience) -> bool) -> Taken<Arc<R>> {
-        Taken::whole(cell.0.lock().take())
-    }
-
-    fn restore(&self, cell: &Self::Cell, payload: Arc<R>) {
-        self.record(&mut SharedRecording { request: payload, last: None }, cell);
-    }
-
-    fn clear(&self, cell: &Self::Cell) {
-        // Dropped after the lock is released: a request's destructor may take its time.
-        let departed = cell.0.lock().take();
-        drop(departed);
-    }
 }
 
 #[cfg(not(loom))]
 impl<R: Merge + Clone> super::ConstBacklog for Shared<R> {
     const EMPTY: Self = Shared::new();
-    const CELL: Self::Cell = SharedCell(Mutex::new(None));
+    const CELLS: Self::Cells = [const { SharedCell(Mutex::new(None)) }; SLOTS];
 }

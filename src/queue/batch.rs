@@ -77,7 +77,8 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         let batch = core::mem::replace(batch, [const { None }; SLOTS]);
         let (mut bank, mut whole, mut ready, mut permits) = (None, 0, 0, 0);
         for (ticket, payload) in batch.iter().flatten() {
-            self.backlog.deliver(self.cell(ticket.place), payload);
+            let place = ticket.place;
+            self.backlog.deliver(self.cells(place.bank), place.slot, payload);
             permits += 1;
             if ticket.whole {
                 self.complete_slot(ticket);

@@ -130,7 +130,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         };
         let (audience, place) = (Audience::client(client), client.place());
         let mut recording = self.backlog.begin(request, audience);
-        self.backlog.record(&mut recording, self.cell(place));
+        self.backlog.record(&mut recording, self.cells(place.bank), 1 << place.slot);
         let marked = self.banks()[place.bank].mark(1 << place.slot, lane);
         let mut ready = marked.ready;
         if B::RECORDS && marked.marked == 0 {
@@ -189,11 +189,15 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         let (mut recorded, mut unmarked, mut ready) = (0, 0, 0);
         loop {
             let seen = word.load();
-            for slot in slots(seen.live() & mask & !recorded) {
-                recorded_for[slot] = seats[slot].generation();
-                self.backlog.record(recording, &self.cells.as_ref()[bank][slot]);
-                recorded |= 1 << slot;
-                unmarked |= 1 << slot;
+            let missing = seen.live() & mask & !recorded;
+            if missing != 0 {
+                // Before the request is recorded: a successor, who may clear its cell later, has another one.
+                for slot in slots(missing) {
+                    recorded_for[slot] = seats[slot].generation();
+                }
+                self.backlog.record(recording, self.cells(bank), missing);
+                recorded |= missing;
+                unmarked |= missing;
             }
             // Whoever became live since `seen` makes the exchange fail, and is recorded for.
             let Some(marked) = word.try_mark(seen, mask, lane) else {

@@ -92,10 +92,10 @@ pub fn all() -> Vec<Mutant> {
                     "queue/serve.rs",
                     "let Served { bank, claimed, .. } = self.claim(1)?;",
                     "let only = Place { bank: 0, slot: 0 };
-                     let early = self.backlog.take(self.cell(only), &|_| true);
+                     let early = self.backlog.take(self.cells(only.bank), only.slot, &|_| true);
                      let Some(Served { bank, claimed, .. }) = self.claim(1) else {
                          if let Some(payload) = early.payload {
-                             self.backlog.restore(self.cell(only), payload);
+                             self.backlog.restore(self.cells(only.bank), only.slot, payload);
                          }
                          return None;
                      };",
@@ -105,7 +105,7 @@ pub fn all() -> Vec<Mutant> {
                     "match self.take(place, claimed.lane(slot)) {",
                     "let (ticket, late) = self.take(place, claimed.lane(slot));
                      if let Some(payload) = late {
-                         self.backlog.restore(self.cell(place), payload);
+                         self.backlog.restore(self.cells(place.bank), place.slot, payload);
                      }
                      match (ticket, early.payload) {",
                 ),
