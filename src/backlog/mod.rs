@@ -15,6 +15,8 @@ mod bits;
 #[cfg(feature = "alloc")]
 mod change_set;
 mod dirty;
+#[cfg(all(feature = "spin", feature = "alloc", target_has_atomic = "ptr"))]
+mod groups;
 #[cfg(feature = "spin")]
 mod journal;
 #[cfg(feature = "spin")]
