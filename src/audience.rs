@@ -43,6 +43,12 @@ impl Audience {
         Audience(Whom::Client(client))
     }
 
+    /// Whoever can be reached through this topic.
+    #[cfg(feature = "spin")]
+    pub(crate) const fn topic(topic: Topic) -> Audience {
+        Audience(Whom::Topics { topics: [topic; REMEMBERED], any: 1, and: None })
+    }
+
     pub(crate) fn scope(scope: &Scope<'_>) -> Audience {
         let mut topics = [Topic(0); REMEMBERED];
         let any = scope.any.len();

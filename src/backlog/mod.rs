@@ -20,6 +20,8 @@ mod groups;
 #[cfg(feature = "spin")]
 mod journal;
 #[cfg(feature = "spin")]
+mod label;
+#[cfg(feature = "spin")]
 mod locked;
 pub mod merge;
 #[cfg(all(feature = "spin", feature = "alloc", target_has_atomic = "ptr"))]
