@@ -81,6 +81,58 @@ fn shared_keeps_what_is_recorded() {
     what_is_recorded_stays(Shared::<Asked>::new, Arc::new, |asked| Asked::clone(asked));
 }
 
+/// Two publishers who reach different slots of one bank, and the owner of a slot that both may reach.
+fn what_is_recorded_for_several_stays_for_each<B>(
+    backlog: fn() -> B,
+    request: fn(Asked) -> B::Request,
+    asked: fn(&B::Payload) -> Asked,
+) where
+    B: Backlog + Send + Sync + 'static,
+    B::Cells: Send + Sync,
+{
+    explore(3, move || {
+        let backlog = backlog();
+        let cells = backlog.cells();
+        let bank = Arc::new((backlog, cells));
+        let record = move |what: Asked, slots: usize| {
+            move |bank: &Arc<(B, B::Cells)>| {
+                let mut recording = bank.0.begin(request(what), Audience::EVERYONE);
+                bank.0.record(&mut recording, &bank.1, slots);
+            }
+        };
+        let take = move |bank: &(B, B::Cells), slot| {
+            let taken = bank.0.take(&bank.1, slot, &|_| true).payload;
+            taken.as_ref().map_or(Asked([0; 3]), asked)
+        };
+        record(FIRST, 0b0111)(&bank);
+        let (_, _, mut second) = race((
+            on(&bank, record(SECOND, 0b0110)),
+            on(&bank, record(THIRD, 0b1011)),
+            on(&bank, move |bank| {
+                let first = bank.0.take(&bank.1, 1, &|_| true).payload.expect("recorded before");
+                bank.0.restore(&bank.1, 1, first);
+                take(bank, 1)
+            }),
+        ));
+        second.merge(&take(&bank, 1));
+        assert_eq!(second, Asked([1, 1, 1]));
+        let rest = [0, 2, 3].map(|slot| take(&bank, slot));
+        assert_eq!(rest, [Asked([1, 0, 1]), Asked([1, 1, 0]), Asked([0, 0, 1])]);
+    });
+}
+
+#[test]
+fn locked_keeps_what_is_recorded_for_several() {
+    what_is_recorded_for_several_stays_for_each(Locked::<Asked>::new, |asked| asked, Asked::clone);
+}
+
+#[test]
+fn shared_keeps_what_is_recorded_for_several() {
+    what_is_recorded_for_several_stays_for_each(Shared::<Asked>::new, Arc::new, |asked| {
+        Asked::clone(asked)
+    });
+}
+
 /// A fan-out remembers its last merge. It may be used again only for the very same pending request.
 #[test]
 fn shared_merges_with_what_is_pending_now() {
