@@ -32,15 +32,21 @@ impl Audience {
     /// ```
     /// use pushlane::backlog::{Audience, Backlog, Bits};
     ///
-    /// let (backlog, cell) = (Bits::<1>, Bits::<1>.cell());
+    /// let (backlog, cells) = (Bits::<1>, Bits::<1>.cells());
     /// let mut recording = backlog.begin([0b1], Audience::EVERYONE);
-    /// backlog.record(&mut recording, &cell);
-    /// assert_eq!(backlog.take(&cell, &|_| true).payload, Some([0b1]));
+    /// backlog.record(&mut recording, &cells, 0b101); // two clients of a bank
+    /// assert_eq!(backlog.take(&cells, 2, &|_| true).payload, Some([0b1]));
     /// ```
     pub const EVERYONE: Audience = Audience(Whom::Everyone);
 
     pub(crate) const fn client(client: ClientKey) -> Audience {
         Audience(Whom::Client(client))
+    }
+
+    /// Whoever can be reached through this topic.
+    #[cfg(feature = "spin")]
+    pub(crate) const fn topic(topic: Topic) -> Audience {
+        Audience(Whom::Topics { topics: [topic; REMEMBERED], any: 1, and: None })
     }
 
     pub(crate) fn scope(scope: &Scope<'_>) -> Audience {

@@ -64,7 +64,9 @@ impl Error for SubscribeError {}
 pub struct PublishError<R> {
     /// Why.
     pub reason: Refusal,
-    /// What was to be published.
+    /// What was to be published. With the `Journal` it may be "everything" instead: if the queue was closed
+    /// or the client left while the publish was under way, and so many others came meanwhile that the request
+    /// was gone from the ring.
     pub request: R,
 }
 

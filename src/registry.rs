@@ -46,6 +46,13 @@ impl ClientKey {
         self.generation
     }
 
+    /// The key of these two.
+    #[cfg(feature = "spin")]
+    #[inline]
+    pub(crate) const fn of(index: u32, generation: u32) -> ClientKey {
+        ClientKey { index, generation }
+    }
+
     #[inline]
     pub(crate) const fn place(self) -> Place {
         Place { bank: self.index() / SLOTS, slot: self.index() % SLOTS }

@@ -152,22 +152,23 @@ fn a_lease_stops_at_an_entry_that_is_still_being_written() {
     impl Backlog for Slow {
         type Request = ();
         type Payload = ();
-        type Cell = ();
+        type Cells = ();
         type Recording = ();
         const RECORDS: bool = false;
-        fn cell(&self) {}
+        fn cells(&self) {}
         fn begin(&self, (): (), _: pushlane::backlog::Audience) {}
         fn abandon(&self, (): ()) {}
-        fn record(&self, (): &mut (), (): &()) {}
+        fn record(&self, (): &mut (), (): &(), _: usize) {}
         fn take(
             &self,
             (): &(),
+            _: usize,
             _: &dyn Fn(&pushlane::backlog::Audience) -> bool,
         ) -> pushlane::backlog::Taken<()> {
             pushlane::backlog::Taken { payload: Some(()), whole: false }
         }
-        fn restore(&self, (): &(), (): ()) {}
-        fn clear(&self, (): &()) {}
+        fn restore(&self, (): &(), _: usize, (): ()) {}
+        fn clear(&self, (): &(), _: usize) {}
     }
     let queue: PushQueue<Slow> = PushQueue::with_parts(Config::new(1), Slow, pushlane::Silent);
     let client = queue.register().unwrap();
@@ -178,6 +179,91 @@ fn a_lease_stops_at_an_entry_that_is_still_being_written() {
         assert!(!queue.is_converged(version), "never early");
     }
     assert_eq!(queue.held(), 0);
+}
+
+#[test]
+fn a_refused_request_comes_back_out_of_the_ring() {
+    use pushlane::backlog::Audience;
+    let journal = Journal::<Changes, 2>::new();
+    let begin = |change| journal.begin(ChangeSet::from([change]), Audience::EVERYONE);
+    let (first, second) = (begin(1), begin(2));
+    assert_eq!(journal.abandon(first), ChangeSet::from([1]));
+    let third = begin(3);
+    assert_eq!(journal.abandon(second), ChangeSet::from([2]), "it is still there");
+    begin(4);
+    begin(5);
+    assert!(journal.abandon(third).is_everything(), "it is gone");
+}
+
+#[test]
+fn a_publish_clones_nothing() {
+    static CLONES: AtomicUsize = AtomicUsize::new(0);
+
+    #[derive(Debug)]
+    struct Counted;
+
+    impl Clone for Counted {
+        fn clone(&self) -> Self {
+            CLONES.fetch_add(1, Ordering::Relaxed);
+            Counted
+        }
+    }
+
+    impl Merge for Counted {
+        fn merge(&mut self, _: &Self) {}
+    }
+
+    impl Everything for Counted {
+        fn everything() -> Self {
+            Counted
+        }
+    }
+
+    let queue = PushQueue::<Journal<Counted, 4>>::new(Config::new(2));
+    let clients = [queue.register().unwrap(), queue.register().unwrap()];
+    for client in clients {
+        queue.publish(Target::One(client), Lane::Normal, Counted).unwrap();
+    }
+    assert_eq!(CLONES.load(Ordering::Relaxed), 0);
+    for (clones, client) in (1..).zip(clients) {
+        let lease = queue.try_lease().unwrap();
+        assert_eq!(lease.key(), client);
+        lease.complete();
+        assert_eq!(CLONES.load(Ordering::Relaxed), clones, "one for each entry of a client's own");
+    }
+}
+
+#[test]
+fn a_long_window_folds_what_was_meant_for_the_client() {
+    let (queue, clients) = queue::<256>(3);
+    queue.subscribe(clients[2], Topic(1)).unwrap();
+    let narrow = Scope::any(&[Topic(1), Topic(0)]).and_any(&[Topic(1), Topic(2)]);
+    for change in 0..200 {
+        let target = match change % 4 {
+            0 => Target::One(clients[change as usize / 4 % 3]),
+            1 => Target::Topics(Scope::any(&[Topic(1)])),
+            2 => Target::Topics(narrow),
+            _ if change % 40 == 3 => Target::Everyone,
+            _ => Target::One(clients[0]),
+        };
+        publish(&queue, target, change);
+    }
+    let meant = |index: usize| {
+        let changes = (0..200).filter(|change| match change % 4 {
+            0 => *change as usize / 4 % 3 == index,
+            1 | 2 => index == 2,
+            _ => change % 40 == 3 || index == 0,
+        });
+        changes.map(|change| ChangeSet::from([change])).reduce(|mut all, change| {
+            all.merge(&change);
+            all
+        })
+    };
+    let told = serve(&queue);
+    assert_eq!(told.len(), 3);
+    for (index, (client, told)) in told.into_iter().enumerate() {
+        assert_eq!((client, Some(told)), (clients[index], meant(index)));
+    }
 }
 
 #[test]

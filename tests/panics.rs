@@ -180,13 +180,56 @@ impl Everything for Unclonable {
 }
 
 #[test]
-fn a_publish_whose_clone_panics_leaves_no_gap_in_the_journal() {
-    let queue = PushQueue::<Journal<Unclonable, 8>>::new(Config::new(2).permits(1));
+fn a_request_that_cannot_be_cloned_stays_in_the_journal() {
+    let queue = PushQueue::<Journal<Unclonable, 4>>::new(Config::new(2).permits(1));
     queue.register().unwrap();
+    let version = queue.publish(Target::Everyone, Lane::Normal, Unclonable(true)).unwrap();
+    for _ in 0..3 {
+        panics(|| drop(queue.try_lease()));
+        assert_eq!(queue.held(), 0);
+        assert!(!queue.is_converged(version), "still owed");
+    }
+    // Until it has fallen off the ring.
+    for _ in 0..4 {
+        queue.publish(Target::Everyone, Lane::Normal, Unclonable(false)).unwrap();
+    }
+    queue.try_lease().expect("still queued").complete();
+    assert!(queue.is_converged(version), "the client has everything");
+    assert!(queue.try_lease().is_none());
+}
+
+/// Panics when it is dropped, if it says so.
+#[derive(Clone, Debug)]
+struct Undroppable(bool);
+
+impl Drop for Undroppable {
+    fn drop(&mut self) {
+        if self.0 {
+            panic_quietly();
+        }
+    }
+}
+
+impl Merge for Undroppable {
+    fn merge(&mut self, _: &Self) {}
+}
+
+impl Everything for Undroppable {
+    fn everything() -> Self {
+        Undroppable(false)
+    }
+}
+
+#[test]
+fn a_publish_whose_drop_of_an_older_request_panics_leaves_no_gap_in_the_journal() {
+    let queue = PushQueue::<Journal<Undroppable, 1>>::new(Config::new(2).permits(1));
+    queue.register().unwrap();
+    queue.publish(Target::Everyone, Lane::Normal, Undroppable(true)).unwrap();
     panics(|| {
-        let _ = queue.publish(Target::Everyone, Lane::Normal, Unclonable(true));
+        let _ = queue.publish(Target::Everyone, Lane::Normal, Undroppable(false));
     });
-    let version = queue.publish(Target::Everyone, Lane::Normal, Unclonable(false)).unwrap();
+    queue.try_lease().expect("queued by the first").complete();
+    let version = queue.publish(Target::Everyone, Lane::Normal, Undroppable(false)).unwrap();
     queue.try_lease().expect("published after the one that died").complete();
     assert!(queue.is_converged(version), "the client has all that there is");
     assert!(queue.try_lease().is_none());

@@ -50,7 +50,7 @@ impl<B: Kind, R: ReadySet> Scene<B, R> {
 
 pub(crate) fn run<B, R>(round: &Round, tally: &Tally, verdict: &Verdict)
 where
-    B: Kind<Request: Send, Payload: Send + Sync, Cell: Send + Sync>,
+    B: Kind<Request: Send, Payload: Send + Sync, Cells: Send + Sync>,
     R: WithBanks + Sync,
 {
     let Round { name, seed, threads, length } = *round;

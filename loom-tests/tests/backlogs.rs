@@ -30,35 +30,35 @@ fn what_is_recorded_stays<B>(
     asked: fn(&B::Payload) -> Asked,
 ) where
     B: Backlog + Send + Sync + 'static,
-    B::Cell: Send + Sync,
+    B::Cells: Send + Sync,
 {
     explore(3, move || {
         let backlog = backlog();
-        let cell = backlog.cell();
-        let place = Arc::new((backlog, cell));
+        let cells = backlog.cells();
+        let bank = Arc::new((backlog, cells));
         let record = move |what: Asked| {
-            move |place: &Arc<(B, B::Cell)>| {
-                let mut recording = place.0.begin(request(what), Audience::EVERYONE);
-                place.0.record(&mut recording, &place.1);
+            move |bank: &Arc<(B, B::Cells)>| {
+                let mut recording = bank.0.begin(request(what), Audience::EVERYONE);
+                bank.0.record(&mut recording, &bank.1, 0b1);
             }
         };
-        record(FIRST)(&place);
+        record(FIRST)(&bank);
         let (_, _, taken) = race((
-            on(&place, record(SECOND)),
-            on(&place, record(THIRD)),
-            on(&place, |place| {
-                let first = place.0.take(&place.1, &|_| true).payload.expect("recorded before");
-                place.0.restore(&place.1, first);
-                place.0.take(&place.1, &|_| true).payload.expect("given back before")
+            on(&bank, record(SECOND)),
+            on(&bank, record(THIRD)),
+            on(&bank, |bank| {
+                let first = bank.0.take(&bank.1, 0, &|_| true).payload.expect("recorded before");
+                bank.0.restore(&bank.1, 0, first);
+                bank.0.take(&bank.1, 0, &|_| true).payload.expect("given back before")
             }),
         ));
-        let (backlog, cell) = &*place;
+        let (backlog, cells) = &*bank;
         let mut all = asked(&taken);
-        if let Some(rest) = backlog.take(cell, &|_| true).payload {
+        if let Some(rest) = backlog.take(cells, 0, &|_| true).payload {
             all.merge(&asked(&rest));
         }
         assert_eq!(all, Asked([1, 1, 1]));
-        assert!(backlog.take(cell, &|_| true).payload.is_none());
+        assert!(backlog.take(cells, 0, &|_| true).payload.is_none());
     });
 }
 
@@ -81,35 +81,88 @@ fn shared_keeps_what_is_recorded() {
     what_is_recorded_stays(Shared::<Asked>::new, Arc::new, |asked| Asked::clone(asked));
 }
 
+/// Two publishers who reach different slots of one bank, and the owner of a slot that both may reach.
+fn what_is_recorded_for_several_stays_for_each<B>(
+    backlog: fn() -> B,
+    request: fn(Asked) -> B::Request,
+    asked: fn(&B::Payload) -> Asked,
+) where
+    B: Backlog + Send + Sync + 'static,
+    B::Cells: Send + Sync,
+{
+    explore(3, move || {
+        let backlog = backlog();
+        let cells = backlog.cells();
+        let bank = Arc::new((backlog, cells));
+        let record = move |what: Asked, slots: usize| {
+            move |bank: &Arc<(B, B::Cells)>| {
+                let mut recording = bank.0.begin(request(what), Audience::EVERYONE);
+                bank.0.record(&mut recording, &bank.1, slots);
+            }
+        };
+        let take = move |bank: &(B, B::Cells), slot| {
+            let taken = bank.0.take(&bank.1, slot, &|_| true).payload;
+            taken.as_ref().map_or(Asked([0; 3]), asked)
+        };
+        record(FIRST, 0b0111)(&bank);
+        let (_, _, mut second) = race((
+            on(&bank, record(SECOND, 0b0110)),
+            on(&bank, record(THIRD, 0b1011)),
+            on(&bank, move |bank| {
+                let first = bank.0.take(&bank.1, 1, &|_| true).payload.expect("recorded before");
+                bank.0.restore(&bank.1, 1, first);
+                take(bank, 1)
+            }),
+        ));
+        second.merge(&take(&bank, 1));
+        assert_eq!(second, Asked([1, 1, 1]));
+        let rest = [0, 2, 3].map(|slot| take(&bank, slot));
+        assert_eq!(rest, [Asked([1, 0, 1]), Asked([1, 1, 0]), Asked([0, 0, 1])]);
+    });
+}
+
+#[test]
+fn locked_keeps_what_is_recorded_for_several() {
+    what_is_recorded_for_several_stays_for_each(Locked::<Asked>::new, |asked| asked, Asked::clone);
+}
+
+#[test]
+fn shared_keeps_what_is_recorded_for_several() {
+    what_is_recorded_for_several_stays_for_each(Shared::<Asked>::new, Arc::new, |asked| {
+        Asked::clone(asked)
+    });
+}
+
 /// A fan-out remembers its last merge. It may be used again only for the very same pending request.
 #[test]
 fn shared_merges_with_what_is_pending_now() {
-    type Places = (Shared<Asked>, [<Shared<Asked> as Backlog>::Cell; 2]);
+    type Banks = (Shared<Asked>, [<Shared<Asked> as Backlog>::Cells; 2]);
 
-    fn fan_out(what: Asked) -> impl FnOnce(&Arc<Places>) {
-        move |places| {
-            let mut recording = places.0.begin(Arc::new(what), Audience::EVERYONE);
-            for cell in &places.1 {
-                places.0.record(&mut recording, cell);
+    fn fan_out(what: Asked) -> impl FnOnce(&Arc<Banks>) {
+        move |banks| {
+            let mut recording = banks.0.begin(Arc::new(what), Audience::EVERYONE);
+            for cells in &banks.1 {
+                banks.0.record(&mut recording, cells, 0b1);
             }
         }
     }
 
     explore(3, || {
         let backlog = Shared::new();
-        let cells = [backlog.cell(), backlog.cell()];
-        let places = Arc::new((backlog, cells));
-        fan_out(FIRST)(&places);
+        let cells = [backlog.cells(), backlog.cells()];
+        let banks = Arc::new((backlog, cells));
+        fan_out(FIRST)(&banks);
+        let take = |banks: &Banks, bank: usize| banks.0.take(&banks.1[bank], 0, &|_| true).payload;
         let (_, _, taken) = race((
-            on(&places, fan_out(SECOND)),
-            on(&places, fan_out(THIRD)),
-            on(&places, |places| places.0.take(&places.1[0], &|_| true).payload),
+            on(&banks, fan_out(SECOND)),
+            on(&banks, fan_out(THIRD)),
+            on(&banks, move |banks| take(banks, 0)),
         ));
         let mut first = Asked([0; 3]);
-        for part in [taken, places.0.take(&places.1[0], &|_| true).payload].into_iter().flatten() {
+        for part in [taken, take(&banks, 0)].into_iter().flatten() {
             first.merge(&part);
         }
         assert_eq!(first, Asked([1, 1, 1]));
-        assert_eq!(*places.0.take(&places.1[1], &|_| true).payload.unwrap(), Asked([1, 1, 1]));
+        assert_eq!(*take(&banks, 1).unwrap(), Asked([1, 1, 1]));
     });
 }

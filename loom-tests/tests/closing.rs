@@ -13,7 +13,7 @@ use pushlane::{ClientKey, Config, Lane, PushQueue, Refusal, RegisterError, Targe
 fn drained_is_not_said_early<B>(request: fn() -> B::Request)
 where
     B: Backlog + Default + Send + Sync + 'static,
-    B::Cell: Send + Sync,
+    B::Cells: Send + Sync,
 {
     explore(3, move || {
         let queue: Arc<Queue<B>> = Arc::new(PushQueue::new(Config::new(1)));

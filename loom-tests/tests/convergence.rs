@@ -9,7 +9,7 @@ use loom::sync::atomic::AtomicU32;
 use loom::sync::atomic::Ordering::{AcqRel, Relaxed};
 use model::{Queue, drain, explore, on, pause, race};
 use pushlane::backlog::{Audience, Backlog, Bits, Dirty, Taken};
-use pushlane::{Config, Lane, PushQueue, Silent, Target, Version};
+use pushlane::{Config, Lane, PushQueue, SLOTS, Silent, Target, Version};
 
 /// A queue, and what its client has got.
 struct Watched<B: Backlog> {
@@ -81,7 +81,7 @@ fn convergence_of_one_client_is_never_early() {
 fn never_early_while_another_publish_is_under_way<B>(backlog: fn() -> B)
 where
     B: Backlog<Request = [u32; 1], Payload = [u32; 1]> + Send + Sync + 'static,
-    B::Cell: Send + Sync,
+    B::Cells: Send + Sync,
 {
     explore(2, move || {
         let watched = Watched::new(backlog());
@@ -109,11 +109,11 @@ struct TakesOut;
 impl Backlog for TakesOut {
     type Request = [u32; 1];
     type Payload = [u32; 1];
-    type Cell = AtomicU32;
+    type Cells = [AtomicU32; SLOTS];
     type Recording = [u32; 1];
 
-    fn cell(&self) -> AtomicU32 {
-        AtomicU32::new(0)
+    fn cells(&self) -> Self::Cells {
+        core::array::from_fn(|_| AtomicU32::new(0))
     }
 
     fn begin(&self, request: [u32; 1], _: Audience) -> [u32; 1] {
@@ -124,22 +124,29 @@ impl Backlog for TakesOut {
         recording
     }
 
-    fn record(&self, [flags]: &mut [u32; 1], cell: &AtomicU32) {
-        let pending = cell.swap(0, AcqRel);
-        cell.fetch_or(pending | *flags, AcqRel);
+    fn record(&self, [flags]: &mut [u32; 1], cells: &Self::Cells, slots: usize) {
+        for (_, cell) in cells.iter().enumerate().filter(|(slot, _)| slots >> slot & 1 != 0) {
+            let pending = cell.swap(0, AcqRel);
+            cell.fetch_or(pending | *flags, AcqRel);
+        }
     }
 
-    fn take(&self, cell: &AtomicU32, _: &dyn Fn(&Audience) -> bool) -> Taken<[u32; 1]> {
-        let flags = cell.swap(0, AcqRel);
+    fn take(
+        &self,
+        cells: &Self::Cells,
+        slot: usize,
+        _: &dyn Fn(&Audience) -> bool,
+    ) -> Taken<[u32; 1]> {
+        let flags = cells[slot].swap(0, AcqRel);
         Taken::whole((flags != 0).then_some([flags]))
     }
 
-    fn restore(&self, cell: &AtomicU32, [flags]: [u32; 1]) {
-        cell.fetch_or(flags, AcqRel);
+    fn restore(&self, cells: &Self::Cells, slot: usize, [flags]: [u32; 1]) {
+        cells[slot].fetch_or(flags, AcqRel);
     }
 
-    fn clear(&self, cell: &AtomicU32) {
-        cell.store(0, Relaxed);
+    fn clear(&self, cells: &Self::Cells, slot: usize) {
+        cells[slot].store(0, Relaxed);
     }
 }
 
@@ -175,7 +182,7 @@ fn convergence_is_not_reached_by_giving_back() {
 fn waits_for_a_newcomer<B>(request: fn() -> B::Request)
 where
     B: Backlog + Default + Send + Sync + 'static,
-    B::Cell: Send + Sync,
+    B::Cells: Send + Sync,
 {
     explore(3, move || {
         let queue: Arc<Queue<B>> = Arc::new(PushQueue::new(Config::new(1)));

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use loom::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
 use model::{Queue, drain, explore, on, pause, race};
 use pushlane::backlog::{Everything, Journal, Merge};
-use pushlane::{Config, Lane, PushQueue, Target, Version};
+use pushlane::{ClientKey, Config, Lane, PushQueue, Target, Version};
 
 /// A set of flags.
 #[derive(Clone)]
@@ -154,6 +154,67 @@ fn everything_is_seen_by_who_is_told_everything() {
                 lease.complete();
             }),
         ));
+    });
+}
+
+/// A queue with two clients, and what each of them has got.
+struct Two<const N: usize> {
+    queue: Queue<Journal<Flags, N>>,
+    clients: [ClientKey; 2],
+    told: [AtomicU32; 2],
+}
+
+impl<const N: usize> Two<N> {
+    fn publish(&self, client: usize, flag: u32) {
+        let target = Target::One(self.clients[client]);
+        self.queue.publish(target, Lane::Normal, Flags(flag)).ok().unwrap();
+    }
+
+    fn push(&self) -> bool {
+        let Some(lease) = self.queue.try_lease() else { return false };
+        let client = self.clients.iter().position(|client| *client == lease.key());
+        self.told[client.unwrap()].fetch_or(lease.request().0, Relaxed);
+        pause();
+        lease.complete();
+        true
+    }
+
+    fn all(&self, client: usize) -> u32 {
+        while self.push() {}
+        self.told[client].load(Relaxed)
+    }
+}
+
+/// An entry for somebody else takes the place of the one that a lease looks for.
+#[test]
+fn an_entry_is_not_passed_over_for_the_one_that_replaces_it() {
+    explore(3, || {
+        let queue = PushQueue::new(Config::new(2));
+        let clients = [queue.register().unwrap(), queue.register().unwrap()];
+        let told = [AtomicU32::new(0), AtomicU32::new(0)];
+        let two = Arc::new(Two::<1> { queue, clients, told });
+        two.publish(0, 1);
+        race((on(&two, |two| two.publish(1, 2)), on(&two, |two| two.push())));
+        assert_eq!(two.all(0) & 1, 1);
+        assert_eq!(two.all(1) & 2, 2);
+    });
+}
+
+/// The entry that a lease looks for takes the place of one for somebody else.
+#[test]
+fn an_entry_is_not_passed_over_for_the_one_that_it_replaces() {
+    explore(3, || {
+        let queue = PushQueue::<Journal<Flags, 2>>::new(Config::new(2));
+        let other = queue.register().unwrap();
+        queue.publish(Target::One(other), Lane::Normal, Flags(4)).ok().unwrap();
+        queue.try_lease().unwrap().complete();
+        // Its cursor is behind the other one's entry.
+        let clients = [queue.register().unwrap(), other];
+        let told = [AtomicU32::new(0), AtomicU32::new(0)];
+        let two = Arc::new(Two { queue, clients, told });
+        two.publish(0, 1);
+        race((on(&two, |two| two.publish(0, 2)), on(&two, |two| two.push())));
+        assert_eq!(two.all(0), 3);
     });
 }
 

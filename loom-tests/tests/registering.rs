@@ -35,7 +35,7 @@ fn a_newcomer_misses_nothing<B>(
     before: fn(&Queue<B>) -> Option<ClientKey>,
 ) where
     B: Backlog + Send + Sync + 'static,
-    B::Cell: Send + Sync,
+    B::Cells: Send + Sync,
 {
     explore(3, move || {
         let world = World::new(backlog());

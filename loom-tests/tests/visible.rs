@@ -69,7 +69,7 @@ fn what_a_request_stands_for_is_seen<B>(
     flags: fn(&B::Payload) -> u32,
 ) where
     B: Backlog + Send + Sync + 'static,
-    B::Cell: Send + Sync,
+    B::Cells: Send + Sync,
 {
     struct Noted<B: Backlog> {
         queue: Queue<B>,

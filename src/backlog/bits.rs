@@ -3,6 +3,7 @@
 use crate::sync::{Atomic, AtomicU32, Ordering};
 
 use super::{Audience, Backlog, Taken};
+use crate::slot::{SLOTS, slots};
 
 /// `W` words of 32 flags a client: which of a fixed number of things changed. Merging is a union.
 ///
@@ -34,11 +35,11 @@ pub struct BitsCell<const W: usize>([AtomicU32; W]);
 impl<const W: usize> Backlog for Bits<W> {
     type Request = [u32; W];
     type Payload = [u32; W];
-    type Cell = BitsCell<W>;
+    type Cells = [BitsCell<W>; SLOTS];
     type Recording = [u32; W];
 
-    fn cell(&self) -> Self::Cell {
-        BitsCell(core::array::from_fn(|_| AtomicU32::zero()))
+    fn cells(&self) -> Self::Cells {
+        core::array::from_fn(|_| BitsCell(core::array::from_fn(|_| AtomicU32::zero())))
     }
 
     fn begin(&self, request: [u32; W], _: Audience) -> [u32; W] {
@@ -49,23 +50,31 @@ impl<const W: usize> Backlog for Bits<W> {
         recording
     }
 
-    fn record(&self, flags: &mut [u32; W], cell: &Self::Cell) {
-        merge(cell, flags);
+    fn record(&self, flags: &mut [u32; W], cells: &Self::Cells, mask: usize) {
+        for slot in slots(mask) {
+            merge(&cells[slot], flags);
+        }
     }
 
-    fn take(&self, cell: &Self::Cell, _: &dyn Fn(&Audience) -> bool) -> Taken<[u32; W]> {
+    fn take(
+        &self,
+        cells: &Self::Cells,
+        slot: usize,
+        _: &dyn Fn(&Audience) -> bool,
+    ) -> Taken<[u32; W]> {
+        let BitsCell(words) = &cells[slot];
         // Acquire: with the Release in `merge`. A swap, not a load and a store: a flag set in between
         // would be lost.
-        let taken = core::array::from_fn(|word| cell.0[word].swap(0, Ordering::Acquire));
+        let taken = core::array::from_fn(|word| words[word].swap(0, Ordering::Acquire));
         Taken::whole((taken != [0; W]).then_some(taken))
     }
 
-    fn restore(&self, cell: &Self::Cell, payload: [u32; W]) {
-        merge(cell, &payload);
+    fn restore(&self, cells: &Self::Cells, slot: usize, payload: [u32; W]) {
+        merge(&cells[slot], &payload);
     }
 
-    fn clear(&self, cell: &Self::Cell) {
-        for word in &cell.0 {
+    fn clear(&self, cells: &Self::Cells, slot: usize) {
+        for word in &cells[slot].0 {
             // Relaxed: what was recorded for a client that has left concerns nobody.
             word.store(0, Ordering::Relaxed);
         }
@@ -84,5 +93,5 @@ fn merge<const W: usize>(cell: &BitsCell<W>, flags: &[u32; W]) {
 #[cfg(not(loom))]
 impl<const W: usize> super::ConstBacklog for Bits<W> {
     const EMPTY: Self = Bits;
-    const CELL: Self::Cell = BitsCell([const { AtomicU32::ZERO }; W]);
+    const CELLS: Self::Cells = [const { BitsCell([const { AtomicU32::ZERO }; W]) }; SLOTS];
 }

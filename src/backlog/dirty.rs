@@ -27,30 +27,30 @@ pub struct Dirty;
 impl Backlog for Dirty {
     type Request = ();
     type Payload = ();
-    type Cell = ();
+    type Cells = ();
     type Recording = ();
 
     const RECORDS: bool = false;
 
-    fn cell(&self) {}
+    fn cells(&self) {}
 
     fn begin(&self, (): (), _: Audience) {}
 
     fn abandon(&self, (): ()) {}
 
-    fn record(&self, (): &mut (), (): &()) {}
+    fn record(&self, (): &mut (), (): &(), _: usize) {}
 
-    fn take(&self, (): &(), _: &dyn Fn(&Audience) -> bool) -> Taken<()> {
+    fn take(&self, (): &(), _: usize, _: &dyn Fn(&Audience) -> bool) -> Taken<()> {
         Taken::whole(Some(()))
     }
 
-    fn restore(&self, (): &(), (): ()) {}
+    fn restore(&self, (): &(), _: usize, (): ()) {}
 
-    fn clear(&self, (): &()) {}
+    fn clear(&self, (): &(), _: usize) {}
 }
 
 #[cfg(not(loom))]
 impl super::ConstBacklog for Dirty {
     const EMPTY: Self = Dirty;
-    const CELL: () = ();
+    const CELLS: () = ();
 }

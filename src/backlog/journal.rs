@@ -4,8 +4,10 @@ use core::fmt;
 
 use spin::Mutex;
 
+use super::label::Label;
 use super::merge::Everything;
 use super::{Audience, Backlog, Merge, Taken};
+use crate::slot::SLOTS;
 use crate::sync::{Atomic, AtomicUsize, Ordering};
 
 /// A shared journal of the last `N` requests. A publish stores its request **once**, however many clients
@@ -20,9 +22,12 @@ use crate::sync::{Atomic, AtomicUsize, Ordering};
 /// * Who belongs to a scope is asked when the lease begins: a client that has subscribed since is folded
 ///   what came before as well. A scope of more than four topics is taken for everyone's. So a client
 ///   may be told more than concerns it, never less.
-/// * Entries are guarded by a spin lock each, for a clone or a merge. Publishers never wait for one
-///   another's entries. A lease that meets an entry whose publisher has reserved it and not written it yet
-///   takes what comes before, and its client stays queued.
+/// * Entries are guarded by a spin lock each, for a clone or a merge. Whom an entry is for can be read without
+///   it, if that is everyone, one client or one topic: what was meant for others costs a lease a few loads.
+///   Publishers never wait for one another's entries. A lease that meets an entry whose publisher has
+///   reserved it and not written it yet takes what comes before, and its client stays queued.
+/// * A publish that is refused after all gets its request back out of the ring, cloned; or
+///   `R::everything()`, if more than `N` requests came meanwhile and it is gone.
 ///
 /// `N` is a power of two; any other is refused when the backlog is compiled. Needs no heap; a large ring on
 /// the heap is made by putting the queue into a `Box` or an `Arc`.
@@ -51,6 +56,9 @@ pub struct Journal<R, const N: usize> {
     /// How many requests have been reserved a place; the next one is written to `head % N`.
     head: AtomicUsize,
     ring: [Mutex<Option<Entry<R>>>; N],
+    /// Whom the ring's entries are for. A lease looks at all that came since the last one, and most of that
+    /// may be for others.
+    labels: [Label; N],
     /// The fold that was computed last.
     last: Mutex<Option<Fold<R>>>,
 }
@@ -91,6 +99,10 @@ impl<R> core::ops::Deref for Folded<R> {
 #[derive(Debug)]
 pub struct Cursor(AtomicUsize);
 
+/// A publish's place in a [`Journal`].
+#[derive(Debug)]
+pub struct Position(usize);
+
 /// What a reader finds in place of an entry.
 enum Missing {
     /// Its publisher has reserved it and not written it yet.
@@ -108,7 +120,17 @@ impl<R, const N: usize> Journal<R, N> {
         Journal {
             head: AtomicUsize::zero(),
             ring: core::array::from_fn(|_| Mutex::new(None)),
+            labels: core::array::from_fn(|_| Label::empty()),
             last: Mutex::new(None),
+        }
+    }
+
+    /// Whether the entry that `at` reserved was meant for the client. Without its lock, as a rule.
+    #[inline]
+    fn is_meant(&self, at: usize, concerned: &dyn Fn(&Audience) -> bool) -> Result<bool, Missing> {
+        match self.labels[at % N].read(at) {
+            Some(audience) => Ok(concerned(&audience)),
+            None => self.read(at, |entry| concerned(&entry.audience)),
         }
     }
 
@@ -137,9 +159,9 @@ impl<R: Merge + Clone, const N: usize> Journal<R, N> {
         if window > u64::BITS as usize {
             return self.fold_long(from, to, concerned);
         }
-        let (mut chosen, mut reached) = (0, to);
+        let (mut chosen, mut reached) = (0_u64, to);
         for step in 0..window {
-            match self.read(from.wrapping_add(step), |entry| concerned(&entry.audience)) {
+            match self.is_meant(from.wrapping_add(step), concerned) {
                 Ok(meant) => chosen |= u64::from(meant) << step,
                 Err(Missing::Unwritten) => {
                     reached = from.wrapping_add(step);
@@ -150,6 +172,11 @@ impl<R: Merge + Clone, const N: usize> Journal<R, N> {
         }
         if chosen == 0 {
             return Ok((None, reached));
+        }
+        if chosen.is_power_of_two() {
+            // Nothing to be merged, so there is nothing that others could use again.
+            let only = from.wrapping_add(chosen.trailing_zeros() as usize);
+            return Ok((Some(self.read(only, |entry| entry.request.clone())?), reached));
         }
         if let Some(fold) = &*self.last.lock()
             && (fold.from, fold.to, fold.chosen) == (from, reached, chosen)
@@ -177,13 +204,9 @@ impl<R: Merge + Clone, const N: usize> Journal<R, N> {
         let mut merged = None;
         for step in 0..to.wrapping_sub(from) {
             let at = from.wrapping_add(step);
-            let read = self.read(at, |entry| {
-                if concerned(&entry.audience) {
-                    absorb(&mut merged, &entry.request);
-                }
-            });
-            match read {
-                Ok(()) => {}
+            match self.is_meant(at, concerned) {
+                Ok(false) => {}
+                Ok(true) => self.read(at, |entry| absorb(&mut merged, &entry.request))?,
                 Err(Missing::Unwritten) => return Ok((merged, at)),
                 Err(gone) => return Err(gone),
             }
@@ -202,45 +225,52 @@ fn absorb<R: Merge + Clone>(merged: &mut Option<R>, request: &R) {
 impl<R: Everything + Clone, const N: usize> Backlog for Journal<R, N> {
     type Request = R;
     type Payload = Folded<R>;
-    type Cell = Cursor;
-    /// The request, to be given back if the publish is refused after all.
-    type Recording = R;
+    type Cells = [Cursor; SLOTS];
+    /// Where the request is, to be given back if the publish is refused after all.
+    type Recording = Position;
 
     const RECORDS: bool = false;
 
-    fn cell(&self) -> Cursor {
-        Cursor(AtomicUsize::zero())
+    fn cells(&self) -> Self::Cells {
+        core::array::from_fn(|_| Cursor(AtomicUsize::zero()))
     }
 
-    fn begin(&self, request: R, audience: Audience) -> R {
-        // Cloned before a place is reserved: a clone that panics must not leave a place that nobody writes,
-        // at which every client's lease would end for a whole round.
-        let copy = request.clone();
+    fn begin(&self, request: R, audience: Audience) -> Position {
+        // Nothing that the user has written runs until the entry is: a panic must not leave a place that
+        // nobody writes, at which every client's lease would end for a whole round.
         // Release: with the Acquire in `take`. Whoever sees the place taken sees what was written before
         // the publish, also if the entry itself is still missing or gone.
         let at = self.head.fetch_add(1, Ordering::AcqRel);
-        let mut entry = Some(Entry { at, audience, request: copy });
+        let mut entry = Some(Entry { at, audience, request });
         {
             let mut place = self.ring[at % N].lock();
             let later = |there: &Entry<R>| there.at.wrapping_sub(at) <= usize::MAX / 2;
             // A publisher that was overtaken by a whole round leaves the later entry alone.
             if !place.as_ref().is_some_and(later) {
+                // Before the lock is released: whoever reads the label finds the entry, or waits for it.
+                self.labels[at % N].write(at, &audience);
                 core::mem::swap(&mut *place, &mut entry);
             }
         }
         // The one before is dropped after the lock is released: its destructor may take its time.
         drop(entry);
-        request
+        Position(at)
     }
 
-    fn abandon(&self, request: R) -> R {
+    fn abandon(&self, Position(at): Position) -> R {
         // The entry stays. At worst somebody is told more than concerns it.
-        request
+        self.read(at, |entry| entry.request.clone()).unwrap_or_else(|_| R::everything())
     }
 
-    fn record(&self, _: &mut R, _: &Cursor) {}
+    fn record(&self, _: &mut Position, _: &Self::Cells, _: usize) {}
 
-    fn take(&self, cursor: &Cursor, concerned: &dyn Fn(&Audience) -> bool) -> Taken<Folded<R>> {
+    fn take(
+        &self,
+        cursors: &Self::Cells,
+        slot: usize,
+        concerned: &dyn Fn(&Audience) -> bool,
+    ) -> Taken<Folded<R>> {
+        let cursor = &cursors[slot];
         let from = cursor.0.load(Ordering::Relaxed); // the owner's own
         let head = self.head.load(Ordering::Acquire); // with `begin`
         let folded = if head.wrapping_sub(from) > N {
@@ -261,17 +291,17 @@ impl<R: Everything + Clone, const N: usize> Backlog for Journal<R, N> {
         }
     }
 
-    fn deliver(&self, cursor: &Cursor, payload: &Folded<R>) {
+    fn deliver(&self, cursors: &Self::Cells, slot: usize, payload: &Folded<R>) {
         // Relaxed: handed to the slot's next owner by the bank's word.
-        cursor.0.store(payload.to, Ordering::Relaxed);
+        cursors[slot].0.store(payload.to, Ordering::Relaxed);
     }
 
     /// The cursor has not moved: the next lease folds the same entries again, and what came since.
-    fn restore(&self, _: &Cursor, _: Folded<R>) {}
+    fn restore(&self, _: &Self::Cells, _: usize, _: Folded<R>) {}
 
     /// Everything so far was for others.
-    fn clear(&self, cursor: &Cursor) {
-        cursor.0.store(self.head.load(Ordering::Acquire), Ordering::Relaxed); // with `begin`
+    fn clear(&self, cursors: &Self::Cells, slot: usize) {
+        cursors[slot].0.store(self.head.load(Ordering::Acquire), Ordering::Relaxed); // with `begin`
     }
 }
 
@@ -282,10 +312,11 @@ impl<R: Everything + Clone, const N: usize> super::ConstBacklog for Journal<R, N
         Journal {
             head: AtomicUsize::ZERO,
             ring: [const { Mutex::new(None) }; N],
+            labels: [Label::EMPTY; N],
             last: Mutex::new(None),
         }
     };
-    const CELL: Cursor = Cursor(AtomicUsize::ZERO);
+    const CELLS: Self::Cells = [const { Cursor(AtomicUsize::ZERO) }; SLOTS];
 }
 
 impl<R, const N: usize> Default for Journal<R, N> {

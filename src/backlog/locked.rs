@@ -6,6 +6,7 @@ use core::marker::PhantomData;
 use spin::Mutex;
 
 use super::{Audience, Backlog, Merge, Taken};
+use crate::slot::{SLOTS, slots};
 
 /// One `R` a client, merged in place. Needs no heap.
 ///
@@ -66,11 +67,11 @@ impl<R> fmt::Debug for LockedCell<R> {
 impl<R: Merge + Clone> Backlog for Locked<R> {
     type Request = R;
     type Payload = R;
-    type Cell = LockedCell<R>;
+    type Cells = [LockedCell<R>; SLOTS];
     type Recording = R;
 
-    fn cell(&self) -> Self::Cell {
-        LockedCell(Mutex::new(None))
+    fn cells(&self) -> Self::Cells {
+        core::array::from_fn(|_| LockedCell(Mutex::new(None)))
     }
 
     fn begin(&self, request: R, _: Audience) -> R {
@@ -81,27 +82,29 @@ impl<R: Merge + Clone> Backlog for Locked<R> {
         recording
     }
 
-    fn record(&self, request: &mut R, cell: &Self::Cell) {
-        match &mut *cell.0.lock() {
-            Some(pending) => pending.merge(request),
-            empty => *empty = Some(request.clone()),
+    fn record(&self, request: &mut R, cells: &Self::Cells, mask: usize) {
+        for slot in slots(mask) {
+            match &mut *cells[slot].0.lock() {
+                Some(pending) => pending.merge(request),
+                empty => *empty = Some(request.clone()),
+            }
         }
     }
 
-    fn take(&self, cell: &Self::Cell, _: &dyn Fn(&Audience) -> bool) -> Taken<R> {
-        Taken::whole(cell.0.lock().take())
+    fn take(&self, cells: &Self::Cells, slot: usize, _: &dyn Fn(&Audience) -> bool) -> Taken<R> {
+        Taken::whole(cells[slot].0.lock().take())
     }
 
-    fn restore(&self, cell: &Self::Cell, payload: R) {
-        match &mut *cell.0.lock() {
+    fn restore(&self, cells: &Self::Cells, slot: usize, payload: R) {
+        match &mut *cells[slot].0.lock() {
             Some(pending) => pending.merge(&payload),
             empty => *empty = Some(payload),
         }
     }
 
-    fn clear(&self, cell: &Self::Cell) {
+    fn clear(&self, cells: &Self::Cells, slot: usize) {
         // Dropped after the lock is released: a request's destructor may take its time.
-        let departed = cell.0.lock().take();
+        let departed = cells[slot].0.lock().take();
         drop(departed);
     }
 }
@@ -109,5 +112,5 @@ impl<R: Merge + Clone> Backlog for Locked<R> {
 #[cfg(not(loom))]
 impl<R: Merge + Clone> super::ConstBacklog for Locked<R> {
     const EMPTY: Self = Locked::new();
-    const CELL: Self::Cell = LockedCell(Mutex::new(None));
+    const CELLS: Self::Cells = [const { LockedCell(Mutex::new(None)) }; SLOTS];
 }

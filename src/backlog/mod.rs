@@ -15,8 +15,12 @@ mod bits;
 #[cfg(feature = "alloc")]
 mod change_set;
 mod dirty;
+#[cfg(all(feature = "spin", feature = "alloc", target_has_atomic = "ptr"))]
+mod groups;
 #[cfg(feature = "spin")]
 mod journal;
+#[cfg(feature = "spin")]
+mod label;
 #[cfg(feature = "spin")]
 mod locked;
 pub mod merge;
@@ -38,33 +42,39 @@ pub use shared::Shared;
 
 /// How requests are recorded for a client, and taken by its lease.
 ///
-/// Each client has a [`Cell`](Backlog::Cell). Any number of publishers record into it at once; only the
-/// client's lease takes from it.
+/// The clients of a bank have their [`Cells`](Backlog::Cells) in common: one cell for each of its
+/// [`SLOTS`](crate::SLOTS). Any number of publishers record into a cell at once; only the client's lease
+/// takes from it, and restores into it. So a publish that reaches a whole bank is recorded by one call, and
+/// a backlog may do for the bank at once what the clients' cells have in common.
 ///
 /// # Contract
 ///
-/// * A request recorded in a cell stays in it, merged with what was there, until `take` or `clear`: there
-///   is no moment in which a racing `take` finds neither it nor what it was merged with. (The tempting
-///   lock-free way, to take the pending request out, merge and put it back, breaks this: a lease that
-///   comes in between finds nothing and completes, and convergence turns true while a publisher still
+/// * A request recorded in a cell stays in it, merged with what was there, until `take` or `clear` of that
+///   cell: there is no moment in which a racing `take` finds neither it nor what it was merged with. (The
+///   tempting lock-free way, to take the pending request out, merge and put it back, breaks this: a lease
+///   that comes in between finds nothing and completes, and convergence turns true while a publisher still
 ///   holds the request in its hands.)
-/// * Recording is a read-modify-write with Release that `take` acquires.
+/// * What is done to one cell leaves the bank's other cells as they are. Cells are recorded into one by
+///   one, for all that others can tell: a `take` that races with the record of several may find some of
+///   them recorded and others not yet.
+/// * Recording is, for each cell, a read-modify-write with Release that `take` acquires.
+/// * If user code panics while it records (a clone, a merge), each cell is as before or has the request.
 /// * Merging is commutative and associative, so that the outcome doesn't depend on who came first.
 pub trait Backlog {
     /// What is published.
     type Request;
     /// What a lease holds: requests, merged.
     type Payload;
-    /// One client's backlog.
-    type Cell;
-    /// One publish while it records its request for one client after another.
+    /// The backlogs of one bank's clients, a cell each.
+    type Cells;
+    /// One publish while it records its request for one bank after another.
     type Recording;
 
     /// Whether `record` writes to the cells. Where it does not, a fan-out need not visit them.
     const RECORDS: bool = true;
 
-    /// An empty cell.
-    fn cell(&self) -> Self::Cell;
+    /// The cells of one bank, all empty.
+    fn cells(&self) -> Self::Cells;
 
     /// Begins a publish.
     fn begin(&self, request: Self::Request, audience: Audience) -> Self::Recording;
@@ -72,26 +82,28 @@ pub trait Backlog {
     /// Gives the request back, of a publish that turns out to be impossible.
     fn abandon(&self, recording: Self::Recording) -> Self::Request;
 
-    /// Merges the request into a client's cell. May be called more than once for one client, if the
-    /// client has been replaced meanwhile.
-    fn record(&self, recording: &mut Self::Recording, cell: &Self::Cell);
+    /// Merges the request into the cells of a mask of slots: bit *i* stands for slot *i*, and none for a
+    /// slot beyond [`SLOTS`](crate::SLOTS). May be called more than once for one client, if the client has
+    /// been replaced meanwhile.
+    fn record(&self, recording: &mut Self::Recording, cells: &Self::Cells, slots: usize);
 
-    /// Takes all that was recorded for a client. `concerned` says of an audience whether the client
+    /// Takes all that was recorded for a slot's client. `concerned` says of an audience whether the client
     /// belongs to it, for a backlog that records once for everybody.
     fn take(
         &self,
-        cell: &Self::Cell,
+        cells: &Self::Cells,
+        slot: usize,
         concerned: &dyn Fn(&Audience) -> bool,
     ) -> Taken<Self::Payload>;
 
-    /// The client has all that the payload contains.
-    fn deliver(&self, _cell: &Self::Cell, _payload: &Self::Payload) {}
+    /// The slot's client has all that the payload contains.
+    fn deliver(&self, _cells: &Self::Cells, _slot: usize, _payload: &Self::Payload) {}
 
-    /// Merges back what a lease could not deliver.
-    fn restore(&self, cell: &Self::Cell, payload: Self::Payload);
+    /// Merges back what a lease of the slot could not deliver.
+    fn restore(&self, cells: &Self::Cells, slot: usize, payload: Self::Payload);
 
-    /// Drops what is recorded: the client has left.
-    fn clear(&self, cell: &Self::Cell);
+    /// Drops what is recorded for a slot: its client has left.
+    fn clear(&self, cells: &Self::Cells, slot: usize);
 }
 
 /// What a lease found in its client's backlog.
@@ -116,6 +128,6 @@ impl<P> Taken<P> {
 pub trait ConstBacklog: Backlog {
     /// The backlog.
     const EMPTY: Self;
-    /// An empty cell.
-    const CELL: Self::Cell;
+    /// The cells of one bank, all empty.
+    const CELLS: Self::Cells;
 }

@@ -6,17 +6,24 @@ use core::marker::PhantomData;
 
 use spin::Mutex;
 
+use super::groups::Groups;
 use super::{Audience, Backlog, Merge, Taken};
 
-/// One `Arc<R>` a client: a fan-out stores the same request for everyone, and when clients that hold the
-/// same pending request get the same new one, the merge is computed **once** and shared.
+/// One `Arc<R>` for all clients of a bank that owe the same: a fan-out stores its request once a bank, and
+/// when clients that hold the same pending request get the same new one, the merge is computed **once** and
+/// shared.
 ///
-/// During one publish the last merge is remembered: (what was pending, the new request) → their merge.
-/// Clients that are dirtied together have the same pending `Arc`, so N of them cost one merge and N
-/// pointer swaps.
+/// A bank keeps what its clients have pending in groups: clients with the same pending `Arc` are one group,
+/// so a fan-out to a bank whose clients are in the same state costs what a publish to one of them costs,
+/// one lock and one pointer. During one publish the last merge is remembered: (what was pending, the new
+/// request) → their merge. Clients that are dirtied together have the same pending `Arc`, so any number of
+/// them, in any number of banks, cost one merge.
 ///
-/// Said plainly: the slot machine is lock-free, this cell is not. A spin lock guards it for a pointer swap
-/// or for the one merge. Don't use it from interrupt handlers.
+/// Said plainly: the slot machine is lock-free, this backlog is not. One spin lock guards the cells of a
+/// bank, that is of [`SLOTS`](crate::SLOTS) clients. It is held for a pointer swap, or while one merge is
+/// computed; a publish computes at most one for each distinct pending request. A publisher that is preempted
+/// there makes whoever publishes to the bank's clients, or leases one of them, spin. Don't use it from
+/// interrupt handlers; and a request's `clone` and `merge` must not use the queue.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -56,12 +63,16 @@ impl<R> fmt::Debug for Shared<R> {
     }
 }
 
-/// One client's request, if it has one.
-pub struct SharedCell<R>(Mutex<Option<Arc<R>>>);
+/// What the clients of one bank have pending.
+///
+/// On cache lines of its own: banks don't contend for one, and the lock, the masks and the first groups
+/// share one.
+#[repr(align(64))]
+pub struct SharedCells<R>(Mutex<Groups<R>>);
 
-impl<R> fmt::Debug for SharedCell<R> {
+impl<R> fmt::Debug for SharedCells<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SharedCell")
+        f.write_str("SharedCells")
     }
 }
 
@@ -79,19 +90,28 @@ impl<R> fmt::Debug for SharedRecording<R> {
 
 /// The merge of `pending` with the publish's request. Holding `pending` keeps its address from being
 /// given to another request.
-struct Merged<R> {
-    pending: Arc<R>,
-    both: Arc<R>,
+pub(super) struct Merged<R> {
+    pub(super) pending: Arc<R>,
+    pub(super) both: Arc<R>,
+}
+
+impl<R: Merge + Clone> Merged<R> {
+    #[inline(never)]
+    pub(super) fn new(pending: &Arc<R>, request: &R) -> Self {
+        let mut both = R::clone(pending);
+        both.merge(request);
+        Merged { pending: Arc::clone(pending), both: Arc::new(both) }
+    }
 }
 
 impl<R: Merge + Clone> Backlog for Shared<R> {
     type Request = Arc<R>;
     type Payload = Arc<R>;
-    type Cell = SharedCell<R>;
+    type Cells = SharedCells<R>;
     type Recording = SharedRecording<R>;
 
-    fn cell(&self) -> Self::Cell {
-        SharedCell(Mutex::new(None))
+    fn cells(&self) -> Self::Cells {
+        SharedCells(Mutex::new(Groups::new()))
     }
 
     fn begin(&self, request: Arc<R>, _: Audience) -> SharedRecording<R> {
@@ -102,46 +122,38 @@ impl<R: Merge + Clone> Backlog for Shared<R> {
         recording.request
     }
 
-    fn record(&self, recording: &mut SharedRecording<R>, cell: &Self::Cell) {
+    fn record(&self, recording: &mut SharedRecording<R>, cells: &Self::Cells, slots: usize) {
         let SharedRecording { request, last } = recording;
-        let mut guard = cell.0.lock();
-        let replaced = match &*guard {
-            None => {
-                *guard = Some(Arc::clone(request));
+        let mut rest = slots;
+        while rest != 0 {
+            let mut groups = cells.0.lock();
+            if groups.begin(rest, request) {
                 return;
             }
-            Some(pending) => {
-                let both = match last {
-                    Some(merged) if Arc::ptr_eq(&merged.pending, pending) => {
-                        Arc::clone(&merged.both)
-                    }
-                    _ => {
-                        let mut both = R::clone(pending);
-                        both.merge(request);
-                        let both = Arc::new(both);
-                        *last =
-                            Some(Merged { pending: Arc::clone(pending), both: Arc::clone(&both) });
-                        both
-                    }
-                };
-                guard.replace(both)
-            }
-        };
-        drop(guard);
-        drop(replaced);
+            let outdated = groups.record(&mut rest, request, last);
+            drop(groups);
+            // Dropped after the lock is released: a request's destructor may take its time.
+            drop(outdated);
+        }
     }
 
-    fn take(&self, cell: &Self::Cell, _: &dyn Fn(&Audience) -> bool) -> Taken<Arc<R>> {
-        Taken::whole(cell.0.lock().take())
+    fn take(
+        &self,
+        cells: &Self::Cells,
+        slot: usize,
+        _: &dyn Fn(&Audience) -> bool,
+    ) -> Taken<Arc<R>> {
+        Taken::whole(cells.0.lock().take(slot))
     }
 
-    fn restore(&self, cell: &Self::Cell, payload: Arc<R>) {
-        self.record(&mut SharedRecording { request: payload, last: None }, cell);
+    fn restore(&self, cells: &Self::Cells, slot: usize, payload: Arc<R>) {
+        let mut recording = SharedRecording { request: payload, last: None };
+        self.record(&mut recording, cells, 1 << slot);
     }
 
-    fn clear(&self, cell: &Self::Cell) {
-        // Dropped after the lock is released: a request's destructor may take its time.
-        let departed = cell.0.lock().take();
+    fn clear(&self, cells: &Self::Cells, slot: usize) {
+        let departed = cells.0.lock().remove(slot);
+        // Dropped after the lock is released, as above.
         drop(departed);
     }
 }
@@ -149,5 +161,17 @@ impl<R: Merge + Clone> Backlog for Shared<R> {
 #[cfg(not(loom))]
 impl<R: Merge + Clone> super::ConstBacklog for Shared<R> {
     const EMPTY: Self = Shared::new();
-    const CELL: Self::Cell = SharedCell(Mutex::new(None));
+    const CELLS: Self::Cells = SharedCells(Mutex::new(Groups::new()));
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::slot::SLOTS;
+
+    /// A lock and a pointer each, as it was when each client had a cell of its own.
+    #[test]
+    fn a_client_takes_no_more_than_two_words() {
+        assert!(size_of::<SharedCells<()>>() <= SLOTS * 2 * size_of::<usize>());
+    }
 }

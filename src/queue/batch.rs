@@ -86,13 +86,14 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         let batch = core::mem::replace(batch, [const { None }; SLOTS]);
         let (mut bank, mut whole, mut ready, mut permits, mut ended) = (None, 0, 0, 0, false);
         for (ticket, payload) in batch.iter().flatten() {
-            self.backlog.deliver(self.cell(ticket.place()), payload);
+            let Place { slot, bank: of } = ticket.place();
+            self.backlog.deliver(self.cells(of), slot, payload);
             ended = true;
             permits += usize::from(ticket.counted);
             if ticket.whole {
                 self.complete_slot(ticket);
-                bank = Some(ticket.place().bank);
-                whole |= 1 << ticket.place().slot;
+                bank = Some(of);
+                whole |= 1 << slot;
             } else {
                 ready += usize::from(self.finish(ticket));
             }

@@ -54,7 +54,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         let (key, place) = self.take_place()?;
         let on_panic = Leave { queue: self, key, place };
         let mut recording = self.backlog.begin(request, Audience::client(key));
-        self.backlog.record(&mut recording, self.cell(place));
+        self.backlog.record(&mut recording, self.cells(place.bank), 1 << place.slot);
         core::mem::forget(on_panic);
         self.banks()[place.bank].admit(place.slot, Some(lane));
         self.line(lane).set.insert(place.bank);
@@ -78,7 +78,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         // Cleared before the generation changes: who reads the new generation records after this, and who
         // read the old one finds it changed, and records again.
         self.registry.seat(place).tidied();
-        self.backlog.clear(self.cell(place));
+        self.backlog.clear(self.cells(place.bank), place.slot);
         // Read before the client becomes live: what has a number by now was marked before, without this
         // client. Were it read later, a publish could mark the client and be numbered in between, and
         // would count as completed.
@@ -180,7 +180,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
 
     /// Nothing of the departed client stays, and the place is vacant.
     fn clear_place(&self, place: Place) {
-        self.backlog.clear(self.cell(place));
+        self.backlog.clear(self.cells(place.bank), place.slot);
         self.topics.retire(place);
         self.registry.vacate(self.banks(), place);
         self.tidy_if_littered(place);
@@ -205,7 +205,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
             match bank.reclaim(place.slot, lane) {
                 Reclaimed::Owned { .. } => {
                     seat.tidied();
-                    self.backlog.clear(self.cell(place));
+                    self.backlog.clear(self.cells(place.bank), place.slot);
                     bank.retire(place.slot);
                     if !seat.is_littered() {
                         return 0;

@@ -53,7 +53,7 @@ mod on_heap {
             let members = || Row::new(Heap::row(banks, AtomicUsize::zero));
             PushQueue {
                 banks: (0..banks).map(|bank| Bank::with_held(beyond(bank, clients))).collect(),
-                cells: Heap::row(banks, || core::array::from_fn(|_| backlog.cell())),
+                cells: Heap::row(banks, || backlog.cells()),
                 backlog,
                 urgent: Apart(Line::new(R::with_banks(banks))),
                 normal: Apart(Line::new(R::with_banks(banks))),
@@ -128,7 +128,7 @@ mod in_place {
             }
             PushQueue {
                 banks,
-                cells: [const { [const { B::CELL }; SLOTS] }; BANKS],
+                cells: [const { B::CELLS }; BANKS],
                 backlog: B::EMPTY,
                 urgent: Apart(Line::const_new(R::EMPTY)),
                 normal: Apart(Line::const_new(R::EMPTY)),

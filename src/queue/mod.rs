@@ -20,7 +20,7 @@ use crate::ready::line::Line;
 use crate::ready::{ReadySet, Sweep};
 use crate::registry::Registry;
 use crate::signal::{Signal, Silent};
-use crate::slot::{Lane, SLOTS};
+use crate::slot::Lane;
 use crate::storage::{Heap, Storage};
 use crate::sync::AtomicUsize;
 use crate::topics::Topics;
@@ -59,7 +59,7 @@ pub struct PushQueue<B: Backlog, S: Storage = Heap, R: ReadySet = Sweep<S>, N: S
     /// Every slot's state. Anybody, at any time, by one transition.
     banks: S::Banks<Bank>,
     /// What each slot has still to be sent. Publishers record, the slot's owner takes.
-    cells: S::Banks<[B::Cell; SLOTS]>,
+    cells: S::Banks<B::Cells>,
     backlog: B,
     /// Which banks hold a ready slot, for each lane.
     urgent: Apart<Line<R>>,
@@ -106,8 +106,8 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         self.banks.as_ref()
     }
 
-    fn cell(&self, place: crate::registry::Place) -> &B::Cell {
-        &self.cells.as_ref()[place.bank][place.slot]
+    fn cells(&self, bank: usize) -> &B::Cells {
+        &self.cells.as_ref()[bank]
     }
 
     fn line(&self, lane: Lane) -> &Line<R> {

@@ -130,7 +130,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         };
         let (audience, place) = (Audience::client(client), client.place());
         let mut recording = self.backlog.begin(request, audience);
-        self.backlog.record(&mut recording, self.cell(place));
+        self.backlog.record(&mut recording, self.cells(place.bank), 1 << place.slot);
         let marked = self.banks()[place.bank].mark(1 << place.slot, lane);
         let mut ready = marked.ready;
         if B::RECORDS && marked.marked == 0 {
@@ -189,11 +189,13 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         let (mut recorded, mut unmarked, mut ready) = (0, 0, 0);
         loop {
             let seen = word.load();
-            for slot in slots(seen.live() & mask & !recorded) {
-                recorded_for[slot] = seats[slot].generation();
-                self.backlog.record(recording, &self.cells.as_ref()[bank][slot]);
-                recorded |= 1 << slot;
-                unmarked |= 1 << slot;
+            let missing = seen.live() & mask & !recorded;
+            if missing != 0 {
+                // Before the request is recorded: a successor, who may clear its cell later, has another one.
+                each(missing, |slot| recorded_for[slot] = seats[slot].generation());
+                self.backlog.record(recording, self.cells(bank), missing);
+                recorded |= missing;
+                unmarked |= missing;
             }
             // Whoever became live since `seen` makes the exchange fail, and is recorded for.
             let Some(marked) = word.try_mark(seen, mask, lane) else {
@@ -203,15 +205,27 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
             unmarked &= !marked.marked;
             // A slot may have passed to another client between record and mark, and the old client's
             // leaving have dropped what was recorded.
-            let replaced = slots(marked.marked)
-                .filter(|&slot| seats[slot].generation() != recorded_for[slot])
-                .fold(0, |all, slot| all | 1 << slot);
+            let mut replaced = 0;
+            each(marked.marked, |slot| {
+                replaced |= usize::from(seats[slot].generation() != recorded_for[slot]) << slot;
+            });
             if replaced & word.load().live() == 0 {
                 return slots(unmarked)
                     .fold(ready, |ready, slot| ready | self.tidy(Place { bank, slot }, lane));
             }
             recorded &= !replaced;
         }
+    }
+}
+
+/// Does something for each slot of a mask. A full bank is the usual one in a fan-out to many, and needs no
+/// search for bits.
+#[inline]
+fn each(mask: usize, what: impl FnMut(usize)) {
+    if mask == ALL {
+        (0..SLOTS).for_each(what);
+    } else {
+        slots(mask).for_each(what);
     }
 }
 

@@ -271,7 +271,8 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         self.topics.begin(place);
         let on_panic = GiveBack { queue: self, ticket: &ticket, permit: true };
         let concerned = |audience: &Audience| self.concerns(audience, &ticket);
-        let Taken { payload, whole } = self.backlog.take(self.cell(place), &concerned);
+        let Taken { payload, whole } =
+            self.backlog.take(self.cells(place.bank), place.slot, &concerned);
         core::mem::forget(on_panic);
         ticket.whole = whole;
         if whole {
@@ -413,7 +414,8 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> Serve for PushQueue<B, S, R
     #[inline]
     fn complete(&self, ticket: &Ticket, payload: Option<B::Payload>, permit: bool) {
         if let Some(payload) = &payload {
-            self.backlog.deliver(self.cell(ticket.place()), payload);
+            let Place { bank, slot } = ticket.place();
+            self.backlog.deliver(self.cells(bank), slot, payload);
         }
         let ready = self.finish(ticket);
         self.end(ready.into(), (permit && ticket.counted).into());
@@ -426,7 +428,8 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> Serve for PushQueue<B, S, R
         // Given back also if merging panics.
         let _back = GiveBack { queue: self, ticket, permit };
         if let Some(payload) = payload {
-            self.backlog.restore(self.cell(ticket.place()), payload);
+            let Place { bank, slot } = ticket.place();
+            self.backlog.restore(self.cells(bank), slot, payload);
         }
     }
 

@@ -13,7 +13,7 @@ use crate::recovery::{assert_recovered, eventually};
 use crate::rig::{Log, Queue, Rig, queue};
 
 on_each_rig! {
-    a_publisher_dies_between_record_and_mark
+    a_publisher_dies_in_a_merge
     publishers_die_in_a_storm
     the_limit_goes_to_zero_and_back
     the_queue_is_closed_in_a_storm
@@ -27,7 +27,7 @@ async fn publish_bomb(queue: &Queue) -> bool {
     thread.await.is_err()
 }
 
-async fn a_publisher_dies_between_record_and_mark<R: Rig>() {
+async fn a_publisher_dies_in_a_merge<R: Rig>() {
     let (queue, clients) = queue(3 * SLOTS, 0);
     let ledger = Ledger::new(&clients);
     let (log, served) = Log::new();
@@ -36,8 +36,9 @@ async fn a_publisher_dies_between_record_and_mark<R: Rig>() {
         log((push.key(), push.request().numbers.contains(&BOMB)));
         delivering.deliver(push)
     });
-    // The first bank gets the request and its marks; half of the second one gets the request, and then
-    // there is somebody who has something already; the third one gets nothing.
+    // The first bank gets the request and its marks. In the second one there is somebody who has something
+    // already, and a bank's merges are made before anything is given to the others; so it gets nothing, and
+    // neither does the third one.
     let pending = clients[SLOTS + SLOTS / 2];
     let version = ledger.publish(&queue, Some(pending), Lane::Normal).unwrap();
     assert!(publish_bomb(&queue).await);
@@ -45,13 +46,10 @@ async fn a_publisher_dies_between_record_and_mark<R: Rig>() {
     queue.converged(version).await;
     let served_first = served.take(SLOTS + 1).await;
     assert!(served_first.iter().all(|(key, bomb)| *bomb == (key.index() < SLOTS)));
-    // The others are not stuck: what was recorded and not marked is merged with the next.
+    // The others are not stuck, and what died with its publisher is in nobody's next push.
     let version = ledger.publish(&queue, None, Lane::Normal).unwrap();
     queue.converged(version).await;
-    let merged = served.take(3 * SLOTS).await.into_iter().filter(|(_, bomb)| *bomb);
-    let mut merged: Vec<_> = merged.map(|(key, _)| key).collect();
-    merged.sort();
-    assert_eq!(merged, clients[SLOTS..SLOTS + SLOTS / 2]);
+    assert!(served.take(3 * SLOTS).await.iter().all(|(_, bomb)| !bomb));
     assert_recovered(queue, rig, ledger).await;
 }
 

@@ -55,7 +55,7 @@ const LIVES: u64 = 60;
 
 fn wide<B, R>(beside: Beside, seed: u64)
 where
-    B: Load<Request: Send, Payload: Send + Sync, Cell: Send + Sync>,
+    B: Load<Request: Send, Payload: Send + Sync, Cells: Send + Sync>,
     R: WithBanks + Sync,
 {
     run::<B, R>(WIDE, beside, seed);
@@ -63,7 +63,7 @@ where
 
 fn narrow<B, R>(beside: Beside, seed: u64)
 where
-    B: Load<Request: Send, Payload: Send + Sync, Cell: Send + Sync>,
+    B: Load<Request: Send, Payload: Send + Sync, Cells: Send + Sync>,
     R: WithBanks + Sync,
 {
     for life in 0..LIVES {

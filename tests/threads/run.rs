@@ -67,7 +67,7 @@ struct Scene<B: Load, R: ReadySet> {
 
 pub(crate) fn run<B, R>(size: Size, beside: Beside, seed: u64)
 where
-    B: Load<Request: Send, Payload: Send + Sync, Cell: Send + Sync>,
+    B: Load<Request: Send, Payload: Send + Sync, Cells: Send + Sync>,
     R: WithBanks + Sync,
 {
     let config = Config::new(size.clients).topics(TOPICS).permits(LIMIT);

@@ -43,7 +43,7 @@ const TOPICS: usize = 3;
 /// A backlog of the benchmarks.
 pub trait Carried:
     'static
-    + Backlog<Request: Clone + Send + Sync, Payload: Send, Cell: Send + Sync>
+    + Backlog<Request: Clone + Send + Sync, Payload: Send, Cells: Send + Sync>
     + Default
     + Send
     + Sync

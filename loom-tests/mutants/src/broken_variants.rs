@@ -92,10 +92,10 @@ pub fn all() -> Vec<Mutant> {
                     "queue/serve.rs",
                     "let Served { bank, claimed, .. } = self.claim(1)?;",
                     "let only = Place { bank: 0, slot: 0 };
-                     let early = self.backlog.take(self.cell(only), &|_| true);
+                     let early = self.backlog.take(self.cells(only.bank), only.slot, &|_| true);
                      let Some(Served { bank, claimed, .. }) = self.claim(1) else {
                          if let Some(payload) = early.payload {
-                             self.backlog.restore(self.cell(only), payload);
+                             self.backlog.restore(self.cells(only.bank), only.slot, payload);
                          }
                          return None;
                      };",
@@ -105,7 +105,7 @@ pub fn all() -> Vec<Mutant> {
                     "match self.take(place, claimed.lane(slot)) {",
                     "let (ticket, late) = self.take(place, claimed.lane(slot));
                      if let Some(payload) = late {
-                         self.backlog.restore(self.cell(place), payload);
+                         self.backlog.restore(self.cells(place.bank), place.slot, payload);
                      }
                      match (ticket, early.payload) {",
                 ),
@@ -289,6 +289,38 @@ pub fn all() -> Vec<Mutant> {
             )],
             "left_behind",
             "for_one_of_everyone",
+        ),
+        variant(
+            "forget the slots of a group that a publish doesn't reach",
+            &[("backlog/groups.rs", "self.masks[group] &= !met;", "self.masks[group] = 0;")],
+            "backlogs",
+            "shared_keeps_what_is_recorded_for_several",
+        ),
+        variant(
+            "use the last merge for whatever is pending",
+            &[(
+                "backlog/groups.rs",
+                "Some(merged) if Arc::ptr_eq(&merged.pending, pending) =>",
+                "Some(merged) if Arc::ptr_eq(&merged.pending, &merged.pending) =>",
+            )],
+            "backlogs",
+            "shared_keeps_what_is_recorded_for_several",
+        ),
+        variant(
+            "say which entry a label is of before it says whom it is for",
+            &[(
+                "backlog/label.rs",
+                "self.at.store(at ^ AWAY, Ordering::Relaxed);",
+                "self.at.store(at, Ordering::Release);",
+            )],
+            "journal",
+            "an_entry_is_not_passed_over_for_the_one_that_it_replaces",
+        ),
+        variant(
+            "don't look twice at which entry a label is of",
+            &[("backlog/label.rs", "if self.at.load(Ordering::Relaxed) != at {", "if false {")],
+            "journal",
+            "an_entry_is_not_passed_over_for_the_one_that_replaces_it",
         ),
     ]
 }
