@@ -38,7 +38,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     pub(super) fn expand(&self, lane: Lane) -> bool {
         let fan_out = self.fan_out(lane);
         let Some(visit) = fan_out.visit() else { return false };
-        let settled = fan_out.settled();
+        let settled = fan_out.settled(|| self.convergence.newest());
         let first = visit.group * GROUP;
         let mut mask = 0;
         for bank in first..self.banks().len().min(first + GROUP) {
@@ -70,28 +70,35 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
 
     /// The most urgent lane of a lease that was claimed through `lane`: it contains an urgent publish to
     /// everyone also if nobody has marked the client for it yet.
+    ///
+    /// Called after the lease has read its number, and before it says that it has begun: an urgent publish
+    /// up to that number is pending here, or its visit has ended and has marked the client.
     #[inline]
     pub(super) fn most_urgent(&self, place: Place, lane: Lane) -> Lane {
-        let newest = self.fan_out(Lane::Urgent).newest();
-        if B::RECORDS || self.convergence.has_completed(place.bank, place.slot, newest) {
-            lane
-        } else {
-            Lane::Urgent
+        if B::RECORDS {
+            return lane; // the mark says it
+        }
+        match self.fan_out(Lane::Urgent).newest_pending(|| self.convergence.newest()) {
+            Some(newest) if !self.convergence.has_completed(place.bank, place.slot, newest) => {
+                Lane::Urgent
+            }
+            _ => lane,
         }
     }
 
     /// Whether a publish to everyone came after `seen` that may not be marked yet.
     pub(super) fn is_behind_fan_out(&self, seen: Number) -> bool {
-        [Lane::Urgent, Lane::Normal]
-            .into_iter()
-            .any(|lane| self.fan_out(lane).newest().cmp(seen).is_gt())
+        [Lane::Urgent, Lane::Normal].into_iter().any(|lane| {
+            let newest = self.fan_out(lane).newest_pending(|| self.convergence.newest());
+            newest.is_some_and(|newest| newest.cmp(seen).is_gt())
+        })
     }
 
     /// Whether every client that a fan-out concerns has been marked, or needs no mark.
     pub(super) fn is_expanded(&self, lane: Lane) -> bool {
         let fan_out = self.fan_out(lane);
         !fan_out.is_pending()
-            || fan_out.settled().is_some_and(|number| {
+            || fan_out.settled(|| self.convergence.newest()).is_some_and(|number| {
                 self.banks().iter().enumerate().all(|(bank, word)| {
                     let live = word.load().live();
                     let done = |slot| self.convergence.has_completed(bank, slot, number);

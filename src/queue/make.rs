@@ -85,6 +85,7 @@ mod on_heap {
 mod in_place {
     use super::*;
     use crate::backlog::ConstBacklog;
+    use crate::fan_out::MAX_BANKS;
     use crate::ready::ConstReady;
     use crate::registry::Seat;
     use crate::signal::Silent;
@@ -117,6 +118,7 @@ mod in_place {
         /// A queue in place, with a signal.
         pub const fn const_with_signal(config: Config, signal: N) -> Self {
             let () = Static::<BANKS, TOPICS, WORDS>::FITS;
+            const { assert!(BANKS <= MAX_BANKS, "a queue can't have so many banks") };
             const { assert!(R::BANKS >= BANKS, "the ready set has room for fewer banks than there are") };
             let room = BANKS * SLOTS;
             let clients = if config.clients < room { config.clients } else { room };

@@ -101,12 +101,12 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         let fan_out = self.fan_out(lane);
         let goal = Some((lane, fan_out.raise()));
         let numbered = self.convergence.number();
-        fan_out.numbered(numbered);
-        // Whoever looked for the end of a drain meanwhile couldn't know that this is not work.
-        if self.convergence.is_closed_or_will_see() {
-            self.signal.progress();
-        }
+        fan_out.numbered(numbered, || self.convergence.newest());
         if self.signal.is_heard() {
+            // Whoever looked for the end of a drain meanwhile couldn't know that this is not work.
+            if self.convergence.is_closed_or_will_see() {
+                self.signal.progress();
+            }
             let clients = self.clients();
             if clients > 0 {
                 self.signal.ready(clients);

@@ -212,9 +212,10 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     /// Whether nothing is ready, as far as the caller can know.
     #[inline]
     pub(super) fn nothing_ready(&self) -> bool {
-        [Lane::Urgent, Lane::Normal]
-            .into_iter()
-            .all(|lane| self.line(lane).is_empty() && !self.fan_out(lane).is_pending())
+        // The fan-outs before the lines: what is visited by now has been put there.
+        let lanes = [Lane::Urgent, Lane::Normal];
+        lanes.into_iter().all(|lane| !self.fan_out(lane).is_pending())
+            && lanes.into_iter().all(|lane| self.line(lane).is_empty())
     }
 
     /// Claims until there is something to push. The caller holds a permit.
@@ -245,14 +246,11 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     /// Nothing: an earlier lease took it between its record and its mark, and has delivered it.
     #[inline]
     pub(super) fn take(&self, place: Place, lane: Lane) -> (Ticket, Option<B::Payload>) {
-        let mut ticket = Ticket {
-            client: self.registry.key(place),
-            place,
-            lane: self.most_urgent(place, lane),
-            // After the claim and before the backlog is taken: what has a number by now is in it.
-            seen: self.convergence.newest(),
-            whole: true,
-        };
+        // After the claim and before the backlog is taken: what has a number by now is in it.
+        let seen = self.convergence.newest();
+        let lane = self.most_urgent(place, lane);
+        let mut ticket =
+            Ticket { client: self.registry.key(place), place, lane, seen, whole: true };
         self.topics.begin(place);
         let on_panic = GiveBack { queue: self, ticket: &ticket, permit: true };
         let concerned = |audience: &Audience| self.concerns(audience, &ticket);
@@ -424,9 +422,11 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> Serve for PushQueue<B, S, R
     }
 
     fn is_pending(&self, ticket: &Ticket) -> bool {
+        // Before the bank: what is visited by now has its marks.
+        let behind = self.is_behind_fan_out(ticket.seen);
         match self.banks()[ticket.place.bank].load().state(ticket.place.slot) {
             State::InProgressPending => true,
-            State::InProgress => self.is_behind_fan_out(ticket.seen),
+            State::InProgress => behind,
             _ => false, // the client has left
         }
     }
