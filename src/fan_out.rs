@@ -156,11 +156,7 @@ impl FanOut {
 
     #[cfg(not(loom))]
     pub(crate) const fn const_new(banks: usize) -> Self {
-        FanOut {
-            circle: Circle::new(banks),
-            visits: AtomicUsize::ZERO,
-            newest: AtomicUsize::ZERO,
-        }
+        FanOut { circle: Circle::new(banks), visits: AtomicUsize::ZERO, newest: AtomicUsize::ZERO }
     }
 
     /// A publisher wants every bank visited. It must call [`numbered`](FanOut::numbered) next.
