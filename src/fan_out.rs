@@ -35,6 +35,14 @@ use crate::sync::{Atomic, AtomicUsize, Ordering};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Goal(usize);
 
+/// What a publisher learns by raising.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Raised {
+    pub(crate) goal: Goal,
+    /// Nothing was to be visited before.
+    pub(crate) first: bool,
+}
+
 /// How many banks are visited at once: those of one word of a ready set.
 pub(crate) const GROUP: usize = usize::BITS as usize;
 
@@ -105,12 +113,13 @@ impl Circle {
         visits & ((VISIT << self.remaining_bits) - VISIT)
     }
 
-    /// One publisher more, and what it wants. Says where the frontier is to be then.
-    const fn raise(self, visits: usize) -> (usize, Goal) {
+    /// One publisher more, and what it wants.
+    const fn raise(self, visits: usize) -> (usize, Raised) {
         let wanted = self.groups() + (visits & BEGUN);
         let remaining = self.remaining(visits);
         let more = (wanted * VISIT).saturating_sub(remaining);
-        (visits.wrapping_add(ONE_MORE) + more, Goal(self.add(self.frontier(visits), wanted)))
+        let goal = Goal(self.add(self.frontier(visits), wanted));
+        (visits.wrapping_add(ONE_MORE) + more, Raised { goal, first: remaining == 0 })
     }
 
     /// One step of the frontier.
@@ -161,10 +170,10 @@ impl FanOut {
 
     /// A publisher wants every bank visited. It must call [`numbered`](FanOut::numbered) next.
     #[inline]
-    pub(crate) fn raise(&self) -> Goal {
+    pub(crate) fn raise(&self) -> Raised {
         let mut visits = self.visits.load(Ordering::Relaxed);
         loop {
-            let (next, goal) = self.circle.raise(visits);
+            let (next, raised) = self.circle.raise(visits);
             // Release: with the Acquire in `visit`. Whoever begins a visit later sees what this publisher
             // wrote; who began one before is found to have begun.
             match self.visits.compare_exchange_weak(
@@ -173,7 +182,7 @@ impl FanOut {
                 Ordering::Release,
                 Ordering::Relaxed, // tried again
             ) {
-                Ok(_) => return goal,
+                Ok(_) => return raised,
                 Err(now) => visits = now,
             }
         }
@@ -318,7 +327,7 @@ mod tests {
         for banks in [1, GROUP, GROUP + 1, MAX_BANKS / 2 - GROUP, MAX_BANKS - 1, MAX_BANKS] {
             let circle = Circle::new(banks);
             assert!(circle.len() >= 4 * circle.groups(), "{banks} banks");
-            let (raised, goal) = circle.raise(BEGUN);
+            let (raised, Raised { goal, .. }) = circle.raise(BEGUN);
             assert_eq!(circle.remaining(raised), (circle.groups() + 1) * VISIT);
             assert_eq!((goal, circle.frontier(raised)), (Goal(circle.groups() + 1), 0));
         }
@@ -341,7 +350,7 @@ mod tests {
         let fan_out = FanOut::const_new(4 * GROUP + 1);
         assert!(fan_out.visit().is_none());
         fan_out.raise();
-        let goal = fan_out.raise();
+        let goal = fan_out.raise().goal;
         assert_eq!(visits(&fan_out, goal), [0, 1, 2, 3, 4], "and no group twice");
     }
 
@@ -350,7 +359,8 @@ mod tests {
         let fan_out = FanOut::const_new(2 * GROUP);
         fan_out.raise();
         let begun = fan_out.visit().expect("pending");
-        let goal = fan_out.raise();
+        let Raised { goal, first } = fan_out.raise();
+        assert!(!first);
         fan_out.end(begun);
         assert_eq!(visits(&fan_out, goal), [1, 0]);
     }
@@ -358,7 +368,7 @@ mod tests {
     #[test]
     fn a_helper_that_comes_late_moves_nothing() {
         let fan_out = FanOut::const_new(2 * GROUP);
-        let goal = fan_out.raise();
+        let goal = fan_out.raise().goal;
         let (first, helper) = (fan_out.visit().expect("pending"), fan_out.visit().expect("begun"));
         assert_eq!(first.group, helper.group);
         fan_out.end(first);
@@ -425,7 +435,8 @@ mod tests {
     fn a_number_is_asked_for_only_while_visits_remain() {
         let fan_out = FanOut::const_new(1);
         assert_eq!(fan_out.newest_pending(|| NOW), None);
-        let goal = fan_out.raise();
+        let Raised { goal, first } = fan_out.raise();
+        assert!(first);
         fan_out.numbered(Some(number(1)), || NOW);
         assert_eq!(fan_out.newest_pending(|| NOW), Some(number(1)));
         visits(&fan_out, goal);

@@ -23,7 +23,7 @@ impl FanOut {
     }
 
     pub fn raise(&self) -> Goal {
-        Goal(self.0.raise())
+        Goal(self.0.raise().goal)
     }
 
     pub fn numbered(&self, number: Option<usize>, now: impl Fn() -> usize) {

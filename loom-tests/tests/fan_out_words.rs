@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use loom::sync::atomic::Ordering::Relaxed;
 use loom::sync::atomic::{AtomicUsize, Ordering};
-use model::{explore, on, race};
+use model::{explore, on, pause, race};
 use pushlane::inside::{FanOut, Goal};
 
 /// A fan-out over one group, what two publishers have to say, and what of it visits have heard.
@@ -46,6 +46,7 @@ impl World {
 
     fn number(&self) {
         let number = self.counter.fetch_add(1, Ordering::AcqRel) + 1;
+        pause();
         self.fan_out.numbered(Some(number), || self.counter.load(Ordering::Acquire));
     }
 

@@ -16,6 +16,7 @@ use crate::registry::{ClientKey, Place};
 use crate::signal::Signal;
 use crate::slot::{Claimed, Lane, Released, State};
 use crate::storage::Storage;
+use crate::topics::LANES;
 
 mod sealed {
     pub trait Sealed {}
@@ -184,7 +185,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
                     }
                     return Some(served);
                 }
-                if !self.fan_out(lane).is_pending() || !self.expand(lane) {
+                if !self.is_expanding(lane) || !self.expand(lane) {
                     break;
                 }
             }
@@ -196,7 +197,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     /// lane has work too.
     fn share(&self, lane: Lane) -> usize {
         // A fan-out that nobody has expanded yet is work of its lane as well.
-        if self.line(lane.other()).is_empty() && !self.fan_out(lane.other()).is_pending() {
+        if self.line(lane.other()).is_empty() && !self.is_expanding(lane.other()) {
             return usize::MAX;
         }
         match lane {
@@ -213,9 +214,8 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     #[inline]
     pub(super) fn nothing_ready(&self) -> bool {
         // The fan-outs before the lines: what is visited by now has been put there.
-        let lanes = [Lane::Urgent, Lane::Normal];
-        lanes.into_iter().all(|lane| !self.fan_out(lane).is_pending())
-            && lanes.into_iter().all(|lane| self.line(lane).is_empty())
+        LANES.into_iter().all(|lane| !self.is_expanding(lane))
+            && LANES.into_iter().all(|lane| self.line(lane).is_empty())
     }
 
     /// Claims until there is something to push. The caller holds a permit.
@@ -289,7 +289,8 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     pub(super) fn complete_slot(&self, ticket: &Ticket) {
         let Place { bank, slot } = ticket.place;
         self.convergence.complete(bank, slot, ticket.seen);
-        self.topics.complete(ticket.place, || self.banks()[bank].was_marked(slot));
+        let mark = |lane, fan_out: &_| self.mark_for(ticket.place, lane, fan_out, ticket.seen);
+        self.topics.complete(ticket.place, mark, || self.banks()[bank].was_marked(slot));
     }
 
     /// Lets go of a slot that was owned. True: it is ready again.
@@ -423,7 +424,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> Serve for PushQueue<B, S, R
 
     fn is_pending(&self, ticket: &Ticket) -> bool {
         // Before the bank: what is visited by now has its marks.
-        let behind = self.is_behind_fan_out(ticket.seen);
+        let behind = self.is_behind_fan_out(ticket.place, ticket.seen);
         match self.banks()[ticket.place.bank].load().state(ticket.place.slot) {
             State::InProgressPending => true,
             State::InProgress => behind,
