@@ -32,7 +32,8 @@ use crate::sync::{Atomic, AtomicU32, AtomicUsize, Ordering};
 pub struct Version {
     pub(crate) number: Number,
     pub(crate) audience: Audience,
-    /// How far the fan-out of this lane must go, if the publish was made on demand.
+    /// How far the fan-out of this lane must go, if the publish was made on demand: everyone's, or that of the
+    /// one topic of the audience.
     pub(crate) goal: Option<(Lane, Goal)>,
 }
 
@@ -157,13 +158,6 @@ impl<S: Storage> Convergence<S> {
     #[inline]
     pub(crate) fn is_closed(&self) -> bool {
         self.counter.load(Ordering::Acquire) & CLOSED != 0 // with `close`
-    }
-
-    /// Whether the queue is closed; if not, whoever finds it closed later sees what the caller did before.
-    pub(crate) fn is_closed_or_will_see(&self) -> bool {
-        // A read-modify-write that changes nothing: it comes before `close`, which acquires it, or after
-        // it. A load would leave no trace for the closer.
-        self.counter.fetch_add(0, Ordering::AcqRel) & CLOSED != 0
     }
 
     /// The slot's owner has pushed everything up to `number`, or its newcomer starts after it.

@@ -26,6 +26,9 @@ mod topics;
 // who has got what,
 mod convergence;
 mod fan_out;
+#[cfg(loom)]
+#[doc(hidden)]
+pub mod inside;
 // and all of it put together.
 mod batch;
 mod config;

@@ -22,7 +22,7 @@ pub trait Signal {
     }
 
     /// A push has completed, or a client has left: convergence may have been reached, or the end of a
-    /// drain. Called at most once for each, and for a publish to everyone that ends after closing.
+    /// drain. Called at most once for each.
     #[inline]
     fn progress(&self) {}
 

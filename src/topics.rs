@@ -18,13 +18,24 @@
 //! A subscription and a publish that race meet at the topic's gate, a counter that both increment: the
 //! publisher before it reads the row, the subscriber after it wrote. Whichever comes second sees all
 //! that the other did: the publisher finds the new member, or the member finds what was published.
+//!
+//! A publish to a topic with many members is made on demand, as one to everyone: the row has a fan-out for
+//! each lane. `due` says for which topics banks are to be visited. The gate is passed before the fan-out is
+//! raised, so a visit finds every member that doesn't see what was published. A client that is about to be
+//! forgotten by a row, because it has left the topic, is marked for what is due before, unless its push
+//! contains that.
+
+mod due;
 
 use core::fmt;
 
+use crate::fan_out::{FanOut, Raised};
 use crate::registry::Place;
-use crate::slot::{ALL, SLOTS};
+use crate::slot::{ALL, Lane, SLOTS};
 use crate::storage::Storage;
 use crate::sync::{Atomic, AtomicUsize, Ordering};
+
+pub(crate) use due::Due;
 
 /// Something that clients depend on: a namespace, a kind of config, a cluster. An index below the number
 /// of topics that the queue was made with.
@@ -92,25 +103,57 @@ const fn every_plane(slot: usize) -> usize {
     1 << (slot + NOW) | 1 << (slot + LEFT) | 1 << (slot + LEAVING)
 }
 
+pub(crate) const LANES: [Lane; 2] = [Lane::Urgent, Lane::Normal];
+
 /// One topic's members.
 pub(crate) struct Row<S: Storage> {
     gate: AtomicUsize,
+    /// How many clients are subscribed. A hint.
+    count: AtomicUsize,
+    urgent: FanOut,
+    normal: FanOut,
     members: S::Banks<AtomicUsize>,
 }
 
 impl<S: Storage> Row<S> {
     #[cfg(feature = "alloc")]
     pub(crate) fn new(members: S::Banks<AtomicUsize>) -> Self {
-        Row { gate: AtomicUsize::zero(), members }
+        let banks = members.as_ref().len();
+        Row {
+            gate: AtomicUsize::zero(),
+            count: AtomicUsize::zero(),
+            urgent: FanOut::new(banks),
+            normal: FanOut::new(banks),
+            members,
+        }
     }
 
     #[cfg(not(loom))]
-    pub(crate) const fn const_new(members: S::Banks<AtomicUsize>) -> Self {
-        Row { gate: AtomicUsize::ZERO, members }
+    pub(crate) const fn const_new(members: S::Banks<AtomicUsize>, banks: usize) -> Self {
+        Row {
+            gate: AtomicUsize::ZERO,
+            count: AtomicUsize::ZERO,
+            urgent: FanOut::const_new(banks),
+            normal: FanOut::const_new(banks),
+            members,
+        }
     }
 
     fn word(&self, bank: usize) -> &AtomicUsize {
         &self.members.as_ref()[bank]
+    }
+
+    /// The slots of a bank that are reached through the topic, for a visit of its fan-out: the gate has ordered
+    /// them, and the fan-out handed on.
+    pub(crate) fn reached(&self, bank: usize) -> usize {
+        reached(self.word(bank).load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn fan_out(&self, lane: Lane) -> &FanOut {
+        match lane {
+            Lane::Urgent => &self.urgent,
+            Lane::Normal => &self.normal,
+        }
     }
 
     /// AcqRel: of two that pass, the second sees all that the first did before.
@@ -122,14 +165,25 @@ impl<S: Storage> Row<S> {
 /// All topics' members.
 pub(crate) struct Topics<S: Storage> {
     rows: S::Topics<Row<S>>,
+    /// Which fan-outs of the rows are pending.
+    urgent: Due<S>,
+    normal: Due<S>,
+    /// How many members a topic has whose publishes are made on demand.
+    on_demand_from: usize,
     /// For each bank, in the planes `LEFT` and `LEAVING`: the slots for which some row may hold a bit
     /// there. In the plane `SETTLING`: those that a version may concern although no row says so.
     flags: S::Banks<AtomicUsize>,
 }
 
 impl<S: Storage> Topics<S> {
-    pub(crate) const fn new(rows: S::Topics<Row<S>>, flags: S::Banks<AtomicUsize>) -> Self {
-        Topics { rows, flags }
+    pub(crate) const fn new(
+        rows: S::Topics<Row<S>>,
+        urgent: Due<S>,
+        normal: Due<S>,
+        on_demand_from: usize,
+        flags: S::Banks<AtomicUsize>,
+    ) -> Self {
+        Topics { rows, urgent, normal, on_demand_from, flags }
     }
 
     pub(crate) fn count(&self) -> usize {
@@ -138,6 +192,22 @@ impl<S: Storage> Topics<S> {
 
     fn row(&self, topic: Topic) -> Option<&Row<S>> {
         self.rows.as_ref().get(topic.0 as usize)
+    }
+
+    pub(crate) fn fan_out(&self, lane: Lane, topic: Topic) -> Option<&FanOut> {
+        Some(self.row(topic)?.fan_out(lane))
+    }
+
+    /// The row of a topic that there is.
+    fn known(&self, topic: Topic) -> &Row<S> {
+        &self.rows.as_ref()[topic.0 as usize]
+    }
+
+    pub(crate) fn due(&self, lane: Lane) -> &Due<S> {
+        match lane {
+            Lane::Urgent => &self.urgent,
+            Lane::Normal => &self.normal,
+        }
     }
 
     /// The first topic of the scope that there is not.
@@ -157,8 +227,11 @@ impl<S: Storage> Topics<S> {
         let Some(row) = self.row(topic) else {
             return false;
         };
+        let now = 1 << (place.slot + NOW);
         // Relaxed: the gate orders it.
-        row.word(place.bank).fetch_or(1 << (place.slot + NOW), Ordering::Relaxed);
+        if row.word(place.bank).fetch_or(now, Ordering::Relaxed) & now == 0 {
+            row.count.fetch_add(1, Ordering::Relaxed); // a hint
+        }
         row.pass_gate();
         true
     }
@@ -186,6 +259,7 @@ impl<S: Storage> Topics<S> {
                 Ok(_) => {
                     // Release: with the Acquire in `begin`.
                     self.flags(place).fetch_or(left, Ordering::Release);
+                    row.count.fetch_sub(1, Ordering::Relaxed); // a hint
                     break;
                 }
                 Err(other) => members = other,
@@ -227,12 +301,18 @@ impl<S: Storage> Topics<S> {
         }
     }
 
-    /// The push has completed. `is_pending` says, by a read-modify-write of the bank, whether the client
-    /// has been marked since the push began.
+    /// The push has completed. `mark` marks the client for a fan-out that is due, unless the push contains it;
+    /// `is_pending` says, by a read-modify-write of the bank, whether the client has been marked since the
+    /// push began.
     ///
     /// The caller owns the slot, and has stored the completed number.
     #[inline]
-    pub(crate) fn complete(&self, place: Place, is_pending: impl FnOnce() -> bool) {
+    pub(crate) fn complete(
+        &self,
+        place: Place,
+        mark: impl FnMut(Lane, &FanOut),
+        is_pending: impl FnOnce() -> bool,
+    ) {
         let (leaving, settling) = (1 << (place.slot + LEAVING), 1 << (place.slot + SETTLING));
         let flags = self.flags(place);
         // Relaxed: only the owner changes them.
@@ -245,6 +325,7 @@ impl<S: Storage> Topics<S> {
         if before & leaving != 0 {
             // Before the rows are cleared: a checker that doesn't find the client there finds it here.
             flags.fetch_or(settling, Ordering::Relaxed);
+            self.mark_leaving(place, mark);
             self.clear(place, leaving);
             // A publisher that marks the client after this look sees the rows cleared: whatever has its
             // number by then doesn't concern the client any more.
@@ -254,6 +335,17 @@ impl<S: Storage> Topics<S> {
         }
         // Release: with the Acquire in `may_concern`, which then sees the completed number.
         flags.fetch_and(!done, Ordering::Release);
+    }
+
+    /// What has been published on demand to a topic that the client has left, and is not visited yet, will not
+    /// find it in the row.
+    fn mark_leaving(&self, place: Place, mut mark: impl FnMut(Lane, &FanOut)) {
+        let leaving = 1 << (place.slot + LEAVING);
+        for lane in LANES {
+            // Relaxed: only the owner changes the bit.
+            let left = |row: &&Row<S>| row.word(place.bank).load(Ordering::Relaxed) & leaving != 0;
+            self.rows_due(lane).filter(left).for_each(|row| mark(lane, row.fan_out(lane)));
+        }
     }
 
     /// The client has left: nothing of it stays.
@@ -269,7 +361,10 @@ impl<S: Storage> Topics<S> {
             // The load keeps what is not there from costing a write; nobody adds to these planes
             // meanwhile.
             if row.word(place.bank).load(Ordering::Relaxed) & planes != 0 {
-                row.word(place.bank).fetch_and(!planes, Ordering::Release); // with `may_concern`
+                let before = row.word(place.bank).fetch_and(!planes, Ordering::Release); // with `may_concern`
+                if before & planes & 1 << (place.slot + NOW) != 0 {
+                    row.count.fetch_sub(1, Ordering::Relaxed); // a hint
+                }
             }
         }
     }
@@ -279,6 +374,66 @@ impl<S: Storage> Topics<S> {
         for row in scope.topics().filter_map(|topic| self.row(topic)) {
             row.pass_gate();
         }
+    }
+
+    /// The topic of a scope, if a publish to it is to be made on demand.
+    #[inline]
+    pub(crate) fn on_demand(&self, scope: &Scope<'_>) -> Option<Topic> {
+        match (scope.any, scope.and) {
+            (&[topic], None) if self.members(topic) >= self.on_demand_from => Some(topic),
+            _ => None,
+        }
+    }
+
+    /// How many members a topic has, roughly.
+    pub(crate) fn members(&self, topic: Topic) -> usize {
+        self.known(topic).count.load(Ordering::Relaxed)
+    }
+
+    /// Raises the topic's fan-out: every member that doesn't see what the caller wrote will be visited.
+    pub(crate) fn raise(&self, lane: Lane, topic: Topic) -> (Raised, &FanOut) {
+        let row = self.known(topic);
+        // The gate first: whoever visits the row has acquired the raise, and finds every earlier member.
+        row.pass_gate();
+        let fan_out = row.fan_out(lane);
+        let raised = fan_out.raise();
+        self.due(lane).insert(topic.0 as usize, raised.first);
+        (raised, fan_out)
+    }
+
+    /// The next topic for which banks are to be visited.
+    pub(crate) fn next_due(&self, lane: Lane) -> Option<(Topic, &Row<S>)> {
+        let topic = Topic(self.due(lane).next()? as u32);
+        Some((topic, self.known(topic)))
+    }
+
+    /// The topic has nothing to visit any more. True: it has again.
+    pub(crate) fn visited(&self, lane: Lane, topic: Topic) -> bool {
+        self.due(lane).remove(topic.0 as usize);
+        // Now: a publisher that raised before the removal is seen here.
+        let again = self.known(topic).fan_out(lane).is_pending();
+        if again {
+            self.due(lane).insert(topic.0 as usize, true);
+        }
+        again
+    }
+
+    pub(crate) fn rows(&self) -> &[Row<S>] {
+        self.rows.as_ref()
+    }
+
+    /// The rows of the topics that are due.
+    fn rows_due(&self, lane: Lane) -> impl Iterator<Item = &Row<S>> {
+        self.due(lane).iter().filter_map(|topic| self.rows().get(topic))
+    }
+
+    /// Whether some fan-out of a topic through which the client can be reached is pending and such.
+    #[inline]
+    pub(crate) fn is_due(&self, place: Place, lane: Lane, such: impl Fn(&FanOut) -> bool) -> bool {
+        !self.due(lane).is_empty()
+            && self.rows_due(lane).any(|row| {
+                row.reached(place.bank) & (1 << place.slot) != 0 && such(row.fan_out(lane))
+            })
     }
 
     /// Shows `visit` each of the `banks` in which the scope reaches somebody, in ascending order, and whom.
@@ -293,12 +448,12 @@ impl<S: Storage> Topics<S> {
         // one, a bank costs little more than a load.
         for first in (0..banks).step_by(STRIDE) {
             let len = STRIDE.min(banks - first);
-            let mut words = self.members(scope.any, first, len);
+            let mut words = self.words(scope.any, first, len);
             if words.iter().fold(0, |all, word| all | word) == 0 {
                 continue;
             }
             if let Some(filter) = scope.and {
-                let allowed = self.members(filter, first, len);
+                let allowed = self.words(filter, first, len);
                 words = core::array::from_fn(|word| reached(words[word]) & reached(allowed[word]));
             }
             for (offset, &word) in words.iter().enumerate() {
@@ -323,7 +478,7 @@ impl<S: Storage> Topics<S> {
 
     /// For each of `len` banks from `first` on, the bits of any of the topics' rows.
     #[inline]
-    fn members(&self, topics: &[Topic], first: usize, len: usize) -> [usize; STRIDE] {
+    fn words(&self, topics: &[Topic], first: usize, len: usize) -> [usize; STRIDE] {
         let mut words = [0; STRIDE];
         for row in topics.iter().filter_map(|&topic| self.row(topic)) {
             for (any, word) in words.iter_mut().zip(&row.members.as_ref()[first..first + len]) {

@@ -42,7 +42,11 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         };
         // Read before the banks: what is visited by now has its marks.
         let expanded = version.goal.is_none_or(|(lane, goal)| {
-            !self.fan_out(lane).is_pending() || self.fan_out(lane).has_reached(goal)
+            let fan_out = match version.audience.0 {
+                Whom::Topics { topics: [topic, ..], .. } => self.topics.fan_out(lane, topic),
+                _ => Some(self.fan_out(lane)),
+            };
+            fan_out.is_none_or(|fan_out| !fan_out.is_pending() || fan_out.has_reached(goal))
         });
         banks
             .flat_map(move |bank| {

@@ -3,49 +3,108 @@
 use super::PushQueue;
 use crate::backlog::Backlog;
 use crate::convergence::Number;
-use crate::fan_out::GROUP;
+use crate::fan_out::{FanOut, GROUP};
 use crate::ready::ReadySet;
 use crate::registry::Place;
 use crate::signal::Signal;
 use crate::slot::{ALL, Lane, slots};
 use crate::storage::Storage;
 use crate::sync::Ordering;
+use crate::topics::{LANES, Row};
 
 /// After how many claims a group of banks is expanded although there is something else to serve.
 const PATIENCE: usize = 16;
 
 impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
-    /// Expands a group of banks of each lane now and then, so that a fan-out is not starved by clients
-    /// that are marked one by one. (These are not starved either: what is expanded takes its turn in the
-    /// ready set.)
+    /// Whether a fan-out of this lane may have banks still to be visited: to everyone, or to a topic.
+    #[inline]
+    pub(super) fn is_expanding(&self, lane: Lane) -> bool {
+        // Where a backlog records, every fan-out was made by its publisher.
+        !B::RECORDS && (self.fan_out(lane).is_pending() || !self.topics.due(lane).is_empty())
+    }
+
+    /// Expands groups of banks of each lane now and then, so that a fan-out is not starved by clients that
+    /// are marked one by one. (These are not starved either: what is expanded takes its turn in the ready
+    /// set.)
     #[inline]
     pub(super) fn expand_if_due(&self) {
-        if B::RECORDS {
-            return; // every fan-out was made by its publisher
-        }
-        let due = |lane: &Lane| self.fan_out(*lane).is_pending();
-        let mut lanes = [Lane::Urgent, Lane::Normal].into_iter().filter(due).peekable();
+        let due = |lane: &Lane| self.is_expanding(*lane);
+        let mut lanes = LANES.into_iter().filter(due).peekable();
         // Relaxed: it only decides the order of service.
         if lanes.peek().is_some() && self.patience.fetch_add(1, Ordering::Relaxed) >= PATIENCE {
             self.patience.store(0, Ordering::Relaxed);
             for lane in lanes {
-                self.expand(lane);
+                // Both, so that neither kind of fan-out waits for an end of the other.
+                self.expand_everyone(lane);
+                self.expand_topic(lane);
             }
         }
     }
 
-    /// Marks the live clients of the next group of banks. False: there was none to visit.
+    /// Marks whom a fan-out concerns of its next group of banks. False: there was none to visit.
     pub(super) fn expand(&self, lane: Lane) -> bool {
-        let fan_out = self.fan_out(lane);
-        let Some(visit) = fan_out.visit() else { return false };
-        let settled = fan_out.settled();
-        let first = visit.group * GROUP;
-        let mut mask = 0;
-        for bank in first..self.banks().len().min(first + GROUP) {
-            if self.visit(bank, lane, settled) {
-                mask |= 1 << (bank % GROUP);
+        self.expand_everyone(lane) || self.expand_topic(lane)
+    }
+
+    /// Makes all the marks that were left to whoever serves.
+    pub(super) fn expand_all(&self) {
+        if B::RECORDS {
+            return;
+        }
+        for lane in LANES {
+            while self.expand_everyone(lane) {}
+            // Not only the topics that are due: one that another thread is about to put back is missing there.
+            for row in self.topics.rows() {
+                while self.visit_topic(lane, row) {}
+            }
+            while self.expand_topic(lane) {} // which are none: they are taken out
+        }
+    }
+
+    fn expand_everyone(&self, lane: Lane) -> bool {
+        // No bank is left out, also where nobody needs a mark: by the read-modify-write, a client that is
+        // admitted later sees what the publisher wrote.
+        let mark = |bank, settled| self.mark_needy(bank, ALL, lane, settled);
+        self.visit(self.fan_out(lane), lane, mark)
+    }
+
+    /// The topics that are due take turns, a group of banks each.
+    fn expand_topic(&self, lane: Lane) -> bool {
+        while let Some((topic, row)) = self.topics.next_due(lane) {
+            let visited = self.visit_topic(lane, row);
+            if !row.fan_out(lane).is_pending() && self.topics.visited(lane, topic) {
+                // For a moment the topic could not be found.
+                self.signal.ready(self.topics.members(topic).max(1));
+            }
+            if visited {
+                return true;
             }
         }
+        false
+    }
+
+    fn visit_topic(&self, lane: Lane, row: &Row<S>) -> bool {
+        self.visit(row.fan_out(lane), lane, |bank, settled| {
+            // Where the topic reaches nobody there is no trace for a client that comes later, and it needs
+            // none: it passes the topic's gate after the publisher, and sees what that wrote.
+            let reached = row.reached(bank);
+            reached != 0 && self.mark_needy(bank, reached, lane, settled)
+        })
+    }
+
+    /// Visits the next group of banks of a fan-out, with `mark` for each: true, if somebody is ready.
+    fn visit(
+        &self,
+        fan_out: &FanOut,
+        lane: Lane,
+        mark: impl Fn(usize, Option<Number>) -> bool,
+    ) -> bool {
+        let Some(visit) = fan_out.visit() else { return false };
+        let settled = fan_out.settled(|| self.convergence.newest());
+        let first = visit.group * GROUP;
+        let banks = first..self.banks().len().min(first + GROUP);
+        let ready = banks.filter(|&bank| mark(bank, settled));
+        let mask = ready.fold(0, |mask, bank| mask | 1 << (bank % GROUP));
         if mask != 0 {
             self.line(lane).set.insert_many(first, mask);
         }
@@ -54,50 +113,63 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         true
     }
 
-    /// Marks the live clients of a bank, but for those whose last push contains `settled`. True: some
-    /// became ready.
-    ///
-    /// There is no early return for a bank where nobody needs a mark: by the read-modify-write, a client
-    /// that is admitted later sees what the publisher wrote.
-    fn visit(&self, bank: usize, lane: Lane, settled: Option<Number>) -> bool {
+    /// Marks the live clients of `mask`, but for those whose last push contains `settled`. True: some of them
+    /// are ready, also if it was another helper that marked them, who may not have put the bank into the
+    /// ready set yet.
+    fn mark_needy(&self, bank: usize, mask: usize, lane: Lane, settled: Option<Number>) -> bool {
         let word = &self.banks()[bank];
         // Slots that are not live now are not spared: whoever is admitted before the mark is marked.
         let spared = settled.map_or(0, |number| {
-            where_each(word.load().live(), |slot| self.convergence.has_begun(bank, slot, number))
+            let begun = |slot| self.convergence.has_begun(bank, slot, number);
+            where_each(word.load().live() & mask, begun)
         });
-        word.mark(ALL & !spared, lane).ready != 0
+        let needy = mask & !spared;
+        word.mark(needy, lane).next.ready(lane) & needy != 0
     }
 
-    /// The most urgent lane of a lease that was claimed through `lane`: it contains an urgent publish to
-    /// everyone also if nobody has marked the client for it yet.
-    #[inline]
-    pub(super) fn most_urgent(&self, place: Place, lane: Lane) -> Lane {
-        let newest = self.fan_out(Lane::Urgent).newest();
-        if B::RECORDS || self.convergence.has_completed(place.bank, place.slot, newest) {
-            lane
-        } else {
-            Lane::Urgent
+    /// Marks the owner of a place for a fan-out that will not find it, unless its push contained that.
+    pub(super) fn mark_for(&self, place: Place, lane: Lane, fan_out: &FanOut, seen: Number) {
+        let contained = || {
+            let settled = fan_out.settled(|| self.convergence.newest());
+            settled.is_some_and(|number| number.cmp(seen).is_le())
+        };
+        if !B::RECORDS && fan_out.is_pending() && !contained() {
+            // Nobody can serve it before its owner lets go of it.
+            let _ = self.banks()[place.bank].mark(1 << place.slot, lane);
         }
     }
 
-    /// Whether a publish to everyone came after `seen` that may not be marked yet.
-    pub(super) fn is_behind_fan_out(&self, seen: Number) -> bool {
-        [Lane::Urgent, Lane::Normal]
-            .into_iter()
-            .any(|lane| self.fan_out(lane).newest().cmp(seen).is_gt())
+    /// The most urgent lane of a lease that was claimed through `lane`: it contains an urgent publish that is
+    /// made on demand also if nobody has marked the client for it yet.
+    ///
+    /// Called after the lease has read its number, and before it says that it has begun: an urgent publish
+    /// up to that number is pending here, or its visit has ended and has marked the client.
+    #[inline]
+    pub(super) fn most_urgent(&self, place: Place, lane: Lane) -> Lane {
+        if !self.is_expanding(Lane::Urgent) {
+            return lane; // the mark says it
+        }
+        let is_owed = |fan_out: &FanOut| {
+            let newest = fan_out.newest_pending(|| self.convergence.newest());
+            newest.is_some_and(|newest| {
+                !self.convergence.has_completed(place.bank, place.slot, newest)
+            })
+        };
+        let urgent =
+            is_owed(self.fan_out(Lane::Urgent)) || self.topics.is_due(place, Lane::Urgent, is_owed);
+        if urgent { Lane::Urgent } else { lane }
     }
 
-    /// Whether every client that a fan-out concerns has been marked, or needs no mark.
-    pub(super) fn is_expanded(&self, lane: Lane) -> bool {
-        let fan_out = self.fan_out(lane);
-        !fan_out.is_pending()
-            || fan_out.settled().is_some_and(|number| {
-                self.banks().iter().enumerate().all(|(bank, word)| {
-                    let live = word.load().live();
-                    let done = |slot| self.convergence.has_completed(bank, slot, number);
-                    where_each(live, done) == live
-                })
-            })
+    /// Whether a publish that concerns the client came after `seen` and may not be marked yet.
+    pub(super) fn is_behind_fan_out(&self, place: Place, seen: Number) -> bool {
+        let is_owed = |fan_out: &FanOut| {
+            let newest = fan_out.newest_pending(|| self.convergence.newest());
+            newest.is_some_and(|newest| newest.cmp(seen).is_gt())
+        };
+        !B::RECORDS
+            && LANES
+                .into_iter()
+                .any(|lane| is_owed(self.fan_out(lane)) || self.topics.is_due(place, lane, is_owed))
     }
 }
 

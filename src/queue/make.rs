@@ -22,7 +22,7 @@ mod on_heap {
     use crate::slot::{SLOTS, beyond};
     use crate::storage::Heap;
     use crate::sync::{Atomic, AtomicU32, AtomicUsize};
-    use crate::topics::Row;
+    use crate::topics::{Due, Row};
 
     impl<B: Backlog + Default, R: WithBanks, N: Signal + Default> PushQueue<B, Heap, R, N> {
         /// A queue on the heap, of the parts that its type names: `PushQueue::<Dirty>::new` is served
@@ -68,6 +68,9 @@ mod on_heap {
                 ),
                 topics: Topics::new(
                     Heap::row(config.topics, members),
+                    Due::new(Heap::bits(config.topics)),
+                    Due::new(Heap::bits(config.topics)),
+                    config.on_demand_from,
                     Heap::row(banks, AtomicUsize::zero),
                 ),
                 convergence: Convergence::new(
@@ -85,13 +88,14 @@ mod on_heap {
 mod in_place {
     use super::*;
     use crate::backlog::ConstBacklog;
+    use crate::fan_out::MAX_BANKS;
     use crate::ready::ConstReady;
     use crate::registry::Seat;
     use crate::signal::Silent;
     use crate::slot::{SLOTS, beyond};
     use crate::storage::Static;
     use crate::sync::{Atomic, AtomicU32, AtomicUsize};
-    use crate::topics::Row;
+    use crate::topics::{Due, Row};
 
     impl<B, R, const BANKS: usize, const TOPICS: usize, const WORDS: usize>
         PushQueue<B, Static<BANKS, TOPICS, WORDS>, R, Silent>
@@ -117,6 +121,7 @@ mod in_place {
         /// A queue in place, with a signal.
         pub const fn const_with_signal(config: Config, signal: N) -> Self {
             let () = Static::<BANKS, TOPICS, WORDS>::FITS;
+            const { assert!(BANKS <= MAX_BANKS, "a queue can't have so many banks") };
             const { assert!(R::BANKS >= BANKS, "the ready set has room for fewer banks than there are") };
             let room = BANKS * SLOTS;
             let clients = if config.clients < room { config.clients } else { room };
@@ -142,7 +147,10 @@ mod in_place {
                     clients,
                 ),
                 topics: Topics::new(
-                    [const { Row::const_new([const { AtomicUsize::ZERO }; BANKS]) }; TOPICS],
+                    [const { Row::const_new([const { AtomicUsize::ZERO }; BANKS], BANKS) }; TOPICS],
+                    Due::const_new([const { AtomicUsize::ZERO }; TOPICS]),
+                    Due::const_new([const { AtomicUsize::ZERO }; TOPICS]),
+                    config.on_demand_from,
                     [const { AtomicUsize::ZERO }; BANKS],
                 ),
                 convergence: Convergence::const_new(

@@ -137,8 +137,9 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     /// How many clients wait for a push that has not begun: the depth of the queue, for a metric. One load
     /// a bank.
     ///
-    /// A publish to everyone that carries no payload of its own ([`Dirty`](crate::backlog::Dirty),
-    /// [`Journal`](crate::backlog::Journal)) counts as leases come to its clients, not at once.
+    /// A publish that is made on demand (to everyone, or to a topic with many members, where requests carry
+    /// no payload of their own: [`Dirty`](crate::backlog::Dirty), [`Journal`](crate::backlog::Journal)) counts
+    /// as leases come to its clients, not at once.
     ///
     /// ```
     /// use pushlane::{Config, Lane, PushQueue, Target, backlog::Bits};
@@ -205,18 +206,21 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     }
 
     /// Whether the queue is closed and no registered client is queued or in progress: every publish that
-    /// was accepted has been delivered. Looks at every bank.
+    /// was accepted has been delivered. Looks at every bank, and once the queue is closed, marks the clients
+    /// for what was published on demand.
     ///
     /// Once true, that stays true. But a publish that was under way when the queue was closed, and is
     /// refused, may still mark clients, and this turn false again until they have been pushed to.
     ///
     /// A push in progress to a client that has left is not waited for.
     pub fn is_drained(&self) -> bool {
-        self.is_closed()
-            // Before the banks: what is visited by now has its marks.
-            && self.is_expanded(Lane::Urgent)
-            && self.is_expanded(Lane::Normal)
-            && self.banks().iter().all(|bank| bank.load().busy() == 0)
+        if !self.is_closed() {
+            return false;
+        }
+        // Before the banks: what is visited by now has its marks. And here, although whoever serves would do
+        // it as well: a client that subscribes later must not turn it into work again.
+        self.expand_all();
+        self.banks().iter().all(|bank| bank.load().busy() == 0)
     }
 }
 

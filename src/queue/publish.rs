@@ -3,14 +3,15 @@
 use super::PushQueue;
 use crate::audience::Audience;
 use crate::backlog::Backlog;
-use crate::convergence::Version;
+use crate::convergence::{Number, Version};
 use crate::error::{PublishError, Refusal};
+use crate::fan_out::{FanOut, Goal};
 use crate::ready::ReadySet;
 use crate::registry::{ClientKey, Place};
 use crate::signal::Signal;
 use crate::slot::{ALL, Lane, SLOTS, slots};
 use crate::storage::Storage;
-use crate::topics::Scope;
+use crate::topics::{Scope, Topic};
 
 /// Whom a publish is for. Whom it doesn't concern is not touched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +31,8 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     /// it is still to be sent.
     ///
     /// All that the caller wrote before is visible to those leases. The version says when all of them
-    /// have completed. Never blocks; the cost grows with the number of banks that are concerned.
+    /// have completed. Never blocks; the cost grows with the number of banks that are concerned, unless the
+    /// publish is made on demand (see [`Config::on_demand_from`](crate::Config::on_demand_from)).
     ///
     /// # Errors
     ///
@@ -50,7 +52,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         }
         match target {
             Target::One(client) => self.publish_to_one(client, lane, request),
-            Target::Everyone if !B::RECORDS => self.publish_on_demand(lane, request),
+            Target::Everyone if !B::RECORDS => self.publish_to_everyone_on_demand(lane, request),
             Target::Everyone => {
                 self.publish_to_each(Audience::EVERYONE, lane, request, |fresh, recording| {
                     for bank in 0..self.banks().len() {
@@ -61,6 +63,11 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
             Target::Topics(scope) => {
                 if let Some(topic) = self.topics.unknown(&scope) {
                     return Err(PublishError { reason: Refusal::UnknownTopic(topic), request });
+                }
+                if !B::RECORDS
+                    && let Some(topic) = self.topics.on_demand(&scope)
+                {
+                    return self.publish_to_topic_on_demand(topic, lane, request);
                 }
                 self.publish_to_each(Audience::scope(&scope), lane, request, |fresh, recording| {
                     self.topics.pass_gates(&scope);
@@ -85,37 +92,64 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         mark(&mut fresh, &mut recording);
         // Numbered after the last mark, so that the number may be waited for: whoever reads it sees the
         // marks. Given before them, an idle client would pass for one that is caught up.
-        match self.convergence.number() {
-            Some(number) => Ok(Version { number, audience, goal: None }),
+        self.published(self.convergence.number(), audience, None, recording)
+    }
+
+    #[inline]
+    fn published(
+        &self,
+        numbered: Option<Number>,
+        audience: Audience,
+        goal: Option<(Lane, Goal)>,
+        recording: B::Recording,
+    ) -> Result<Version, PublishError<B::Request>> {
+        match numbered {
+            Some(number) => Ok(Version { number, audience, goal }),
             None => Err(self.refused(Refusal::Closed, recording)),
         }
     }
 
     /// To everyone, by counters instead of a mark for each client: whoever serves makes the marks.
-    fn publish_on_demand(
+    #[inline]
+    fn publish_to_everyone_on_demand(
         &self,
         lane: Lane,
         request: B::Request,
     ) -> Result<Version, PublishError<B::Request>> {
         let recording = self.backlog.begin(request, Audience::EVERYONE);
         let fan_out = self.fan_out(lane);
-        let goal = Some((lane, fan_out.raise()));
+        let goal = fan_out.raise().goal;
+        let numbered = self.number_on_demand(fan_out, || self.clients());
+        self.published(numbered, Audience::EVERYONE, Some((lane, goal)), recording)
+    }
+
+    /// To one topic, in the same way.
+    fn publish_to_topic_on_demand(
+        &self,
+        topic: Topic,
+        lane: Lane,
+        request: B::Request,
+    ) -> Result<Version, PublishError<B::Request>> {
+        let audience = Audience::scope(&Scope::any(&[topic]));
+        let recording = self.backlog.begin(request, audience);
+        let (raised, fan_out) = self.topics.raise(lane, topic);
+        // Nobody may be subscribed, and somebody be reached who was.
+        let numbered = self.number_on_demand(fan_out, || self.topics.members(topic).max(1));
+        self.published(numbered, audience, Some((lane, raised.goal)), recording)
+    }
+
+    /// The number of a publish whose fan-out has been raised, which is thereby made.
+    #[inline]
+    fn number_on_demand(&self, fan_out: &FanOut, leases: impl Fn() -> usize) -> Option<Number> {
         let numbered = self.convergence.number();
-        fan_out.numbered(numbered);
-        // Whoever looked for the end of a drain meanwhile couldn't know that this is not work.
-        if self.convergence.is_closed_or_will_see() {
-            self.signal.progress();
-        }
+        fan_out.numbered(numbered, || self.convergence.newest());
         if self.signal.is_heard() {
-            let clients = self.clients();
-            if clients > 0 {
-                self.signal.ready(clients);
+            let leases = leases();
+            if leases > 0 {
+                self.signal.ready(leases);
             }
         }
-        match numbered {
-            Some(number) => Ok(Version { number, audience: Audience::EVERYONE, goal }),
-            None => Err(self.refused(Refusal::Closed, recording)),
-        }
+        numbered
     }
 
     #[inline]

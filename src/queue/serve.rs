@@ -16,6 +16,7 @@ use crate::registry::{ClientKey, Place};
 use crate::signal::Signal;
 use crate::slot::{Claimed, Lane, Released, State};
 use crate::storage::Storage;
+use crate::topics::LANES;
 
 mod sealed {
     pub trait Sealed {}
@@ -194,7 +195,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
                     }
                     return Some(served);
                 }
-                if !self.fan_out(lane).is_pending() || !self.expand(lane) {
+                if !self.is_expanding(lane) || !self.expand(lane) {
                     break;
                 }
             }
@@ -206,7 +207,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     /// lane has work too.
     fn share(&self, lane: Lane) -> usize {
         // A fan-out that nobody has expanded yet is work of its lane as well.
-        if self.line(lane.other()).is_empty() && !self.fan_out(lane.other()).is_pending() {
+        if self.line(lane.other()).is_empty() && !self.is_expanding(lane.other()) {
             return usize::MAX;
         }
         match lane {
@@ -222,9 +223,9 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     /// Whether nothing is ready, as far as the caller can know.
     #[inline]
     pub(super) fn nothing_ready(&self) -> bool {
-        [Lane::Urgent, Lane::Normal]
-            .into_iter()
-            .all(|lane| self.line(lane).is_empty() && !self.fan_out(lane).is_pending())
+        // The fan-outs before the lines: what is visited by now has been put there.
+        LANES.into_iter().all(|lane| !self.is_expanding(lane))
+            && LANES.into_iter().all(|lane| self.line(lane).is_empty())
     }
 
     /// Claims until there is something to push. The caller holds a permit.
@@ -260,14 +261,11 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         lane: Lane,
         counted: bool,
     ) -> (Ticket, Option<B::Payload>) {
-        let mut ticket = Ticket {
-            client: self.registry.key(place),
-            lane: self.most_urgent(place, lane),
-            // After the claim and before the backlog is taken: what has a number by now is in it.
-            seen: self.convergence.newest(),
-            whole: true,
-            counted,
-        };
+        // After the claim and before the backlog is taken: what has a number by now is in it.
+        let seen = self.convergence.newest();
+        let lane = self.most_urgent(place, lane);
+        let mut ticket =
+            Ticket { client: self.registry.key(place), lane, seen, whole: true, counted };
         self.topics.begin(place);
         let on_panic = GiveBack { queue: self, ticket: &ticket, permit: true };
         let concerned = |audience: &Audience| self.concerns(audience, &ticket);
@@ -307,7 +305,8 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     pub(super) fn complete_slot(&self, ticket: &Ticket) {
         let Place { bank, slot } = ticket.place();
         self.convergence.complete(bank, slot, ticket.seen);
-        self.topics.complete(ticket.place(), || self.banks()[bank].was_marked(slot));
+        let mark = |lane, fan_out: &_| self.mark_for(ticket.place(), lane, fan_out, ticket.seen);
+        self.topics.complete(ticket.place(), mark, || self.banks()[bank].was_marked(slot));
     }
 
     /// Lets go of a slot that was owned. True: it is ready again.
@@ -446,9 +445,12 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> Serve for PushQueue<B, S, R
     }
 
     fn is_pending(&self, ticket: &Ticket) -> bool {
-        match self.banks()[ticket.place().bank].load().state(ticket.place().slot) {
+        // Before the bank: what is visited by now has its marks.
+        let Place { bank, slot } = ticket.place();
+        let behind = self.is_behind_fan_out(ticket.place(), ticket.seen);
+        match self.banks()[bank].load().state(slot) {
             State::InProgressPending => true,
-            State::InProgress => self.is_behind_fan_out(ticket.seen),
+            State::InProgress => behind,
             _ => false, // the client has left
         }
     }
