@@ -70,13 +70,16 @@ const LOW: usize = ONE_MORE - 1;
 struct Circle {
     groups: u32,
     remaining_bits: u32,
+    /// The bits of `visits` that say what remains: asked for by each lease, so not worked out each time.
+    remaining: usize,
 }
 
 impl Circle {
     const fn new(banks: usize) -> Self {
         let groups = banks.div_ceil(GROUP);
         let remaining_bits = usize::BITS - (groups + 1).leading_zeros();
-        Circle { groups: groups as u32, remaining_bits }
+        let remaining = (VISIT << remaining_bits) - VISIT;
+        Circle { groups: groups as u32, remaining_bits, remaining }
     }
 
     const fn groups(self) -> usize {
@@ -110,7 +113,7 @@ impl Circle {
     /// How many visits are to be made, in units of [`VISIT`].
     #[inline]
     const fn remaining(self, visits: usize) -> usize {
-        visits & ((VISIT << self.remaining_bits) - VISIT)
+        visits & self.remaining
     }
 
     /// One publisher more, and what it wants.

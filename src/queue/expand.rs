@@ -28,16 +28,21 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     /// set.)
     #[inline]
     pub(super) fn expand_if_due(&self) {
-        let due = |lane: &Lane| self.is_expanding(*lane);
-        let mut lanes = LANES.into_iter().filter(due).peekable();
+        if self.is_expanding(Lane::Urgent) || self.is_expanding(Lane::Normal) {
+            self.lose_patience();
+        }
+    }
+
+    fn lose_patience(&self) {
         // Relaxed: it only decides the order of service.
-        if lanes.peek().is_some() && self.patience.fetch_add(1, Ordering::Relaxed) >= PATIENCE {
-            self.patience.store(0, Ordering::Relaxed);
-            for lane in lanes {
-                // Both, so that neither kind of fan-out waits for an end of the other.
-                self.expand_everyone(lane);
-                self.expand_topic(lane);
-            }
+        if self.patience.fetch_add(1, Ordering::Relaxed) < PATIENCE {
+            return;
+        }
+        self.patience.store(0, Ordering::Relaxed);
+        for lane in LANES.into_iter().filter(|&lane| self.is_expanding(lane)) {
+            // Both, so that neither kind of fan-out waits for an end of the other.
+            self.expand_everyone(lane);
+            self.expand_topic(lane);
         }
     }
 
@@ -146,9 +151,14 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     /// up to that number is pending here, or its visit has ended and has marked the client.
     #[inline]
     pub(super) fn most_urgent(&self, place: Place, lane: Lane) -> Lane {
-        if !self.is_expanding(Lane::Urgent) {
+        if lane == Lane::Urgent || !self.is_expanding(Lane::Urgent) {
             return lane; // the mark says it
         }
+        self.most_urgent_owed(place, lane)
+    }
+
+    #[cold]
+    fn most_urgent_owed(&self, place: Place, lane: Lane) -> Lane {
         let is_owed = |fan_out: &FanOut| {
             let newest = fan_out.newest_pending(|| self.convergence.newest());
             newest.is_some_and(|newest| {

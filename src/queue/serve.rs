@@ -181,26 +181,39 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     }
 
     /// Claims clients of one bank and one lane, `most` at most.
-    #[inline]
+    #[inline(always)] // as the line's
     pub(super) fn claim(&self, most: usize) -> Option<Served> {
-        let first = self.preferred();
         self.expand_if_due();
-        for lane in [first, first.other()] {
-            let most = if most > 1 { most.min(self.share(lane)) } else { 1 };
-            loop {
-                if let Some(served) = self.line(lane).claim(self.banks(), lane, most) {
-                    self.count_lane(lane, &served.claimed);
-                    if served.uncovered > 0 {
-                        self.signal.ready(served.uncovered);
-                    }
-                    return Some(served);
+        match self.preferred() {
+            // Each with a lane that the compiler knows.
+            Lane::Urgent => {
+                self.claim_in(Lane::Urgent, most).or_else(|| self.claim_in(Lane::Normal, most))
+            }
+            Lane::Normal => self.claim_normal_first(most),
+        }
+    }
+
+    #[cold]
+    fn claim_normal_first(&self, most: usize) -> Option<Served> {
+        let [first, then] = [Lane::Normal, Lane::Urgent];
+        self.claim_in(first, most).or_else(|| self.claim_in(then, most))
+    }
+
+    #[inline(always)] // as the line's
+    fn claim_in(&self, lane: Lane, most: usize) -> Option<Served> {
+        let most = if most > 1 { most.min(self.share(lane)) } else { 1 };
+        loop {
+            if let Some(served) = self.line(lane).claim(self.banks(), lane, most) {
+                self.count_lane(lane, &served.claimed);
+                if served.uncovered > 0 {
+                    self.signal.ready(served.uncovered);
                 }
-                if !self.is_expanding(lane) || !self.expand(lane) {
-                    break;
-                }
+                return Some(served);
+            }
+            if !self.is_expanding(lane) || !self.expand(lane) {
+                return None;
             }
         }
-        None
     }
 
     /// How many leases in a row a lane may have, at least one: what the ratio leaves it while the other

@@ -69,7 +69,7 @@ impl<R: ReadySet> Line<R> {
     }
 
     /// Claims the slots of one bank whose turn it is, `most` at most. `None`: nothing was to be found.
-    #[inline]
+    #[inline(always)] // once for a lease, once for a batch
     pub(crate) fn claim(&self, banks: &[Bank], lane: Lane, most: usize) -> Option<Served> {
         let mut hidden = 0;
         loop {
@@ -94,6 +94,7 @@ impl<R: ReadySet> Line<R> {
     }
 
     /// Takes the next slots of the turn that is going on.
+    #[inline]
     fn take_turn(&self, most: usize) -> Option<(usize, usize)> {
         let mut turn = Turn(self.turn.load(Ordering::Relaxed));
         while turn.slots() != 0 {
