@@ -312,7 +312,7 @@ impl<R: Everything + Clone, const N: usize> super::ConstBacklog for Journal<R, N
         Journal {
             head: AtomicUsize::ZERO,
             ring: [const { Mutex::new(None) }; N],
-            labels: [Label::EMPTY; N],
+            labels: [const { Label::const_empty() }; N],
             last: Mutex::new(None),
         }
     };

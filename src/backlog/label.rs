@@ -28,8 +28,9 @@ const AWAY: usize = 1 << (usize::BITS - 1);
 
 impl Label {
     #[cfg(not(loom))]
-    pub(super) const EMPTY: Label =
-        Label { at: AtomicUsize::ZERO, index: AtomicU32::ZERO, kind: AtomicU32::ZERO };
+    pub(super) const fn const_empty() -> Label {
+        Label { at: AtomicUsize::ZERO, index: AtomicU32::ZERO, kind: AtomicU32::ZERO }
+    }
 
     /// Speaks of the first entry, and says that it must be asked.
     pub(super) fn empty() -> Label {
