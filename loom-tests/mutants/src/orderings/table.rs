@@ -1,5 +1,6 @@
 //! `loom-tests/MUTANTS.md`.
 
+use std::collections::HashMap;
 use std::fmt::Write;
 
 use super::survivors;
@@ -24,6 +25,20 @@ pub struct Count {
     pub not_run: usize,
     /// Reasons for mutants that don't survive, or are no more.
     pub idle_reasons: Vec<String>,
+}
+
+/// Of a page: which model killed which mutant, both in words.
+pub fn killers(page: &str) -> HashMap<String, String> {
+    let killed = page.lines().filter_map(|row| {
+        let mut cells = row.strip_prefix("| ")?.split(" | ").map(|cell| cell.trim_matches('`'));
+        let [file, function, operation, mutation] = [(); 4].map(|()| cells.next());
+        if cells.next()? != "killed" {
+            return None;
+        }
+        let by = cells.next()?.split('`').next()?;
+        Some((format!("{} {} {} {}", file?, function?, operation?, mutation?), by.to_owned()))
+    });
+    killed.collect()
 }
 
 /// The page, and what it comes to.
@@ -92,4 +107,29 @@ pub fn page(results: &[(Weakened, Known)], how: &str) -> (String, Count) {
         results.len()
     );
     (page, count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_says_who_killed_what() {
+        let mutant = |mutation: &str| Weakened {
+            file: "a.rs".to_owned(),
+            function: "f".to_owned(),
+            operation: "self.0.fetch_or".to_owned(),
+            mutation: mutation.to_owned(),
+        };
+        let killed =
+            Verdict::Killed { by: "models::one".to_owned(), how: "left | right".to_owned() };
+        let results = [
+            (mutant("AcqRel → Release"), Known::Verdict(killed)),
+            (mutant("load + store"), Known::Verdict(Verdict::Survived)),
+        ];
+        let (page, _) = page(&results, "");
+        let killers = killers(&page);
+        assert_eq!(killers.len(), 1);
+        assert_eq!(killers[&results[0].0.words()], "models::one");
+    }
 }
