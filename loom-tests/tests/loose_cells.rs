@@ -105,7 +105,7 @@ impl World {
 /// What is recorded for the generation that sits there is recorded after the newcomer's clearing.
 #[test]
 fn a_successor_misses_no_request() {
-    explore(2, || {
+    explore(1, || {
         let world = World::new();
         let predecessor = world.queue.register().unwrap();
         let (_, read) = race((

@@ -41,8 +41,8 @@ pub fn killers(page: &str) -> HashMap<String, String> {
     killed.collect()
 }
 
-/// The page, and what it comes to.
-pub fn page(results: &[(Weakened, Known)], how: &str) -> (String, Count) {
+/// The page, and what it comes to; `only`: if the results are of one file.
+pub fn page(results: &[(Weakened, Known)], how: &str, only: Option<&str>) -> (String, Count) {
     let mut count = Count::default();
     let mut used = vec![Vec::new(); survivors::SURVIVORS.len()];
     let mut rows = String::new();
@@ -87,6 +87,9 @@ pub fn page(results: &[(Weakened, Known)], how: &str) -> (String, Count) {
     if count.not_run == 0 {
         for (entry, used) in survivors::SURVIVORS.iter().zip(&used) {
             let (file, function, operation, mutations, _) = entry;
+            if only.is_some_and(|only| only != *file) {
+                continue;
+            }
             for mutation in mutations.iter().filter(|mutation| !used.iter().any(|u| u == *mutation))
             {
                 count.idle_reasons.push(format!("{file} {function} {operation} {mutation}"));
@@ -127,7 +130,7 @@ mod tests {
             (mutant("AcqRel → Release"), Known::Verdict(killed)),
             (mutant("load + store"), Known::Verdict(Verdict::Survived)),
         ];
-        let (page, _) = page(&results, "");
+        let (page, _) = page(&results, "", None);
         let killers = killers(&page);
         assert_eq!(killers.len(), 1);
         assert_eq!(killers[&results[0].0.words()], "models::one");
