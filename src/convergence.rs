@@ -151,7 +151,7 @@ impl<S: Storage> Convergence<S> {
     /// No publish gets a number from now on.
     pub(crate) fn close(&self) {
         // AcqRel: every publish that got a number came before and its marks are seen by whoever finds
-        // the queue closed.
+        // the queue closed, and so is what the caller did before.
         self.counter.fetch_or(CLOSED, Ordering::AcqRel);
     }
 

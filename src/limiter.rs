@@ -70,6 +70,9 @@ impl Limiter {
     /// A failed attempt is a read-modify-write too. Whoever fails may have come because of work that it
     /// was told of, and goes to sleep; the holder of the last permit, when it gives it back, must see
     /// that work. AcqRel, with the AcqRel in `release`: one of the two sees the other.
+    ///
+    /// The same pair, and the one with `resize`, hands a permit over: whoever gets it sees all that was done
+    /// under it before. So with one permit, pushes exclude one another.
     #[inline]
     pub(crate) fn try_acquire(&self, n: usize) -> usize {
         let mut word = self.0.load(Ordering::Relaxed);

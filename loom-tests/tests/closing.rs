@@ -120,3 +120,41 @@ fn a_newcomer_is_delivered_or_refused() {
         assert!(queue.is_drained());
     });
 }
+
+/// Who is told that the queue is closed knows what was done before: whoever closed it has a reason.
+#[test]
+fn a_refusal_comes_with_what_was_done_before_closing() {
+    explore(2, || {
+        let queue = Arc::new(PushQueue::<Bits<1>>::new(Config::new(1)));
+        queue.register().unwrap();
+        let state = Arc::new(AtomicUsize::new(0));
+        let read = Arc::clone(&state);
+        race((
+            on(&queue, move |queue| {
+                state.store(1, Relaxed);
+                queue.close();
+            }),
+            on(&queue, move |queue| {
+                if queue.publish(Target::Everyone, Lane::Normal, [1]).is_err() {
+                    assert_eq!(read.load(Relaxed), 1);
+                }
+            }),
+        ));
+    });
+}
+
+/// Nobody serves: the queue is not drained, for whoever finds it closed.
+#[test]
+fn drained_is_not_said_to_who_only_hears_of_closing() {
+    explore(2, || {
+        let queue = Arc::new(PushQueue::<Bits<1>>::new(Config::new(1)));
+        queue.register().unwrap();
+        race((
+            on(&queue, |queue| {
+                queue.publish(Target::Everyone, Lane::Normal, [1]).unwrap();
+                queue.close();
+            }),
+            on(&queue, |queue| assert!(!queue.is_drained())),
+        ));
+    });
+}

@@ -246,3 +246,22 @@ fn convergence_of_one_client_does_not_wait_for_the_next() {
         assert!(queue.is_converged(version));
     });
 }
+
+/// A push that ends while the next publish is made contains the one before it, and not that one as well.
+#[test]
+fn convergence_is_not_reckoned_from_a_push_that_has_ended() {
+    explore(2, || {
+        let queue = Arc::new(PushQueue::<Dirty>::new(Config::new(1)));
+        queue.register().unwrap();
+        queue.publish(Target::Everyone, Lane::Normal, ()).unwrap();
+        let lease = PushQueue::try_lease_from(Arc::clone(&queue)).expect("published");
+        let (_, told) = race((
+            move || lease.complete(),
+            on(&queue, |queue| {
+                queue.publish(Target::Everyone, Lane::Normal, ()).unwrap();
+                queue.try_lease().map(|lease| lease.complete()).is_some()
+            }),
+        ));
+        assert!(told || drain(&queue, |()| ()) == 1, "passed over");
+    });
+}

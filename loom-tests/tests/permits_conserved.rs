@@ -4,10 +4,14 @@ mod model;
 
 use std::sync::Arc;
 
-use loom::sync::atomic::{AtomicUsize, Ordering::AcqRel};
+use loom::cell::UnsafeCell;
+use loom::sync::atomic::{
+    AtomicUsize,
+    Ordering::{AcqRel, Relaxed},
+};
 use model::{Queue, explore, on, pause, race};
 use pushlane::backlog::{Bits, Dirty};
-use pushlane::{Config, Lane, PushQueue, Target};
+use pushlane::{Config, Lane, PushQueue, SLOTS, Target};
 
 /// The ways a lease may end, against a resize.
 #[test]
@@ -88,5 +92,61 @@ fn permits_conserved_through_an_eviction() {
         assert_eq!(queue.held(), usize::from(permit.is_some()));
         drop(permit);
         assert_eq!((queue.held(), queue.clients()), (0, 0));
+    });
+}
+
+/// A permit passes on what was done under it: with one permit, pushes exclude one another. The clients are of
+/// two banks, so that nothing else orders them.
+#[test]
+fn permits_pass_on_what_was_done_under_them() {
+    struct Guarded {
+        queue: Queue<Dirty>,
+        data: UnsafeCell<usize>,
+    }
+    // SAFETY: that the accesses to the data don't overlap is what the model checks.
+    unsafe impl Sync for Guarded {}
+
+    fn push(guarded: &Arc<Guarded>) {
+        if let Some(lease) = guarded.queue.try_lease() {
+            // SAFETY: the caller has the only permit; loom checks that nobody else is here.
+            guarded.data.with_mut(|data| unsafe { *data += 1 });
+            lease.complete();
+        }
+    }
+
+    explore(1, || {
+        let queue = PushQueue::new(Config::new(SLOTS + 1).permits(1));
+        let clients = [(); SLOTS + 1].map(|()| queue.register().unwrap());
+        for client in [clients[0], clients[SLOTS]] {
+            queue.publish(Target::One(client), Lane::Normal, ()).unwrap();
+        }
+        let guarded = Arc::new(Guarded { queue, data: UnsafeCell::new(0) });
+        race((on(&guarded, push), on(&guarded, push)));
+    });
+}
+
+/// A permit that a larger limit has made comes with what was done before the limit was set.
+#[test]
+fn permits_come_with_what_was_done_before_there_were_any() {
+    struct World {
+        queue: Queue<Dirty>,
+        state: AtomicUsize,
+    }
+    explore(2, || {
+        let queue = PushQueue::new(Config::new(1).permits(0));
+        queue.register_with(Lane::Normal, ()).unwrap();
+        let world = Arc::new(World { queue, state: AtomicUsize::new(0) });
+        race((
+            on(&world, |world| {
+                world.state.store(1, Relaxed);
+                world.queue.set_limit(1);
+            }),
+            on(&world, |world| {
+                if let Some(lease) = world.queue.try_lease() {
+                    assert_eq!(world.state.load(Relaxed), 1);
+                    lease.complete();
+                }
+            }),
+        ));
     });
 }

@@ -5,10 +5,10 @@ mod model;
 use std::sync::Arc;
 
 use loom::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use model::{Bell, Queue, drain, explore, lease_or_sleep, on, race};
-use pushlane::backlog::Bits;
-use pushlane::ready::{Fifo, ReadySet, Sweep, WithBanks};
-use pushlane::{Config, Lane, PushQueue, Target};
+use model::{Bell, Queue, drain, explore, lease_or_sleep, on, pause, race};
+use pushlane::backlog::{Bits, Dirty};
+use pushlane::ready::{Fifo, Popped, ReadySet, Sweep, WithBanks};
+use pushlane::{Config, Lane, PushQueue, Silent, Target};
 
 /// A set, and what two who insert wrote before.
 struct Marked<R> {
@@ -78,6 +78,29 @@ fn a_bank_comes_out_of_sweep_once() {
 #[test]
 fn a_bank_comes_out_of_fifo_once() {
     a_bank_comes_out_once::<Fifo>();
+}
+
+/// Two inserts at once are two banks, also for whoever asks whether there is one.
+fn two_inserts_are_two_banks<R: WithBanks + Send + Sync + 'static>() {
+    explore(3, || {
+        let set = Arc::new(R::with_banks(2));
+        race((on(&set, |set| set.insert(0)), on(&set, |set| set.insert(1))));
+        for _ in 0..2 {
+            assert!(!set.is_empty());
+            set.pop().unwrap();
+        }
+        assert!(set.is_empty() && set.pop().is_none());
+    });
+}
+
+#[test]
+fn two_inserts_are_two_banks_of_sweep() {
+    two_inserts_are_two_banks::<Sweep>();
+}
+
+#[test]
+fn two_inserts_are_two_banks_of_fifo() {
+    two_inserts_are_two_banks::<Fifo>();
 }
 
 /// Banks of the second word, which only the summary finds.
@@ -201,5 +224,88 @@ fn a_turn_shows_the_marks_it_was_made_of() {
             }),
         ));
         assert_eq!(one + other + drain(&told.queue, |_| ()), 2);
+    });
+}
+
+/// A set in which the first who finds nothing takes all the time it likes.
+struct Slow {
+    set: Sweep,
+    paused: std::sync::atomic::AtomicBool,
+}
+
+impl ReadySet for Slow {
+    fn insert(&self, bank: usize) {
+        self.set.insert(bank);
+    }
+
+    fn pop(&self) -> Option<Popped> {
+        let popped = self.set.pop();
+        if popped.is_none() && !self.paused.swap(true, Relaxed) {
+            pause();
+        }
+        popped
+    }
+
+    fn is_empty(&self) -> bool {
+        self.set.is_empty()
+    }
+}
+
+impl WithBanks for Slow {
+    fn with_banks(banks: usize) -> Self {
+        Slow { set: Sweep::with_banks(banks), paused: false.into() }
+    }
+}
+
+/// Some are ready, and the last one is made so while two workers take one each. Nobody is left out of every
+/// turn.
+fn a_turn_leaves_nobody_out<R: WithBanks + Send + Sync + 'static>(clients: usize) {
+    explore(1, move || {
+        let queue: Arc<Queue<Dirty, R>> =
+            Arc::new(PushQueue::with_parts(Config::new(clients), Dirty, Silent));
+        for _ in 1..clients {
+            queue.register_with(Lane::Normal, ()).unwrap();
+        }
+        let last = queue.register().unwrap();
+        let (one, other) = race((
+            on(&queue, |queue| PushQueue::try_lease_from(Arc::clone(queue))),
+            on(&queue, move |queue| {
+                queue.publish(Target::One(last), Lane::Normal, ()).unwrap();
+                PushQueue::try_lease_from(Arc::clone(queue))
+            }),
+        ));
+        let leased = [&one, &other].into_iter().flatten().count();
+        assert_eq!(leased + drain(&queue, |()| ()), clients, "left out");
+    });
+}
+
+/// What a turn's bit stands for is seen by whoever takes it, though it knows nothing else of who was marked:
+/// it has its permit, has looked for urgent work, and goes on.
+#[test]
+fn a_turn_leaves_nobody_out_who_was_marked_elsewhere() {
+    a_turn_leaves_nobody_out::<Slow>(2);
+}
+
+/// Two turns want to begin.
+#[test]
+fn a_turn_leaves_nobody_out_when_two_begin() {
+    a_turn_leaves_nobody_out::<Sweep>(3);
+}
+
+/// A turn ends and the next one begins while a worker is about to take the rest of the first.
+#[test]
+fn a_turn_is_not_taken_for_the_one_before() {
+    explore(1, || {
+        let queue: Arc<Queue<Dirty>> = Arc::new(PushQueue::new(Config::new(4)));
+        let lease = |queue: &Arc<Queue<Dirty>>| PushQueue::try_lease_from(Arc::clone(queue));
+        let register = || queue.register_with(Lane::Normal, ()).unwrap();
+        let mut leases = Vec::new();
+        (register(), register());
+        leases.extend(lease(&queue));
+        (register(), register());
+        let (one, others) =
+            race((on(&queue, lease), on(&queue, move |queue| [(); 2].map(|()| lease(queue)))));
+        leases.extend([one].into_iter().chain(others).flatten());
+        assert_eq!(leases.len() + drain(&queue, |()| ()), 4, "left out");
     });
 }

@@ -120,3 +120,25 @@ fn a_stale_key_subscribes_nobody() {
         assert!(queue.try_lease().is_none(), "the next client has not subscribed");
     });
 }
+
+/// Two subscribe the client while it leaves: whoever retires the place knows of both.
+#[test]
+fn a_stale_key_subscribes_nobody_for_two() {
+    explore(2, || {
+        let queue = Arc::new(PushQueue::<Dirty>::new(Config::new(1).topics(2)));
+        let client = queue.register().unwrap();
+        race((
+            on(&queue, move |queue| {
+                let _ = queue.subscribe(client, Topic(0));
+            }),
+            on(&queue, move |queue| {
+                queue.subscribe(client, Topic(1)).unwrap();
+                queue.unregister(client).unwrap();
+            }),
+        ));
+        queue.register().unwrap();
+        let both = [Topic(0), Topic(1)];
+        queue.publish(Target::Topics(Scope::any(&both)), Lane::Normal, ()).unwrap();
+        assert!(queue.try_lease().is_none(), "the next client has not subscribed");
+    });
+}

@@ -175,6 +175,33 @@ fn a_topic_that_is_being_left_does_not_converge_early() {
     });
 }
 
+/// What was published to a topic while the client left it for good waits for the client's next push: who
+/// finds it converged by then sees what that push has done.
+#[test]
+fn a_topic_that_has_been_left_does_not_converge_early() {
+    explore(2, || {
+        let world = World::new(1);
+        let client = world.queue.register_with(Lane::Normal, ()).unwrap();
+        world.queue.subscribe(client, TOPIC).unwrap();
+        world.queue.unsubscribe(client, TOPIC).unwrap();
+        let lease = world.queue.try_lease().expect("queued");
+        let version = world.publish(TOPIC);
+        lease.complete();
+        race((
+            on(&world, |world| {
+                let lease = world.queue.try_lease().expect("published");
+                world.state.store(1, Relaxed);
+                lease.complete();
+            }),
+            on(&world, move |world| {
+                if world.queue.is_converged(version) {
+                    assert_eq!(world.state.load(Relaxed), 1, "converged, and not delivered");
+                }
+            }),
+        ));
+    });
+}
+
 /// A member is told what was published before the version is found converged.
 #[test]
 fn a_topic_does_not_converge_early() {

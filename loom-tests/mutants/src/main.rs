@@ -3,10 +3,11 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use pushlane_mutants::orderings::table::{self, Known};
-use pushlane_mutants::orderings::trial::{Trial, UNMODELLED};
+use pushlane_mutants::orderings::trial::{PAGE, Trial, UNMODELLED, in_parallel};
 use pushlane_mutants::workshop::repository;
 
 const USAGE: &str = "usage: pushlane-mutants orderings [option…]
@@ -15,8 +16,14 @@ Weakens every atomic operation one step, runs the models on each, and writes loo
 
   --minutes N        end after N minutes; the next run goes on from there
   --slowest SECONDS  leave out models that take longer, or ten times as long if they are about the
-                     mutant's file (default 20)
-  --file NAME        only mutants of this file below src/; the page is not written";
+                     mutant's file (default 0.3)
+  --file NAME        only mutants of this file below src/; the page is not written
+
+To run one model by hand with one mutant in it, give the program of its tests the mutant's number, which is
+printed with the verdict, in PUSHLANE_MUTANT: it is orderings/target/debug/deps/NAME-* in the target directory.";
+
+/// With these models every mutant is killed that any model kills, in minutes.
+const SLOWEST: Duration = Duration::from_millis(300);
 
 struct Options {
     until: Option<Instant>,
@@ -47,7 +54,7 @@ fn options() -> Option<Options> {
     if arguments.next()? != "orderings" {
         return None;
     }
-    let mut options = Options { until: None, slowest: Duration::from_secs(20), file: None };
+    let mut options = Options { until: None, slowest: SLOWEST, file: None };
     while let Some(argument) = arguments.next() {
         let value = arguments.next()?;
         let number = value.parse::<u64>();
@@ -65,49 +72,55 @@ fn options() -> Option<Options> {
     Some(options)
 }
 
-fn run(options: &Options) -> Result<bool, Box<dyn std::error::Error>> {
+fn run(options: &Options) -> Result<bool, Box<dyn std::error::Error + Send + Sync>> {
+    let began = Instant::now();
     let place = target().join("orderings");
     fs::create_dir_all(&place)?;
-    let mut trial = Trial::begin(&place)?;
+    let trial = Trial::begin(&place, options.slowest)?;
     let (models, took) = trial.models();
-    println!("{} mutants, {models} models that take {} s", trial.mutants.len(), took.as_secs());
+    println!(
+        "{} mutants, {models} models that take {} s, ready after {} s",
+        trial.mutants.len(),
+        took.as_secs(),
+        began.elapsed().as_secs()
+    );
 
-    let mutants = trial.mutants.clone();
-    let mut results = Vec::new();
-    for (number, mutant) in mutants.into_iter().enumerate() {
-        if options.file.as_ref().is_some_and(|file| *file != mutant.file) {
-            continue;
-        }
-        let slowest = options.slowest;
+    let wanted = |file: &str| options.file.as_deref().is_none_or(|wanted| wanted == file);
+    let numbers: Vec<usize> =
+        (0..trial.mutants.len()).filter(|&number| wanted(&trial.mutants[number].file)).collect();
+    let results = Mutex::new(Vec::new());
+    in_parallel(numbers.len(), |at| {
+        let number = numbers[at];
+        let mutant = trial.mutants[number].clone();
         let over = options.until.is_some_and(|until| Instant::now() > until);
         let known = if UNMODELLED.contains(&&*mutant.file) {
             Known::Unreached
-        } else if over && trial.known(number, slowest).is_none() {
+        } else if over && trial.known(number).is_none() {
             Known::NotRun
         } else {
-            trial.run(number, slowest)?.map_or(Known::Unreached, Known::Verdict)
+            trial.run(number)?.map_or(Known::Unreached, Known::Verdict)
         };
         if let Known::Verdict(verdict) = &known {
-            println!(
-                "{} {} {} {}: {verdict:?}",
-                mutant.file, mutant.function, mutant.operation, mutant.mutation
-            );
+            println!("{number}: {}: {verdict:?}", mutant.words());
         }
-        results.push((mutant, known));
-    }
+        let mut results = results.lock().unwrap_or_else(PoisonError::into_inner);
+        results.push((number, mutant, known));
+        Ok(())
+    })?;
+    let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
+    results.sort_by_key(|(number, ..)| *number);
+    let results: Vec<_> = results.into_iter().map(|(_, mutant, known)| (mutant, known)).collect();
 
     let how = format!(
         "Models that take longer than {} s are left out; ten times as long if they are about the mutant's file.",
         options.slowest.as_secs_f32()
     );
-    let (page, count) = table::page(&results, &how);
+    let (page, count) = table::page(&results, &how, options.file.as_deref());
     if options.file.is_none() {
-        fs::write(repository().join("loom-tests/MUTANTS.md"), page)?;
+        fs::write(repository().join(PAGE), page)?;
     }
-    println!("{count:#?}");
-    Ok(count.unexplained == 0
-        && count.not_run == 0
-        && (options.file.is_some() || count.idle_reasons.is_empty()))
+    println!("{count:#?} after {} s", began.elapsed().as_secs());
+    Ok(count.unexplained == 0 && count.not_run == 0 && count.idle_reasons.is_empty())
 }
 
 fn target() -> PathBuf {

@@ -199,7 +199,7 @@ impl Workshop {
                 running.wait()?;
                 break None;
             }
-            thread::sleep(Duration::from_millis(20));
+            thread::sleep(Duration::from_millis(3));
         };
         let mut said = String::new();
         for pipe in [stdout, stderr].into_iter().flatten() {

@@ -49,3 +49,28 @@ impl Connection {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    /// One count too many or too few, and a stuck connection is kept or a good one cut.
+    #[test]
+    fn streams_that_begin_and_end_at_once_are_all_counted() {
+        let connection = Connection::new(([127, 0, 0, 1], 1).into());
+        connection.begun();
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..100_000 {
+                        connection.begun();
+                        connection.ended();
+                    }
+                });
+            }
+        });
+        assert_eq!(connection.streams.load(Relaxed), 1);
+    }
+}

@@ -203,3 +203,26 @@ impl Hub {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn streams_that_come_at_once_have_numbers_of_their_own() {
+        let hub = Hub::new(Limits::default(), Box::new(|_, _| None), None);
+        let numbers = Mutex::new(BTreeSet::new());
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    let mine: Vec<_> = (0..20_000).map(|_| hub.next_stream()).collect();
+                    lock(&numbers).extend(mine);
+                });
+            }
+        });
+        assert_eq!(lock(&numbers).len(), 80_000);
+    }
+}

@@ -82,3 +82,21 @@ pub struct Metrics {
     /// How many are being prepared.
     pub permits_held: u64,
 }
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn what_is_counted_at_once_is_all_counted() {
+        let counter = Counter::default();
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| (0..100_000).for_each(|_| counter.add(2)));
+            }
+        });
+        assert_eq!(counter.get(), 800_000);
+    }
+}

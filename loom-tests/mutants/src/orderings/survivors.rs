@@ -10,10 +10,42 @@ const REFUSED: &str = "only a refused transition rests on it, and whoever acts o
     read-modify-write of another word (the seat's, the ready set's), which orders it; kept so that this \
     need not be argued for each transition";
 
+/// What is wrong without it is that crossbeam's queue may be found full.
+const FULL: &str = "it orders the pop of a bank from crossbeam's queue before the next push of that bank, which \
+    must not find the queue full; loom has a stand-in behind a lock, which orders them as well";
+
 /// No model contains it.
 const UNSEEN: &str = "not modelled: loom can't see into heapless; the same operations as in `Fifo`, which is modelled";
 
 pub const SURVIVORS: &[Entry] = &[
+    (
+        "adapters/xds/connection.rs",
+        "begun",
+        "self.streams.fetch_add",
+        &["load + store"],
+        "not modelled, a plain count: `streams_that_begin_and_end_at_once_are_all_counted`, with threads, fails",
+    ),
+    (
+        "adapters/xds/connection.rs",
+        "ended",
+        "self.streams.fetch_sub",
+        &["load + store"],
+        "not modelled, a plain count: `streams_that_begin_and_end_at_once_are_all_counted`, with threads, fails",
+    ),
+    (
+        "adapters/xds/hub.rs",
+        "next_stream",
+        "self.newest.fetch_add",
+        &["load + store"],
+        "not modelled, a plain count: `streams_that_come_at_once_have_numbers_of_their_own`, with threads, fails",
+    ),
+    (
+        "adapters/xds/metrics.rs",
+        "add",
+        "self.0.fetch_add",
+        &["load + store"],
+        "not modelled, a plain count: `what_is_counted_at_once_is_all_counted`, with threads, fails",
+    ),
     (
         "backlog/journal.rs",
         "begin",
@@ -42,10 +74,44 @@ pub const SURVIVORS: &[Entry] = &[
         "convergence.rs",
         "close",
         "self.counter.fetch_or",
-        &["AcqRel → Acquire", "AcqRel → Release"],
+        &["AcqRel → Release"],
         "stronger than needed: whoever finds the queue closed acquires every number before, because this \
-         read-modify-write continues their release sequences; the closer itself tells nothing by it",
+         read-modify-write continues their release sequences",
     ),
+    (
+        "convergence.rs",
+        "is_closed_or_will_see",
+        "self.counter.fetch_add",
+        &["AcqRel → Release"],
+        "stronger than needed: a publisher that finds the queue closed only tells the signal, which orders \
+         itself; what the closer needs is the Release",
+    ),
+    (
+        "convergence.rs",
+        "newest_for_newcomer",
+        "self.counter.fetch_add",
+        &["AcqRel → Acquire", "load"],
+        "stronger than needed: by the bank's word a newcomer has seen every number that an owner of the slot \
+         has begun with, so who spares the slot for the sake of its last client spares it rightly; kept \
+         because that a publish which is not among the numbers read is numbered later is the shorter argument",
+    ),
+    (
+        "queue/expand.rs",
+        "expand_if_due",
+        "self.patience.fetch_add",
+        &["load + store"],
+        "a hint: it decides only when a group is expanded beside other work, and a count that is lost makes \
+         that later",
+    ),
+    (
+        "queue/serve.rs",
+        "count_lane",
+        "self.streak.fetch_add",
+        &["load + store"],
+        "a hint: it decides only which lane is looked at first, and a count that is lost is an urgent lease more",
+    ),
+    ("ready/fifo.rs", "insert", "self.queued[bank].swap", &["AcqRel → Release"], FULL),
+    ("ready/fifo.rs", "pop", "self.queued[bank].swap", &["AcqRel → Acquire"], FULL),
     (
         "ready/static_fifo.rs",
         "insert",
@@ -61,6 +127,47 @@ pub const SURVIVORS: &[Entry] = &[
         "self.queued[bank].swap",
         &["AcqRel → Acquire", "AcqRel → Release", "load + store"],
         UNSEEN,
+    ),
+    (
+        "ready/sweep.rs",
+        "clear_summary",
+        "summary.fetch_or",
+        &["Release → Relaxed"],
+        "stronger than needed: every change of the summary is a read-modify-write, so this one continues the \
+         release sequence of the inserts that it stands for",
+    ),
+    (
+        "registry.rs",
+        "is_littered",
+        "self.0.load",
+        &["Acquire → Relaxed"],
+        "stronger than needed: the bank's word decides whether the bit is seen, because who litters changes it \
+         afterwards and who asks has changed it before; and before anything is cleared `tidied` acquires what \
+         the bit stands for",
+    ),
+    (
+        "registry.rs",
+        "sit",
+        "self.0.fetch_add",
+        &["AcqRel → Release"],
+        "stronger than needed: the newcomer holds the slot, and by the bank's word has seen all that was done to \
+         the seat but for `litter`, which is asked about later",
+    ),
+    (
+        "registry.rs",
+        "update",
+        "self.0.compare_exchange_weak",
+        &["AcqRel → Acquire"],
+        "stronger than needed: who leaves releases what it did by the bank's word (`vacate`) or by `retire`, and \
+         an editor by `end_edit`",
+    ),
+    (
+        "registry.rs",
+        "update",
+        "self.0.compare_exchange_weak",
+        &["AcqRel → Release"],
+        "stronger than needed: a key was read with Acquire, or came from who sat down, and whatever passes it on \
+         to another thread passes that on as well; kept so that this need not be argued for each operation",
     ),
 ];
 

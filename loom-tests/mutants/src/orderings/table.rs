@@ -1,5 +1,6 @@
 //! `loom-tests/MUTANTS.md`.
 
+use std::collections::HashMap;
 use std::fmt::Write;
 
 use super::survivors;
@@ -26,8 +27,22 @@ pub struct Count {
     pub idle_reasons: Vec<String>,
 }
 
-/// The page, and what it comes to.
-pub fn page(results: &[(Weakened, Known)], how: &str) -> (String, Count) {
+/// Of a page: which model killed which mutant, both in words.
+pub fn killers(page: &str) -> HashMap<String, String> {
+    let killed = page.lines().filter_map(|row| {
+        let mut cells = row.strip_prefix("| ")?.split(" | ").map(|cell| cell.trim_matches('`'));
+        let [file, function, operation, mutation] = [(); 4].map(|()| cells.next());
+        if cells.next()? != "killed" {
+            return None;
+        }
+        let by = cells.next()?.split('`').next()?;
+        Some((format!("{} {} {} {}", file?, function?, operation?, mutation?), by.to_owned()))
+    });
+    killed.collect()
+}
+
+/// The page, and what it comes to; `only`: if the results are of one file.
+pub fn page(results: &[(Weakened, Known)], how: &str, only: Option<&str>) -> (String, Count) {
     let mut count = Count::default();
     let mut used = vec![Vec::new(); survivors::SURVIVORS.len()];
     let mut rows = String::new();
@@ -72,6 +87,9 @@ pub fn page(results: &[(Weakened, Known)], how: &str) -> (String, Count) {
     if count.not_run == 0 {
         for (entry, used) in survivors::SURVIVORS.iter().zip(&used) {
             let (file, function, operation, mutations, _) = entry;
+            if only.is_some_and(|only| only != *file) {
+                continue;
+            }
             for mutation in mutations.iter().filter(|mutation| !used.iter().any(|u| u == *mutation))
             {
                 count.idle_reasons.push(format!("{file} {function} {operation} {mutation}"));
@@ -92,4 +110,29 @@ pub fn page(results: &[(Weakened, Known)], how: &str) -> (String, Count) {
         results.len()
     );
     (page, count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_says_who_killed_what() {
+        let mutant = |mutation: &str| Weakened {
+            file: "a.rs".to_owned(),
+            function: "f".to_owned(),
+            operation: "self.0.fetch_or".to_owned(),
+            mutation: mutation.to_owned(),
+        };
+        let killed =
+            Verdict::Killed { by: "models::one".to_owned(), how: "left | right".to_owned() };
+        let results = [
+            (mutant("AcqRel → Release"), Known::Verdict(killed)),
+            (mutant("load + store"), Known::Verdict(Verdict::Survived)),
+        ];
+        let (page, _) = page(&results, "", None);
+        let killers = killers(&page);
+        assert_eq!(killers.len(), 1);
+        assert_eq!(killers[&results[0].0.words()], "models::one");
+    }
 }

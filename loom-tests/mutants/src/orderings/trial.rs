@@ -6,16 +6,23 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use super::record::{self, Record};
 use super::scan::without_comments;
+use super::table;
 use super::weaken::{self, CHOSEN, REACHED, Weakened};
 use crate::workshop::{Executables, Workshop, repository};
 use crate::{Model, Verdict};
 
 /// Sources that the models don't contain: loom can't see into what they are built on.
 pub const UNMODELLED: [&str; 1] = ["ready/static_fifo.rs"];
+
+/// Where the result of the last full run is.
+pub const PAGE: &str = "loom-tests/MUTANTS.md";
 
 /// All mutants, in one build.
 pub struct Trial {
@@ -24,9 +31,12 @@ pub struct Trial {
     executables: Executables,
     /// The quickest first.
     models: Vec<Timed>,
-    record: Record,
+    slowest: Duration,
+    record: Mutex<Record>,
     /// For each target, a number that changes with what its verdicts depend on.
     fingerprints: HashMap<String, String>,
+    /// Which model noticed which mutant when the page was written: likely to do so again.
+    killers: HashMap<String, String>,
 }
 
 /// A model that passes while nothing is weaker.
@@ -37,82 +47,121 @@ struct Timed {
     reaches: HashSet<usize>,
 }
 
-type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
+type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 impl Trial {
-    /// Builds the mutants at `place`, and runs every model once without any.
-    pub fn begin(place: &Path) -> Outcome<Trial> {
+    /// Builds the mutants at `place`, and runs every model once without any, for as long as `slowest` and
+    /// what a mutant's own models may take beyond it.
+    pub fn begin(place: &Path, slowest: Duration) -> Outcome<Trial> {
         let (mutants, texts) = instrumented()?;
         let workshop = Workshop::open_changed(place, &texts)?.optimised();
         let targets = workshop.targets()?;
-        let names: Vec<&str> = targets.iter().map(String::as_str).collect();
-        let executables = workshop.build(&names)??;
         let mut shared: Vec<String> = texts.into_values().collect();
         for folder in ["loom-tests/tests/model", "loom-tests/stand-ins", "src"] {
             read_all(&repository().join(folder), &mut shared)?;
         }
         let mut fingerprints = HashMap::new();
-        for target in targets {
+        for target in &targets {
             let test = repository().join(format!("loom-tests/tests/{target}.rs"));
             let test = without_comments(&fs::read_to_string(test)?);
             let all = shared.iter().map(String::as_str).chain([test.as_str()]);
             let fp = record::fingerprint(all);
-            fingerprints.insert(target, fp);
+            fingerprints.insert(target.clone(), fp);
         }
-        let record = Record::open(place.join("verdicts.tsv"))?;
-        let mut trial =
-            Trial { mutants, workshop, executables, models: Vec::new(), record, fingerprints };
+        let names: Vec<&str> = targets.iter().map(String::as_str).collect();
+        let executables = workshop.build(&names)??;
+        let record = Mutex::new(Record::open(place.join("verdicts.tsv"))?);
+        let killers = table::killers(&fs::read_to_string(repository().join(PAGE))?);
+        let models = Vec::new();
+        let mut trial = Trial {
+            mutants,
+            workshop,
+            executables,
+            models,
+            slowest,
+            record,
+            fingerprints,
+            killers,
+        };
         trial.time_models(place)?;
         Ok(trial)
     }
 
+    fn record(&self) -> MutexGuard<'_, Record> {
+        self.record.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn time_models(&mut self, place: &Path) -> Outcome<()> {
-        let reached = place.join("reached");
-        for (target, executable) in self.executables.clone() {
-            for test in tests(&executable)? {
-                let key = format!("{} model {target}::{test}", self.fingerprints[&target]);
-                let model = Model { target: target.clone(), test: Some(test) };
-                let line = match self.record.get(&key) {
-                    Some(line) => line.to_owned(),
-                    None => {
-                        let _ = fs::remove_file(&reached);
-                        let began = Instant::now();
-                        let environment = [(REACHED, OsString::from(&reached))];
-                        let patience = Duration::from_secs(1_800);
-                        let verdict =
-                            self.workshop.run_one(&executable, &model, patience, &environment)?;
-                        if verdict != Verdict::Survived {
-                            return Err(format!("{model:?} without any mutant: {verdict:?}").into());
-                        }
-                        let numbers = fs::read_to_string(&reached).unwrap_or_default();
-                        let numbers: Vec<&str> = numbers.lines().collect();
-                        let line =
-                            format!("{}\t{}", began.elapsed().as_millis(), numbers.join(","));
-                        self.record.put(&key, &line)?;
-                        line
-                    }
-                };
-                let (took, numbers) = line.split_once('\t').ok_or("an odd record")?;
-                self.models.push(Timed {
-                    model,
-                    took: Duration::from_millis(took.parse()?),
-                    reaches: numbers.split(',').filter_map(|number| number.parse().ok()).collect(),
-                });
+        let mut models = Vec::new();
+        for (target, executable) in &self.executables {
+            for test in tests(executable)? {
+                models.push((executable, Model { target: target.clone(), test: Some(test) }));
             }
         }
+        let timed = Mutex::new(Vec::new());
+        in_parallel(models.len(), |at| {
+            let (executable, model) = &models[at];
+            let reached = place.join(format!("reached-{at}"));
+            if let Some(model) = self.time_model(executable, model, &reached)? {
+                timed.lock().unwrap_or_else(PoisonError::into_inner).push(model);
+            }
+            Ok(())
+        })?;
+        self.models = timed.into_inner().unwrap_or_else(PoisonError::into_inner);
         self.models.sort_by_key(|timed| timed.took);
         Ok(())
     }
 
-    /// How many models there are, and how long they take together.
+    /// `None`: it takes too long for any mutant.
+    fn time_model(
+        &self,
+        executable: &Path,
+        model: &Model,
+        reached: &Path,
+    ) -> Outcome<Option<Timed>> {
+        let patience = self.slowest * ABOUT_IT;
+        let key = format!("{} model {}", self.fingerprints[&model.target], name(model));
+        let known = self.record().get(&key).map(str::to_owned);
+        let line = match known {
+            // It took too long, and is given more time now.
+            Some(line) if line.split_once('\t').is_some() || too_slow(&line, patience) => line,
+            _ => {
+                let _ = fs::remove_file(reached);
+                let began = Instant::now();
+                let environment = [(REACHED, OsString::from(reached))];
+                let verdict = self.workshop.run_one(executable, model, patience, &environment)?;
+                let numbers = fs::read_to_string(reached).unwrap_or_default();
+                let _ = fs::remove_file(reached);
+                let line = match verdict {
+                    Verdict::Survived => {
+                        let numbers: Vec<&str> = numbers.lines().collect();
+                        format!("{}\t{}", began.elapsed().as_millis(), numbers.join(","))
+                    }
+                    Verdict::Hung { .. } => patience.as_millis().to_string(),
+                    verdict => {
+                        return Err(format!("{model:?} without any mutant: {verdict:?}").into());
+                    }
+                };
+                self.record().put(&key, &line)?;
+                line
+            }
+        };
+        let Some((took, numbers)) = line.split_once('\t') else { return Ok(None) };
+        Ok(Some(Timed {
+            model: model.clone(),
+            took: Duration::from_millis(took.parse()?),
+            reaches: numbers.split(',').filter_map(|number| number.parse().ok()).collect(),
+        }))
+    }
+
+    /// How many models there are that may be run, and how long they take together.
     pub fn models(&self) -> (usize, Duration) {
         (self.models.len(), self.models.iter().map(|timed| timed.took).sum())
     }
 
     /// The mutant in words, which outlive its number.
     fn words(&self, number: usize) -> String {
-        let Weakened { file, function, operation, mutation } = &self.mutants[number];
-        format!("{file} {function} {operation} {mutation}")
+        self.mutants[number].words()
     }
 
     /// Where the record has the verdict of one model on a mutant.
@@ -122,32 +171,36 @@ impl Trial {
 
     /// The models that a mutant is to meet, in order. Left out are those that do not reach it, and those that
     /// take longer than `slowest`: ten times as long if they are about it.
-    fn models_for(&self, number: usize, slowest: Duration) -> Vec<(Model, Duration)> {
+    fn models_for(&self, number: usize) -> Vec<(Model, Duration)> {
         let mutant = &self.mutants[number];
         // Whoever noticed it last time, in older sources, is likely to do so again; then what is about it.
-        let before = self.record.get(&format!("killer {}", self.words(number)));
-        let noticed = |timed: &Timed| Some(&*name(&timed.model)) == before;
+        let words = self.words(number);
+        let before = self.record().get(&format!("killer {words}")).map(str::to_owned);
+        let before = before.or_else(|| self.killers.get(&words).cloned());
+        let noticed = |timed: &Timed| Some(name(&timed.model)) == before;
         let mut models: Vec<&Timed> = self
             .models
             .iter()
             .filter(|timed| timed.reaches.contains(&number))
             .filter(|timed| {
                 let patience = if is_about(&timed.model, mutant) { ABOUT_IT } else { 1 };
-                noticed(timed) || timed.took <= slowest.saturating_mul(patience)
+                noticed(timed) || timed.took <= self.slowest.saturating_mul(patience)
             })
             .collect();
         models.sort_by_key(|timed| {
-            (!noticed(timed), timed.took > slowest || !is_about(&timed.model, mutant))
+            (!noticed(timed), timed.took > self.slowest || !is_about(&timed.model, mutant))
         });
         models.into_iter().map(|timed| (timed.model.clone(), timed.took)).collect()
     }
 
     /// The verdict on a mutant, if it is known already.
-    pub fn known(&self, number: usize, slowest: Duration) -> Option<Verdict> {
+    pub fn known(&self, number: usize) -> Option<Verdict> {
         let words = self.words(number);
+        let models = self.models_for(number);
+        let record = self.record();
         let mut sum = Some(Verdict::Survived);
-        for (model, _) in self.models_for(number, slowest) {
-            match self.record.get(&self.key(&model, &words)).and_then(record::verdict) {
+        for (model, _) in models {
+            match record.get(&self.key(&model, &words)).and_then(record::verdict) {
                 Some(Verdict::Survived) => {}
                 Some(hung @ Verdict::Hung { .. }) => sum = sum.map(|_| hung),
                 Some(other) => return Some(other),
@@ -159,19 +212,20 @@ impl Trial {
 
     /// Runs the models that reach the mutant's operation, the quickest first, until one fails. `None`: there
     /// is no model that reaches it.
-    pub fn run(&mut self, number: usize, slowest: Duration) -> Outcome<Option<Verdict>> {
-        let models = self.models_for(number, slowest);
+    pub fn run(&self, number: usize) -> Outcome<Option<Verdict>> {
+        let models = self.models_for(number);
         if models.is_empty() {
             return Ok(None);
         }
-        if let Some(known) = self.known(number, slowest) {
+        if let Some(known) = self.known(number) {
             return Ok(Some(known));
         }
         let words = self.words(number);
         let mut sum = Verdict::Survived;
         for (model, took) in models {
             let key = self.key(&model, &words);
-            let verdict = match self.record.get(&key).and_then(record::verdict) {
+            let known = self.record().get(&key).and_then(record::verdict);
+            let verdict = match known {
                 Some(known) => known,
                 None => {
                     let executable = self
@@ -179,11 +233,11 @@ impl Trial {
                         .iter()
                         .find(|(target, _)| *target == model.target)
                         .ok_or("a model without a program")?;
-                    let patience = Duration::from_secs(20) + 8 * took;
+                    let patience = Duration::from_secs(10) + 8 * took;
                     let environment = [(CHOSEN, OsString::from(number.to_string()))];
                     let verdict =
                         self.workshop.run_one(&executable.1, &model, patience, &environment)?;
-                    self.record.put(&key, &record::line(&verdict))?;
+                    self.record().put(&key, &record::line(&verdict))?;
                     verdict
                 }
             };
@@ -192,13 +246,38 @@ impl Trial {
                 // More to explore, perhaps: another model may say it with certainty.
                 hung @ Verdict::Hung { .. } => sum = hung,
                 other => {
-                    self.record.put(&format!("killer {words}"), &name(&model))?;
+                    self.record().put(&format!("killer {words}"), &name(&model))?;
                     return Ok(Some(other));
                 }
             }
         }
         Ok(Some(sum))
     }
+}
+
+/// Whether a model was seen to take longer than this.
+fn too_slow(line: &str, patience: Duration) -> bool {
+    line.parse::<u64>().is_ok_and(|gave_up| Duration::from_millis(gave_up) >= patience)
+}
+
+/// Calls `job` for each of `0..jobs`, as many at once as there are processors. Models have one thread each.
+pub fn in_parallel(jobs: usize, job: impl Fn(usize) -> Outcome<()> + Sync) -> Outcome<()> {
+    let next = AtomicUsize::new(0);
+    let work = || {
+        loop {
+            let at = next.fetch_add(1, Relaxed);
+            if at >= jobs {
+                return Ok(());
+            }
+            job(at)?;
+        }
+    };
+    let workers = thread::available_parallelism().map_or(1, usize::from);
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
+        let mut ended = workers.into_iter().map(|worker| worker.join());
+        ended.try_for_each(|outcome| outcome.unwrap_or(Err("a worker panicked".into())))
+    })
 }
 
 /// How many times as long as others a model may take that is about what is mutated.
@@ -209,7 +288,7 @@ const ABOUT: [(&str, &[&str]); 14] = [
     ("backlog/bits.rs", &["backlogs", "visible", "left_behind"]),
     ("backlog/journal.rs", &["journal", "visible"]),
     ("bank.rs", &["visible", "one_at_a_time", "nothing_lost"]),
-    ("convergence.rs", &["convergence", "closing"]),
+    ("convergence.rs", &["convergence", "closing", "draining"]),
     ("fan_out.rs", &["fan_out"]),
     ("limiter.rs", &["permits_conserved", "signals"]),
     ("queue/clients.rs", &["registering", "left_behind"]),
@@ -217,9 +296,12 @@ const ABOUT: [(&str, &[&str]); 14] = [
     ("ready/fifo.rs", &["ready_sets", "bounded"]),
     ("ready/line.rs", &["ready_sets", "nobody_starves"]),
     ("ready/sweep.rs", &["ready_sets", "bounded"]),
-    ("registry.rs", &["registering", "stale_keys", "left_behind", "lease_ends_once"]),
+    (
+        "registry.rs",
+        &["loose_cells", "registering", "stale_keys", "left_behind", "lease_ends_once"],
+    ),
     ("slot.rs", &["one_at_a_time"]),
-    ("topics.rs", &["topics", "stale_keys"]),
+    ("topics.rs", &["topics", "neighbours", "stale_keys"]),
 ];
 
 fn is_about(model: &Model, mutant: &Weakened) -> bool {

@@ -23,6 +23,14 @@ pub struct Weakened {
     pub mutation: String,
 }
 
+impl Weakened {
+    /// In words, which outlive its number.
+    pub fn words(&self) -> String {
+        let Weakened { file, function, operation, mutation } = self;
+        format!("{file} {function} {operation} {mutation}")
+    }
+}
+
 /// What the instrumented sources call.
 pub const SUPPORT: &str = r#"
 /// Which of the operations is weaker in this run.

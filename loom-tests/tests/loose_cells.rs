@@ -1,0 +1,165 @@
+//! A place changes hands, and its cell promises no more than the contract of a backlog.
+//!
+//! Loom carries out the writes to an atomic in the order in which it executes them: a `clear` that is a store
+//! comes after every `record` that was executed before, known to the one who clears or not. Memory is less
+//! obliging, and so is this cell: what happened before is seen, and nothing else is sure to be. So it shows
+//! the orderings of the seat's word, which others hide.
+
+mod model;
+
+use std::sync::{Arc, Mutex};
+
+use loom::sync::atomic::AtomicU32;
+use loom::sync::atomic::AtomicUsize;
+use loom::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use model::{Queue, drain, explore, on, pause, race};
+use pushlane::backlog::{Audience, Backlog, Taken};
+use pushlane::{Config, Lane, PushQueue, Silent, Target, Topic};
+
+/// Four flags a client. The backlog keeps an eye on its cells.
+#[derive(Clone, Default)]
+struct Loose(Arc<Mutex<Vec<Arc<LooseCell>>>>);
+
+struct LooseCell {
+    /// Four for each client that has had the place.
+    flags: AtomicU32,
+    cleared: AtomicU32,
+}
+
+impl LooseCell {
+    /// For the client that the caller takes for the present one.
+    fn merge(&self, flags: u32) {
+        let client = self.cleared.load(Relaxed);
+        assert!(client < 8);
+        self.flags.fetch_or(flags << (4 * client), Release);
+    }
+}
+
+impl Backlog for Loose {
+    type Request = u32;
+    type Payload = u32;
+    type Cell = Arc<LooseCell>;
+    type Recording = u32;
+
+    fn cell(&self) -> Arc<LooseCell> {
+        let cell = LooseCell { flags: AtomicU32::new(0), cleared: AtomicU32::new(0) };
+        let cell = Arc::new(cell);
+        self.0.lock().unwrap().push(Arc::clone(&cell));
+        cell
+    }
+
+    fn begin(&self, request: u32, _: Audience) -> u32 {
+        request
+    }
+
+    fn abandon(&self, recording: u32) -> u32 {
+        recording
+    }
+
+    fn record(&self, flags: &mut u32, cell: &Arc<LooseCell>) {
+        cell.merge(*flags);
+    }
+
+    /// What was recorded for an earlier client goes as well.
+    fn take(&self, cell: &Arc<LooseCell>, _: &dyn Fn(&Audience) -> bool) -> Taken<u32> {
+        let client = cell.cleared.load(Relaxed);
+        let flags = cell.flags.swap(0, Acquire) >> (4 * client);
+        Taken::whole((flags != 0).then_some(flags))
+    }
+
+    fn restore(&self, cell: &Arc<LooseCell>, flags: u32) {
+        cell.merge(flags);
+    }
+
+    /// Removes what the caller knows of.
+    fn clear(&self, cell: &Arc<LooseCell>) {
+        let known = cell.flags.load(Relaxed);
+        cell.flags.fetch_and(!known, Relaxed);
+        cell.cleared.fetch_add(1, Relaxed);
+    }
+}
+
+/// A queue with one place, and what clients start from.
+struct World {
+    queue: Queue<Loose>,
+    cells: Loose,
+    state: AtomicUsize,
+}
+
+impl World {
+    fn new() -> Arc<World> {
+        let cells = Loose::default();
+        let queue = PushQueue::with_parts(Config::new(1).topics(1), cells.clone(), Silent);
+        Arc::new(World { queue, cells, state: AtomicUsize::new(0) })
+    }
+
+    /// Everybody who is ready has been served.
+    fn assert_nothing_is_left_behind(&self) {
+        drain(&self.queue, |_| ());
+        for cell in &*self.cells.0.lock().unwrap() {
+            assert_eq!(cell.flags.load(Relaxed), 0, "a request is left behind");
+        }
+    }
+}
+
+/// What is recorded for the generation that sits there is recorded after the newcomer's clearing.
+#[test]
+fn a_successor_misses_no_request() {
+    explore(1, || {
+        let world = World::new();
+        let predecessor = world.queue.register().unwrap();
+        let (_, read) = race((
+            on(&world, |world| {
+                world.state.store(1, Relaxed);
+                world.queue.publish(Target::Everyone, Lane::Normal, 1).unwrap();
+            }),
+            on(&world, move |world| {
+                world.queue.unregister(predecessor).unwrap();
+                world.queue.register().unwrap();
+                pause();
+                world.state.load(Relaxed)
+            }),
+        ));
+        let reached = drain(&world.queue, |_| ());
+        assert!(read == 1 || reached == 1, "neither read nor told");
+    });
+}
+
+/// Whoever takes note of what a publisher has left clears it away with the rest.
+#[test]
+fn nothing_is_left_behind_with_a_successor() {
+    explore(2, || {
+        let world = World::new();
+        let client = world.queue.register().unwrap();
+        race((
+            on(&world, move |world| {
+                let _ = world.queue.publish(Target::One(client), Lane::Normal, 1);
+            }),
+            on(&world, move |world| {
+                world.queue.unregister(client).unwrap();
+                world.queue.register().unwrap();
+            }),
+        ));
+        world.assert_nothing_is_left_behind();
+    });
+}
+
+/// The last of the editors retires the place: what the lease has given back goes as well.
+#[test]
+fn nothing_is_left_behind_by_a_lease_when_an_edit_ends_last() {
+    explore(2, || {
+        let world = World::new();
+        let client = world.queue.register_with(Lane::Normal, 1).unwrap();
+        race((
+            on(&world, move |world| {
+                let lease = world.queue.try_lease().expect("queued");
+                world.queue.unregister(client).unwrap();
+                lease.requeue();
+            }),
+            on(&world, move |world| {
+                let _ = world.queue.subscribe(client, Topic(0));
+            }),
+        ));
+        world.assert_nothing_is_left_behind();
+    });
+}
