@@ -54,11 +54,13 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
             let permits = if counted { permits } else { 0 };
             let mut rest = Rest { queue: self, bank, claimed, slots: claimed.slots, permits };
             let (mut begun, mut whole) = (0, true);
+            // After the claim. Once for all: publishers write where this is read.
+            let seen = self.convergence.newest();
             for slot in slots(claimed.slots) {
                 // From here on `take` sees to the slot and its permit.
                 rest.slots &= !(1 << slot);
                 rest.permits -= usize::from(counted);
-                match self.take(Place { bank, slot }, claimed.lane(slot), counted) {
+                match self.take(Place { bank, slot }, claimed.lane(slot), seen, counted) {
                     (ticket, Some(payload)) => {
                         batch[slot] = Some((ticket, payload));
                         begun += 1;

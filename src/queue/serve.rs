@@ -248,7 +248,8 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
             let Served { bank, claimed, .. } = self.claim(1)?;
             let slot = claimed.slots.trailing_zeros() as usize;
             let place = Place { bank, slot };
-            match self.take(place, claimed.lane(slot), counted) {
+            let seen = self.convergence.newest(); // after the claim
+            match self.take(place, claimed.lane(slot), seen, counted) {
                 (ticket, Some(payload)) => return Some((ticket, payload)),
                 // If the client is ready again, this thread may go on with another one.
                 (ticket, None) => {
@@ -267,15 +268,17 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
 
     /// Takes what is pending for a claimed slot; with its permit, the slot goes back if this panics.
     /// Nothing: an earlier lease took it between its record and its mark, and has delivered it.
+    ///
+    /// `seen` has been read after the claim, and the backlog is taken after that: what has a number by then
+    /// is in it.
     #[inline]
     pub(super) fn take(
         &self,
         place: Place,
         lane: Lane,
+        seen: Number,
         counted: bool,
     ) -> (Ticket, Option<B::Payload>) {
-        // After the claim and before the backlog is taken: what has a number by now is in it.
-        let seen = self.convergence.newest();
         let lane = self.most_urgent(place, lane);
         let mut ticket =
             Ticket { client: self.registry.key(place), lane, seen, whole: true, counted };
