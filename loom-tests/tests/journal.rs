@@ -190,7 +190,14 @@ impl<const N: usize> Two<N> {
 fn an_entry_is_not_passed_over_for_the_one_that_replaces_it() {
     explore(3, || {
         let queue = PushQueue::new(Config::new(2));
-        let clients = [queue.register().unwrap(), queue.register().unwrap()];
+        let client = queue.register().unwrap();
+        // Another place and another generation: either number, read with the client's other one, would
+        // name somebody else.
+        let former = queue.register().unwrap();
+        queue.unregister(former).unwrap();
+        let other = queue.register().unwrap();
+        assert_ne!(client.generation(), other.generation());
+        let clients = [client, other];
         let told = [AtomicU32::new(0), AtomicU32::new(0)];
         let two = Arc::new(Two::<1> { queue, clients, told });
         two.publish(0, 1);
