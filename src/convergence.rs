@@ -160,6 +160,13 @@ impl<S: Storage> Convergence<S> {
         self.counter.load(Ordering::Acquire) & CLOSED != 0 // with `close`
     }
 
+    /// Whether the queue is closed; if not, whoever finds it closed later sees what the caller did before.
+    pub(crate) fn is_closed_or_will_see(&self) -> bool {
+        // A read-modify-write that changes nothing: it comes before `close`, which acquires it, or after
+        // it. A load would leave no trace for the closer.
+        self.counter.fetch_add(0, Ordering::AcqRel) & CLOSED != 0
+    }
+
     /// The slot's owner has pushed everything up to `number`, or its newcomer starts after it.
     #[inline]
     pub(crate) fn complete(&self, bank: usize, slot: usize, number: Number) {

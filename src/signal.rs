@@ -22,7 +22,8 @@ pub trait Signal {
     }
 
     /// A push has completed, or a client has left: convergence may have been reached, or the end of a
-    /// drain. Called at most once for each.
+    /// drain. Called at most once for each, for a publish on demand that ends after closing, and for each
+    /// group of clients that is marked for such a publish.
     #[inline]
     fn progress(&self) {}
 

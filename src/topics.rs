@@ -149,6 +149,12 @@ impl<S: Storage> Row<S> {
         reached(self.word(bank).load(Ordering::Relaxed))
     }
 
+    /// The slots of a bank that are reached through the topic, for whoever asks what has been done by those that
+    /// are not. Acquire: with the Release in `clear`.
+    pub(crate) fn may_concern(&self, bank: usize) -> usize {
+        reached(self.word(bank).load(Ordering::Acquire))
+    }
+
     pub(crate) fn fan_out(&self, lane: Lane) -> &FanOut {
         match lane {
             Lane::Urgent => &self.urgent,
@@ -430,10 +436,8 @@ impl<S: Storage> Topics<S> {
     /// Whether some fan-out of a topic through which the client can be reached is pending and such.
     #[inline]
     pub(crate) fn is_due(&self, place: Place, lane: Lane, such: impl Fn(&FanOut) -> bool) -> bool {
-        !self.due(lane).is_empty()
-            && self.rows_due(lane).any(|row| {
-                row.reached(place.bank) & (1 << place.slot) != 0 && such(row.fan_out(lane))
-            })
+        self.rows_due(lane)
+            .any(|row| row.reached(place.bank) & (1 << place.slot) != 0 && such(row.fan_out(lane)))
     }
 
     /// Shows `visit` each of the `banks` in which the scope reaches somebody, in ascending order, and whom.
@@ -470,8 +474,7 @@ impl<S: Storage> Topics<S> {
         let rows = topics.iter().filter_map(|&topic| self.row(topic));
         // The rows before the flags, and Acquire: with the Release in `complete`. Who is not in the rows
         // any more is settling, or has completed what it got through them.
-        let members =
-            rows.fold(0, |all, row| all | reached(row.word(bank).load(Ordering::Acquire)));
+        let members = rows.fold(0, |all, row| all | row.may_concern(bank));
         let flags = self.flags.as_ref()[bank].load(Ordering::Acquire);
         members | (flags >> SETTLING) & ALL
     }

@@ -10,7 +10,7 @@ use crate::signal::Signal;
 use crate::slot::{ALL, Lane, slots};
 use crate::storage::Storage;
 use crate::sync::Ordering;
-use crate::topics::{LANES, Row};
+use crate::topics::LANES;
 
 /// After how many claims a group of banks is expanded although there is something else to serve.
 const PATIENCE: usize = 16;
@@ -51,21 +51,6 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         self.expand_everyone(lane) || self.expand_topic(lane)
     }
 
-    /// Makes all the marks that were left to whoever serves.
-    pub(super) fn expand_all(&self) {
-        if B::RECORDS {
-            return;
-        }
-        for lane in LANES {
-            while self.expand_everyone(lane) {}
-            // Not only the topics that are due: one that another thread is about to put back is missing there.
-            for row in self.topics.rows() {
-                while self.visit_topic(lane, row) {}
-            }
-            while self.expand_topic(lane) {} // which are none: they are taken out
-        }
-    }
-
     fn expand_everyone(&self, lane: Lane) -> bool {
         // No bank is left out, also where nobody needs a mark: by the read-modify-write, a client that is
         // admitted later sees what the publisher wrote.
@@ -76,8 +61,14 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     /// The topics that are due take turns, a group of banks each.
     fn expand_topic(&self, lane: Lane) -> bool {
         while let Some((topic, row)) = self.topics.next_due(lane) {
-            let visited = self.visit_topic(lane, row);
-            if !row.fan_out(lane).is_pending() && self.topics.visited(lane, topic) {
+            let fan_out = row.fan_out(lane);
+            let visited = self.visit(fan_out, lane, |bank, settled| {
+                // Where the topic reaches nobody there is no trace for a client that comes later, and it needs
+                // none: it passes the topic's gate after the publisher, and sees what that wrote.
+                let reached = row.reached(bank);
+                reached != 0 && self.mark_needy(bank, reached, lane, settled)
+            });
+            if !fan_out.is_pending() && self.topics.visited(lane, topic) {
                 // For a moment the topic could not be found.
                 self.signal.ready(self.topics.members(topic).max(1));
             }
@@ -88,16 +79,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         false
     }
 
-    fn visit_topic(&self, lane: Lane, row: &Row<S>) -> bool {
-        self.visit(row.fan_out(lane), lane, |bank, settled| {
-            // Where the topic reaches nobody there is no trace for a client that comes later, and it needs
-            // none: it passes the topic's gate after the publisher, and sees what that wrote.
-            let reached = row.reached(bank);
-            reached != 0 && self.mark_needy(bank, reached, lane, settled)
-        })
-    }
-
-    /// Visits the next group of banks of a fan-out, with `mark` for each: true, if somebody is ready.
+    /// Visits the next group of banks of a fan-out, with `mark` for each, which says whether somebody is ready.
     fn visit(
         &self,
         fan_out: &FanOut,
@@ -105,6 +87,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         mark: impl Fn(usize, Option<Number>) -> bool,
     ) -> bool {
         let Some(visit) = fan_out.visit() else { return false };
+        // After the visit has begun: whoever counts on it has raised before.
         let settled = fan_out.settled(|| self.convergence.newest());
         let first = visit.group * GROUP;
         let banks = first..self.banks().len().min(first + GROUP);
@@ -115,6 +98,8 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         }
         // Only now: whoever finds the frontier past these banks must find their clients as well.
         fan_out.end(visit);
+        // A client that came too late to be marked held versions back until now.
+        self.signal.progress();
         true
     }
 
@@ -180,6 +165,28 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
             && LANES
                 .into_iter()
                 .any(|lane| is_owed(self.fan_out(lane)) || self.topics.is_due(place, lane, is_owed))
+    }
+
+    /// Whether every client that a publish on demand concerns has been marked, or needs no mark.
+    pub(super) fn is_expanded(&self, lane: Lane) -> bool {
+        let is_done = |fan_out: &FanOut, concerned: &dyn Fn(usize) -> usize| {
+            !fan_out.is_pending()
+                || fan_out.settled(|| self.convergence.newest()).is_some_and(|number| {
+                    self.banks().iter().enumerate().all(|(bank, word)| {
+                        let concerned = word.load().live() & concerned(bank);
+                        let done = |slot| self.convergence.has_completed(bank, slot, number);
+                        where_each(concerned, done) == concerned
+                    })
+                })
+        };
+        // Not only the topics that are due: one that another thread is about to put back is not.
+        B::RECORDS
+            || is_done(self.fan_out(lane), &|_| ALL)
+                && self
+                    .topics
+                    .rows()
+                    .iter()
+                    .all(|row| is_done(row.fan_out(lane), &|bank| row.may_concern(bank)))
     }
 }
 

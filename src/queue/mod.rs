@@ -206,21 +206,19 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     }
 
     /// Whether the queue is closed and no registered client is queued or in progress: every publish that
-    /// was accepted has been delivered. Looks at every bank, and once the queue is closed, marks the clients
-    /// for what was published on demand.
+    /// was accepted has been delivered. Looks at every bank.
     ///
     /// Once true, that stays true. But a publish that was under way when the queue was closed, and is
-    /// refused, may still mark clients, and this turn false again until they have been pushed to.
+    /// refused, may still mark clients, and this turn false again until they have been pushed to; and so may a
+    /// client that subscribes to a topic while a publish to it on demand has not been made to all members.
     ///
     /// A push in progress to a client that has left is not waited for.
     pub fn is_drained(&self) -> bool {
-        if !self.is_closed() {
-            return false;
-        }
-        // Before the banks: what is visited by now has its marks. And here, although whoever serves would do
-        // it as well: a client that subscribes later must not turn it into work again.
-        self.expand_all();
-        self.banks().iter().all(|bank| bank.load().busy() == 0)
+        self.is_closed()
+            // Before the banks: what is visited by now has its marks.
+            && self.is_expanded(Lane::Urgent)
+            && self.is_expanded(Lane::Normal)
+            && self.banks().iter().all(|bank| bank.load().busy() == 0)
     }
 }
 

@@ -144,6 +144,10 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         let numbered = self.convergence.number();
         fan_out.numbered(numbered, || self.convergence.newest());
         if self.signal.is_heard() {
+            // Whoever looked for the end of a drain meanwhile couldn't know that this is not work.
+            if self.convergence.is_closed_or_will_see() {
+                self.signal.progress();
+            }
             let leases = leases();
             if leases > 0 {
                 self.signal.ready(leases);

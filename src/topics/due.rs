@@ -36,9 +36,17 @@ impl<S: Storage> Due<S> {
         self.words.as_ref()
     }
 
-    /// Whether no topic is due, as far as the caller can know: one that was put in before is seen.
+    /// Whether no topic is due, as far as the caller can know: one that was put in before is seen. One load,
+    /// if so.
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
+        // A count that is ahead is not believed: whoever is told of work and finds none would look again and
+        // again while a publisher is stalled.
+        self.is_uncounted() || self.from(0).next().is_none()
+    }
+
+    #[inline]
+    fn is_uncounted(&self) -> bool {
         // Relaxed: coherence shows what happened before.
         self.count.load(Ordering::Relaxed) == 0
     }
@@ -69,7 +77,7 @@ impl<S: Storage> Due<S> {
 
     /// The next topic, in turn.
     pub(super) fn next(&self) -> Option<usize> {
-        if self.is_empty() {
+        if self.is_uncounted() {
             return None;
         }
         // Relaxed: it only decides the order of service.
@@ -81,7 +89,7 @@ impl<S: Storage> Due<S> {
 
     /// All topics, in order.
     pub(super) fn iter(&self) -> impl Iterator<Item = usize> {
-        let none = self.is_empty();
+        let none = self.is_uncounted();
         (!none).then(|| self.from(0)).into_iter().flatten()
     }
 
