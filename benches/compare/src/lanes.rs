@@ -80,7 +80,10 @@ impl Carried for Journal<Arc<Keys>, JOURNAL> {
 impl<B: Carried, const DIRECT: bool> Lanes<B, DIRECT> {
     /// A queue and its clients.
     pub fn new(clients: u32) -> Self {
-        let config = Config::new(clients as usize).topics(TOPICS);
+        let mut config = Config::new(clients as usize).topics(TOPICS);
+        if DIRECT {
+            config = config.on_demand_from(usize::MAX);
+        }
         let queue = PushQueue::new(config);
         let register = |index| {
             let Ok(key) = queue.register() else { unreachable!("there is room for all") };

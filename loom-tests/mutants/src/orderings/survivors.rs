@@ -47,6 +47,21 @@ pub const SURVIVORS: &[Entry] = &[
          read-modify-write continues their release sequences; the closer itself tells nothing by it",
     ),
     (
+        "fan_out.rs",
+        "settled",
+        "self.visits.load",
+        &["Acquire → Relaxed"],
+        "noticed only if 65,536 publishers have raised between two loads: more than a model can have",
+    ),
+    (
+        "fan_out.rs",
+        "visit",
+        "self.visits.compare_exchange_weak",
+        &["Acquire → Relaxed"],
+        "stronger than needed: the word has been loaded with Acquire, and the exchange succeeds only if it is \
+         unchanged; kept, because it can be the same again after 65,536 publishers and a round of the circle",
+    ),
+    (
         "ready/static_fifo.rs",
         "insert",
         "self.queued[bank].swap",
