@@ -347,10 +347,11 @@ impl<S: Storage> Topics<S> {
     /// find it in the row.
     fn mark_leaving(&self, place: Place, mut mark: impl FnMut(Lane, &FanOut)) {
         let leaving = 1 << (place.slot + LEAVING);
-        for lane in LANES {
-            // Relaxed: only the owner changes the bit.
-            let left = |row: &&Row<S>| row.word(place.bank).load(Ordering::Relaxed) & leaving != 0;
-            self.rows_due(lane).filter(left).for_each(|row| mark(lane, row.fan_out(lane)));
+        // Not only the topics that are due: one that another thread is about to put back isn't. Relaxed: only the
+        // owner changes the bit.
+        let left = |row: &&Row<S>| row.word(place.bank).load(Ordering::Relaxed) & leaving != 0;
+        for row in self.rows().iter().filter(left) {
+            LANES.into_iter().for_each(|lane| mark(lane, row.fan_out(lane)));
         }
     }
 
@@ -393,7 +394,9 @@ impl<S: Storage> Topics<S> {
 
     /// How many members a topic has, roughly.
     pub(crate) fn members(&self, topic: Topic) -> usize {
-        self.known(topic).count.load(Ordering::Relaxed)
+        // Below nothing for a moment: who leaves may be counted before it was counted as having come.
+        let count = self.known(topic).count.load(Ordering::Relaxed) as isize;
+        count.max(0) as usize
     }
 
     /// Raises the topic's fan-out: every member that doesn't see what the caller wrote will be visited.

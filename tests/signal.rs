@@ -127,7 +127,7 @@ fn a_lease_tells_once_of_the_neighbours_it_uncovers() {
     publish(&queue, Target::Everyone, Lane::Normal);
     told(&queue);
     let first = queue.try_lease().unwrap();
-    assert_eq!(told(&queue), [Ready(4)]);
+    assert_eq!(told(&queue), [Progress, Ready(4)], "and once that it has made the publish's marks");
     let rest: Vec<_> = std::iter::from_fn(|| queue.try_lease()).collect();
     assert_eq!((rest.len(), told(&queue)), (4, vec![]));
     drop((first, rest));

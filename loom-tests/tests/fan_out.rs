@@ -1,4 +1,4 @@
-//! The fan-out on demand: a publisher raises a goal, and whoever serves makes the marks.
+//! The fan-out on demand: a publisher raises what remains to be visited, and whoever serves makes the marks.
 
 mod model;
 

@@ -17,7 +17,8 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     /// way, or when it subscribed to a topic of the publish later and has not completed a push since, or
     /// when it has just ceased to be reached through a topic that it left, with more work pending.
     /// A publish whose topics and filter are more than four in all waits as if it had no filter; one to more
-    /// than four topics waits for every client that is busy.
+    /// than four topics waits for every client that is busy. A publish that is made on demand waits for a client that
+    /// subscribes later also if it is idle, until all members have been reached.
     ///
     /// Cheap enough to poll: one load a bank, and a second one for each client that is busy; one or two in
     /// all for a publish to one client. It stops at the first laggard.

@@ -140,7 +140,11 @@ impl Hub {
     }
 
     pub(super) fn next_stream(&self) -> StreamId {
-        StreamId(self.newest.fetch_add(1, Relaxed) + 1)
+        {
+            let n = self.newest.load(Relaxed) + 1;
+            self.newest.store(n, Relaxed);
+            StreamId(n)
+        }
     }
 
     /// False: there are as many as there may be.

@@ -97,7 +97,7 @@ pub const SURVIVORS: &[Entry] = &[
     ),
     (
         "queue/expand.rs",
-        "expand_if_due",
+        "lose_patience",
         "self.patience.fetch_add",
         &["load + store"],
         "a hint: it decides only when a group is expanded beside other work, and a count that is lost makes \
@@ -112,6 +112,20 @@ pub const SURVIVORS: &[Entry] = &[
     ),
     ("ready/fifo.rs", "insert", "self.queued[bank].swap", &["AcqRel → Release"], FULL),
     ("ready/fifo.rs", "pop", "self.queued[bank].swap", &["AcqRel → Acquire"], FULL),
+        "fan_out.rs",
+        "settled",
+        "self.visits.load",
+        &["Acquire → Relaxed"],
+        "noticed only if 65,536 publishers have raised between two loads: more than a model can have",
+    ),
+    (
+        "fan_out.rs",
+        "visit",
+        "self.visits.compare_exchange_weak",
+        &["Acquire → Relaxed"],
+        "stronger than needed: the word has been loaded with Acquire, and the exchange succeeds only if it is \
+         unchanged; kept, because it can be the same again after 65,536 publishers and a round of the circle",
+    ),
     (
         "ready/static_fifo.rs",
         "insert",
