@@ -128,8 +128,9 @@ impl Seat {
 
     /// The newcomer, who holds the slot, takes the seat.
     pub(crate) fn sit(&self) -> u32 {
-        // Release: with `generation`. Nobody else changes the word of a slot that is held and has no
-        // editors, so the new value is the old one plus one.
+        // Release: with `generation`; what is recorded for this generation comes after what was cleared
+        // before it. Nobody else changes the word of a slot that is held and has no editors, so the new
+        // value is the old one plus one.
         let before = self.0.fetch_add(GENERATION_ONE, Ordering::AcqRel);
         (before.wrapping_add(GENERATION_ONE) >> GENERATION_SHIFT) as u32
     }

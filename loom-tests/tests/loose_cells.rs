@@ -9,9 +9,8 @@ mod model;
 
 use std::sync::{Arc, Mutex};
 
-use loom::sync::atomic::AtomicU32;
-use loom::sync::atomic::AtomicUsize;
 use loom::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use loom::sync::atomic::{AtomicU32, AtomicUsize};
 use model::{Queue, drain, explore, on, pause, race};
 use pushlane::backlog::{Audience, Backlog, Taken};
 use pushlane::{Config, Lane, PushQueue, Silent, Target, Topic};

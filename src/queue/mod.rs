@@ -194,7 +194,8 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     }
 
     /// Refuses publishes and registrations from now on. What is pending is still leased: the queue
-    /// drains. Closing again changes nothing.
+    /// drains. Closing again changes nothing. Who is refused, or finds the queue closed, sees what the caller
+    /// did before.
     pub fn close(&self) {
         self.convergence.close();
         self.signal.closed();

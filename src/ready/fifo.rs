@@ -25,7 +25,8 @@ pub struct Fifo {
 impl ReadySet for Fifo {
     fn insert(&self, bank: usize) {
         // Release, with the Acquire of the swap in `pop`: see the contract. A bank that is queued
-        // already is answered for by the pop to come.
+        // already is answered for by the pop to come. Acquire: with the Release there, so that `order`
+        // has room for the bank again.
         if self.queued[bank].swap(true, Ordering::AcqRel) {
             return;
         }

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use pushlane_mutants::orderings::table::{self, Known};
@@ -79,9 +80,10 @@ fn run(options: &Options) -> Result<bool, Box<dyn std::error::Error + Send + Syn
     let trial = Trial::begin(&place, options.slowest)?;
     let (models, took) = trial.models();
     println!(
-        "{} mutants, {models} models that take {} s, ready after {} s",
+        "{} mutants, {models} models that take {} s, and {} that take too long; ready after {} s",
         trial.mutants.len(),
         took.as_secs(),
+        trial.slow,
         began.elapsed().as_secs()
     );
 
@@ -111,15 +113,27 @@ fn run(options: &Options) -> Result<bool, Box<dyn std::error::Error + Send + Syn
     results.sort_by_key(|(number, ..)| *number);
     let results: Vec<_> = results.into_iter().map(|(_, mutant, known)| (mutant, known)).collect();
 
+    let took = began.elapsed().as_secs();
     let how = format!(
-        "Models that take longer than {} s are left out; ten times as long if they are about the mutant's file.",
-        options.slowest.as_secs_f32()
+        "Models that take longer than {} s are left out; ten times as long if they are about the mutant's file.\n\
+         {models} of {} models are quick enough for some mutant. {}",
+        options.slowest.as_secs_f32(),
+        models + trial.slow,
+        if trial.fresh {
+            format!(
+                "Compiling included, the run took {} min on {} processors.",
+                took.div_ceil(60),
+                thread::available_parallelism().map_or(1, usize::from)
+            )
+        } else {
+            "The run went on where an earlier one had ended.".to_owned()
+        }
     );
     let (page, count) = table::page(&results, &how, options.file.as_deref());
     if options.file.is_none() {
         fs::write(repository().join(PAGE), page)?;
     }
-    println!("{count:#?} after {} s", began.elapsed().as_secs());
+    println!("{count:#?} after {took} s");
     Ok(count.unexplained == 0 && count.not_run == 0 && count.idle_reasons.is_empty())
 }
 

@@ -126,8 +126,8 @@ impl Workshop {
                 return Ok(Verdict::Unfit { why: format!("no test target {}", model.target) });
             };
             match self.run_one(executable, model, PATIENCE, &[])? {
-                Verdict::Survived => {}
-                verdict => return Ok(verdict),
+                (Verdict::Survived, _) => {}
+                (verdict, _) => return Ok(verdict),
             }
         }
         Ok(Verdict::Survived)
@@ -167,14 +167,15 @@ impl Workshop {
         Ok(Ok(executables.collect()))
     }
 
-    /// Runs one model, for as long as `patience` allows.
+    /// Runs one model, for as long as `patience` allows, and says how long it took: of a processor's time,
+    /// where that is known, so that a busy machine makes no difference.
     pub fn run_one(
         &self,
         executable: &Path,
         model: &Model,
         patience: Duration,
         environment: &[(&str, OsString)],
-    ) -> io::Result<Verdict> {
+    ) -> io::Result<(Verdict, Duration)> {
         let mut test = Command::new(executable);
         test.current_dir(self.root.join("loom-tests"))
             .env("RUST_BACKTRACE", "0")
@@ -189,12 +190,16 @@ impl Workshop {
         let mut running = test.spawn()?;
         let stdout = running.stdout.take().map(collect);
         let stderr = running.stderr.take().map(collect);
-        let deadline = Instant::now() + patience;
+        let began = Instant::now();
+        let mut took = Duration::ZERO;
         let status = loop {
+            // Before it is waited for: then nothing is known of it any more.
+            took = processor_time(running.id()).map_or(began.elapsed(), |time| time.max(took));
             if let Some(status) = running.try_wait()? {
                 break Some(status);
             }
-            if Instant::now() > deadline {
+            // A deadlock takes no time.
+            if took > patience || began.elapsed() > 10 * patience + Duration::from_secs(10) {
                 running.kill()?;
                 running.wait()?;
                 break None;
@@ -205,13 +210,23 @@ impl Workshop {
         for pipe in [stdout, stderr].into_iter().flatten() {
             said += &pipe.join().unwrap_or_default();
         }
-        Ok(judge(model, status.map(|status| status.success()), &said))
+        Ok((judge(model, status.map(|status| status.success()), &said), took))
     }
 }
 
 /// The repository that this package belongs to.
 pub fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// How much of the processors' time a running program has had, to a hundredth of a second.
+fn processor_time(id: u32) -> Option<Duration> {
+    let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+    // Behind the name, which may contain anything: the fields from the third on. User and system time are
+    // the fourteenth and the fifteenth.
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
+    let mut ticks = || fields.next()?.parse::<u64>().ok();
+    Some(Duration::from_millis(10 * (ticks()? + ticks()?)))
 }
 
 fn judge(model: &Model, passed: Option<bool>, said: &str) -> Verdict {

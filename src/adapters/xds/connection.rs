@@ -52,25 +52,32 @@ impl Connection {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Barrier;
     use std::thread;
 
     use super::*;
 
-    /// One count too many or too few, and a stuck connection is kept or a good one cut.
-    #[test]
-    fn streams_that_begin_and_end_at_once_are_all_counted() {
-        let connection = Connection::new(([127, 0, 0, 1], 1).into());
-        connection.begun();
+    /// Four threads, each many times. (In turns, begun and ended would hardly meet.)
+    fn at_once(act: impl Fn() + Sync) {
+        let start = Barrier::new(4);
         thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
-                    for _ in 0..100_000 {
-                        connection.begun();
-                        connection.ended();
-                    }
+                    start.wait();
+                    (0..500_000).for_each(|_| act());
                 });
             }
         });
+    }
+
+    /// One count too many or too few, and a stuck connection is kept or a good one cut.
+    #[test]
+    fn streams_that_begin_or_end_at_once_are_all_counted() {
+        let connection = Connection::new(([127, 0, 0, 1], 1).into());
+        connection.begun();
+        at_once(|| connection.begun());
+        assert_eq!(connection.streams.load(Relaxed), 2_000_001);
+        at_once(|| connection.ended());
         assert_eq!(connection.streams.load(Relaxed), 1);
     }
 }

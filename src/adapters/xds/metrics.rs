@@ -85,6 +85,7 @@ pub struct Metrics {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Barrier;
     use std::thread;
 
     use super::*;
@@ -92,11 +93,15 @@ mod tests {
     #[test]
     fn what_is_counted_at_once_is_all_counted() {
         let counter = Counter::default();
+        let start = Barrier::new(4);
         thread::scope(|scope| {
             for _ in 0..4 {
-                scope.spawn(|| (0..100_000).for_each(|_| counter.add(2)));
+                scope.spawn(|| {
+                    start.wait();
+                    (0..500_000).for_each(|_| counter.add(2));
+                });
             }
         });
-        assert_eq!(counter.get(), 800_000);
+        assert_eq!(counter.get(), 4_000_000);
     }
 }

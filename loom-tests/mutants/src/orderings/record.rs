@@ -27,6 +27,10 @@ impl Record {
         })
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+    }
+
     pub fn get(&self, key: &str) -> Option<&str> {
         self.lines.get(key).map(String::as_str)
     }
@@ -39,10 +43,10 @@ impl Record {
     }
 }
 
-/// A number that changes with any of the texts.
+/// A number that changes with any of the texts, but not with the space in them.
 pub fn fingerprint<'t>(texts: impl IntoIterator<Item = &'t str>) -> String {
     let mut hasher = DefaultHasher::new();
-    texts.into_iter().for_each(|text| text.hash(&mut hasher));
+    texts.into_iter().flat_map(str::split_whitespace).for_each(|word| word.hash(&mut hasher));
     format!("{:016x}", hasher.finish())
 }
 

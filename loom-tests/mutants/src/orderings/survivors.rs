@@ -23,14 +23,14 @@ pub const SURVIVORS: &[Entry] = &[
         "begun",
         "self.streams.fetch_add",
         &["load + store"],
-        "not modelled, a plain count: `streams_that_begin_and_end_at_once_are_all_counted`, with threads, fails",
+        "not modelled, a plain count: `streams_that_begin_or_end_at_once_are_all_counted`, with threads, fails",
     ),
     (
         "adapters/xds/connection.rs",
         "ended",
         "self.streams.fetch_sub",
         &["load + store"],
-        "not modelled, a plain count: `streams_that_begin_and_end_at_once_are_all_counted`, with threads, fails",
+        "not modelled, a plain count: `streams_that_begin_or_end_at_once_are_all_counted`, with threads, fails",
     ),
     (
         "adapters/xds/hub.rs",
@@ -112,6 +112,7 @@ pub const SURVIVORS: &[Entry] = &[
     ),
     ("ready/fifo.rs", "insert", "self.queued[bank].swap", &["AcqRel → Release"], FULL),
     ("ready/fifo.rs", "pop", "self.queued[bank].swap", &["AcqRel → Acquire"], FULL),
+    (
         "fan_out.rs",
         "settled",
         "self.visits.load",

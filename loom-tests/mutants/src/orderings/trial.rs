@@ -32,6 +32,10 @@ pub struct Trial {
     /// The quickest first.
     models: Vec<Timed>,
     slowest: Duration,
+    /// How many models there are that take longer than any mutant has time for.
+    pub slow: usize,
+    /// Whether nothing was known when it began.
+    pub fresh: bool,
     record: Mutex<Record>,
     /// For each target, a number that changes with what its verdicts depend on.
     fingerprints: HashMap<String, String>,
@@ -53,6 +57,7 @@ impl Trial {
     /// Builds the mutants at `place`, and runs every model once without any, for as long as `slowest` and
     /// what a mutant's own models may take beyond it.
     pub fn begin(place: &Path, slowest: Duration) -> Outcome<Trial> {
+        let began = Instant::now();
         let (mutants, texts) = instrumented()?;
         let workshop = Workshop::open_changed(place, &texts)?.optimised();
         let targets = workshop.targets()?;
@@ -70,16 +75,18 @@ impl Trial {
         }
         let names: Vec<&str> = targets.iter().map(String::as_str).collect();
         let executables = workshop.build(&names)??;
-        let record = Mutex::new(Record::open(place.join("verdicts.tsv"))?);
+        println!("compiled in {} s", began.elapsed().as_secs());
+        let record = Record::open(place.join("verdicts.tsv"))?;
         let killers = table::killers(&fs::read_to_string(repository().join(PAGE))?);
-        let models = Vec::new();
         let mut trial = Trial {
             mutants,
             workshop,
             executables,
-            models,
+            models: Vec::new(),
             slowest,
-            record,
+            slow: 0,
+            fresh: record.is_empty(),
+            record: Mutex::new(record),
             fingerprints,
             killers,
         };
@@ -109,6 +116,7 @@ impl Trial {
         })?;
         self.models = timed.into_inner().unwrap_or_else(PoisonError::into_inner);
         self.models.sort_by_key(|timed| timed.took);
+        self.slow = models.len() - self.models.len();
         Ok(())
     }
 
@@ -119,7 +127,9 @@ impl Trial {
         model: &Model,
         reached: &Path,
     ) -> Outcome<Option<Timed>> {
-        let patience = self.slowest * ABOUT_IT;
+        // Whoever is known to be needed is given more, for the sake of slow and busy machines.
+        let needed = self.killers.values().any(|killer| *killer == name(model));
+        let patience = self.slowest * ABOUT_IT * if needed { 10 } else { 1 };
         let key = format!("{} model {}", self.fingerprints[&model.target], name(model));
         let known = self.record().get(&key).map(str::to_owned);
         let line = match known {
@@ -127,15 +137,15 @@ impl Trial {
             Some(line) if line.split_once('\t').is_some() || too_slow(&line, patience) => line,
             _ => {
                 let _ = fs::remove_file(reached);
-                let began = Instant::now();
                 let environment = [(REACHED, OsString::from(reached))];
-                let verdict = self.workshop.run_one(executable, model, patience, &environment)?;
+                let (verdict, took) =
+                    self.workshop.run_one(executable, model, patience, &environment)?;
                 let numbers = fs::read_to_string(reached).unwrap_or_default();
                 let _ = fs::remove_file(reached);
                 let line = match verdict {
                     Verdict::Survived => {
                         let numbers: Vec<&str> = numbers.lines().collect();
-                        format!("{}\t{}", began.elapsed().as_millis(), numbers.join(","))
+                        format!("{}\t{}", took.as_millis(), numbers.join(","))
                     }
                     Verdict::Hung { .. } => patience.as_millis().to_string(),
                     verdict => {
@@ -235,7 +245,7 @@ impl Trial {
                         .ok_or("a model without a program")?;
                     let patience = Duration::from_secs(10) + 8 * took;
                     let environment = [(CHOSEN, OsString::from(number.to_string()))];
-                    let verdict =
+                    let (verdict, _) =
                         self.workshop.run_one(&executable.1, &model, patience, &environment)?;
                     self.record().put(&key, &record::line(&verdict))?;
                     verdict
