@@ -298,11 +298,15 @@ fn a_turn_is_not_taken_for_the_one_before() {
     explore(1, || {
         let queue: Arc<Queue<Dirty>> = Arc::new(PushQueue::new(Config::new(4)));
         let lease = |queue: &Arc<Queue<Dirty>>| PushQueue::try_lease_from(Arc::clone(queue));
-        let register = || queue.register_with(Lane::Normal, ()).unwrap();
+        let two_more = || {
+            for _ in 0..2 {
+                queue.register_with(Lane::Normal, ()).unwrap();
+            }
+        };
         let mut leases = Vec::new();
-        (register(), register());
+        two_more();
         leases.extend(lease(&queue));
-        (register(), register());
+        two_more();
         let (one, others) =
             race((on(&queue, lease), on(&queue, move |queue| [(); 2].map(|()| lease(queue)))));
         leases.extend([one].into_iter().chain(others).flatten());
