@@ -140,7 +140,11 @@ impl Hub {
     }
 
     pub(super) fn next_stream(&self) -> StreamId {
-        { let n = self.newest.load(Relaxed) + 1; self.newest.store(n, Relaxed); StreamId(n) }
+        {
+            let n = self.newest.load(Relaxed) + 1;
+            self.newest.store(n, Relaxed);
+            StreamId(n)
+        }
     }
 
     /// False: there are as many as there may be.
