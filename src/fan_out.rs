@@ -321,8 +321,9 @@ mod tests {
         assert_eq!(circle.add(last, 1), 0);
         assert_eq!(circle.ahead(circle.add(last, 3), last), 3);
         assert_eq!(circle.ahead(last, circle.add(last, 3)), -3);
-        let visits = last << circle.frontier_shift() | 2 * VISIT | BEGUN | 7 * ONE_MORE;
-        assert_eq!(circle.step(visits), VISIT | 7 * ONE_MORE);
+        let (two, seven) = (2 * VISIT, 7 * ONE_MORE);
+        let at = last << circle.frontier_shift();
+        assert_eq!(circle.step(at | two | BEGUN | seven), VISIT | seven);
     }
 
     #[test]
