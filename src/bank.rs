@@ -106,7 +106,7 @@ impl Bank {
             .compare_exchange(
                 seen.word(),
                 marked.next.word(),
-                Ordering::AcqRel,  // as in `transit`
+                Ordering::AcqRel, // as in `transit`: the same word may be a later one
                 Ordering::Relaxed, // the caller loads again before it decides anything
             )
             .ok()

@@ -23,7 +23,7 @@ Weakens every atomic operation one step, runs the models on each, and writes loo
 To run one model by hand with one mutant in it, give the program of its tests the mutant's number, which is
 printed with the verdict, in PUSHLANE_MUTANT: it is orderings/target/debug/deps/NAME-* in the target directory.";
 
-/// With these models every mutant is killed that any model kills, in minutes.
+/// A run of all mutants takes minutes then, and most models take part.
 const SLOWEST: Duration = Duration::from_millis(300);
 
 struct Options {

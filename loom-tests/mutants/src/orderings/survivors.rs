@@ -63,14 +63,6 @@ pub const SURVIVORS: &[Entry] = &[
         REFUSED,
     ),
     (
-        "bank.rs",
-        "try_mark",
-        "self.0.compare_exchange",
-        &["AcqRel → Release"],
-        "stronger than needed: the caller has loaded the same word with Acquire, and the exchange succeeds only \
-         if it is unchanged; kept as in every other transition",
-    ),
-    (
         "convergence.rs",
         "close",
         "self.counter.fetch_or",
