@@ -27,7 +27,9 @@ const CLIENTS: u32 = 1_000;
 type Group<'a, 'b> = &'a mut BenchmarkGroup<'b, WallTime>;
 
 /// What the operations of all samples were: by group, name and pairs.
-static SEEN: Mutex<BTreeMap<(&str, String, u32), [f64; 3]>> = Mutex::new(BTreeMap::new());
+static SEEN: Mutex<BTreeMap<Of, [f64; 3]>> = Mutex::new(BTreeMap::new());
+
+type Of = (&'static str, String, u32);
 
 /// How the operations of [`groups::CONTENDED`] and [`groups::CONTENDED_ALL`] divide, which criterion can't say.
 #[derive(Debug)]
