@@ -15,7 +15,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use criterion::Criterion;
-use pushlane_bench::scenarios::{ALL, Contended, Plan, Scenario, groups};
+use pushlane_bench::scenarios::{ALL, Contended, Plan, Scenario};
 
 use crate::Options;
 use results::Results;
