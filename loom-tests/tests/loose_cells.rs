@@ -15,7 +15,8 @@ use model::{Queue, drain, explore, on, pause, race};
 use pushlane::backlog::{Audience, Backlog, Taken};
 use pushlane::{Config, Lane, PushQueue, Silent, Target, Topic};
 
-/// Four flags a client. The backlog keeps an eye on its cells.
+/// Four flags a client, for the first slot of a bank: the queue has one place. The backlog keeps an eye on its
+/// cells.
 #[derive(Clone, Default)]
 struct Loose(Arc<Mutex<Vec<Arc<LooseCell>>>>);
 
@@ -37,10 +38,10 @@ impl LooseCell {
 impl Backlog for Loose {
     type Request = u32;
     type Payload = u32;
-    type Cell = Arc<LooseCell>;
+    type Cells = Arc<LooseCell>;
     type Recording = u32;
 
-    fn cell(&self) -> Arc<LooseCell> {
+    fn cells(&self) -> Arc<LooseCell> {
         let cell = LooseCell { flags: AtomicU32::new(0), cleared: AtomicU32::new(0) };
         let cell = Arc::new(cell);
         self.0.lock().unwrap().push(Arc::clone(&cell));
@@ -55,23 +56,24 @@ impl Backlog for Loose {
         recording
     }
 
-    fn record(&self, flags: &mut u32, cell: &Arc<LooseCell>) {
+    fn record(&self, flags: &mut u32, cell: &Arc<LooseCell>, slots: usize) {
+        assert_eq!(slots, 1);
         cell.merge(*flags);
     }
 
     /// What was recorded for an earlier client goes as well.
-    fn take(&self, cell: &Arc<LooseCell>, _: &dyn Fn(&Audience) -> bool) -> Taken<u32> {
+    fn take(&self, cell: &Arc<LooseCell>, _: usize, _: &dyn Fn(&Audience) -> bool) -> Taken<u32> {
         let client = cell.cleared.load(Relaxed);
         let flags = cell.flags.swap(0, Acquire) >> (4 * client);
         Taken::whole((flags != 0).then_some(flags))
     }
 
-    fn restore(&self, cell: &Arc<LooseCell>, flags: u32) {
+    fn restore(&self, cell: &Arc<LooseCell>, _: usize, flags: u32) {
         cell.merge(flags);
     }
 
     /// Removes what the caller knows of.
-    fn clear(&self, cell: &Arc<LooseCell>) {
+    fn clear(&self, cell: &Arc<LooseCell>, _: usize) {
         let known = cell.flags.load(Relaxed);
         cell.flags.fetch_and(!known, Relaxed);
         cell.cleared.fetch_add(1, Relaxed);
