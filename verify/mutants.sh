@@ -58,6 +58,8 @@ EOF
 }
 cd "$tree"
 
+# The first test that fails ends them all. Only the tests, not the compiler, are to take the toolchain for nightly.
+export CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER="env RUSTC_BOOTSTRAP=1" RUST_BACKTRACE=0
 export PROPTEST_CASES=${PROPTEST_CASES:-48} PROPTEST_RNG_SEED=1
 # What `Debug` prints is promised to nobody.
 mutants=(cargo mutants --no-shuffle --colors never --exclude-re 'fmt::Debug for' --output "$out")
@@ -82,7 +84,8 @@ for stage in ${STAGES:-src tests random}; do
     echo "mutants: the tests of stage $stage"
     # 2: some are missed; 3: some took too long.
     "${mutants[@]}" "${how[@]}" --iterate --features "stage-$stage" \
-        --minimum-test-timeout 15 --timeout-multiplier 10 -- --lib || (($? == 2 || $? == 3))
+        --minimum-test-timeout "${MIN_TIMEOUT:-20}" --timeout-multiplier 10 -- \
+        --lib -- -Zunstable-options --fail-fast || (($? == 2 || $? == 3))
     collect
 done
 

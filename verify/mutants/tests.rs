@@ -10,6 +10,7 @@ mod istio_gaps;
 mod journal;
 mod limits;
 mod meanwhile;
+mod own_backlog;
 mod panics;
 mod shared_merge;
 mod signal;
