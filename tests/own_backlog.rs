@@ -1,8 +1,9 @@
 //! A backlog of one's own, whose leases find what the test says: something, nothing, not all of it, a panic.
 //! What races make of the crate's own backlogs now and then happens here each time.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use pushlane::backlog::{Audience, Backlog, Taken};
@@ -25,6 +26,22 @@ enum Find {
 
 struct Told;
 
+type Meanwhile = Box<dyn FnOnce()>;
+
+thread_local! {
+    /// Happens when a publisher is about to record.
+    static BEFORE_RECORD: RefCell<Option<Meanwhile>> = const { RefCell::new(None) };
+    /// In how many cells there is something.
+    static RECORDED: Cell<usize> = const { Cell::new(0) };
+}
+
+fn set(cell: &Cell<Find>, find: Find) -> Find {
+    let before = cell.replace(find);
+    let left = RECORDED.get() - usize::from(before != All);
+    RECORDED.set(left + usize::from(find != All));
+    before
+}
+
 impl Backlog for Told {
     type Request = Find;
     type Payload = ();
@@ -44,13 +61,15 @@ impl Backlog for Told {
     }
 
     fn record(&self, recording: &mut Find, cells: &Self::Cells, slots: usize) {
-        (0..SLOTS)
-            .filter(|slot| slots >> slot & 1 != 0)
-            .for_each(|slot| cells[slot].set(*recording));
+        let meanwhile = BEFORE_RECORD.take();
+        meanwhile.into_iter().for_each(|meanwhile| meanwhile());
+        for slot in (0..SLOTS).filter(|slot| slots >> slot & 1 != 0) {
+            set(&cells[slot], *recording);
+        }
     }
 
     fn take(&self, cells: &Self::Cells, slot: usize, _: &dyn Fn(&Audience) -> bool) -> Taken<()> {
-        match cells[slot].take() {
+        match set(&cells[slot], All) {
             Find::All => Taken::whole(Some(())),
             Find::Nothing => Taken::whole(None),
             Find::NothingYet => Taken { payload: None, whole: false },
@@ -62,7 +81,7 @@ impl Backlog for Told {
     fn restore(&self, _: &Self::Cells, _: usize, (): ()) {}
 
     fn clear(&self, cells: &Self::Cells, slot: usize) {
-        cells[slot].take();
+        set(&cells[slot], All);
     }
 }
 
@@ -103,6 +122,14 @@ fn told(queue: &Queue) -> (usize, usize) {
 
 fn keys(batch: &Batch<&Queue>) -> Vec<ClientKey> {
     batch.iter().map(|(client, ())| client).collect()
+}
+
+fn drain(queue: &Queue) {
+    while let Some(lease) = queue.try_lease() {
+        lease.complete();
+    }
+    assert_eq!((RECORDED.get(), queue.held(), queue.waiting()), (0, 0, 0));
+    told(queue);
 }
 
 fn converged(queue: &Queue, versions: &[Version]) -> Vec<bool> {
@@ -200,4 +227,65 @@ fn a_permit_that_was_not_counted_does_not_come_back() {
         }
         assert_eq!(queue.held(), 0);
     }
+}
+
+/// Publishes a part, while `meanwhile` happens between the look at who is there and the record.
+fn publish_beside(
+    queue: &Arc<Queue>,
+    target: Target<'_>,
+    meanwhile: impl FnOnce(&Queue) + 'static,
+) -> Option<Version> {
+    let other = Arc::clone(queue);
+    BEFORE_RECORD.set(Some(Box::new(move || meanwhile(&other))));
+    queue.publish(target, Lane::Normal, Part).ok()
+}
+
+#[test]
+fn what_is_recorded_for_a_client_that_has_just_left_is_cleared() {
+    let (queue, clients, _) = queue(Config::new(2).permits(2), &[All, All]);
+    let (queue, [gone, stays]) = (Arc::new(queue), [clients[0], clients[1]]);
+    drain(&queue);
+    let leave = move |queue: &Queue| queue.unregister(gone).unwrap();
+    let version = publish_beside(&queue, Target::Everyone, leave).expect("one is there");
+    assert_eq!(RECORDED.get(), 1, "for the other one");
+    assert_eq!(told(&queue).0, 1, "and only of it");
+    assert_eq!(queue.laggards(version).collect::<Vec<_>>(), [stays]);
+    drain(&queue);
+
+    let leave = move |queue: &Queue| queue.unregister(stays).unwrap();
+    assert!(publish_beside(&queue, Target::One(stays), leave).is_none(), "stale");
+    assert_eq!((RECORDED.get(), queue.clients()), (0, 0));
+    assert_eq!(told(&queue).0, 0);
+    assert!(queue.try_lease().is_none());
+}
+
+#[test]
+fn who_comes_into_the_place_of_a_client_that_has_just_left_gets_what_is_for_everyone() {
+    let (queue, clients, _) = queue(Config::new(1).permits(1), &[All]);
+    let (queue, gone) = (Arc::new(queue), clients[0]);
+    drain(&queue);
+    let version = publish_beside(&queue, Target::Everyone, move |queue| {
+        queue.unregister(gone).unwrap();
+        queue.register().unwrap();
+    });
+    let version = version.expect("for everyone");
+    let newcomer = queue.laggards(version).next().expect("marked");
+    assert_eq!((RECORDED.get(), newcomer == gone, newcomer.index()), (1, false, gone.index()));
+    queue.try_lease().expect("a part").complete();
+    assert!(!queue.is_converged(version));
+    drain(&queue);
+    assert!(queue.is_converged(version));
+}
+
+#[test]
+fn what_is_recorded_for_a_client_that_leaves_during_its_push_is_cleared_in_the_end() {
+    let (queue, clients, _) = queue(Config::new(1).permits(1), &[All]);
+    let (queue, gone) = (Arc::new(queue), clients[0]);
+    let lease = queue.try_lease().expect("ready");
+    let leave = move |queue: &Queue| queue.unregister(gone).unwrap();
+    assert!(publish_beside(&queue, Target::One(gone), leave).is_none(), "stale");
+    assert_eq!(RECORDED.get(), 1, "it is the lease's");
+    lease.complete();
+    assert_eq!((RECORDED.get(), queue.clients(), queue.held()), (0, 0, 0));
+    assert!(queue.try_lease().is_none());
 }
