@@ -178,4 +178,10 @@ mod tests {
             assert_eq!((limiter.limit(), limiter.held()), (MAX_PERMITS, 7));
         }
     }
+
+    #[test]
+    fn only_the_largest_limit_does_not_bind() {
+        let binds = |limit| Limiter::new(limit).binds();
+        assert_eq!([0, 1, MAX_PERMITS - 1, MAX_PERMITS].map(binds), [true, true, true, false]);
+    }
 }
