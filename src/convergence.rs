@@ -206,6 +206,76 @@ impl<S: Storage> Convergence<S> {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
+    use crate::storage::Static;
+
+    const BANKS: usize = 2;
+
+    fn convergence() -> Convergence<Static<BANKS>> {
+        Convergence::const_new(
+            [const { [const { AtomicUsize::ZERO }; SLOTS] }; BANKS],
+            [const { [const { AtomicU32::ZERO }; SLOTS] }; BANKS],
+        )
+    }
+
+    #[test]
+    fn numbers_are_given_until_it_is_closed() {
+        let convergence = convergence();
+        assert_eq!(convergence.newest(), Number(0));
+        for number in 1..4 {
+            assert_eq!(convergence.number(), Some(Number(number)));
+            assert_eq!(convergence.newest(), Number(number));
+            assert_eq!(convergence.newest_for_newcomer(), Number(number));
+            assert!(!convergence.is_closed() && !convergence.is_closed_or_will_see());
+        }
+        convergence.close();
+        assert!(convergence.is_closed() && convergence.is_closed_or_will_see());
+        assert_eq!(
+            (convergence.newest(), convergence.newest_for_newcomer()),
+            (Number(3), Number(3))
+        );
+        assert_eq!(convergence.number(), None);
+    }
+
+    #[test]
+    fn a_push_reaches_as_far_as_it_has_begun_and_completes_as_far() {
+        let (convergence, bank, slot) = (convergence(), 1, 3);
+        let has = |number| {
+            let number = Number(number);
+            let elsewhere = [(0, slot), (bank, slot - 1), (bank, slot + 1)];
+            assert!(
+                elsewhere.iter().all(|&(bank, slot)| !convergence.has_begun(bank, slot, number))
+            );
+            (
+                convergence.has_begun(bank, slot, number),
+                convergence.has_completed(bank, slot, number),
+            )
+        };
+        convergence.complete(bank, slot, Number(5));
+        assert_eq!([4, 5, 6].map(has), [(true, true), (true, true), (false, false)]);
+        convergence.begin(bank, slot, Number(8));
+        assert_eq!(
+            [5, 6, 8, 9].map(has),
+            [(true, true), (true, false), (true, false), (false, false)]
+        );
+        convergence.complete(bank, slot, Number(8));
+        assert_eq!([8, 9].map(has), [(true, true), (false, false)]);
+    }
+
+    #[test]
+    fn versions_are_their_numbers() {
+        use core::hash::BuildHasher;
+
+        let version = |number, audience| Version { number: Number(number), audience, goal: None };
+        let one = version(1, Audience::EVERYONE);
+        let same = version(1, Audience::scope(&crate::topics::Scope::any(&[])));
+        let two = version(2, Audience::EVERYONE);
+        assert!(one == same && one != two);
+        assert!(one < two && two > same && one <= same);
+        let hash = std::hash::RandomState::new();
+        assert_eq!(hash.hash_one(one), hash.hash_one(same));
+        assert_ne!(hash.hash_one(one), hash.hash_one(two));
+        assert_eq!(std::format!("{one} {two}"), "v1 v2");
+    }
 
     #[test]
     fn numbers_compare_across_the_wrap() {

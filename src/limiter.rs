@@ -168,9 +168,20 @@ mod tests {
 
     #[test]
     fn a_limit_beyond_the_largest_is_the_largest() {
-        let limiter = Limiter::new(usize::MAX);
-        assert_eq!(limiter.limit(), MAX_PERMITS);
-        assert_eq!(limiter.try_acquire(7), 7);
-        assert_eq!((limiter.limit(), limiter.held()), (MAX_PERMITS, 7));
+        for beyond in [MAX_PERMITS + 1, usize::MAX] {
+            let limiter = Limiter::new(beyond);
+            assert_eq!(limiter.limit(), MAX_PERMITS);
+            assert_eq!(limiter.try_acquire(7), 7);
+            assert_eq!((limiter.limit(), limiter.held()), (MAX_PERMITS, 7));
+            limiter.resize(1);
+            limiter.resize(beyond);
+            assert_eq!((limiter.limit(), limiter.held()), (MAX_PERMITS, 7));
+        }
+    }
+
+    #[test]
+    fn only_the_largest_limit_does_not_bind() {
+        let binds = |limit| Limiter::new(limit).binds();
+        assert_eq!([0, 1, MAX_PERMITS - 1, MAX_PERMITS].map(binds), [true, true, true, false]);
     }
 }

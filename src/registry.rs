@@ -299,6 +299,117 @@ impl<S: Storage> Registry<S> {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
+    use crate::slot::beyond;
+    use crate::storage::Static;
+
+    const BANKS: usize = 2;
+
+    fn registry(places: usize) -> (Registry<Static<BANKS>>, [Bank; BANKS]) {
+        let seats = [const { [const { Seat::const_empty() }; SLOTS] }; BANKS];
+        let banks = core::array::from_fn(|bank| Bank::const_with_held(beyond(bank, places)));
+        (Registry::const_new(seats, places), banks)
+    }
+
+    fn places() -> impl Iterator<Item = Place> {
+        (0..BANKS).flat_map(|bank| (0..SLOTS).map(move |slot| Place { bank, slot }))
+    }
+
+    #[test]
+    fn a_key_names_its_place() {
+        let (registry, _) = registry(BANKS * SLOTS);
+        for (index, place) in places().enumerate() {
+            let key = registry.key_of(place, 7);
+            assert_eq!((key.index(), key.generation(), key.place()), (index, 7, place));
+            assert_eq!(
+                std::format!("{key} {key:?}"),
+                std::format!("{index}.7 ClientKey({index}.7)")
+            );
+        }
+    }
+
+    #[test]
+    fn there_are_as_many_places_as_permits() {
+        let (registry, banks) = registry(SLOTS + 2);
+        assert_eq!((registry.capacity(), registry.taken()), (SLOTS + 2, 0));
+        for (taken, place) in places().take(SLOTS + 2).enumerate() {
+            assert_eq!(registry.taken(), taken);
+            assert_eq!(registry.reserve(&banks), Some(place));
+        }
+        assert_eq!(registry.reserve(&banks), None);
+        // Wherever the search has come to, it goes round.
+        for place in places().take(SLOTS + 2) {
+            assert!(registry.seat(place).retire());
+            registry.vacate(&banks, place);
+            assert_eq!(registry.taken(), SLOTS + 1);
+            assert_eq!(registry.reserve(&banks), Some(place));
+            let generation = registry.seat(place).sit();
+            let key = registry.key_of(place, generation);
+            assert!(registry.seat(place).begin_edit(generation));
+            assert!(!registry.seat(place).end_edit(), "the last client's end is over");
+            assert!(registry.holds(key) && registry.key(place) == key);
+            assert!(registry.seat(place).rise(generation));
+            assert!(!registry.holds(key));
+            assert_eq!(registry.key(place), key, "it is leaving");
+        }
+    }
+
+    #[test]
+    fn a_key_of_another_queue_names_no_seat() {
+        let (registry, _) = registry(1);
+        let far = registry.key_of(Place { bank: BANKS, slot: 0 }, 0);
+        assert!(registry.seat_of(far).is_none() && !registry.holds(far));
+        assert!(registry.seat_of(registry.key_of(Place { bank: BANKS - 1, slot: 3 }, 1)).is_some());
+    }
+
+    #[test]
+    fn a_seat_counts_its_clients() {
+        let seat = Seat::const_empty();
+        for client in 0..300 {
+            let generation = 2 * client + 1;
+            assert_eq!(seat.sit(), generation);
+            assert_eq!(seat.generation(), generation);
+            assert_eq!(before(generation), generation - 1);
+            assert!(!seat.rise(generation + 2) && !seat.begin_edit(generation - 1));
+            assert!(seat.rise(generation));
+            assert!(!seat.rise(generation) && !seat.begin_edit(generation), "it has left");
+        }
+    }
+
+    #[test]
+    fn the_last_of_owner_and_editors_retires_the_slot() {
+        for editors in 0..3 {
+            let seat = Seat::const_empty();
+            let generation = seat.sit();
+            (0..editors).for_each(|_| assert!(seat.begin_edit(generation)));
+            // One that ends while the client is there retires nothing.
+            assert!(seat.begin_edit(generation) && !seat.end_edit());
+            assert!(seat.rise(generation));
+            assert_eq!(seat.retire(), editors == 0);
+            for left in (0..editors).rev() {
+                assert_eq!(seat.end_edit(), left == 0);
+            }
+            seat.retired();
+            assert_eq!(seat.generation(), generation + 1);
+        }
+    }
+
+    #[test]
+    fn what_was_left_behind_changes_nothing_else() {
+        let seat = Seat::const_empty();
+        let generation = seat.sit();
+        assert!(!seat.is_littered() && seat.begin_edit(generation));
+        seat.litter();
+        assert!(seat.is_littered());
+        assert_eq!(seat.generation(), generation);
+        assert!(!seat.retire(), "an editor is there");
+        seat.tidied();
+        assert!(!seat.is_littered());
+        assert!(seat.end_edit(), "and the owner is done");
+        seat.litter();
+        seat.retired();
+        assert!(seat.is_littered(), "also for the next client");
+        assert!(seat.retire(), "no editor is left");
+    }
 
     #[test]
     fn generations_wrap_where_the_word_ends() {

@@ -281,3 +281,14 @@ fn slots_beyond_the_capacity_are_the_last_ones() {
     assert_eq!(held.vacant(), 0b111);
     assert_eq!(held.busy(), 0);
 }
+
+#[test]
+fn whoever_is_marked_waits() {
+    let bank =
+        Snapshot::VACANT.admit(1, Some(Lane::Normal)).admit(2, None).admit(3, Some(Lane::Urgent));
+    assert_eq!(bank.waiting(), 0b1010);
+    let Some(claimed) = bank.claim(ALL, Lane::Urgent, 1) else { panic!("slot 3 is ready") };
+    assert_eq!(claimed.next.waiting(), 0b0010);
+    assert_eq!(claimed.next.mark(0b1000, Lane::Normal).next.waiting(), 0b1010);
+    assert_eq!(bank.vacate(1).next.waiting(), 0b1000);
+}

@@ -7,11 +7,11 @@ use pushlane::ready::{Fifo, StaticFifo, Sweep};
 use pushlane::storage::Heap;
 use pushlane::{Lane, PushQueue, Silent, Topic};
 
-use crate::drive;
-use crate::kinds::{
+use super::drive;
+use super::kinds::{
     CHANGES, Change, Kind, OfBits, OfDirty, OfLocked, OfLongJournal, OfShared, OfShortJournal,
 };
-use crate::ops::{End, InPlace, Op, Sizes, TOPICS, To, Who};
+use super::ops::{End, InPlace, Op, Sizes, TOPICS, To, Who};
 
 /// Bounds a run: after each step every version is compared. And the long journal must hold every request.
 const PUBLISHES: usize = 100;

@@ -13,9 +13,9 @@ use pushlane::{
     Version,
 };
 
-use crate::kinds::{Change, Counted, Kind};
-use crate::ops::{End, Op, Sizes, TOPICS, To, Who};
-use crate::reference::{Choice, Next, Push, Reference, Whom};
+use super::kinds::{Change, Counted, Kind};
+use super::ops::{End, Op, Sizes, TOPICS, To, Who};
+use super::reference::{Choice, Next, Push, Reference, Whom};
 
 type Agreed = Result<(), TestCaseError>;
 type Queue<K, S, R> = PushQueue<<K as Kind>::Backlog, S, R>;

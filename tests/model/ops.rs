@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use pushlane::storage::Static;
 use pushlane::{Lane, Topic};
 
-use crate::kinds::{CHANGES, Change};
+use super::kinds::{CHANGES, Change};
 
 /// How many topics the queues have; [`topic`] names some beyond.
 pub(crate) const TOPICS: u32 = 6;

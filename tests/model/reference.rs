@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use pushlane::{ClientKey, Lane, Refusal, SubscribeError, Topic};
 
-use crate::kinds::{Change, Owed, merge};
+use super::kinds::{Change, Owed, merge};
 
 /// How many topics a version remembers, by the documentation of `is_converged`.
 const REMEMBERED: usize = 4;

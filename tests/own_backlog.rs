@@ -1,0 +1,291 @@
+//! A backlog of one's own, whose leases find what the test says: something, nothing, not all of it, a panic.
+//! What races make of the crate's own backlogs now and then happens here each time.
+
+use std::cell::{Cell, RefCell};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use pushlane::backlog::{Audience, Backlog, Taken};
+use pushlane::ready::Sweep;
+use pushlane::storage::Heap;
+use pushlane::{Batch, ClientKey, Config, Lane, PushQueue, SLOTS, Signal, Target, Version};
+
+/// What the next lease finds; the one after it finds `All`.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+enum Find {
+    #[default]
+    All,
+    /// An earlier lease has had it.
+    Nothing,
+    /// A publisher is in the middle of recording, and nothing is there yet; or something is.
+    NothingYet,
+    Some,
+    Panic,
+}
+
+struct Told;
+
+type Meanwhile = Box<dyn FnOnce()>;
+
+thread_local! {
+    /// Happens when a publisher is about to record.
+    static BEFORE_RECORD: RefCell<Option<Meanwhile>> = const { RefCell::new(None) };
+    /// In how many cells there is something.
+    static RECORDED: Cell<usize> = const { Cell::new(0) };
+}
+
+fn set(cell: &Cell<Find>, find: Find) -> Find {
+    let before = cell.replace(find);
+    let left = RECORDED.get() - usize::from(before != All);
+    RECORDED.set(left + usize::from(find != All));
+    before
+}
+
+impl Backlog for Told {
+    type Request = Find;
+    type Payload = ();
+    type Cells = [Cell<Find>; SLOTS];
+    type Recording = Find;
+
+    fn cells(&self) -> Self::Cells {
+        Default::default()
+    }
+
+    fn begin(&self, request: Find, _: Audience) -> Find {
+        request
+    }
+
+    fn abandon(&self, recording: Find) -> Find {
+        recording
+    }
+
+    fn record(&self, recording: &mut Find, cells: &Self::Cells, slots: usize) {
+        let meanwhile = BEFORE_RECORD.take();
+        meanwhile.into_iter().for_each(|meanwhile| meanwhile());
+        for slot in (0..SLOTS).filter(|slot| slots >> slot & 1 != 0) {
+            set(&cells[slot], *recording);
+        }
+    }
+
+    fn take(&self, cells: &Self::Cells, slot: usize, _: &dyn Fn(&Audience) -> bool) -> Taken<()> {
+        match set(&cells[slot], All) {
+            Find::All => Taken::whole(Some(())),
+            Find::Nothing => Taken::whole(None),
+            Find::NothingYet => Taken { payload: None, whole: false },
+            Find::Some => Taken { payload: Some(()), whole: false },
+            Find::Panic => resume_unwind(Box::new("as the test wants it")),
+        }
+    }
+
+    fn restore(&self, _: &Self::Cells, _: usize, (): ()) {}
+
+    fn clear(&self, cells: &Self::Cells, slot: usize) {
+        set(&cells[slot], All);
+    }
+}
+
+/// For how many leases it was told in all, and how often of progress.
+#[derive(Default)]
+struct Sum {
+    leases: AtomicUsize,
+    progress: AtomicUsize,
+}
+
+impl Signal for Sum {
+    fn ready(&self, leases: usize) {
+        self.leases.fetch_add(leases, Relaxed);
+    }
+
+    fn progress(&self) {
+        self.progress.fetch_add(1, Relaxed);
+    }
+}
+
+type Queue = PushQueue<Told, Heap, Sweep, Sum>;
+
+/// A queue whose clients find these things, in this order; and the versions that say so.
+fn queue(config: Config, finds: &[Find]) -> (Queue, Vec<ClientKey>, Vec<Version>) {
+    let queue = Queue::with_parts(config, Told, Sum::default());
+    let clients: Vec<_> = finds.iter().map(|_| queue.register().unwrap()).collect();
+    let publish =
+        |(&client, &find)| queue.publish(Target::One(client), Lane::Normal, find).unwrap();
+    let versions = clients.iter().zip(finds).map(publish).collect();
+    told(&queue);
+    (queue, clients, versions)
+}
+
+/// Leases and progress, since the last time.
+fn told(queue: &Queue) -> (usize, usize) {
+    (queue.signal().leases.swap(0, Relaxed), queue.signal().progress.swap(0, Relaxed))
+}
+
+fn keys(batch: &Batch<&Queue>) -> Vec<ClientKey> {
+    batch.iter().map(|(client, ())| client).collect()
+}
+
+fn drain(queue: &Queue) {
+    while let Some(lease) = queue.try_lease() {
+        lease.complete();
+    }
+    assert_eq!((RECORDED.get(), queue.held(), queue.waiting()), (0, 0, 0));
+    told(queue);
+}
+
+fn converged(queue: &Queue, versions: &[Version]) -> Vec<bool> {
+    versions.iter().map(|&version| queue.is_converged(version)).collect()
+}
+
+use Find::{All, Nothing, NothingYet, Panic, Some as Part};
+
+#[test]
+fn a_batch_passes_over_whom_there_is_nothing_for() {
+    let (queue, clients, versions) =
+        queue(Config::new(4).permits(4), &[All, Nothing, All, Nothing]);
+    let batch = queue.try_lease_batch(4).expect("two of them");
+    assert_eq!(keys(&batch), [clients[0], clients[2]]);
+    assert_eq!(queue.held(), 2, "those that nobody needs came back");
+    assert_eq!(converged(&queue, &versions), [false, true, false, true]);
+    assert_eq!(told(&queue), (0, 2));
+    batch.complete();
+    assert_eq!((queue.held(), queue.waiting()), (0, 0));
+    assert_eq!(converged(&queue, &versions), [true; 4]);
+}
+
+#[test]
+fn a_batch_of_those_there_is_nothing_for_is_none() {
+    let (queue, _, versions) = queue(Config::new(3).permits(2), &[Nothing; 3]);
+    assert!(queue.try_lease_batch(2).is_none());
+    assert_eq!((queue.held(), queue.waiting()), (0, 0));
+    assert_eq!(converged(&queue, &versions), [true; 3]);
+}
+
+#[test]
+fn a_batch_does_not_wait_for_a_publisher() {
+    for first in [NothingYet, Part] {
+        let (queue, clients, versions) = queue(Config::new(2).permits(2), &[first, All]);
+        let batch = queue.try_lease_batch(2).expect("one at least");
+        assert_eq!(queue.held(), batch.len());
+        assert!(keys(&batch).contains(&clients[1]));
+        batch.complete();
+        assert_eq!(queue.held(), 0);
+        assert_eq!(converged(&queue, &versions), [false, true], "after {first:?}");
+        let rest = queue.try_lease().expect("still queued");
+        assert_eq!(rest.key(), clients[0]);
+        rest.complete();
+        assert_eq!(converged(&queue, &versions), [true; 2]);
+        assert_eq!((queue.held(), queue.waiting()), (0, 0));
+    }
+}
+
+#[test]
+fn a_lease_does_not_wait_for_a_publisher() {
+    let (queue, clients, versions) = queue(Config::new(1).permits(1), &[NothingYet]);
+    // It looks again by itself.
+    let lease = queue.try_lease().expect("still queued");
+    assert_eq!((lease.key(), queue.held()), (clients[0], 1));
+    assert_eq!(converged(&queue, &versions), [false]);
+    lease.complete();
+    assert_eq!(converged(&queue, &versions), [true]);
+}
+
+#[test]
+fn a_lease_of_a_part_completes_nothing() {
+    let (queue, _, versions) = queue(Config::new(1).permits(1), &[Part]);
+    queue.try_lease().expect("a part").complete();
+    assert_eq!((converged(&queue, &versions), queue.held(), queue.waiting()), (vec![false], 0, 1));
+    assert_eq!(told(&queue), (1, 1), "ready again");
+    queue.try_lease().expect("the rest").complete();
+    assert_eq!(converged(&queue, &versions), [true]);
+}
+
+#[test]
+fn who_was_claimed_beside_one_whose_take_panics_goes_back_once() {
+    for bomb in 0..4 {
+        let mut finds = [All; 4];
+        finds[bomb] = Panic;
+        let (queue, clients, versions) = queue(Config::new(4).permits(4), &finds);
+        assert!(catch_unwind(AssertUnwindSafe(|| queue.try_lease_batch(4).is_some())).is_err());
+        assert_eq!((queue.held(), queue.waiting()), (0, 4));
+        assert_eq!(told(&queue).0, 4, "each is told of once");
+        let batch = queue.try_lease_batch(4).expect("all of them");
+        assert_eq!(keys(&batch), clients);
+        batch.complete();
+        assert_eq!(converged(&queue, &versions), [true; 4]);
+        assert!(queue.try_lease().is_none());
+    }
+}
+
+#[test]
+fn a_permit_that_was_not_counted_does_not_come_back() {
+    for finds in [[All, All], [Nothing, All], [Nothing, Nothing], [Panic, All]] {
+        let (queue, ..) = queue(Config::new(4).permits(usize::MAX), &finds);
+        let batch = catch_unwind(AssertUnwindSafe(|| queue.try_lease_batch(4)));
+        assert_eq!(queue.held(), 0);
+        if let Ok(Some(batch)) = batch {
+            batch.complete();
+        }
+        assert_eq!(queue.held(), 0);
+    }
+}
+
+/// Publishes a part, while `meanwhile` happens between the look at who is there and the record.
+fn publish_beside(
+    queue: &Arc<Queue>,
+    target: Target<'_>,
+    meanwhile: impl FnOnce(&Queue) + 'static,
+) -> Option<Version> {
+    let other = Arc::clone(queue);
+    BEFORE_RECORD.set(Some(Box::new(move || meanwhile(&other))));
+    queue.publish(target, Lane::Normal, Part).ok()
+}
+
+#[test]
+fn what_is_recorded_for_a_client_that_has_just_left_is_cleared() {
+    let (queue, clients, _) = queue(Config::new(2).permits(2), &[All, All]);
+    let (queue, [gone, stays]) = (Arc::new(queue), [clients[0], clients[1]]);
+    drain(&queue);
+    let leave = move |queue: &Queue| queue.unregister(gone).unwrap();
+    let version = publish_beside(&queue, Target::Everyone, leave).expect("one is there");
+    assert_eq!(RECORDED.get(), 1, "for the other one");
+    assert_eq!(told(&queue).0, 1, "and only of it");
+    assert_eq!(queue.laggards(version).collect::<Vec<_>>(), [stays]);
+    drain(&queue);
+
+    let leave = move |queue: &Queue| queue.unregister(stays).unwrap();
+    assert!(publish_beside(&queue, Target::One(stays), leave).is_none(), "stale");
+    assert_eq!((RECORDED.get(), queue.clients()), (0, 0));
+    assert_eq!(told(&queue).0, 0);
+    assert!(queue.try_lease().is_none());
+}
+
+#[test]
+fn who_comes_into_the_place_of_a_client_that_has_just_left_gets_what_is_for_everyone() {
+    let (queue, clients, _) = queue(Config::new(1).permits(1), &[All]);
+    let (queue, gone) = (Arc::new(queue), clients[0]);
+    drain(&queue);
+    let version = publish_beside(&queue, Target::Everyone, move |queue| {
+        queue.unregister(gone).unwrap();
+        queue.register().unwrap();
+    });
+    let version = version.expect("for everyone");
+    let newcomer = queue.laggards(version).next().expect("marked");
+    assert_eq!((RECORDED.get(), newcomer == gone, newcomer.index()), (1, false, gone.index()));
+    queue.try_lease().expect("a part").complete();
+    assert!(!queue.is_converged(version));
+    drain(&queue);
+    assert!(queue.is_converged(version));
+}
+
+#[test]
+fn what_is_recorded_for_a_client_that_leaves_during_its_push_is_cleared_in_the_end() {
+    let (queue, clients, _) = queue(Config::new(1).permits(1), &[All]);
+    let (queue, gone) = (Arc::new(queue), clients[0]);
+    let lease = queue.try_lease().expect("ready");
+    let leave = move |queue: &Queue| queue.unregister(gone).unwrap();
+    assert!(publish_beside(&queue, Target::One(gone), leave).is_none(), "stale");
+    assert_eq!(RECORDED.get(), 1, "it is the lease's");
+    lease.complete();
+    assert_eq!((RECORDED.get(), queue.clients(), queue.held()), (0, 0, 0));
+    assert!(queue.try_lease().is_none());
+}
