@@ -35,7 +35,7 @@ impl Connection {
     }
 
     pub(super) fn begun(&self) {
-        self.streams.store(self.streams.load(Relaxed).wrapping_add(1), Relaxed);
+        self.streams.fetch_add(1, Relaxed);
     }
 
     pub(super) fn ended(&self) {

@@ -140,11 +140,7 @@ impl Hub {
     }
 
     pub(super) fn next_stream(&self) -> StreamId {
-        {
-            let n = self.newest.load(Relaxed) + 1;
-            self.newest.store(n, Relaxed);
-            StreamId(n)
-        }
+        StreamId(self.newest.fetch_add(1, Relaxed) + 1)
     }
 
     /// False: there are as many as there may be.

@@ -27,7 +27,7 @@ pub(super) struct Counter(AtomicU64);
 
 impl Counter {
     pub(super) fn add(&self, more: u64) {
-        self.0.store(self.0.load(Relaxed) + more, Relaxed);
+        self.0.fetch_add(more, Relaxed);
     }
 
     pub(super) fn one(&self) {
