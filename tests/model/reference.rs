@@ -250,7 +250,9 @@ impl Reference {
             && let [topic] = any[..]
         {
             let members = self.clients.values().filter(|client| client.subscribed.contains(&topic));
-            if members.count() >= self.on_demand_from {
+            // Who has left is a member, perhaps, until its last push has ended.
+            let departed = self.pushes.keys().filter(|key| !self.clients.contains_key(key));
+            if members.count() + departed.count() >= self.on_demand_from {
                 self.due[index(lane)].insert(topic);
             }
         }
