@@ -98,6 +98,21 @@ fn a_topic_is_seen_although_a_visit_is_being_made() {
     });
 }
 
+/// A visit that has nobody to mark ends, and the topic is about to be taken out when it is raised again.
+#[test]
+fn a_topic_is_found_although_it_is_being_taken_out() {
+    explore(2, || {
+        let world = World::with_member();
+        world.publish(1);
+        // Leased for another reason, so the visit passes the client over.
+        world.queue.publish(Target::One(world.client), Lane::Normal, ()).unwrap();
+        assert_eq!(world.push(), Some([0, 1]));
+        race((on(&world, |world| world.publish(0)), on(&world, |world| world.push())));
+        drain(&world.queue, |()| world.told[0].store(1, Relaxed));
+        assert_eq!(world.told[0].load(Relaxed), 1, "published, and not told");
+    });
+}
+
 /// Two publishers raise a topic that is not due, or is: one of them puts it in.
 #[test]
 fn two_publishes_to_a_topic_are_found() {
@@ -142,6 +157,27 @@ fn a_subscriber_misses_nothing_of_a_visit() {
         let told = world.told[0].load(Relaxed) == 1 || later > 0;
         assert!(read == 1 || told, "neither read nor told");
         assert!(world.queue.is_converged(version));
+    });
+}
+
+/// As above, and the visit is the publisher's own.
+#[test]
+fn a_subscriber_misses_nothing_of_the_publishers_visit() {
+    explore(2, || {
+        let world = World::with_client(|queue| queue.register().unwrap());
+        let (_, read) = race((
+            on(&world, |world| {
+                world.publish(0);
+                world.push();
+            }),
+            on(&world, |world| {
+                world.queue.subscribe(world.client, TOPIC).unwrap();
+                world.news[0].load(Relaxed)
+            }),
+        ));
+        let later = drain(&world.queue, |()| ());
+        let told = world.told[0].load(Relaxed) == 1 || later > 0;
+        assert!(read == 1 || told, "neither read nor told");
     });
 }
 

@@ -31,7 +31,11 @@ pub fn all() -> Vec<Mutant> {
                     "let mut fresh = Fresh::new(self, lane);",
                     "let early = self.convergence.number(); let mut fresh = Fresh::new(self, lane);",
                 ),
-                ("queue/publish.rs", "match self.convergence.number() {", "match early {"),
+                (
+                    "queue/publish.rs",
+                    "self.published(self.convergence.number(), audience, None, recording)",
+                    "self.published(early, audience, None, recording)",
+                ),
             ],
             "convergence",
             "convergence_is_never_early",
@@ -102,8 +106,8 @@ pub fn all() -> Vec<Mutant> {
                 ),
                 (
                     "queue/serve.rs",
-                    "match self.take(place, claimed.lane(slot)) {",
-                    "let (ticket, late) = self.take(place, claimed.lane(slot));
+                    "match self.take(place, claimed.lane(slot), seen, counted) {",
+                    "let (ticket, late) = self.take(place, claimed.lane(slot), seen, counted);
                      if let Some(payload) = late {
                          self.backlog.restore(self.cells(place.bank), place.slot, payload);
                      }
@@ -289,7 +293,7 @@ pub fn all() -> Vec<Mutant> {
                 "let fan_out = row.fan_out(lane);",
             )],
             "topics_on_demand",
-            "a_subscriber_misses_nothing_of_a_late_visit",
+            "a_subscriber_misses_nothing_of_the_publishers_visit",
         ),
         variant(
             "take a topic out after looking whether it is due",
@@ -302,7 +306,7 @@ pub fn all() -> Vec<Mutant> {
         self.due(lane).remove(topic.0 as usize);",
             )],
             "topics_on_demand",
-            "a_topic_is_seen_although_a_visit_is_being_made",
+            "a_topic_is_found_although_it_is_being_taken_out",
         ),
         variant(
             "leave it to the first publisher to put its topic in",
@@ -334,8 +338,8 @@ pub fn all() -> Vec<Mutant> {
             "look for the end of a drain only at the topics that are due",
             &[(
                 "queue/expand.rs",
-                "self.topics.rows().iter().all(|row| {",
-                "self.topics.due(lane).is_empty() || self.topics.rows().iter().all(|row| {",
+                ".all(|row| is_done(",
+                ".all(|row| self.topics.due(lane).is_empty() || is_done(",
             )],
             "topics_on_demand",
             "drained_is_not_said_while_a_topic_is_put_back",
