@@ -14,12 +14,12 @@ rm -rf "$copy"
 mkdir -p "$copy/embedded"
 cp -r "$here"/../{Cargo.toml,README.md} "$copy/"
 cp -r "$here"/{.cargo,build.rs,Cargo.toml,Cargo.lock,src} "$copy/embedded/"
-# Members that the copy doesn't have.
-perl -pi -e 's/^members = .*/members = []/; s/^pushlane-peers.*//' "$copy/Cargo.toml"
+# Members, tests and examples that the copy doesn't have.
+perl -0pi -e 's/^members = .*/members = []/m; s/^pushlane-peers.*//m; s/^\[\[.*?\n\n//gms' "$copy/Cargo.toml"
 
 found=0 missed=0 unknown=0
-mutant() { # name, file under src, substitution
-    local name=$1 file=$copy/src/$2 firmware
+mutant() { # name, file under src, substitution, firmware that is to find it (any of them)
+    local name=$1 file=$copy/src/$2 firmware candidates=${4:-interrupts topics wide}
     if ((${#only[@]})) && [[ " ${only[*]} " != *" $name "* ]]; then return; fi
     rm -rf "$copy/src"
     cp -r "$here/../src" "$copy/src"
@@ -29,14 +29,14 @@ mutant() { # name, file under src, substitution
         unknown=$((unknown + 1))
         return
     fi
-    if ! (cd "$copy/embedded" && cargo build --quiet --locked --release \
-        --target "$target" --bin interrupts --bin wide 2>"$copy/errors"); then
-        echo "OUT OF DATE: $name does not compile"
-        grep -A 5 '^error' "$copy/errors" || true
-        unknown=$((unknown + 1))
-        return
-    fi
-    for firmware in interrupts wide; do
+    for firmware in $candidates; do
+        if ! (cd "$copy/embedded" && cargo build --quiet --locked --release \
+            --target "$target" --bin "$firmware" 2>"$copy/errors"); then
+            echo "OUT OF DATE: $name does not compile"
+            grep -A 5 '^error' "$copy/errors" || true
+            unknown=$((unknown + 1))
+            return
+        fi
         if ! output=$(cd "$copy/embedded" && cargo run --quiet --locked --release \
             --target "$target" --bin "$firmware" 2>&1); then
             # The panic's message is on the line after its place.
@@ -49,25 +49,38 @@ mutant() { # name, file under src, substitution
     missed=$((missed + 1))
 }
 
-# Operations that are whole, in two halves. (Not the rows of topics and the insert into the summary: there the
-# interrupt would have to come between two instructions while a rare state lasts. Those are loom's.)
+# Operations that are whole, in two halves. (Not the rows of topics when a push begins and ends, nor the insert into
+# the summary: there the interrupt would have to come between two instructions while a rare state lasts. Those are
+# loom's.)
 mutant bank-transition bank.rs 's/match self\.0\.compare_exchange_weak\(\s*word,\s*next\.word\(\),.*?\) \{/self.0.store(next.word(), Ordering::Release);\n match Ok::<usize, usize>(word) {/s'
 mutant ready-insert ready/sweep.rs 's/self\.words\(\)\[index\]\.fetch_or\(mask, Ordering::Release\)/{ let all = self.words()[index].load(Ordering::Relaxed); self.words()[index].store(all | mask, Ordering::Release) }/'
-mutant ready-take ready/sweep.rs 's/if word\.fetch_and\(!lowest, Ordering::Acquire\) & lowest != 0/word.store(all & !lowest, Ordering::Relaxed);\n if true/'
-mutant summary-no-second-look ready/sweep.rs 's/if word == 0 \{\s*return false;/if true { return false;/'
+mutant ready-remove ready/sweep.rs 's/word\.fetch_and\(!bit, Ordering::Acquire\)/{ let all = word.load(Ordering::Acquire); word.store(all & !bit, Ordering::Relaxed); all }/'
 mutant turn ready/line.rs 's/match self\.turn\.compare_exchange_weak\(\s*turn\.0,\s*turn\.without\(slots\)\.0,.*?\) \{/self.turn.store(turn.without(slots).0, Ordering::Relaxed);\n match Ok::<usize, usize>(0) {/s'
-mutant bits-take backlog/bits.rs 's/cell\.0\[word\]\.swap\(0, Ordering::Acquire\)/{ let all = cell.0[word].load(Ordering::Acquire); cell.0[word].store(0, Ordering::Relaxed); all }/'
-mutant bits-merge backlog/bits.rs 's/word\.fetch_or\(flags, Ordering::Release\)/word.store(word.load(Ordering::Relaxed) | flags, Ordering::Release)/'
+mutant bits-take backlog/bits.rs 's/words\[word\]\.swap\(0, Ordering::Acquire\)/{ let all = words[word].load(Ordering::Acquire); words[word].store(0, Ordering::Relaxed); all }/' interrupts
+mutant bits-merge backlog/bits.rs 's/word\.fetch_or\(flags, Ordering::Release\)/word.store(word.load(Ordering::Relaxed) | flags, Ordering::Release)/' interrupts
 mutant permit-take limiter.rs 's/match self\.0\.compare_exchange_weak\(\s*word,\s*word \+ granted,.*?\) \{/self.0.store(word + granted, Ordering::Relaxed);\n match Ok::<usize, usize>(0) {/s'
 mutant permit-return limiter.rs 's/self\.0\.fetch_sub\(n, Ordering::AcqRel\)/{ let all = self.0.load(Ordering::Relaxed); self.0.store(all - n, Ordering::Relaxed); all }/'
 mutant limit-resize limiter.rs 's/match self\.0\.compare_exchange_weak\(\s*word,\s*next\.0,.*?\) \{/self.0.store(next.0, Ordering::Relaxed);\n match Ok::<usize, usize>(0) {/s'
 mutant number convergence.rs 's/self\.counter\.fetch_add\(ONE, Ordering::AcqRel\)/{ let all = self.counter.load(Ordering::Relaxed); self.counter.store(all + ONE, Ordering::Relaxed); all }/'
-mutant unsubscribe-in-two-steps topics.rs 's/match word\.compare_exchange_weak\(\s*members,\s*members & !now \| left,.*?\) \{/word.fetch_and(!now, Ordering::Relaxed);\n word.fetch_or(left, Ordering::Relaxed);\n match Ok::<usize, usize>(0) {/s'
+mutant unsubscribe topics.rs 's/match word\.compare_exchange_weak\(\s*members,\s*members & !now \| left,.*?\) \{/word.fetch_and(!now, Ordering::Relaxed);\n word.fetch_or(left, Ordering::Relaxed);\n match Ok::<usize, usize>(0) {/s'
+mutant raise fan_out.rs 's/match self\.visits\.compare_exchange_weak\(\s*visits,\s*next,.*?\n +\) \{/self.visits.store(next, Ordering::Release);\n match Ok::<usize, usize>(0) {/s' 'topics wide'
+mutant numbered fan_out.rs 's/match self\.newest\.compare_exchange_weak\(\s*newest,\s*next,.*?\n +\) \{/self.newest.store(next, Ordering::Release);\n match Ok::<usize, usize>(0) {/s' 'topics wide'
+mutant visit-begin fan_out.rs 's/match self\.visits\.compare_exchange_weak\(\s*visits,\s*visits \| BEGUN,.*?\n +\) \{/self.visits.store(visits | BEGUN, Ordering::Relaxed);\n match Ok::<usize, usize>(0) {/s' 'topics wide'
+mutant visit-end fan_out.rs 's/match self\.visits\.compare_exchange_weak\(\s*visits,\s*self\.circle\.step\(visits\),.*?\n +\) \{/self.visits.store(self.circle.step(visits), Ordering::Release);\n match Ok::<usize, usize>(0) {/s' 'topics wide'
+mutant due-remove topics/due.rs 's/self\.words\(\)\[topic \/ BITS\]\.fetch_and\(!bit, Ordering::Acquire\)/{ let word = &self.words()[topic \/ BITS]; let all = word.load(Ordering::Acquire); word.store(all & !bit, Ordering::Relaxed); all }/' 'topics wide'
+mutant due-count topics/due.rs 's/self\.count\.fetch_sub\(1, Ordering::Relaxed\); \/\/ after/self.count.store(self.count.load(Ordering::Relaxed) - 1, Ordering::Relaxed); \/\/ after/' 'topics wide'
 
-# Steps in the wrong order.
+# Steps in the wrong order, or left out.
+mutant summary-no-second-look ready/sweep.rs 's/if word == 0 \{\s*return false;/if true { return false;/' wide
 mutant version-read-late queue/serve.rs 's/complete\(bank, slot, ticket\.seen\)/complete(bank, slot, self.convergence.newest())/'
-mutant set-before-mark queue/publish.rs 's/let marked = self\.banks\(\)\[place\.bank\]\.mark\(1 << place\.slot, fresh\.lane\);\s*fresh\.add\(place\.bank, marked\.ready\);/fresh.add(place.bank, 1 << place.slot);\n fresh.insert();\n let _ = self.banks()[place.bank].mark(1 << place.slot, fresh.lane);/'
-mutant mark-before-record queue/publish.rs 's/self\.backlog\.record\(recording, self\.cell\(place\)\);\s*let marked = (.*?);/let marked = $1;\n self.backlog.record(recording, self.cell(place));/s'
+mutant set-before-mark queue/publish.rs 's/(let marked = self\.banks\(\)\[place\.bank\]\.mark\(1 << place\.slot, lane\);)(.*?)self\.line\(lane\)\.set\.insert\(place\.bank\);/self.line(lane).set.insert(place.bank);\n $1$2/s'
+mutant mark-before-record queue/publish.rs 's/(self\.backlog\.record\(&mut recording, self\.cells\(place\.bank\), 1 << place\.slot\);)\s*(let marked = .*?;)/$2\n $1/s' interrupts
+mutant begun-visit-counts fan_out.rs 's/self\.groups\(\) \+ \(visits & BEGUN\)/self.groups()/' 'topics wide'
+mutant settled-too-soon fan_out.rs 's/if \(newest \^ visits\) & !LOW != 0 \{/if false {/' 'topics wide'
+mutant settled-before-visit queue/expand.rs 's/(let Some\(visit\) = fan_out\.visit\(\).*?;)(.*?)(let settled = .*?;)/$3\n $1$2/s' 'topics wide'
+mutant visit-ends-before-marks queue/expand.rs 's/(let first = visit\.group)(.*?)fan_out\.end\(visit\);/fan_out.end(visit);\n $1$2/s' 'topics wide'
+mutant due-remove-after-look topics.rs 's/(self\.due\(lane\)\.remove\(topic\.0 as usize\);)(.*?is_pending\(\);)/$2\n $1/s' 'topics wide'
+mutant frontier-after-banks queue/converge.rs 's/let expanded = (version\.goal\.is_none_or\(.*?\n        \}\));/let expanded = move || $1;/s; s/if expanded \{/if expanded() {/' 'topics wide'
 
 rm -rf "$copy"
 printf '\n%s found, %s missed, %s out of date\n' "$found" "$missed" "$unknown"

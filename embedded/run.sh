@@ -10,13 +10,13 @@ passed=0 failed=0
 for target in "${targets[@]}"; do
     began=$SECONDS
     if ! cargo build --quiet --locked --release --target "$target" --features heapless \
-        --bin interrupts --bin wide --bin fifo; then
+        --bin interrupts --bin wide --bin topics --bin fifo; then
         echo "FAIL: building for $target"
         failed=$((failed + 1))
         continue
     fi
     echo "built for $target in $((SECONDS - began)) s"
-    for firmware in interrupts wide fifo; do
+    for firmware in interrupts wide topics fifo; do
         printf '\n== %s on %s\n' "$firmware" "$target"
         began=$SECONDS
         if cargo run --quiet --locked --release --target "$target" --features heapless --bin "$firmware"; then

@@ -8,17 +8,16 @@
 //! An operation of the main loop takes time, and the interrupt comes in between: so the ledger is told
 //! before it (`begin_…`, `…ing`) and after it.
 
-use pushlane::{ClientKey, Target, Topic, Version};
+use pushlane::{ClientKey, Topic, Version};
 
-use crate::payload::Flags;
-
-pub(crate) const TOPICS: usize = 3;
+use crate::payload::{Flags, OUT_OF_DATE};
+use crate::whom::{Reach, Whom};
 
 /// How many versions are watched at once.
 pub(crate) const WATCHED: usize = 8;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Life {
+pub(crate) enum Life {
     Vacant,
     Live(ClientKey),
     /// While `unregister` is under way.
@@ -30,13 +29,15 @@ enum Life {
 /// What is known of one place. Sets of flags have one bit a flag, sets of topics one a topic, sets of
 /// versions one a place in `Ledger::watched`.
 #[derive(Clone, Copy)]
-struct Account {
-    life: Life,
+pub(crate) struct Account {
+    pub(crate) life: Life,
     leased: bool,
     /// Leased by the interrupt since the main loop's publish began.
     served: bool,
-    /// Leased by the interrupt before its registration came back.
-    early: bool,
+    /// A fan-out on demand may have a mark for it that is still to be made.
+    behind: bool,
+    /// Leased by the interrupt since the main loop asked for a lease, and behind then: the mark may still come.
+    passed: bool,
     owed: Flags,
     maybe: Flags,
     /// Published since the last lease began, and not owed before.
@@ -46,15 +47,13 @@ struct Account {
     /// Being published by the main loop: may come at any moment, and once more.
     in_flight: Flags,
     /// Topics that reach the client.
-    reached: u8,
+    pub(crate) reached: u8,
     /// Topics that it has left since the last lease began: they still reach it.
     left: u8,
     /// Topics that may reach it.
-    may_reach: u8,
+    pub(crate) may_reach: u8,
     /// What `may_reach` was when its lease began: gone when the lease completes.
     leaving: u8,
-    /// The topic whose subscription the main loop is changing.
-    changing: u8,
     /// Versions that wait for the client.
     awaited: u8,
     /// Those of them that its lease contains.
@@ -65,7 +64,8 @@ const NOBODY: Account = Account {
     life: Life::Vacant,
     leased: false,
     served: false,
-    early: false,
+    behind: false,
+    passed: false,
     owed: 0,
     maybe: 0,
     late: 0,
@@ -75,49 +75,50 @@ const NOBODY: Account = Account {
     left: 0,
     may_reach: 0,
     leaving: 0,
-    changing: 0,
     awaited: 0,
     carried: 0,
 };
 
-/// Whether a publish reaches a client.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Reach {
-    No,
-    Maybe,
-    Yes,
-}
-
-/// A publish's target, in the ledger's terms.
-#[derive(Clone, Copy)]
-pub(crate) enum Whom {
-    Everyone,
-    One(ClientKey),
-    /// Any of the first, and, where there is a second, any of that.
-    Topics(u8, Option<u8>),
-}
-
 pub(crate) struct Ledger<const CLIENTS: usize> {
     accounts: [Account; CLIENTS],
+    /// Whether the queue makes fan-outs on demand.
+    on_demand: bool,
     registering: bool,
+    /// Whether the interrupt has leased the newcomer before its registration came back.
+    early: bool,
+    /// The place and the topic of the subscription that the main loop is changing.
+    changing: (usize, u8),
     /// Whether every place was taken when the registration began.
     crowded: bool,
     watched: [Option<(Version, Flags)>; WATCHED],
-    /// Whether the interrupt has leased, or changed the limit, since the main loop's last lease began.
+    /// Whether the interrupt has leased, or changed the limit, since the main loop's last lease, or the end of
+    /// one, began.
     competed: bool,
     /// Whether the main loop is asking for a lease, and may be marking whom a fan-out on demand is for.
     expanding: bool,
+    /// Whose lease the main loop is completing.
+    completing: Option<ClientKey>,
+    /// Topics with a publish on demand that may not have been made to all members, and everyone.
+    unvisited: u8,
+    /// Those of them that were published to since the main loop's last lease began.
+    unvisited_late: u8,
 }
 
 impl<const CLIENTS: usize> Ledger<CLIENTS> {
-    pub(crate) const fn new() -> Self {
+    pub(crate) const fn new(on_demand: bool) -> Self {
         Ledger {
             accounts: [NOBODY; CLIENTS],
+            on_demand,
             registering: false,
+            early: false,
+            changing: (0, 0),
             crowded: false,
             watched: [None; WATCHED],
             competed: false,
             expanding: false,
+            completing: None,
+            unvisited: 0,
+            unvisited_late: 0,
         }
     }
 
@@ -141,11 +142,13 @@ impl<const CLIENTS: usize> Ledger<CLIENTS> {
 
     /// The main loop is about to publish.
     pub(crate) fn publishing(&mut self, whom: Whom, flags: Flags) {
+        let on_demand = self.raised(whom);
         for (index, account) in self.accounts.iter_mut().enumerate() {
             account.served = false;
             if whom.reach(index, account, false) != Reach::No {
                 account.in_flight = flags;
                 account.maybe |= flags & !account.owed;
+                account.behind |= on_demand;
             }
         }
     }
@@ -162,6 +165,7 @@ impl<const CLIENTS: usize> Ledger<CLIENTS> {
 
     /// The interrupt has published.
     pub(crate) fn published(&mut self, whom: Whom, flags: Flags, version: Version) {
+        let on_demand = self.raised(whom);
         let free = self.watched.iter().position(Option::is_none);
         let registering = self.registering;
         let reach = |index: usize, account: &Account| whom.reach(index, account, registering);
@@ -177,6 +181,7 @@ impl<const CLIENTS: usize> Ledger<CLIENTS> {
             }
             let known = account.owed | account.maybe;
             account.again |= flags & known;
+            account.behind |= on_demand;
             if reach == Reach::Yes {
                 account.late |= flags & !account.owed;
                 account.owed |= flags;
@@ -190,6 +195,14 @@ impl<const CLIENTS: usize> Ledger<CLIENTS> {
         }
     }
 
+    /// Remembers a publish that may be made on demand. Whether it may.
+    fn raised(&mut self, whom: Whom) -> bool {
+        let Some(topics) = whom.on_demand().filter(|_| self.on_demand) else { return false };
+        self.unvisited |= topics;
+        self.unvisited_late |= topics;
+        true
+    }
+
     /// A publish to one client was refused because the client has left.
     pub(crate) fn refused(&self, client: ClientKey) {
         let life = self.accounts[client.index()].life;
@@ -198,10 +211,11 @@ impl<const CLIENTS: usize> Ledger<CLIENTS> {
 
     // ---- leases
 
-    /// The main loop is about to ask for a lease; `expanding`: of a queue that makes fan-outs on demand.
-    pub(crate) fn begin_lease(&mut self, expanding: bool) {
-        self.expanding = expanding;
+    /// The main loop is about to ask for a lease.
+    pub(crate) fn begin_lease(&mut self) {
+        self.expanding = self.on_demand;
         self.competed = false;
+        self.unvisited_late = 0;
         for account in &mut self.accounts {
             (account.late, account.again) = (0, 0);
         }
@@ -211,6 +225,11 @@ impl<const CLIENTS: usize> Ledger<CLIENTS> {
     /// The main loop has its answer.
     pub(crate) fn end_lease(&mut self) {
         self.expanding = false;
+        for account in self.accounts.iter_mut().filter(|account| account.passed) {
+            // The mark has been made by now, if it was to be: unless it is one of another publish.
+            account.passed = false;
+            account.behind = account.again != 0;
+        }
     }
 
     /// The interrupt is about to ask for a lease.
@@ -233,15 +252,18 @@ impl<const CLIENTS: usize> Ledger<CLIENTS> {
         }
     }
 
-    pub(crate) fn leased(&mut self, key: ClientKey, flags: Flags) {
+    /// The main loop has a lease, or, `nested`, the interrupt.
+    pub(crate) fn leased(&mut self, key: ClientKey, flags: Flags, nested: bool) {
         let (watched, registering, competed) = (self.watched, self.registering, self.competed);
-        let expanding = self.expanding;
-        let account = self.of(key);
+        let (expanding, unvisited, early) = (self.expanding, self.unvisited != 0, &mut self.early);
+        // While a completion is being said, a visit may take it for one that is not.
+        let unsaid = self.completing == Some(key) && unvisited;
+        let account = &mut self.accounts[key.index()];
         match account.life {
             Life::Live(client) | Life::Leaving(client) if client == key => {}
             // What it is registered with is known only afterwards.
             Life::Vacant if registering => {
-                account.early = true;
+                *early = true;
                 account.maybe |= flags;
             }
             _ => panic!("{key} was leased and is not registered"),
@@ -249,15 +271,26 @@ impl<const CLIENTS: usize> Ledger<CLIENTS> {
         assert!(!account.leased, "{key} has two leases");
         let due = account.owed & !account.late;
         assert!(flags & due == due, "{key} was owed {due:x} and got {flags:x}");
-        let possible = account.owed | account.maybe;
+        let possible = account.owed | account.maybe | if unsaid { OUT_OF_DATE } else { 0 };
         assert!(flags & !possible == 0, "{key} got {flags:x}, published was {possible:x}");
         account.leased = true;
-        account.served |= competed;
+        account.served |= nested;
         account.owed &= !flags;
+        if nested {
+            // To the main loop one instant: all that was published before is contained.
+            account.again = 0;
+        }
         account.maybe = account.maybe & !flags | account.again & flags | account.in_flight;
-        if expanding {
+        if nested && expanding && account.behind {
             // The main loop may have seen just before that the client needs a mark, and makes it just after.
             account.maybe |= flags;
+            account.passed = true;
+        } else {
+            if !nested && competed && account.behind {
+                // The interrupt may have made it after the claim, and before the lease said what it contains.
+                account.maybe |= flags;
+            }
+            account.behind = (account.again | account.in_flight) != 0;
         }
         account.leaving = account.may_reach;
         for (at, watched) in watched.iter().enumerate() {
@@ -269,13 +302,17 @@ impl<const CLIENTS: usize> Ledger<CLIENTS> {
 
     /// No lease began although a permit was free; `told`: the signal has said since that one can.
     /// That excuses it only where the interrupt has competed for the work or the permits.
-    pub(crate) fn nothing_to_lease(&self, told: bool) {
+    pub(crate) fn nothing_to_lease(&mut self, told: bool) {
         for account in &self.accounts {
             if let Life::Live(key) = account.life {
                 let due = account.owed & !account.late;
                 let excused = self.competed && told;
                 assert!(account.leased || due == 0 || excused, "{key} is owed {due:x}, not found");
             }
+        }
+        if !self.competed {
+            // Whatever was raised before has been visited.
+            self.unvisited = self.unvisited_late;
         }
     }
 
@@ -288,9 +325,27 @@ impl<const CLIENTS: usize> Ledger<CLIENTS> {
         leaving
     }
 
+    /// The main loop is about to complete a lease. The answer is for `completed_at_last`.
+    pub(crate) fn begin_complete(&mut self, key: ClientKey) -> u8 {
+        self.completing = Some(key);
+        self.competed = false;
+        self.completing(key)
+    }
+
+    /// The main loop has completed it.
+    pub(crate) fn completed_at_last(&mut self, key: ClientKey, leaving: u8) {
+        self.completing = None;
+        if self.competed && self.unvisited != 0 {
+            let account = self.of(key);
+            account.maybe |= OUT_OF_DATE & !account.owed;
+        }
+        self.completed(key, leaving);
+    }
+
     pub(crate) fn completed(&mut self, key: ClientKey, leaving: u8) {
-        let account = self.of(key);
-        account.may_reach &= !leaving | account.changing;
+        let (place, topic) = self.changing;
+        let changing = if place == key.index() { topic } else { 0 };
+        self.of(key).may_reach &= !leaving | changing;
         self.ended(key);
     }
 
@@ -325,6 +380,7 @@ impl<const CLIENTS: usize> Ledger<CLIENTS> {
 
     pub(crate) fn begin_register(&mut self) {
         self.registering = true;
+        self.early = false;
         self.crowded = self.taken() == CLIENTS;
         for account in &mut self.accounts {
             if account.life == Life::Vacant {
@@ -335,10 +391,11 @@ impl<const CLIENTS: usize> Ledger<CLIENTS> {
 
     pub(crate) fn registered(&mut self, key: ClientKey, flags: Flags) {
         self.registering = false;
+        let early = self.early;
         let account = self.of(key);
         assert!(account.life == Life::Vacant, "{key} was given a place that is taken");
         account.life = Life::Live(key);
-        if account.early {
+        if early {
             account.maybe |= flags;
         } else {
             account.owed |= flags;
@@ -364,14 +421,20 @@ impl<const CLIENTS: usize> Ledger<CLIENTS> {
     }
 
     pub(crate) fn begin_subscribe(&mut self, key: ClientKey, topic: Topic) {
+        self.changing = (key.index(), 1 << topic.0);
+        let late = self.unvisited & 1 << topic.0 != 0;
         let account = self.of(key);
-        account.changing = 1 << topic.0;
-        account.may_reach |= account.changing;
+        account.may_reach |= 1 << topic.0;
+        if late {
+            // Whoever subscribes before all members have been reached may be reached with them.
+            account.maybe |= OUT_OF_DATE & !account.owed;
+            account.behind = true;
+        }
     }
 
     pub(crate) fn subscribed(&mut self, key: ClientKey) {
+        let topic = self.changed();
         let account = self.of(key);
-        let topic = core::mem::take(&mut account.changing);
         account.reached |= topic;
         account.left &= !topic;
         account.may_reach &= !topic;
@@ -379,18 +442,22 @@ impl<const CLIENTS: usize> Ledger<CLIENTS> {
     }
 
     pub(crate) fn begin_unsubscribe(&mut self, key: ClientKey, topic: Topic) {
+        self.changing = (key.index(), 1 << topic.0);
         let account = self.of(key);
-        account.changing = 1 << topic.0;
-        account.left |= account.reached & account.changing;
+        account.left |= account.reached & 1 << topic.0;
     }
 
     pub(crate) fn unsubscribed(&mut self, key: ClientKey) {
+        let topic = self.changed();
         let account = self.of(key);
-        let topic = core::mem::take(&mut account.changing);
         // Unless no lease has begun since, and it is `left` still.
         account.may_reach |= topic & !account.reached;
         // A lease that the interrupt has begun since may have begun too early to end it.
         account.leaving &= !topic;
+    }
+
+    fn changed(&mut self) -> u8 {
+        core::mem::take(&mut self.changing.1)
     }
 
     // ---- convergence
@@ -411,65 +478,12 @@ impl<const CLIENTS: usize> Ledger<CLIENTS> {
             if let Life::Live(key) = account.life {
                 assert!(!account.leased && account.owed == 0, "{key} is owed {:x}", account.owed);
                 assert!(account.awaited == 0, "{key} was never given what a version waits for");
-                account.maybe = 0;
+                (account.maybe, account.behind) = (0, false);
             } else {
                 assert!(account.life == Life::Vacant, "a client that left is still leased");
             }
         }
         self.watched = [None; WATCHED];
-    }
-}
-
-impl Whom {
-    fn reach(self, index: usize, account: &Account, registering: bool) -> Reach {
-        let (yes, maybe) = match self {
-            Whom::Everyone => (true, true),
-            Whom::One(client) => (client.index() == index, client.index() == index),
-            Whom::Topics(any, filter) => {
-                let among = |topics: u8| {
-                    any & topics != 0 && filter.is_none_or(|filter| filter & topics != 0)
-                };
-                (among(account.reached), among(account.reached | account.may_reach))
-            }
-        };
-        match account.life {
-            Life::Live(_) if yes => Reach::Yes,
-            Life::Live(_) | Life::Leaving(_) if maybe => Reach::Maybe,
-            // A newcomer that is being registered has no topics and no key yet.
-            Life::Vacant if registering && matches!(self, Whom::Everyone) => Reach::Maybe,
-            _ => Reach::No,
-        }
-    }
-
-    /// The queue's target. The topics are written into `room`.
-    pub(crate) fn with_target<T>(self, act: impl FnOnce(Target<'_>) -> T) -> T {
-        let (any, filter) = match self {
-            Whom::Everyone => return act(Target::Everyone),
-            Whom::One(client) => return act(Target::One(client)),
-            Whom::Topics(any, filter) => (Chosen::of(any), filter.map(Chosen::of)),
-        };
-        let scope = pushlane::Scope::any(any.topics());
-        act(Target::Topics(match &filter {
-            Some(filter) => scope.and_any(filter.topics()),
-            None => scope,
-        }))
-    }
-}
-
-/// A set of topics as a list.
-struct Chosen([Topic; TOPICS], usize);
-
-impl Chosen {
-    fn of(set: u8) -> Chosen {
-        let mut chosen = Chosen([Topic(0); TOPICS], 0);
-        for topic in (0..TOPICS as u32).filter(|topic| set & 1 << topic != 0) {
-            chosen.0[chosen.1] = Topic(topic);
-            chosen.1 += 1;
-        }
-        chosen
-    }
-
-    fn topics(&self) -> &[Topic] {
-        &self.0[..self.1]
+        self.unvisited = 0;
     }
 }

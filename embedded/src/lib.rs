@@ -11,6 +11,7 @@ mod chance;
 // what must come out,
 mod bell;
 mod ledger;
+mod whom;
 // what is done to the queue, and when the interrupt strikes,
 mod moment;
 // and the run itself.

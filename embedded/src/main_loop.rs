@@ -4,10 +4,11 @@ use pushlane::ready::ConstReady;
 use pushlane::{ClientKey, Lane, PushQueue, RegisterError, Topic};
 
 use crate::chance::{Chance, SEED};
-use crate::ledger::{Ledger, TOPICS, WATCHED, Whom};
+use crate::ledger::{Ledger, WATCHED};
 use crate::moment::Operation;
 use crate::payload::Flagged;
 use crate::trial::{Held, PERMITS, Queue, Trial, any, choose};
+use crate::whom::{TOPICS, Whom};
 
 pub(crate) struct MainLoop<'a, B, R, const BANKS: usize, const WORDS: usize, const CLIENTS: usize>
 where
@@ -80,7 +81,7 @@ where
         let Some(room) = self.leases.iter().position(Option::is_none) else { return };
         let is_free = || self.trial.queue.held() < self.trial.queue.limit();
         let free = is_free();
-        self.trial.ledger(|ledger| ledger.begin_lease(!B::RECORDS));
+        self.trial.ledger(|ledger| ledger.begin_lease());
         self.trial.queue.signal().forget();
         let lease = self.during(Operation::Lease, PushQueue::try_lease);
         self.trial.ledger(Ledger::end_lease);
@@ -88,7 +89,7 @@ where
         let still_free = is_free();
         let told = self.trial.queue.signal().was_told();
         self.trial.ledger(|ledger| match &lease {
-            Some(lease) => ledger.leased(lease.key(), B::flags(lease.request())),
+            Some(lease) => ledger.leased(lease.key(), B::flags(lease.request()), false),
             None if free && still_free => ledger.nothing_to_lease(told),
             None => {}
         });
@@ -104,9 +105,9 @@ where
     fn complete(&mut self) {
         if let Some(lease) = self.take() {
             let key = lease.key();
-            let leaving = self.trial.ledger(|ledger| ledger.completing(key));
+            let leaving = self.trial.ledger(|ledger| ledger.begin_complete(key));
             self.during(Operation::Complete, |_| lease.complete());
-            self.trial.ledger(|ledger| ledger.completed(key, leaving));
+            self.trial.ledger(|ledger| ledger.completed_at_last(key, leaving));
         }
     }
 
@@ -231,11 +232,13 @@ where
                 self.trial.end_kept(shared);
             });
             loop {
-                self.trial.ledger(|ledger| ledger.begin_lease(false));
-                let Some(lease) = queue.try_lease() else { break };
+                self.trial.ledger(|ledger| ledger.begin_lease());
+                let lease = queue.try_lease();
+                self.trial.ledger(Ledger::end_lease);
+                let Some(lease) = lease else { break };
                 let key = lease.key();
                 let leaving = self.trial.ledger(|ledger| {
-                    ledger.leased(key, B::flags(lease.request()));
+                    ledger.leased(key, B::flags(lease.request()), false);
                     ledger.completing(key)
                 });
                 lease.complete();

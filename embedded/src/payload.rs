@@ -26,13 +26,15 @@ impl Flagged for Bits<1> {
     }
 }
 
-/// The one flag is "out of date".
+/// The one flag there is where a publish carries nothing.
+pub(crate) const OUT_OF_DATE: Flags = 1;
+
 impl Flagged for Dirty {
     const FLAGS: u32 = 1;
 
     fn request(_flags: Flags) {}
 
     fn flags((): &()) -> Flags {
-        1
+        OUT_OF_DATE
     }
 }

@@ -10,10 +10,11 @@ use pushlane::{ClientKey, Config, Lane, Lease, PushQueue, Refusal, StaticQueue, 
 use crate::bell::Bell;
 use crate::board;
 use crate::chance::{Chance, SEED};
-use crate::ledger::{Ledger, TOPICS, WATCHED, Whom};
+use crate::ledger::{Ledger, WATCHED};
 use crate::main_loop::MainLoop;
 use crate::moment::{Moments, Operation};
 use crate::payload::{Flagged, Flags};
+use crate::whom::{TOPICS, Whom};
 
 /// Who publishes beside the main loop.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -67,12 +68,14 @@ where
     B: Flagged + 'static,
     R: ConstReady + 'static,
 {
-    /// A run of `target` publishes.
-    pub const fn new(target: u32) -> Self {
+    /// A run of `target` publishes. Those to one topic are made on demand where it has so many members
+    /// (and the backlog records nothing).
+    pub const fn new(target: u32, on_demand_from: usize) -> Self {
+        let config = Config::new(CLIENTS).permits(PERMITS).on_demand_from(on_demand_from);
         Trial {
-            queue: PushQueue::const_with_signal(Config::new(CLIENTS).permits(PERMITS), Bell::new()),
+            queue: PushQueue::const_with_signal(config, Bell::new()),
             shared: Mutex::new(RefCell::new(Shared {
-                ledger: Ledger::new(),
+                ledger: Ledger::new(!B::RECORDS),
                 chance: Chance::new(SEED),
                 published: 0,
                 last: None,
@@ -149,7 +152,7 @@ where
         shared.ledger.begin_nested_lease();
         let Some(lease) = self.queue.try_lease() else { return };
         shared.nested += 1;
-        shared.ledger.leased(lease.key(), B::flags(lease.request()));
+        shared.ledger.leased(lease.key(), B::flags(lease.request()), true);
         critical_section::with(|cs| self.kept.replace(cs, Some(lease)));
         if !shared.chance.once_in(4) {
             self.end_kept(shared);
@@ -221,6 +224,8 @@ pub(crate) fn choose<B: Flagged, const CLIENTS: usize>(
     let whom = match chance.below(32) {
         0 => Whom::Everyone,
         1..5 => Whom::Topics(chance.below(1 << TOPICS) as u8, None),
+        // One topic without a filter may be made on demand.
+        7..11 if !B::RECORDS => Whom::Topics(1 << chance.below(TOPICS as u32), None),
         5..7 => {
             let filter = chance.below(1 << TOPICS) as u8;
             Whom::Topics(chance.below(1 << TOPICS) as u8, Some(filter))

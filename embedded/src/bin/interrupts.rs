@@ -10,7 +10,7 @@ use pushlane_firmware::{Publishers, Trial, board};
 
 pushlane_firmware::panic_to_host!();
 
-static TRIAL: Trial<Bits<1>, Sweep<Static<4, 3, 1>>, 4, 1, 32> = Trial::new(100_000);
+static TRIAL: Trial<Bits<1>, Sweep<Static<4, 3, 1>>, 4, 1, 32> = Trial::new(100_000, 0);
 
 #[board::entry]
 fn main() -> ! {

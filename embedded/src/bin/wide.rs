@@ -11,7 +11,10 @@ use pushlane_firmware::{Publishers, Trial, board};
 
 pushlane_firmware::panic_to_host!();
 
-static TRIAL: Trial<Dirty, Sweep<Static<33, 3, 2>>, 33, 2, 260> = Trial::new(60_000);
+/// Sometimes a topic has more members, sometimes fewer: publishes to it are made on demand, and at once.
+const SOME: usize = 60;
+
+static TRIAL: Trial<Dirty, Sweep<Static<33, 3, 2>>, 33, 2, 260> = Trial::new(60_000, SOME);
 
 #[board::entry]
 fn main() -> ! {
