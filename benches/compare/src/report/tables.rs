@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use pushlane_bench::scenarios::groups;
+use pushlane_bench::scenarios::{groups, iteration};
 
 use super::results::{Results, Row, is_ours};
 use super::{Fallible, instructions, targets};
@@ -265,7 +265,7 @@ fn contended(results: &Results, group: &str, about: &str, out: &mut String) -> s
     let total = |name: &str, pairs: u64| {
         let row = rows().find(|row| row.name == name && row.pairs == pairs)?;
         let median = results.median(group, name, &pairs.to_string())?;
-        Some((1e3 / median, row.publishes / 1e6, row.pushes / 1e6))
+        Some((1e3 * iteration(group) / median, row.publishes / 1e6, row.pushes / 1e6))
     };
     let mut names: Vec<_> = rows().map(|row| row.name.as_str()).collect();
     names.sort_unstable();
@@ -341,7 +341,7 @@ pub(super) fn short(results: &Results) -> Fallible<String> {
     line("one publish, lease and completion", groups::CYCLE, "pushlane", "1000", 1.0)?;
     line("an operation with 2 publishers and 2 workers", groups::CONTENDED, "pushlane", "2", 1.0)?;
     let all = groups::CONTENDED_ALL;
-    line("the same, each publish to 1,000 clients", all, "pushlane", "2", 1.0)?;
+    line("the same, each publish to 1,000 clients", all, "pushlane", "2", iteration(all))?;
     line("a push after a publish to 100,000 clients", groups::DRAIN, "pushlane", size, 1e5)?;
     if let Some(everyone) = results.median(groups::ON_DEMAND, "pushlane", "1000000") {
         writeln!(

@@ -23,7 +23,7 @@ use criterion::{BenchmarkGroup, BenchmarkId, Criterion, SamplingMode};
 
 use crate::subject::Subject;
 
-pub use contended::Contended;
+pub use contended::{Contended, iteration};
 
 /// How long to measure.
 #[derive(Clone, Copy, Debug)]
