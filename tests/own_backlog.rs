@@ -3,7 +3,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::Arc;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use pushlane::backlog::{Audience, Backlog, Taken};
@@ -231,11 +231,11 @@ fn a_permit_that_was_not_counted_does_not_come_back() {
 
 /// Publishes a part, while `meanwhile` happens between the look at who is there and the record.
 fn publish_beside(
-    queue: &Arc<Queue>,
+    queue: &Rc<Queue>,
     target: Target<'_>,
     meanwhile: impl FnOnce(&Queue) + 'static,
 ) -> Option<Version> {
-    let other = Arc::clone(queue);
+    let other = Rc::clone(queue);
     BEFORE_RECORD.set(Some(Box::new(move || meanwhile(&other))));
     queue.publish(target, Lane::Normal, Part).ok()
 }
@@ -243,7 +243,7 @@ fn publish_beside(
 #[test]
 fn what_is_recorded_for_a_client_that_has_just_left_is_cleared() {
     let (queue, clients, _) = queue(Config::new(2).permits(2), &[All, All]);
-    let (queue, [gone, stays]) = (Arc::new(queue), [clients[0], clients[1]]);
+    let (queue, [gone, stays]) = (Rc::new(queue), [clients[0], clients[1]]);
     drain(&queue);
     let leave = move |queue: &Queue| queue.unregister(gone).unwrap();
     let version = publish_beside(&queue, Target::Everyone, leave).expect("one is there");
@@ -262,7 +262,7 @@ fn what_is_recorded_for_a_client_that_has_just_left_is_cleared() {
 #[test]
 fn who_comes_into_the_place_of_a_client_that_has_just_left_gets_what_is_for_everyone() {
     let (queue, clients, _) = queue(Config::new(1).permits(1), &[All]);
-    let (queue, gone) = (Arc::new(queue), clients[0]);
+    let (queue, gone) = (Rc::new(queue), clients[0]);
     drain(&queue);
     let version = publish_beside(&queue, Target::Everyone, move |queue| {
         queue.unregister(gone).unwrap();
@@ -280,7 +280,7 @@ fn who_comes_into_the_place_of_a_client_that_has_just_left_gets_what_is_for_ever
 #[test]
 fn what_is_recorded_for_a_client_that_leaves_during_its_push_is_cleared_in_the_end() {
     let (queue, clients, _) = queue(Config::new(1).permits(1), &[All]);
-    let (queue, gone) = (Arc::new(queue), clients[0]);
+    let (queue, gone) = (Rc::new(queue), clients[0]);
     let lease = queue.try_lease().expect("ready");
     let leave = move |queue: &Queue| queue.unregister(gone).unwrap();
     assert!(publish_beside(&queue, Target::One(gone), leave).is_none(), "stale");
