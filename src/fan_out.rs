@@ -1,4 +1,4 @@
-//! Fan-out on demand: a publish is a few counters, whatever the number of clients.
+//! Fan-out on demand: a publish is two words, whatever the number of clients.
 //!
 //! The *frontier* counts visits to groups of banks, a group being those of one word of a ready set: group
 //! `frontier % groups` is visited next. *Remaining* is how many visits it still has to make. A publisher only

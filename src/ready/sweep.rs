@@ -166,7 +166,7 @@ impl<S: Storage> ReadySet for Sweep<S> {
 
     fn insert_many(&self, first: usize, mask: usize) {
         let index = first / BITS;
-        // Release: synchronizes with the Acquire of the `fetch_and` in `take`, also when the bits are
+        // Release: synchronizes with the Acquire of the `fetch_and` in `remove`, also when the bits are
         // set already, because each read-modify-write continues the release sequence.
         self.words()[index].fetch_or(mask, Ordering::Release);
         if self.is_summarised() {
