@@ -97,31 +97,53 @@ impl Number {
 const CLOSED: usize = 1;
 const ONE: usize = 2;
 
-/// The counter, and each slot's completed number.
-pub(crate) struct Convergence<S: Storage> {
-    counter: Apart<AtomicUsize>,
-    completed: S::Banks<[AtomicUsize; SLOTS]>,
+/// How far each slot of a bank is.
+pub(crate) struct Progress {
+    completed: [AtomicUsize; SLOTS],
     /// How far beyond `completed` the slot's last push reaches, whether it is in progress or was given
     /// back. Half a word is enough: a larger distance is taken for a smaller one, which costs a mark too
     /// many.
-    ahead: S::Banks<[AtomicU32; SLOTS]>,
+    ahead: [AtomicU32; SLOTS],
+}
+
+impl Progress {
+    #[cfg(feature = "alloc")]
+    pub(crate) fn none() -> Self {
+        Progress {
+            completed: core::array::from_fn(|_| AtomicUsize::zero()),
+            ahead: core::array::from_fn(|_| AtomicU32::zero()),
+        }
+    }
+
+    #[cfg(not(loom))]
+    pub(crate) const fn const_none() -> Self {
+        Progress {
+            completed: [const { AtomicUsize::ZERO }; SLOTS],
+            ahead: [const { AtomicU32::ZERO }; SLOTS],
+        }
+    }
+}
+
+/// The counter, and each slot's completed number.
+pub(crate) struct Convergence<S: Storage> {
+    counter: Apart<AtomicUsize>,
+    progress: S::Banks<Progress>,
 }
 
 impl<S: Storage> Convergence<S> {
     #[cfg(feature = "alloc")]
-    pub(crate) fn new(
-        completed: S::Banks<[AtomicUsize; SLOTS]>,
-        ahead: S::Banks<[AtomicU32; SLOTS]>,
-    ) -> Self {
-        Convergence { counter: Apart(AtomicUsize::zero()), completed, ahead }
+    pub(crate) fn new(progress: S::Banks<Progress>) -> Self {
+        Convergence { counter: Apart(AtomicUsize::zero()), progress }
     }
 
     #[cfg(not(loom))]
-    pub(crate) const fn const_new(
-        completed: S::Banks<[AtomicUsize; SLOTS]>,
-        ahead: S::Banks<[AtomicU32; SLOTS]>,
-    ) -> Self {
-        Convergence { counter: Apart(AtomicUsize::ZERO), completed, ahead }
+    pub(crate) const fn const_new(progress: S::Banks<Progress>) -> Self {
+        Convergence { counter: Apart(AtomicUsize::ZERO), progress }
+    }
+
+    #[inline]
+    fn of(&self, bank: usize) -> &Progress {
+        &self.progress.as_ref()[bank]
     }
 
     /// The number of the publish that was numbered last.
@@ -170,20 +192,22 @@ impl<S: Storage> Convergence<S> {
     /// The slot's owner has pushed everything up to `number`, or its newcomer starts after it.
     #[inline]
     pub(crate) fn complete(&self, bank: usize, slot: usize, number: Number) {
+        let of = self.of(bank);
         // Relaxed: with the Release below.
-        self.ahead.as_ref()[bank][slot].store(0, Ordering::Relaxed);
+        of.ahead[slot].store(0, Ordering::Relaxed);
         // Release: with the Acquire of `has_completed`; a checker that sees the number sees all that was
         // done to earn it.
-        self.completed.as_ref()[bank][slot].store(number.0, Ordering::Release);
+        of.completed[slot].store(number.0, Ordering::Release);
     }
 
     /// The slot's owner begins a push that contains everything up to `number`.
     #[inline]
     pub(crate) fn begin(&self, bank: usize, slot: usize, number: Number) {
-        let completed = self.completed.as_ref()[bank][slot].load(Ordering::Relaxed); // the owner's own
+        let of = self.of(bank);
+        let completed = of.completed[slot].load(Ordering::Relaxed); // the owner's own
         let ahead = u32::try_from(number.0.wrapping_sub(completed)).unwrap_or(u32::MAX);
         // Relaxed: the number is the message. Whoever reads an older one marks once too often.
-        self.ahead.as_ref()[bank][slot].store(ahead, Ordering::Relaxed);
+        of.ahead[slot].store(ahead, Ordering::Relaxed);
     }
 
     /// Whether `number` needs no mark of a live slot: the client has completed it, or its last push
@@ -191,14 +215,15 @@ impl<S: Storage> Convergence<S> {
     pub(crate) fn has_begun(&self, bank: usize, slot: usize, number: Number) -> bool {
         // In this order, and Acquire: with the Release in `complete`, before which the distance is set
         // to nothing. An older completed number with a newer distance says too little, never too much.
-        let completed = self.completed.as_ref()[bank][slot].load(Ordering::Acquire);
-        let ahead = self.ahead.as_ref()[bank][slot].load(Ordering::Relaxed);
+        let of = self.of(bank);
+        let completed = of.completed[slot].load(Ordering::Acquire);
+        let ahead = of.ahead[slot].load(Ordering::Relaxed);
         Number(completed.wrapping_add(ahead as usize)).cmp(number).is_ge()
     }
 
     #[inline]
     pub(crate) fn has_completed(&self, bank: usize, slot: usize, number: Number) -> bool {
-        let completed = Number(self.completed.as_ref()[bank][slot].load(Ordering::Acquire)); // with `complete`
+        let completed = Number(self.of(bank).completed[slot].load(Ordering::Acquire)); // with `complete`
         completed.cmp(number).is_ge()
     }
 }
@@ -211,10 +236,7 @@ mod tests {
     const BANKS: usize = 2;
 
     fn convergence() -> Convergence<Static<BANKS>> {
-        Convergence::const_new(
-            [const { [const { AtomicUsize::ZERO }; SLOTS] }; BANKS],
-            [const { [const { AtomicU32::ZERO }; SLOTS] }; BANKS],
-        )
+        Convergence::const_new([const { Progress::const_none() }; BANKS])
     }
 
     #[test]

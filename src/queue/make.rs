@@ -4,7 +4,7 @@ use super::PushQueue;
 use crate::apart::Apart;
 use crate::bank::Bank;
 use crate::config::Config;
-use crate::convergence::Convergence;
+use crate::convergence::{Convergence, Progress};
 use crate::fan_out::FanOut;
 use crate::limiter::Limiter;
 use crate::ready::line::Line;
@@ -21,7 +21,7 @@ mod on_heap {
     use crate::registry::Seat;
     use crate::slot::{SLOTS, beyond};
     use crate::storage::Heap;
-    use crate::sync::{Atomic, AtomicU32, AtomicUsize};
+    use crate::sync::{Atomic, AtomicUsize};
     use crate::topics::{Due, Row};
 
     impl<B: Backlog + Default, R: WithBanks, N: Signal + Default> PushQueue<B, Heap, R, N> {
@@ -73,10 +73,7 @@ mod on_heap {
                     config.on_demand_from,
                     Heap::row(banks, AtomicUsize::zero),
                 ),
-                convergence: Convergence::new(
-                    Heap::row(banks, || core::array::from_fn(|_| AtomicUsize::zero())),
-                    Heap::row(banks, || core::array::from_fn(|_| AtomicU32::zero())),
-                ),
+                convergence: Convergence::new(Heap::row(banks, Progress::none)),
                 limiter: Apart(Limiter::new(config.permits)),
                 signal,
             }
@@ -94,7 +91,7 @@ mod in_place {
     use crate::signal::Silent;
     use crate::slot::{SLOTS, beyond};
     use crate::storage::Static;
-    use crate::sync::{Atomic, AtomicU32, AtomicUsize};
+    use crate::sync::{Atomic, AtomicUsize};
     use crate::topics::{Due, Row};
 
     impl<B, R, const BANKS: usize, const TOPICS: usize, const WORDS: usize>
@@ -153,10 +150,7 @@ mod in_place {
                     config.on_demand_from,
                     [const { AtomicUsize::ZERO }; BANKS],
                 ),
-                convergence: Convergence::const_new(
-                    [const { [const { AtomicUsize::ZERO }; SLOTS] }; BANKS],
-                    [const { [const { AtomicU32::ZERO }; SLOTS] }; BANKS],
-                ),
+                convergence: Convergence::const_new([const { Progress::const_none() }; BANKS]),
                 limiter: Apart(Limiter::const_new(config.permits)),
                 signal,
             }

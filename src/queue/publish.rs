@@ -41,6 +41,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     ///
     /// A publish that is under way while its client leaves may give the place's next client one push
     /// more than it needed, never one less.
+    #[inline]
     pub fn publish(
         &self,
         target: Target<'_>,
@@ -53,30 +54,43 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         match target {
             Target::One(client) => self.publish_to_one(client, lane, request),
             Target::Everyone if !B::RECORDS => self.publish_to_everyone_on_demand(lane, request),
-            Target::Everyone => {
-                self.publish_to_each(Audience::EVERYONE, lane, request, |fresh, recording| {
-                    for bank in 0..self.banks().len() {
-                        self.mark_bank(bank, ALL, fresh, recording);
-                    }
-                })
-            }
-            Target::Topics(scope) => {
-                if let Some(topic) = self.topics.unknown(&scope) {
-                    return Err(PublishError { reason: Refusal::UnknownTopic(topic), request });
-                }
-                if !B::RECORDS
-                    && let Some(topic) = self.topics.on_demand(&scope)
-                {
-                    return self.publish_to_topic_on_demand(topic, lane, request);
-                }
-                self.publish_to_each(Audience::scope(&scope), lane, request, |fresh, recording| {
-                    self.topics.pass_gates(&scope);
-                    self.topics.visit(&scope, self.banks().len(), |bank, concerned| {
-                        self.mark_bank(bank, concerned, fresh, recording);
-                    });
-                })
-            }
+            Target::Everyone => self.publish_to_every_bank(lane, request),
+            Target::Topics(scope) => self.publish_to_topics(scope, lane, request),
         }
+    }
+
+    fn publish_to_every_bank(
+        &self,
+        lane: Lane,
+        request: B::Request,
+    ) -> Result<Version, PublishError<B::Request>> {
+        self.publish_to_each(Audience::EVERYONE, lane, request, |fresh, recording| {
+            for bank in 0..self.banks().len() {
+                self.mark_bank(bank, ALL, fresh, recording);
+            }
+        })
+    }
+
+    fn publish_to_topics(
+        &self,
+        scope: Scope<'_>,
+        lane: Lane,
+        request: B::Request,
+    ) -> Result<Version, PublishError<B::Request>> {
+        if let Some(topic) = self.topics.unknown(&scope) {
+            return Err(PublishError { reason: Refusal::UnknownTopic(topic), request });
+        }
+        if !B::RECORDS
+            && let Some(topic) = self.topics.on_demand(&scope)
+        {
+            return self.publish_to_topic_on_demand(topic, lane, request);
+        }
+        self.publish_to_each(Audience::scope(&scope), lane, request, |fresh, recording| {
+            self.topics.pass_gates(&scope);
+            self.topics.visit(&scope, self.banks().len(), |bank, concerned| {
+                self.mark_bank(bank, concerned, fresh, recording);
+            });
+        })
     }
 
     /// To whomever `mark` marks.
@@ -156,7 +170,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         numbered
     }
 
-    #[inline]
+    #[inline(always)] // so that the version need not be copied
     fn publish_to_one(
         &self,
         client: ClientKey,

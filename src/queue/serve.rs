@@ -186,9 +186,10 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         self.expand_if_due();
         match self.preferred() {
             // Each with a lane that the compiler knows.
-            Lane::Urgent => {
-                self.claim_in(Lane::Urgent, most).or_else(|| self.claim_in(Lane::Normal, most))
-            }
+            Lane::Urgent => match self.claim_in(Lane::Urgent, most) {
+                None => self.claim_in(Lane::Normal, most),
+                served => served,
+            },
             Lane::Normal => self.claim_normal_first(most),
         }
     }
@@ -242,7 +243,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     }
 
     /// Claims until there is something to push. The caller holds a permit.
-    #[inline]
+    #[inline(always)]
     fn begin_next(&self, counted: bool) -> Option<(Ticket, B::Payload)> {
         loop {
             let Served { bank, claimed, .. } = self.claim(1)?;
@@ -271,7 +272,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     ///
     /// `seen` has been read after the claim, and the backlog is taken after that: what has a number by then
     /// is in it.
-    #[inline]
+    #[inline(always)]
     pub(super) fn take(
         &self,
         place: Place,
@@ -280,26 +281,25 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         counted: bool,
     ) -> (Ticket, Option<B::Payload>) {
         let lane = self.most_urgent(place, lane);
-        let mut ticket =
-            Ticket { client: self.registry.key(place), lane, seen, whole: true, counted };
+        let client = self.registry.key(place);
         self.topics.begin(place);
-        let on_panic = GiveBack { queue: self, ticket: &ticket, permit: true };
-        let concerned = |audience: &Audience| self.concerns(audience, &ticket);
+        let on_panic = GiveBack { queue: self, place, lane, permits: counted.into() };
+        let concerned = |audience: &Audience| self.concerns(audience, client);
         let Taken { payload, whole } =
             self.backlog.take(self.cells(place.bank), place.slot, &concerned);
         core::mem::forget(on_panic);
-        ticket.whole = whole;
         if whole {
-            self.convergence.begin(place.bank, place.slot, ticket.seen);
+            self.convergence.begin(place.bank, place.slot, seen);
         }
-        (ticket, payload)
+        (Ticket { client, lane, seen, whole, counted }, payload)
     }
 
     /// Whether the leased client belongs to an audience.
-    fn concerns(&self, audience: &Audience, ticket: &Ticket) -> bool {
+    fn concerns(&self, audience: &Audience, leased: ClientKey) -> bool {
+        let Place { bank, slot } = leased.place();
         match audience.0 {
-            Whom::Client(client) => client == ticket.client,
-            _ => self.concerned(audience, ticket.place().bank) & (1 << ticket.place().slot) != 0,
+            Whom::Client(client) => client == leased,
+            _ => self.concerned(audience, bank) & (1 << slot) != 0,
         }
     }
 
@@ -363,17 +363,17 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
 /// Puts a slot back into the queue and its permit into the limiter, whatever happens meanwhile.
 struct GiveBack<'a, B: Backlog, S: Storage, R: ReadySet, N: Signal> {
     queue: &'a PushQueue<B, S, R, N>,
-    ticket: &'a Ticket,
-    permit: bool,
+    place: Place,
+    lane: Lane,
+    permits: usize,
 }
 
 impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> Drop for GiveBack<'_, B, S, R, N> {
     fn drop(&mut self) {
-        let Ticket { lane, counted, .. } = *self.ticket;
-        let place = self.ticket.place();
-        let released = self.queue.banks()[place.bank].requeue(place.slot, lane);
-        let ready = self.queue.hand_back(place, released);
-        self.queue.end(ready.into(), (self.permit && counted).into());
+        let GiveBack { queue, place, lane, permits } = *self;
+        let released = queue.banks()[place.bank].requeue(place.slot, lane);
+        let ready = queue.hand_back(place, released);
+        queue.end(ready.into(), permits);
     }
 }
 
@@ -403,7 +403,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> Serve for PushQueue<B, S, R
         self.is_drained()
     }
 
-    #[inline]
+    #[inline(always)]
     fn begin(&self) -> Option<(Ticket, B::Payload)> {
         for _ in 0..LOOKS {
             let counted = self.limiter.binds();
@@ -440,11 +440,11 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> Serve for PushQueue<B, S, R
     }
 
     fn requeue(&self, ticket: &Ticket, payload: Option<B::Payload>, permit: bool) {
+        let (place, permits) = (ticket.place(), (permit && ticket.counted).into());
         // Given back also if merging panics.
-        let _back = GiveBack { queue: self, ticket, permit };
+        let _back = GiveBack { queue: self, place, lane: ticket.lane, permits };
         if let Some(payload) = payload {
-            let Place { bank, slot } = ticket.place();
-            self.backlog.restore(self.cells(bank), slot, payload);
+            self.backlog.restore(self.cells(place.bank), place.slot, payload);
         }
     }
 
