@@ -44,7 +44,17 @@ impl Bank {
     /// empty is not put back): it must rest on all that preceded the word it read.
     #[inline]
     fn transit<T>(&self, step: impl Fn(Snapshot) -> Option<(Snapshot, T)>) -> Option<T> {
-        let mut word = self.0.load(Ordering::Acquire);
+        self.transit_from(self.load(), step)
+    }
+
+    /// The same, of a bank that was as in `seen` when the caller loaded it.
+    #[inline]
+    fn transit_from<T>(
+        &self,
+        seen: Snapshot,
+        step: impl Fn(Snapshot) -> Option<(Snapshot, T)>,
+    ) -> Option<T> {
+        let mut word = seen.word();
         loop {
             let (next, outcome) = step(Snapshot::from_word(word))?;
             match self.0.compare_exchange_weak(
@@ -93,10 +103,20 @@ impl Bank {
     /// owner would not see what this publisher wrote.
     #[inline]
     pub(crate) fn mark(&self, mask: usize, lane: Lane) -> Marked {
-        self.change(|bank| {
+        self.mark_from(self.load(), mask, lane)
+    }
+
+    /// The same, of a bank that was as in `seen` when the caller loaded it.
+    #[inline]
+    pub(crate) fn mark_from(&self, seen: Snapshot, mask: usize, lane: Lane) -> Marked {
+        let mark = |bank: Snapshot| {
             let marked = bank.mark(mask, lane);
-            (marked.next, marked)
-        })
+            Some((marked.next, marked))
+        };
+        let Some(marked) = self.transit_from(seen, mark) else {
+            unreachable!("the step always applies")
+        };
+        marked
     }
 
     /// Marks the live slots of `mask` if the bank still is as it was in `seen`.

@@ -126,9 +126,12 @@ where
     Q: Deref,
     Q::Target: Serve,
 {
+    // Inlined, and on a copy of the ticket, so that a lease that is completed at once need never be in memory.
+    #[inline(always)]
     fn drop(&mut self) {
         if !self.ended {
-            self.queue.requeue(&self.ticket, self.payload.take(), self.permit);
+            let ticket = self.ticket;
+            self.queue.requeue(&ticket, self.payload.take(), self.permit);
         }
     }
 }

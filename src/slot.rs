@@ -302,8 +302,11 @@ impl Snapshot {
             return None;
         }
         let slots = lowest(ready, most);
+        // The lane's bits are set and the active ones are not, so one step changes both: each step here is one
+        // between the load of the word and its exchange.
+        let next = Snapshot(self.0 ^ (slots << lane.shift() | slots << ACTIVE));
         Some(Claimed {
-            next: self.without(slots, URGENT).without(slots, NORMAL).with(slots, ACTIVE),
+            next: next.without(slots, lane.other().shift()),
             slots,
             urgent: self.plane(URGENT) & slots,
             rest: ready & !slots,
@@ -317,23 +320,21 @@ impl Snapshot {
         if self.live() & bit == 0 {
             return Released::Leaving;
         }
-        let next = self.without(bit, ACTIVE);
         Released::Back {
-            next,
-            urgent: next.ready(Lane::Urgent) & bit != 0,
-            normal: next.ready(Lane::Normal) & bit != 0,
+            next: self.without(bit, ACTIVE),
+            urgent: self.plane(URGENT) & bit != 0,
+            normal: self.plane(NORMAL) & bit != 0,
         }
     }
 
     /// 5. for several slots at once.
     pub(crate) const fn release_many(self, mask: usize) -> ReleasedMany {
         let back = mask & self.live();
-        let next = self.without(back, ACTIVE);
         ReleasedMany {
-            next,
+            next: self.without(back, ACTIVE),
             leaving: mask & !back,
-            urgent: next.ready(Lane::Urgent) & back,
-            normal: next.ready(Lane::Normal) & back,
+            urgent: self.plane(URGENT) & back,
+            normal: self.plane(NORMAL) & back,
         }
     }
 
@@ -387,6 +388,9 @@ pub(crate) const fn beyond(bank: usize, clients: usize) -> usize {
 /// The lowest slots of a mask, `most` at most; at least one, if there is one.
 #[inline]
 pub(crate) const fn lowest(mask: usize, most: usize) -> usize {
+    if most == 1 {
+        return mask & mask.wrapping_neg();
+    }
     let mut rest = mask & mask.wrapping_sub(1);
     let mut taken = 1;
     while rest != 0 && taken < most {

@@ -2,11 +2,27 @@
 //!
 //! [`PushQueue`](crate::PushQueue) is written once over [`Storage`]; nothing grows after construction.
 
+#[cfg(feature = "alloc")]
+use crate::apart::Apart;
 use crate::sync::AtomicUsize;
 
 mod sealed {
     pub trait Sealed {}
+
+    /// One bit for each of some banks, in whole words; at least one word, except in a queue that can't be.
+    pub trait Bits {
+        fn words(&self) -> &[super::AtomicUsize];
+
+        /// Whether there is no more than one word.
+        fn is_one(&self) -> bool;
+
+        /// The word, if there is no more than one. (In one answer, the two would make the word's address depend on
+        /// how many there are.)
+        fn only(&self) -> &super::AtomicUsize;
+    }
 }
+
+pub(crate) use sealed::Bits;
 
 /// A way to hold what a queue holds once a bank, once a bit, and once a topic.
 ///
@@ -17,7 +33,7 @@ pub trait Storage: sealed::Sealed {
     type Banks<T>: AsRef<[T]>;
     /// One bit a bank.
     #[doc(hidden)]
-    type Bits: AsRef<[AtomicUsize]>;
+    type Bits: sealed::Bits;
     /// One `T` a topic.
     #[doc(hidden)]
     type Topics<T>: AsRef<[T]>;
@@ -35,7 +51,7 @@ impl sealed::Sealed for Heap {}
 #[cfg(feature = "alloc")]
 impl Storage for Heap {
     type Banks<T> = alloc::boxed::Box<[T]>;
-    type Bits = alloc::boxed::Box<[AtomicUsize]>;
+    type Bits = HeapBits;
     type Topics<T> = alloc::boxed::Box<[T]>;
 }
 
@@ -53,10 +69,64 @@ impl Heap {
         core::iter::repeat_with(make).take(len).collect()
     }
 
-    /// One bit for each of `banks`.
-    pub(crate) fn bits(banks: usize) -> alloc::boxed::Box<[AtomicUsize]> {
+    /// One bit for each of `len`, in words that are found by a pointer.
+    pub(crate) fn words(len: usize) -> alloc::boxed::Box<[AtomicUsize]> {
         use crate::sync::Atomic;
-        Heap::row(banks.div_ceil(usize::BITS as usize), AtomicUsize::zero)
+        Heap::row(len.div_ceil(usize::BITS as usize), AtomicUsize::zero)
+    }
+
+    /// One bit for each of `len`.
+    pub(crate) fn bits(len: usize) -> HeapBits {
+        use crate::sync::Atomic;
+        let words = Heap::words(len);
+        HeapBits {
+            only: Apart(AtomicUsize::zero()),
+            more: if words.len() > 1 { words } else { Default::default() },
+        }
+    }
+}
+
+/// Bits on the heap. A single word is not: every publish and every lease would follow a pointer between two atomic
+/// operations, when there is nothing else that the processor could do meanwhile. It is apart from what is written
+/// beside it (a cursor), because a store is waited for by the next operation on its line.
+#[cfg(feature = "alloc")]
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct HeapBits {
+    only: Apart<AtomicUsize>,
+    more: alloc::boxed::Box<[AtomicUsize]>,
+}
+
+#[cfg(feature = "alloc")]
+impl Bits for HeapBits {
+    fn words(&self) -> &[AtomicUsize] {
+        if self.is_one() { core::slice::from_ref(&*self.only) } else { &self.more }
+    }
+
+    #[inline]
+    fn is_one(&self) -> bool {
+        self.more.is_empty()
+    }
+
+    #[inline]
+    fn only(&self) -> &AtomicUsize {
+        &self.only
+    }
+}
+
+impl<const WORDS: usize> Bits for [AtomicUsize; WORDS] {
+    fn words(&self) -> &[AtomicUsize] {
+        self
+    }
+
+    #[inline]
+    fn is_one(&self) -> bool {
+        WORDS == 1
+    }
+
+    #[inline]
+    fn only(&self) -> &AtomicUsize {
+        &self[0]
     }
 }
 

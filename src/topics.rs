@@ -91,7 +91,7 @@ const LEAVING: usize = 2 * SLOTS;
 const SETTLING: usize = NOW;
 
 /// How many banks are looked at together: on a 64-bit target, a cache line of each row.
-const STRIDE: usize = 8;
+pub(crate) const STRIDE: usize = 8;
 
 /// Whoever can be reached through a row's word.
 const fn reached(word: usize) -> usize {
@@ -307,12 +307,21 @@ impl<S: Storage> Topics<S> {
         }
     }
 
+    /// Whether there is anything to do when a push of the client completes.
+    ///
+    /// The caller owns the slot.
+    #[inline]
+    pub(crate) fn is_changing(&self, place: Place) -> bool {
+        let (leaving, settling) = (1 << (place.slot + LEAVING), 1 << (place.slot + SETTLING));
+        // Relaxed: only the owner changes them.
+        self.flags(place).load(Ordering::Relaxed) & (leaving | settling) != 0
+    }
+
     /// The push has completed. `mark` marks the client for a fan-out that is due, unless the push contains it;
     /// `is_pending` says, by a read-modify-write of the bank, whether the client has been marked since the
     /// push began.
     ///
     /// The caller owns the slot, and has stored the completed number.
-    #[inline]
     pub(crate) fn complete(
         &self,
         place: Place,
@@ -323,9 +332,6 @@ impl<S: Storage> Topics<S> {
         let flags = self.flags(place);
         // Relaxed: only the owner changes them.
         let before = flags.load(Ordering::Relaxed);
-        if before & (leaving | settling) == 0 {
-            return;
-        }
         // What was pending when the last push completed was in this one.
         let mut done = leaving | settling;
         if before & leaving != 0 {
@@ -443,13 +449,14 @@ impl<S: Storage> Topics<S> {
             .any(|row| row.reached(place.bank) & (1 << place.slot) != 0 && such(row.fan_out(lane)))
     }
 
-    /// Shows `visit` each of the `banks` in which the scope reaches somebody, in ascending order, and whom.
+    /// Shows `visit` those of the `banks` in which the scope reaches somebody, some neighbours at a time, in
+    /// ascending order: the first of them, and for each whom it reaches there.
     #[inline]
     pub(crate) fn visit(
         &self,
         scope: &Scope<'_>,
         banks: usize,
-        mut visit: impl FnMut(usize, usize),
+        mut visit: impl FnMut(usize, &[usize]),
     ) {
         // Several words at a time: where a topic has no members, and that is nearly everywhere for a small
         // one, a bank costs little more than a load.
@@ -463,12 +470,7 @@ impl<S: Storage> Topics<S> {
                 let allowed = self.words(filter, first, len);
                 words = core::array::from_fn(|word| reached(words[word]) & reached(allowed[word]));
             }
-            for (offset, &word) in words.iter().enumerate() {
-                let concerned = reached(word);
-                if concerned != 0 {
-                    visit(first + offset, concerned);
-                }
-            }
+            visit(first, &words.map(reached)[..len]);
         }
     }
 

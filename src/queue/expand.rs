@@ -25,15 +25,8 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
 
     /// Expands groups of banks of each lane now and then, so that a fan-out is not starved by clients that
     /// are marked one by one. (These are not starved either: what is expanded takes its turn in the ready
-    /// set.)
-    #[inline]
+    /// set.) Called for each claim while a fan-out has banks still to be visited.
     pub(super) fn expand_if_due(&self) {
-        if self.is_expanding(Lane::Urgent) || self.is_expanding(Lane::Normal) {
-            self.lose_patience();
-        }
-    }
-
-    fn lose_patience(&self) {
         // Relaxed: it only decides the order of service.
         if self.patience.fetch_add(1, Ordering::Relaxed) < PATIENCE {
             return;

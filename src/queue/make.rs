@@ -68,8 +68,8 @@ mod on_heap {
                 ),
                 topics: Topics::new(
                     Heap::row(config.topics, members),
-                    Due::new(Heap::bits(config.topics)),
-                    Due::new(Heap::bits(config.topics)),
+                    Due::new(Heap::words(config.topics)),
+                    Due::new(Heap::words(config.topics)),
                     config.on_demand_from,
                     Heap::row(banks, AtomicUsize::zero),
                 ),

@@ -3,15 +3,16 @@
 use super::PushQueue;
 use crate::audience::Audience;
 use crate::backlog::Backlog;
+use crate::bank::Bank;
 use crate::convergence::{Number, Version};
 use crate::error::{PublishError, Refusal};
 use crate::fan_out::{FanOut, Goal};
 use crate::ready::ReadySet;
 use crate::registry::{ClientKey, Place};
 use crate::signal::Signal;
-use crate::slot::{ALL, Lane, SLOTS, slots};
+use crate::slot::{ALL, Lane, SLOTS, Snapshot, slots};
 use crate::storage::Storage;
-use crate::topics::{Scope, Topic};
+use crate::topics::{STRIDE, Scope, Topic};
 
 /// Whom a publish is for. Whom it doesn't concern is not touched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,8 +66,10 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         request: B::Request,
     ) -> Result<Version, PublishError<B::Request>> {
         self.publish_to_each(Audience::EVERYONE, lane, request, |fresh, recording| {
-            for bank in 0..self.banks().len() {
-                self.mark_bank(bank, ALL, fresh, recording);
+            let banks = self.banks().len();
+            for first in (0..banks).step_by(STRIDE) {
+                let all = &[ALL; STRIDE][..STRIDE.min(banks - first)];
+                self.mark_banks(first, all, fresh, recording);
             }
         })
     }
@@ -87,8 +90,8 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         }
         self.publish_to_each(Audience::scope(&scope), lane, request, |fresh, recording| {
             self.topics.pass_gates(&scope);
-            self.topics.visit(&scope, self.banks().len(), |bank, concerned| {
-                self.mark_bank(bank, concerned, fresh, recording);
+            self.topics.visit(&scope, self.banks().len(), |first, concerned| {
+                self.mark_banks(first, concerned, fresh, recording);
             });
         })
     }
@@ -182,7 +185,9 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         };
         let (audience, place) = (Audience::client(client), client.place());
         let mut recording = self.backlog.begin(request, audience);
-        self.backlog.record(&mut recording, self.cells(place.bank), 1 << place.slot);
+        if B::RECORDS {
+            self.backlog.record(&mut recording, self.cells(place.bank), 1 << place.slot);
+        }
         let marked = self.banks()[place.bank].mark(1 << place.slot, lane);
         let mut ready = marked.ready;
         if B::RECORDS && marked.marked == 0 {
@@ -211,21 +216,32 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         PublishError { reason, request: self.backlog.abandon(recording) }
     }
 
-    /// Records for and marks the live slots of `mask`.
+    /// Records for and marks the live slots of some neighbouring banks: a mask for each, [`STRIDE`] at most.
     #[inline]
-    fn mark_bank(
+    fn mark_banks(
         &self,
-        bank: usize,
-        mask: usize,
+        first: usize,
+        masks: &[usize],
         fresh: &mut Fresh<'_, B, S, R, N>,
         recording: &mut B::Recording,
     ) {
-        let ready = if B::RECORDS {
-            self.record_and_mark(bank, mask, fresh.lane, recording)
-        } else {
-            self.banks()[bank].mark(mask, fresh.lane).ready
-        };
-        fresh.add(bank, ready);
+        let concerned = |(bank, &mask): (usize, &usize)| (mask != 0).then_some((bank, mask));
+        if B::RECORDS {
+            for (bank, mask) in (first..).zip(masks).filter_map(concerned) {
+                fresh.add(bank, self.record_and_mark(bank, mask, fresh.lane, recording));
+            }
+            return;
+        }
+        let banks = &self.banks()[first..first + masks.len()];
+        let mut seen = banks.first().map_or(Snapshot::VACANT, Bank::load);
+        for (index, (bank, &mask)) in banks.iter().zip(masks).enumerate() {
+            // Before this bank is changed: a load that comes after an exchange waits for its end.
+            let next = banks.get(index + 1).map_or(Snapshot::VACANT, Bank::load);
+            if mask != 0 {
+                fresh.add(first + index, bank.mark_from(seen, mask, fresh.lane).ready);
+            }
+            seen = next;
+        }
     }
 
     /// Records for the live slots of `mask`, then marks exactly those; the newly ready ones.

@@ -66,7 +66,7 @@ pub trait Serve: sealed::Sealed {
 }
 
 /// The plain data of a lease.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Ticket {
     pub(crate) client: ClientKey,
     pub(crate) lane: Lane,
@@ -183,25 +183,32 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     /// Claims clients of one bank and one lane, `most` at most.
     #[inline(always)] // as the line's
     pub(super) fn claim(&self, most: usize) -> Option<Served> {
-        self.expand_if_due();
-        match self.preferred() {
-            // Each with a lane that the compiler knows.
-            Lane::Urgent => match self.claim_in(Lane::Urgent, most) {
-                None => self.claim_in(Lane::Normal, most),
-                served => served,
-            },
-            Lane::Normal => self.claim_normal_first(most),
+        // Once, and before the lines: a fan-out that is raised later is not this lease's yet.
+        let (urgent, normal) = (self.is_expanding(Lane::Urgent), self.is_expanding(Lane::Normal));
+        if urgent || normal {
+            self.expand_if_due();
+        }
+        if self.preferred() == Lane::Normal {
+            // Taken to pieces, so that the usual way is not made to write it to memory as well.
+            let Served { bank, claimed, uncovered } = self.claim_normal_first(most)?;
+            return Some(Served { bank, claimed, uncovered });
+        }
+        // Each with a lane that the compiler knows.
+        match self.claim_in(Lane::Urgent, most, urgent) {
+            None => self.claim_in(Lane::Normal, most, normal),
+            served => served,
         }
     }
 
     #[cold]
     fn claim_normal_first(&self, most: usize) -> Option<Served> {
-        let [first, then] = [Lane::Normal, Lane::Urgent];
-        self.claim_in(first, most).or_else(|| self.claim_in(then, most))
+        let first = self.claim_in(Lane::Normal, most, true);
+        first.or_else(|| self.claim_in(Lane::Urgent, most, true))
     }
 
+    /// As `claim`, of one lane. `expanding`, if a fan-out of it may have banks still to be visited.
     #[inline(always)] // as the line's
-    fn claim_in(&self, lane: Lane, most: usize) -> Option<Served> {
+    fn claim_in(&self, lane: Lane, most: usize, expanding: bool) -> Option<Served> {
         let most = if most > 1 { most.min(self.share(lane)) } else { 1 };
         loop {
             if let Some(served) = self.line(lane).claim(self.banks(), lane, most) {
@@ -211,7 +218,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
                 }
                 return Some(served);
             }
-            if !self.is_expanding(lane) || !self.expand(lane) {
+            if !expanding || !self.is_expanding(lane) || !self.expand(lane) {
                 return None;
             }
         }
@@ -283,10 +290,10 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         let lane = self.most_urgent(place, lane);
         let client = self.registry.key(place);
         self.topics.begin(place);
+        let cells = self.cells(place.bank);
         let on_panic = GiveBack { queue: self, place, lane, permits: counted.into() };
         let concerned = |audience: &Audience| self.concerns(audience, client);
-        let Taken { payload, whole } =
-            self.backlog.take(self.cells(place.bank), place.slot, &concerned);
+        let Taken { payload, whole } = self.backlog.take(cells, place.slot, &concerned);
         core::mem::forget(on_panic);
         if whole {
             self.convergence.begin(place.bank, place.slot, seen);
@@ -319,10 +326,17 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     /// What completing leaves with the slot. Before the release: its next owner must not be overwritten.
     #[inline]
     pub(super) fn complete_slot(&self, ticket: &Ticket) {
-        let Place { bank, slot } = ticket.place();
-        self.convergence.complete(bank, slot, ticket.seen);
-        let mark = |lane, fan_out: &_| self.mark_for(ticket.place(), lane, fan_out, ticket.seen);
-        self.topics.complete(ticket.place(), mark, || self.banks()[bank].was_marked(slot));
+        let place = ticket.place();
+        self.convergence.complete(place.bank, place.slot, ticket.seen);
+        if self.topics.is_changing(place) {
+            self.complete_topics(place, ticket.seen);
+        }
+    }
+
+    #[cold]
+    fn complete_topics(&self, place: Place, seen: Number) {
+        let mark = |lane, fan_out: &_| self.mark_for(place, lane, fan_out, seen);
+        self.topics.complete(place, mark, || self.banks()[place.bank].was_marked(place.slot));
     }
 
     /// Lets go of a slot that was owned. True: it is ready again.
@@ -426,7 +440,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> Serve for PushQueue<B, S, R
         None
     }
 
-    #[inline]
+    #[inline(always)] // so that the lease need not be copied
     fn complete(&self, ticket: &Ticket, payload: Option<B::Payload>, permit: bool) {
         if let Some(payload) = &payload {
             let Place { bank, slot } = ticket.place();

@@ -3,7 +3,7 @@
 use core::fmt;
 
 use super::{Popped, ReadySet};
-use crate::storage::{Heap, Storage};
+use crate::storage::{Bits, Heap, Storage};
 use crate::sync::{AtomicUsize, Ordering};
 
 const BITS: usize = usize::BITS as usize;
@@ -26,11 +26,14 @@ pub struct Sweep<S: Storage = Heap> {
 
 impl<S: Storage> Sweep<S> {
     fn words(&self) -> &[AtomicUsize] {
-        self.bits.as_ref()
+        self.bits.words()
     }
 
-    fn is_summarised(&self) -> bool {
-        self.words().len() > 1
+    /// The part of the summary that has the bit of a word.
+    #[inline]
+    fn summary_of(&self, index: usize) -> &AtomicUsize {
+        let summary = &self.summary;
+        if summary.is_one() { summary.only() } else { &summary.words()[index / BITS] }
     }
 
     /// The word where a sweep that has come to `cursor` goes on. (No division: it would cost more than
@@ -47,7 +50,7 @@ impl<S: Storage> Sweep<S> {
         let mut next = from;
         while next < to {
             // Relaxed: coherence shows what was inserted before, and `clear_summary` what is not.
-            let ahead = self.summary.as_ref()[next / BITS].load(Ordering::Relaxed) >> (next % BITS);
+            let ahead = self.summary_of(next).load(Ordering::Relaxed) >> (next % BITS);
             if ahead != 0 {
                 next += ahead.trailing_zeros() as usize;
                 break;
@@ -70,9 +73,9 @@ impl<S: Storage> Sweep<S> {
             if all & banks == 0 {
                 return None;
             }
-            let bank = (all & banks).trailing_zeros();
+            let bank = lowest(all & banks);
             if remove(word, all, bank) {
-                return Some(index * BITS + bank as usize);
+                return Some(index * BITS + bank.trailing_zeros() as usize);
             }
         }
     }
@@ -80,7 +83,7 @@ impl<S: Storage> Sweep<S> {
     /// Takes the next bank of a set that has one word, from the cursor on.
     #[inline]
     fn take_of_one(&self) -> Option<usize> {
-        let word = &self.words()[0];
+        let word = self.bits.only();
         loop {
             // Relaxed: `remove` decides. Asked before anything else, because as a rule one lane is empty.
             let all = word.load(Ordering::Relaxed);
@@ -88,9 +91,9 @@ impl<S: Storage> Sweep<S> {
                 return None;
             }
             let ahead = all & self.ahead();
-            let bank = if ahead == 0 { all } else { ahead }.trailing_zeros();
+            let bank = if ahead == 0 { lowest(all) } else { lowest(ahead) };
             if remove(word, all, bank) {
-                return Some(bank as usize);
+                return Some(bank.trailing_zeros() as usize);
             }
         }
     }
@@ -133,7 +136,7 @@ impl<S: Storage> Sweep<S> {
     /// Only a `pop` that has found nothing yet does this, never one that has just taken the last bank:
     /// for a moment the word can't be found by others, and whoever hid it must look at it and tell.
     fn clear_summary(&self, index: usize, hidden: &mut usize) -> bool {
-        let (summary, bit) = (&self.summary.as_ref()[index / BITS], 1 << (index % BITS));
+        let (summary, bit) = (self.summary_of(index), 1 << (index % BITS));
         // Relaxed: a bit that is set since is that of an insert, which stays.
         if summary.load(Ordering::Relaxed) & bit == 0 {
             return false;
@@ -151,16 +154,22 @@ impl<S: Storage> Sweep<S> {
     }
 }
 
+/// The lowest bit.
+#[inline]
+const fn lowest(bits: usize) -> usize {
+    bits & bits.wrapping_neg()
+}
+
 /// Takes a bank out of its word, which holds `all`. False: it has changed meanwhile.
 ///
 /// An exchange, not the `fetch_and` that would fail less often: for that one, when a single bit is asked for,
 /// there is an instruction on x86-64, and it is slower than the exchange.
 #[inline]
-fn remove(word: &AtomicUsize, all: usize, bank: u32) -> bool {
+fn remove(word: &AtomicUsize, all: usize, bank: usize) -> bool {
     // Acquire: synchronizes with the Release of `insert_many`.
     let taken = word.compare_exchange_weak(
         all,
-        all & !(1 << bank),
+        all ^ bank,
         Ordering::Acquire,
         Ordering::Relaxed, // tried again
     );
@@ -174,28 +183,30 @@ impl<S: Storage> ReadySet for Sweep<S> {
 
     fn insert_many(&self, first: usize, mask: usize) {
         let index = first / BITS;
-        // Release: synchronizes with the Acquire in `remove`, also when the bits are
-        // set already, because each read-modify-write continues the release sequence.
-        self.words()[index].fetch_or(mask, Ordering::Release);
-        if self.is_summarised() {
-            // Release: with the Acquire in `clear_summary`. Not skipped when the bit is set: the one who
-            // clears it could then miss what was inserted above.
-            self.summary.as_ref()[index / BITS].fetch_or(1 << (index % BITS), Ordering::Release);
+        // Release: synchronizes with the Acquire in `remove`, also when the bits are set already, because each
+        // read-modify-write continues the release sequence.
+        if self.bits.is_one() {
+            self.bits.only().fetch_or(mask, Ordering::Release);
+            return;
         }
+        self.words()[index].fetch_or(mask, Ordering::Release);
+        // Release: with the Acquire in `clear_summary`. Not skipped when the bit is set: the one who clears it
+        // could then miss what was inserted above.
+        self.summary_of(index).fetch_or(1 << (index % BITS), Ordering::Release);
     }
 
     #[inline]
     fn pop(&self) -> Option<Popped> {
         let mut hidden = 0;
-        let bank = if self.is_summarised() {
+        let bank = if self.bits.is_one() {
+            self.take_of_one()?
+        } else {
             // As a rule one of a queue's lanes is empty. Relaxed: as in `candidate`.
-            if matches!(self.summary.as_ref(), [all] if all.load(Ordering::Relaxed) == 0) {
+            if self.summary.is_one() && self.summary.only().load(Ordering::Relaxed) == 0 {
                 return None;
             }
             let start = self.word_of(self.cursor.load(Ordering::Relaxed)); // as in `ahead`
             self.sweep(start, self.ahead(), &mut hidden)?
-        } else {
-            self.take_of_one()?
         };
         self.cursor.store(bank + 1, Ordering::Relaxed);
         Some(Popped { bank, hidden })
@@ -203,11 +214,11 @@ impl<S: Storage> ReadySet for Sweep<S> {
 
     #[inline]
     fn is_empty(&self) -> bool {
+        if self.bits.is_one() {
+            return self.bits.only().load(Ordering::Relaxed) == 0; // as below
+        }
         let words = self.words().len();
         // From the cursor on, because behind it the summary tends to be out of date.
-        if !self.is_summarised() {
-            return self.words()[0].load(Ordering::Relaxed) == 0; // as below
-        }
         let start = self.word_of(self.cursor.load(Ordering::Relaxed));
         [(start, words), (0, start)].into_iter().all(|(from, to)| {
             let mut next = from;
@@ -228,7 +239,7 @@ impl super::WithBanks for Sweep<Heap> {
     fn with_banks(banks: usize) -> Self {
         use crate::sync::Atomic;
         let bits = Heap::bits(banks);
-        let summary = Heap::bits(bits.len());
+        let summary = Heap::bits(bits.words().len());
         Sweep { bits, summary, cursor: AtomicUsize::zero() }
     }
 }

@@ -117,7 +117,7 @@ mod tests {
     use crate::storage::Heap;
 
     fn due(topics: usize) -> Due<Heap> {
-        Due::new(Heap::bits(topics))
+        Due::new(Heap::words(topics))
     }
 
     #[test]

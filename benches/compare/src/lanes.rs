@@ -128,6 +128,7 @@ impl<B: Carried, const WAY: usize> Lanes<B, WAY> {
         this
     }
 
+    #[inline(always)] // as the peers' publishes are
     fn send(&self, target: Target<'_>, request: &B::Request) {
         let sent = self.queue.publish(target, Lane::Normal, request.clone());
         debug_assert!(sent.is_ok(), "the queue is open, and its clients don't leave");
