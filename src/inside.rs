@@ -1,7 +1,8 @@
 //! A door for models of a part without the rest of a queue. Only they have it.
 
 use crate::convergence::Number;
-use crate::fan_out;
+use crate::storage::Heap;
+use crate::{fan_out, topics};
 
 /// How far a fan-out must go.
 #[derive(Clone, Copy, Debug)]
@@ -52,5 +53,24 @@ impl FanOut {
 
     pub fn end(&self, visit: Visit) {
         self.0.end(visit.0);
+    }
+}
+
+/// The topics of one lane for which banks are to be visited.
+#[allow(missing_debug_implementations, reason = "not for users")]
+pub struct Due(topics::Due<Heap>);
+
+#[allow(missing_docs, reason = "each is the method of the same name")]
+impl Due {
+    pub fn new(topics: usize) -> Self {
+        Due(topics::Due::new(Heap::words(topics)))
+    }
+
+    pub fn insert(&self, topic: usize, first: bool) {
+        self.0.insert(topic, first);
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 }

@@ -45,8 +45,16 @@ impl World {
     }
 
     fn number(&self) {
-        let number = self.counter.fetch_add(1, Ordering::AcqRel) + 1;
+        let number = self.take_number();
         pause();
+        self.tell(number);
+    }
+
+    fn take_number(&self) -> usize {
+        self.counter.fetch_add(1, Ordering::AcqRel) + 1
+    }
+
+    fn tell(&self, number: usize) {
         self.fan_out.numbered(Some(number), || self.counter.load(Ordering::Acquire));
     }
 
@@ -157,6 +165,26 @@ fn a_visit_is_not_ended_by_a_helper_that_heard_less() {
     });
 }
 
+/// A helper sees that there is something to visit; then another publisher raises, visits begin, and stall. The
+/// helper joins a visit that began after the raise.
+#[test]
+fn who_fails_to_begin_hears_as_much_as_who_began() {
+    explore(3, || {
+        let world = World::new();
+        world.raise(1);
+        race((
+            on(&world, |world| {
+                world.raise(0);
+                let _stalled = world.fan_out.visit();
+            }),
+            on(&world, |world| world.visit()),
+        ));
+        if !world.fan_out.is_pending() {
+            assert_eq!(world.heard(), [1, 1], "over, and not heard");
+        }
+    });
+}
+
 /// One publisher has raised and has no number. Another one raises and tells its own.
 #[test]
 fn a_number_is_not_settled_while_a_publisher_has_none() {
@@ -183,6 +211,24 @@ fn of_two_numbers_the_newest_is_settled() {
             world.number();
         };
         race((on(&world, publish), on(&world, publish)));
+        assert_eq!(world.settled(), Some(2));
+    });
+}
+
+/// Who tells the older one last need not have heard of the newer one otherwise.
+#[test]
+fn an_older_number_that_is_told_late_changes_nothing() {
+    explore(3, || {
+        let world = World::new();
+        world.raise(0);
+        let older = world.take_number();
+        race((
+            on(&world, |world| {
+                world.raise(1);
+                world.number();
+            }),
+            on(&world, move |world| world.tell(older)),
+        ));
         assert_eq!(world.settled(), Some(2));
     });
 }

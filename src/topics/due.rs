@@ -52,7 +52,7 @@ impl<S: Storage> Due<S> {
     }
 
     /// Puts a topic in that has been raised; `first`, if its fan-out was not pending before.
-    pub(super) fn insert(&self, topic: usize, first: bool) {
+    pub(crate) fn insert(&self, topic: usize, first: bool) {
         let (word, bit) = (&self.words()[topic / BITS], 1 << (topic % BITS));
         // Acquire: with the Release below. Whoever is told by this publisher sees the count.
         if !first && word.load(Ordering::Acquire) & bit != 0 {
