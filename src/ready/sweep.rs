@@ -183,16 +183,16 @@ impl<S: Storage> ReadySet for Sweep<S> {
 
     fn insert_many(&self, first: usize, mask: usize) {
         let index = first / BITS;
+        let one = self.bits.is_one();
+        let word = if one { self.bits.only() } else { &self.words()[index] };
         // Release: synchronizes with the Acquire in `remove`, also when the bits are set already, because each
         // read-modify-write continues the release sequence.
-        if self.bits.is_one() {
-            self.bits.only().fetch_or(mask, Ordering::Release);
-            return;
+        word.fetch_or(mask, Ordering::Release);
+        if !one {
+            // Release: with the Acquire in `clear_summary`. Not skipped when the bit is set: the one who
+            // clears it could then miss what was inserted above.
+            self.summary_of(index).fetch_or(1 << (index % BITS), Ordering::Release);
         }
-        self.words()[index].fetch_or(mask, Ordering::Release);
-        // Release: with the Acquire in `clear_summary`. Not skipped when the bit is set: the one who clears it
-        // could then miss what was inserted above.
-        self.summary_of(index).fetch_or(1 << (index % BITS), Ordering::Release);
     }
 
     #[inline]

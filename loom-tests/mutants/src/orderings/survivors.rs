@@ -58,10 +58,9 @@ pub const SURVIVORS: &[Entry] = &[
         "stronger than needed: publishers learn nothing from one another here, and a reader acquires what all \
          of them released, because each read-modify-write continues the release sequence",
     ),
-    ("bank.rs", "transit", "self.0.load", &["Acquire → Relaxed"], REFUSED),
     (
         "bank.rs",
-        "transit",
+        "transit_from",
         "self.0.compare_exchange_weak",
         &["failure: Acquire → Relaxed"],
         REFUSED,
@@ -93,7 +92,7 @@ pub const SURVIVORS: &[Entry] = &[
     ),
     (
         "queue/expand.rs",
-        "lose_patience",
+        "expand_if_due",
         "self.patience.fetch_add",
         &["load + store"],
         "a hint: it decides only when a group is expanded beside other work, and a count that is lost makes \
