@@ -107,7 +107,7 @@ where
     /// Ends the push: the client has all that the request contained.
     ///
     /// If more was published meanwhile, the client is queued again, behind those that wait already.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub fn complete(mut self) {
         self.ended = true;
         let payload = self.payload.take();

@@ -304,7 +304,7 @@ impl Snapshot {
         let slots = lowest(ready, most);
         // The lane's bits are set and the active ones are not, so one step changes both: each step here is one
         // between the load of the word and its exchange.
-        let next = Snapshot(self.0 ^ (slots << lane.shift() | slots << ACTIVE));
+        let next = Snapshot(self.0 ^ slots << lane.shift() ^ slots << ACTIVE);
         Some(Claimed {
             next: next.without(slots, lane.other().shift()),
             slots,

@@ -68,7 +68,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
                     (ticket, None) => {
                         rest.permits += usize::from(counted);
                         whole &= ticket.whole;
-                        if self.finish(&ticket) {
+                        if self.finish_empty(&ticket) {
                             self.signal.ready(1);
                         }
                         self.signal.progress();

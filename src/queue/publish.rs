@@ -42,7 +42,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     ///
     /// A publish that is under way while its client leaves may give the place's next client one push
     /// more than it needed, never one less.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub fn publish(
         &self,
         target: Target<'_>,
@@ -173,7 +173,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         numbered
     }
 
-    #[inline(always)] // so that the version need not be copied
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn publish_to_one(
         &self,
         client: ClientKey,

@@ -1,4 +1,7 @@
 //! Serving: permit, claim, version, backlog, in this order; and the end of a push.
+//!
+//! The way from `try_lease` to the end of the push is inlined into its caller, where code is not scarce: a lease that is
+//! returned through memory and copied takes longer than an atomic operation (docs/performance.md has the figures).
 
 use core::ops::Deref;
 
@@ -95,7 +98,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     ///
     /// `None` means that there was nothing to do at some moment during the call; the queue's [`Signal`]
     /// is told when that changes.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub fn try_lease(&self) -> Option<Lease<&Self>> {
         // Not by `Lease::begin`: it would make an error of what is `None` here.
         let (ticket, payload) = Serve::begin(self)?;
@@ -261,7 +264,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
                 (ticket, Some(payload)) => return Some((ticket, payload)),
                 // If the client is ready again, this thread may go on with another one.
                 (ticket, None) => {
-                    if self.finish(&ticket) {
+                    if self.finish_empty(&ticket) {
                         self.signal.ready(1);
                     }
                     self.signal.progress();
@@ -310,8 +313,14 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         }
     }
 
+    /// The end of a push that there was nothing for.
+    #[cold]
+    pub(super) fn finish_empty(&self, ticket: &Ticket) -> bool {
+        self.finish(ticket)
+    }
+
     /// The client has all that its lease contained. True: it is ready again.
-    #[inline]
+    #[inline(always)]
     pub(super) fn finish(&self, ticket: &Ticket) -> bool {
         let Place { bank, slot } = ticket.place();
         if !ticket.whole {

@@ -107,7 +107,7 @@ const SHOWN: [Shown; 13] = [
         group: groups::LATENCY,
         unit: Unit::Operation,
         about: "From the call of publish to the first line of the handler, which slept: on a thread, or as a \
-                task of tokio.",
+                task of tokio. The scheduler decides most of it, so these medians vary a good deal from run to run.",
         ours: "pushlane",
     },
 ];
