@@ -494,3 +494,6 @@ impl<S: Storage> Topics<S> {
         words
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;
