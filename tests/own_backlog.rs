@@ -21,6 +21,8 @@ enum Find {
     /// A publisher is in the middle of recording, and nothing is there yet; or something is.
     NothingYet,
     Some,
+    /// The publisher doesn't get on: each lease finds that nothing is there yet.
+    Stalled,
     Panic,
 }
 
@@ -33,6 +35,8 @@ thread_local! {
     static BEFORE_RECORD: RefCell<Option<Meanwhile>> = const { RefCell::new(None) };
     /// In how many cells there is something.
     static RECORDED: Cell<usize> = const { Cell::new(0) };
+    /// How often a lease has looked.
+    static TAKEN: Cell<usize> = const { Cell::new(0) };
 }
 
 fn set(cell: &Cell<Find>, find: Find) -> Find {
@@ -69,7 +73,12 @@ impl Backlog for Told {
     }
 
     fn take(&self, cells: &Self::Cells, slot: usize, _: &dyn Fn(&Audience) -> bool) -> Taken<()> {
+        TAKEN.set(TAKEN.get() + 1);
+        if cells[slot].get() == Find::Stalled {
+            return Taken { payload: None, whole: false };
+        }
         match set(&cells[slot], All) {
+            Find::Stalled => unreachable!(),
             Find::All => Taken::whole(Some(())),
             Find::Nothing => Taken::whole(None),
             Find::NothingYet => Taken { payload: None, whole: false },
@@ -190,6 +199,22 @@ fn a_lease_does_not_wait_for_a_publisher() {
 }
 
 #[test]
+fn nobody_spins_on_a_publisher_that_is_stalled() {
+    for batch in [false, true] {
+        let (queue, clients, versions) = queue(Config::new(1).permits(1), &[Find::Stalled]);
+        TAKEN.set(0);
+        let found =
+            if batch { queue.try_lease_batch(1).is_some() } else { queue.try_lease().is_some() };
+        assert!(!found);
+        assert_eq!((TAKEN.get(), queue.held(), queue.waiting()), (2, 0, 1));
+        assert_eq!(told(&queue), (3, 2), "ready again after each look, and worth another visit");
+        assert_eq!(converged(&queue, &versions), [false]);
+        queue.unregister(clients[0]).unwrap();
+        drain(&queue);
+    }
+}
+
+#[test]
 fn a_lease_of_a_part_completes_nothing() {
     let (queue, _, versions) = queue(Config::new(1).permits(1), &[Part]);
     queue.try_lease().expect("a part").complete();
@@ -201,10 +226,10 @@ fn a_lease_of_a_part_completes_nothing() {
 
 #[test]
 fn who_was_claimed_beside_one_whose_take_panics_goes_back_once() {
-    for bomb in 0..4 {
+    for (bomb, permits) in (0..4).flat_map(|bomb| [(bomb, 4), (bomb, usize::MAX)]) {
         let mut finds = [All; 4];
         finds[bomb] = Panic;
-        let (queue, clients, versions) = queue(Config::new(4).permits(4), &finds);
+        let (queue, clients, versions) = queue(Config::new(4).permits(permits), &finds);
         assert!(catch_unwind(AssertUnwindSafe(|| queue.try_lease_batch(4).is_some())).is_err());
         assert_eq!((queue.held(), queue.waiting()), (0, 4));
         assert_eq!(told(&queue).0, 4, "each is told of once");
@@ -214,6 +239,33 @@ fn who_was_claimed_beside_one_whose_take_panics_goes_back_once() {
         assert_eq!(converged(&queue, &versions), [true; 4]);
         assert!(queue.try_lease().is_none());
     }
+}
+
+#[test]
+fn a_permit_that_nobody_needed_comes_back_after_a_panic() {
+    let (queue, ..) = queue(Config::new(4).permits(4), &[Nothing, All, Panic, All]);
+    assert!(catch_unwind(AssertUnwindSafe(|| queue.try_lease_batch(4).is_some())).is_err());
+    assert_eq!((queue.held(), queue.waiting()), (0, 3));
+}
+
+/// Without a limit no permit comes back that would be told of instead.
+#[test]
+fn a_batch_tells_of_each_client_that_is_ready_again() {
+    let (queue, clients, _) = queue(Config::new(4).permits(usize::MAX), &[Part, All, Part, All]);
+    let batch = queue.try_lease_batch(4).expect("all of them");
+    batch.complete();
+    assert_eq!(told(&queue), (2, 1), "of a part there is more");
+
+    let batch = queue.try_lease_batch(4).expect("the rest");
+    assert_eq!(keys(&batch), [clients[0], clients[2]]);
+    for lane in [Lane::Normal, Lane::Urgent] {
+        queue.publish(Target::One(clients[0]), lane, All).unwrap();
+    }
+    queue.publish(Target::One(clients[2]), Lane::Normal, All).unwrap();
+    assert_eq!(told(&queue), (0, 0), "in progress");
+    batch.complete();
+    assert_eq!(told(&queue), (2, 1), "in both lanes, and for one lease");
+    drain(&queue);
 }
 
 #[test]
