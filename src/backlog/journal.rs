@@ -355,6 +355,13 @@ mod tests {
         journal.begin(Sum(sum), Audience::EVERYONE)
     }
 
+    /// Entries, each of its own power of two.
+    fn publish_each<const N: usize>(journal: &Journal<Sum, N>, entries: core::ops::Range<usize>) {
+        for entry in entries {
+            publish(journal, 1 << entry);
+        }
+    }
+
     /// What a push of the client finds and completes; and whether that is all.
     fn push<const N: usize>(
         journal: &Journal<Sum, N>,
@@ -373,7 +380,7 @@ mod tests {
         for before in [0, 1, 2, 62, 63, 64, 65, 66, 100] {
             let journal = Journal::<Sum, 128>::new();
             let cursors = journal.cells();
-            (0..before).for_each(|entry| drop(publish(&journal, 1 << entry)));
+            publish_each(&journal, 0..before);
             journal.head.fetch_add(1, Ordering::Relaxed); // a publisher that has not written yet
             publish(&journal, 1 << 120);
             let written = (before > 0).then(|| (1 << before) - 1);
@@ -392,7 +399,7 @@ mod tests {
         let journal = Journal::<Sum, 2>::new();
         let read = |at| journal.read(at, |entry| entry.request.0);
         assert!(matches!(read(0), Err(Missing::Unwritten)), "nothing is there");
-        (0..2).for_each(|entry| drop(publish(&journal, 1 << entry)));
+        publish_each(&journal, 0..2);
         for at in [2, 3, 4, usize::MAX / 2 - 1] {
             assert!(matches!(read(at), Err(Missing::Unwritten)), "{at}: an older one is there");
         }
@@ -405,7 +412,7 @@ mod tests {
     #[test]
     fn a_publisher_that_is_overtaken_by_a_round_leaves_the_later_entry() {
         let journal = Journal::<Sum, 2>::new();
-        (0..3).for_each(|entry| drop(publish(&journal, 1 << entry)));
+        publish_each(&journal, 0..3);
         journal.head.store(0, Ordering::Relaxed); // it had reserved its place then
         let late = publish(&journal, 64);
         assert!(matches!(journal.read(2, |entry| entry.request.0), Ok(4)));
@@ -421,7 +428,7 @@ mod tests {
     fn whoever_has_other_entries_to_fold_gets_another_fold() {
         let journal = Journal::<Sum, 64>::new();
         let cursors = journal.cells();
-        (0..4).for_each(|entry| drop(publish(&journal, 1 << entry)));
+        publish_each(&journal, 0..4);
         let take = |slot, meant: u32| {
             let next = core::cell::Cell::new(0);
             let concerned = |_: &Audience| meant >> next.replace(next.get() + 1) & 1 != 0;
@@ -431,7 +438,7 @@ mod tests {
             assert_eq!(take(0, meant).unwrap_or(0), meant.into());
         }
         journal.clear(&cursors, 1); // it comes only now
-        (4..8).for_each(|entry| drop(publish(&journal, 1 << entry)));
+        publish_each(&journal, 4..8);
         assert_eq!((take(1, 0b1111), take(0, 0b1111)), (Some(0b1111_0000), Some(0b1111)));
         assert_eq!(take(1, 0b0101), Some(0b0101_0000));
     }
