@@ -33,6 +33,10 @@ type Meanwhile = Box<dyn FnOnce()>;
 thread_local! {
     /// Happens when a publisher is about to record.
     static BEFORE_RECORD: RefCell<Option<Meanwhile>> = const { RefCell::new(None) };
+    /// Happens when it has recorded, and not marked yet.
+    static AFTER_RECORD: RefCell<Option<Meanwhile>> = const { RefCell::new(None) };
+    /// For how many clients a request was recorded, those included who have left since.
+    static RECORDS: Cell<usize> = const { Cell::new(0) };
     /// In how many cells there is something.
     static RECORDED: Cell<usize> = const { Cell::new(0) };
     /// How often a lease has looked.
@@ -69,7 +73,10 @@ impl Backlog for Told {
         meanwhile.into_iter().for_each(|meanwhile| meanwhile());
         for slot in (0..SLOTS).filter(|slot| slots >> slot & 1 != 0) {
             set(&cells[slot], *recording);
+            RECORDS.set(RECORDS.get() + 1);
         }
+        let meanwhile = AFTER_RECORD.take();
+        meanwhile.into_iter().for_each(|meanwhile| meanwhile());
     }
 
     fn take(&self, cells: &Self::Cells, slot: usize, _: &dyn Fn(&Audience) -> bool) -> Taken<()> {
@@ -163,10 +170,11 @@ fn a_batch_passes_over_whom_there_is_nothing_for() {
 
 #[test]
 fn a_batch_of_those_there_is_nothing_for_is_none() {
-    let (queue, _, versions) = queue(Config::new(3).permits(2), &[Nothing; 3]);
+    let (queue, _, versions) = queue(Config::new(7).permits(2), &[Nothing; 7]);
     assert!(queue.try_lease_batch(2).is_none());
     assert_eq!((queue.held(), queue.waiting()), (0, 0));
-    assert_eq!(converged(&queue, &versions), [true; 3]);
+    assert_eq!(converged(&queue, &versions), [true; 7]);
+    assert_eq!(told(&queue), (5, 7), "of those beside the first two, and nothing is left");
 }
 
 #[test]
@@ -298,8 +306,9 @@ fn what_is_recorded_for_a_client_that_has_just_left_is_cleared() {
     let (queue, [gone, stays]) = (Rc::new(queue), [clients[0], clients[1]]);
     drain(&queue);
     let leave = move |queue: &Queue| queue.unregister(gone).unwrap();
+    RECORDS.set(0);
     let version = publish_beside(&queue, Target::Everyone, leave).expect("one is there");
-    assert_eq!(RECORDED.get(), 1, "for the other one");
+    assert_eq!((RECORDED.get(), RECORDS.get()), (1, 2), "and not twice for the other one");
     assert_eq!(told(&queue).0, 1, "and only of it");
     assert_eq!(queue.laggards(version).collect::<Vec<_>>(), [stays]);
     drain(&queue);
@@ -327,6 +336,24 @@ fn who_comes_into_the_place_of_a_client_that_has_just_left_gets_what_is_for_ever
     assert!(!queue.is_converged(version));
     drain(&queue);
     assert!(queue.is_converged(version));
+}
+
+/// What was recorded for the one who left is cleared by the one who came.
+#[test]
+fn who_comes_between_record_and_mark_is_recorded_for_as_well() {
+    let (queue, clients, _) = queue(Config::new(3).permits(3), &[All; 3]);
+    let (queue, gone) = (Rc::new(queue), clients[1]);
+    drain(&queue);
+    let other = Rc::clone(&queue);
+    AFTER_RECORD.set(Some(Box::new(move || {
+        other.unregister(gone).unwrap();
+        other.register().unwrap();
+    })));
+    RECORDS.set(0);
+    let version = queue.publish(Target::Everyone, Lane::Normal, Part).expect("for everyone");
+    assert_eq!((RECORDED.get(), RECORDS.get()), (3, 4));
+    assert_eq!((queue.laggards(version).count(), told(&queue).0), (3, 3));
+    drain(&queue);
 }
 
 #[test]

@@ -395,6 +395,17 @@ mod tests {
     }
 
     #[test]
+    fn a_fold_of_as_many_entries_as_a_word_has_bits_is_kept_for_others() {
+        for (entries, is_kept) in [(1, false), (2, true), (64, true), (65, false)] {
+            let journal = Journal::<Sum, 128>::new();
+            let cursors = journal.cells();
+            publish_each(&journal, 0..entries);
+            assert_eq!(push(&journal, &cursors), (Some((1 << entries) - 1), true));
+            assert_eq!(journal.last.lock().is_some(), is_kept, "{entries}");
+        }
+    }
+
+    #[test]
     fn what_is_not_written_is_told_from_what_is_gone() {
         let journal = Journal::<Sum, 2>::new();
         let read = |at| journal.read(at, |entry| entry.request.0);
