@@ -285,9 +285,13 @@ fn a_queue_through_the_trait() {
         assert_eq!(queue.unregister(client), Err(Stale));
         assert!(queue.is_drained());
     }
-    let queue = PushQueue::<Dirty>::new(Config::new(1));
+    let queue = Arc::new(PushQueue::<Dirty>::new(Config::new(1)));
     let client = queue.register_with(Lane::Normal, ()).unwrap();
-    assert!(std::ptr::eq(Serve::signal(&queue), queue.signal()));
-    over(&queue, client);
+    assert!(std::ptr::eq(Serve::signal(&*queue), queue.signal()));
+    let lease = PushQueue::try_lease_from(Arc::clone(&queue)).unwrap();
+    assert!(PushQueue::try_lease_from(Arc::clone(&queue)).is_none());
+    assert_eq!(lease.key(), client);
+    lease.requeue();
+    over(&*queue, client);
     assert!(queue.is_closed() && !queue.is_registered(client));
 }

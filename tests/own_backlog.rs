@@ -9,7 +9,9 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use pushlane::backlog::{Audience, Backlog, Taken};
 use pushlane::ready::Sweep;
 use pushlane::storage::Heap;
-use pushlane::{Batch, ClientKey, Config, Lane, PushQueue, SLOTS, Signal, Target, Version};
+use pushlane::{
+    Batch, ClientKey, Config, Lane, PushQueue, SLOTS, Scope, Signal, Target, Topic, Version,
+};
 
 /// What the next lease finds; the one after it finds `All`.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -353,6 +355,24 @@ fn who_comes_between_record_and_mark_is_recorded_for_as_well() {
     let version = queue.publish(Target::Everyone, Lane::Normal, Part).expect("for everyone");
     assert_eq!((RECORDED.get(), RECORDS.get()), (3, 4));
     assert_eq!((queue.laggards(version).count(), told(&queue).0), (3, 3));
+    drain(&queue);
+}
+
+#[test]
+fn who_comes_into_a_place_that_is_not_concerned_is_not_marked() {
+    let (queue, clients, _) = queue(Config::new(3).permits(3).topics(1), &[All; 3]);
+    let (queue, [member, gone]) = (Rc::new(queue), [clients[0], clients[2]]);
+    drain(&queue);
+    queue.subscribe(member, Topic(0)).unwrap();
+    let other = Rc::clone(&queue);
+    AFTER_RECORD.set(Some(Box::new(move || {
+        other.unregister(gone).unwrap();
+        other.register().unwrap();
+    })));
+    let scope = Scope::any(&[Topic(0)]);
+    let version = queue.publish(Target::Topics(scope), Lane::Normal, Part).expect("to one");
+    assert!(queue.laggards(version).eq([member]));
+    assert_eq!((RECORDED.get(), queue.waiting(), told(&queue).0), (1, 1, 1));
     drain(&queue);
 }
 
