@@ -377,7 +377,14 @@ mod tests {
         assert_eq!(first.group, helper.group);
         fan_out.end(first);
         fan_out.end(helper);
-        assert_eq!(visits(&fan_out, goal), [1]);
+        assert!(!fan_out.has_reached(goal));
+        // Nor does it end the visit that has begun since.
+        let second = fan_out.visit().expect("pending");
+        assert_eq!(second.group, 1);
+        fan_out.end(helper);
+        assert!(!fan_out.has_reached(goal));
+        fan_out.end(second);
+        assert!(fan_out.has_reached(goal));
     }
 
     /// The number of a publish that was numbered last, far beyond what a word keeps.

@@ -496,3 +496,6 @@ impl<S: Storage> Topics<S> {
         words
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;

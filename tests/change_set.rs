@@ -169,6 +169,17 @@ fn filtering_keeps_everything_whole() {
     assert_eq!(ChangeSet::from([1, 2, 3]).filtered(|k| k % 2 == 1), ChangeSet::from([1, 3]));
 }
 
+#[test]
+fn a_set_says_its_cap_and_keeps_it_when_keys_go() {
+    let mut set = ChangeSet::from([1, 2, 3]).with_cap(8);
+    set.retain(|key| key % 2 == 1);
+    assert_eq!((set.len(), set.cap(), set.contains(&2)), (Some(2), Some(8), false));
+    assert_eq!(set.filtered(|key| *key > 1).cap(), Some(8));
+    let mut everything = ChangeSet::<u32>::everything();
+    everything.retain(|_| false);
+    assert_eq!((everything.cap(), everything.is_everything()), (None, true));
+}
+
 fn any_set() -> impl Strategy<Value = ChangeSet<u8>> {
     let keys = (proptest::collection::vec(0..8u8, 0..6), 0..7usize);
     prop_oneof![

@@ -1,7 +1,7 @@
 //! When a version counts as converged: never early, and late only where the documentation says so.
 
 use pushlane::backlog::{Bits, Dirty};
-use pushlane::{ClientKey, Config, Lane, PushQueue, Scope, Target, Topic};
+use pushlane::{ClientKey, Config, Lane, PushQueue, SLOTS, Scope, Target, Topic};
 
 const A: Topic = Topic(0);
 const B: Topic = Topic(1);
@@ -92,6 +92,8 @@ fn whoever_is_busy_with_something_else_is_not_waited_for() {
     let (queue, clients) = queue(40);
     queue.subscribe(clients[3], A).unwrap();
     queue.subscribe(clients[30], B).unwrap();
+    // In another bank, at the same place there.
+    queue.publish(Target::One(clients[7 + SLOTS]), Lane::Normal, ()).unwrap();
     let everyone = queue.publish(Target::Everyone, Lane::Normal, ()).unwrap();
     let one = queue.publish(Target::One(clients[7]), Lane::Urgent, ()).unwrap();
     let some = queue.publish(to(&[A, B]), Lane::Normal, ()).unwrap();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use pushlane::backlog::{Backlog, ChangeSet, Everything, Journal, Merge};
-use pushlane::{ClientKey, Config, Lane, PushQueue, Scope, Target, Topic};
+use pushlane::{ClientKey, Config, Lane, PushQueue, SLOTS, Scope, Target, Topic};
 
 type Changes = ChangeSet<u32>;
 type Queue<const N: usize> = PushQueue<Journal<Changes, N>>;
@@ -52,6 +52,16 @@ fn a_lease_folds_only_what_was_meant_for_its_client() {
         serve(&queue).iter().all(|(_, told)| *told == ChangeSet::from([13])),
         "only what is new"
     );
+}
+
+#[test]
+fn what_is_meant_for_one_is_told_to_nobody_at_the_same_place_of_another_bank() {
+    let (queue, clients) = queue::<16>(2 * SLOTS);
+    let two = [clients[3], clients[SLOTS + 3]];
+    publish(&queue, Target::One(two[0]), 1);
+    publish(&queue, Target::One(two[1]), 2);
+    let told = [1, 2].map(|change| ChangeSet::from([change]));
+    assert!(serve(&queue).into_iter().eq(two.into_iter().zip(told)));
 }
 
 #[test]

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use pushlane::backlog::{Bits, Dirty, Shared};
 use pushlane::{
-    ClientKey, Config, Lane, MAX_PERMITS, PushQueue, Refusal, RegisterError, SLOTS, Scope, Stale,
-    SubscribeError, Target, Topic,
+    ClientKey, Config, Lane, Lease, MAX_PERMITS, PushQueue, Refusal, RegisterError, SLOTS, Scope,
+    Serve, Stale, SubscribeError, Target, Topic,
 };
 
 type Numbers = BTreeSet<u32>;
@@ -136,6 +136,26 @@ fn what_begins_without_a_limit_is_not_counted_under_one() {
 }
 
 #[test]
+fn a_permit_comes_back_once_however_its_push_ends() {
+    let ends: [fn(Lease<&PushQueue<Dirty>>); 3] =
+        [|lease| lease.complete(), |lease| lease.requeue(), |lease| drop(lease)];
+    for ends in ends {
+        for permits in [1, MAX_PERMITS] {
+            let queue = PushQueue::<Dirty>::new(Config::new(2).permits(permits));
+            queue.register_with(Lane::Normal, ()).unwrap();
+            ends(queue.try_lease().unwrap());
+            assert_eq!(queue.held(), 0);
+            queue.register_with(Lane::Normal, ()).unwrap();
+            let mut lease = queue.try_lease().unwrap();
+            lease.release_permit();
+            assert_eq!(queue.held(), 0);
+            ends(lease);
+            assert_eq!(queue.held(), 0);
+        }
+    }
+}
+
+#[test]
 fn unknown_topics_are_named_and_nobody_is_touched() {
     let queue = PushQueue::<Dirty>::new(Config::new(1).topics(2));
     let client = queue.register().unwrap();
@@ -192,6 +212,8 @@ fn keys_of_another_larger_queue_are_stale() {
     }
     assert!(mine.iter().all(|client| queue.is_registered(*client)));
     assert!(queue.try_lease().is_none());
+    let version = other.publish(Target::One(foreign[10 * SLOTS - 1]), Lane::Normal, ()).unwrap();
+    assert!(queue.is_converged(version), "there is no such client here");
 }
 
 #[test]
@@ -250,4 +272,26 @@ fn a_queue_is_drained_when_the_last_push_has_ended() {
     assert!(queue.is_drained(), "a push to a client that has left is not waited for");
     second.requeue();
     assert!(queue.is_drained(), "once true, always true");
+}
+
+/// As the adapters see a queue.
+#[test]
+fn a_queue_through_the_trait() {
+    fn over(queue: &impl Serve<Signal = pushlane::Silent>, client: ClientKey) {
+        assert!(!queue.is_closed() && !queue.is_drained());
+        queue.close();
+        assert!(queue.is_closed() && !queue.is_drained(), "somebody waits");
+        assert_eq!(queue.unregister(client), Ok(()));
+        assert_eq!(queue.unregister(client), Err(Stale));
+        assert!(queue.is_drained());
+    }
+    let queue = Arc::new(PushQueue::<Dirty>::new(Config::new(1)));
+    let client = queue.register_with(Lane::Normal, ()).unwrap();
+    assert!(std::ptr::eq(Serve::signal(&*queue), queue.signal()));
+    let lease = PushQueue::try_lease_from(Arc::clone(&queue)).unwrap();
+    assert!(PushQueue::try_lease_from(Arc::clone(&queue)).is_none());
+    assert_eq!(lease.key(), client);
+    lease.requeue();
+    over(&*queue, client);
+    assert!(queue.is_closed() && !queue.is_registered(client));
 }

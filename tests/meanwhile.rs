@@ -87,37 +87,49 @@ fn the_limit_is_lowered_while_somebody_else_raises_it() {
     assert_eq!(queue.limit(), 1, "whoever came last");
 }
 
+/// Whom a lease, or a batch, is for; it is given back.
+fn lease(queue: &Queue, batch: bool) -> Option<ClientKey> {
+    if batch {
+        let batch = queue.try_lease_batch(1)?;
+        return batch.iter().map(|(client, ())| client).next();
+    }
+    queue.try_lease().map(|lease| lease.key())
+}
+
 #[test]
 fn work_comes_while_the_only_permit_is_out_for_nothing() {
-    let (queue, clients) = queue(1, 1);
-    let (other, client) = (Arc::clone(&queue), clients[0]);
-    let come: Meanwhile = Box::new(move || {
-        publish(&other, client);
-        assert!(other.try_lease().is_none(), "whoever was told of it finds no permit");
-    });
-    AFTER_A_POP_IN_VAIN.with_borrow_mut(|meanwhile| meanwhile.push_back(come));
-    let lease = queue.try_lease().expect("who had the permit looks again");
-    assert_eq!((lease.key(), queue.held()), (client, 1));
-    lease.complete();
+    for batch in [false, true] {
+        let (queue, clients) = queue(1, 1);
+        let (other, client) = (Arc::clone(&queue), clients[0]);
+        let come: Meanwhile = Box::new(move || {
+            publish(&other, client);
+            assert_eq!(lease(&other, batch), None, "whoever was told of it finds no permit");
+        });
+        AFTER_A_POP_IN_VAIN.with_borrow_mut(|meanwhile| meanwhile.push_back(come));
+        assert_eq!(lease(&queue, batch), Some(client), "who had the permit looks again");
+        assert_eq!(queue.held(), 0);
+    }
 }
 
 #[test]
 fn whoever_has_looked_often_enough_tells_that_there_is_more() {
-    let (queue, clients) = queue(2, 1);
-    let [gone, late] = [clients[0], clients[1]];
-    let steps: [fn(&Queue, ClientKey, ClientKey); 3] = [
-        |queue, gone, _| publish(queue, gone),
-        |queue, gone, _| queue.unregister(gone).unwrap(),
-        |queue, _, late| publish(queue, late),
-    ];
-    AFTER_A_POP_IN_VAIN.with_borrow_mut(|meanwhile| {
-        for step in steps {
-            let queue = Arc::clone(&queue);
-            meanwhile.push_back(Box::new(move || step(&queue, gone, late)));
-        }
-    });
-    assert!(queue.try_lease().is_none(), "it looked twice, and each time something came too late");
-    assert_eq!(told(&queue), 3, "of two publishes, and of the work that is left");
-    assert_eq!(queue.held(), 0);
-    assert_eq!(queue.try_lease().unwrap().key(), late);
+    for batch in [false, true] {
+        let (queue, clients) = queue(2, 1);
+        let [gone, late] = [clients[0], clients[1]];
+        let steps: [fn(&Queue, ClientKey, ClientKey); 3] = [
+            |queue, gone, _| publish(queue, gone),
+            |queue, gone, _| queue.unregister(gone).unwrap(),
+            |queue, _, late| publish(queue, late),
+        ];
+        AFTER_A_POP_IN_VAIN.with_borrow_mut(|meanwhile| {
+            for step in steps {
+                let queue = Arc::clone(&queue);
+                meanwhile.push_back(Box::new(move || step(&queue, gone, late)));
+            }
+        });
+        assert_eq!(lease(&queue, batch), None, "it looked twice, and something came too late");
+        assert_eq!(told(&queue), 3, "of two publishes, and of the work that is left");
+        assert_eq!(queue.held(), 0);
+        assert_eq!(lease(&queue, batch), Some(late));
+    }
 }

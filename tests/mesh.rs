@@ -3,8 +3,8 @@
 use proptest::collection::{btree_set, vec};
 use proptest::prelude::*;
 use pushlane::Lane;
-use pushlane::backlog::Merge;
 use pushlane::backlog::merge::check_laws;
+use pushlane::backlog::{Everything, Merge};
 use pushlane::mesh::*;
 
 #[path = "mesh/queue.rs"]
@@ -284,6 +284,44 @@ fn a_service_change_reaches_its_namespace_and_its_watchers() {
 fn clearing_the_cache_reaches_a_client_that_depends_on_nothing() {
     let client = ClientScope::new(Dependencies::nothing());
     assert_eq!(client.filtered(&clear_cache(0).request), Some(clear_cache(0).request));
+}
+
+// --- what is asked ---------------------------------------------------------------------------------
+
+#[test]
+fn a_scope_says_what_it_is_and_was() {
+    let mut client = ClientScope::new(tenant("a"));
+    assert_eq!((client.current(), client.previous()), (&tenant("a"), None));
+    client.update(tenant("b"));
+    assert_eq!((client.current(), client.previous()), (&tenant("b"), Some(&tenant("a"))));
+}
+
+#[test]
+fn a_reason_is_its_label_and_is_counted_if_there_were_events() {
+    assert_eq!(
+        (Reason::new("other").as_str(), Reason::CONFIG.to_string()),
+        ("other", "config".into())
+    );
+    let mut reasons = Reasons::default();
+    reasons.add(Reason::CONFIG, 0);
+    assert_eq!(reasons, Reasons::default());
+    reasons.add(Reason::CONFIG, 2);
+    assert_eq!((reasons.count(Reason::CONFIG), reasons.count(Reason::GLOBAL)), (2, 0));
+}
+
+#[test]
+fn all_endpoints_leave_a_client_that_watches_none_its_configs() {
+    let all = changed(config("k", "b")).with_service(Service::new("a", "x"));
+    let all = all.with_service(Service::new("a", "y")).with_cap(1);
+    assert!(all.services().is_everything());
+    let left = ClientScope::new(tenant("b")).filtered(&all).expect("its config");
+    assert_eq!((left.configs(), left.services().len()), (all.configs(), Some(0)));
+}
+
+#[test]
+fn everything_is_the_same_to_a_journal() {
+    assert_eq!(<PushRequest as Everything>::everything(), PushRequest::everything());
+    assert!(PushRequest::everything().is_everything());
 }
 
 // --- laws --------------------------------------------------------------------------------------

@@ -9,7 +9,9 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use pushlane::backlog::{Audience, Backlog, Taken};
 use pushlane::ready::Sweep;
 use pushlane::storage::Heap;
-use pushlane::{Batch, ClientKey, Config, Lane, PushQueue, SLOTS, Signal, Target, Version};
+use pushlane::{
+    Batch, ClientKey, Config, Lane, PushQueue, SLOTS, Scope, Signal, Target, Topic, Version,
+};
 
 /// What the next lease finds; the one after it finds `All`.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -21,6 +23,8 @@ enum Find {
     /// A publisher is in the middle of recording, and nothing is there yet; or something is.
     NothingYet,
     Some,
+    /// The publisher doesn't get on: each lease finds that nothing is there yet.
+    Stalled,
     Panic,
 }
 
@@ -31,8 +35,14 @@ type Meanwhile = Box<dyn FnOnce()>;
 thread_local! {
     /// Happens when a publisher is about to record.
     static BEFORE_RECORD: RefCell<Option<Meanwhile>> = const { RefCell::new(None) };
+    /// Happens when it has recorded, and not marked yet.
+    static AFTER_RECORD: RefCell<Option<Meanwhile>> = const { RefCell::new(None) };
+    /// For how many clients a request was recorded, those included who have left since.
+    static RECORDS: Cell<usize> = const { Cell::new(0) };
     /// In how many cells there is something.
     static RECORDED: Cell<usize> = const { Cell::new(0) };
+    /// How often a lease has looked.
+    static TAKEN: Cell<usize> = const { Cell::new(0) };
 }
 
 fn set(cell: &Cell<Find>, find: Find) -> Find {
@@ -65,11 +75,19 @@ impl Backlog for Told {
         meanwhile.into_iter().for_each(|meanwhile| meanwhile());
         for slot in (0..SLOTS).filter(|slot| slots >> slot & 1 != 0) {
             set(&cells[slot], *recording);
+            RECORDS.set(RECORDS.get() + 1);
         }
+        let meanwhile = AFTER_RECORD.take();
+        meanwhile.into_iter().for_each(|meanwhile| meanwhile());
     }
 
     fn take(&self, cells: &Self::Cells, slot: usize, _: &dyn Fn(&Audience) -> bool) -> Taken<()> {
+        TAKEN.set(TAKEN.get() + 1);
+        if cells[slot].get() == Find::Stalled {
+            return Taken { payload: None, whole: false };
+        }
         match set(&cells[slot], All) {
+            Find::Stalled => unreachable!(),
             Find::All => Taken::whole(Some(())),
             Find::Nothing => Taken::whole(None),
             Find::NothingYet => Taken { payload: None, whole: false },
@@ -154,10 +172,11 @@ fn a_batch_passes_over_whom_there_is_nothing_for() {
 
 #[test]
 fn a_batch_of_those_there_is_nothing_for_is_none() {
-    let (queue, _, versions) = queue(Config::new(3).permits(2), &[Nothing; 3]);
+    let (queue, _, versions) = queue(Config::new(7).permits(2), &[Nothing; 7]);
     assert!(queue.try_lease_batch(2).is_none());
     assert_eq!((queue.held(), queue.waiting()), (0, 0));
-    assert_eq!(converged(&queue, &versions), [true; 3]);
+    assert_eq!(converged(&queue, &versions), [true; 7]);
+    assert_eq!(told(&queue), (5, 7), "of those beside the first two, and nothing is left");
 }
 
 #[test]
@@ -190,6 +209,22 @@ fn a_lease_does_not_wait_for_a_publisher() {
 }
 
 #[test]
+fn nobody_spins_on_a_publisher_that_is_stalled() {
+    for batch in [false, true] {
+        let (queue, clients, versions) = queue(Config::new(1).permits(1), &[Find::Stalled]);
+        TAKEN.set(0);
+        let found =
+            if batch { queue.try_lease_batch(1).is_some() } else { queue.try_lease().is_some() };
+        assert!(!found);
+        assert_eq!((TAKEN.get(), queue.held(), queue.waiting()), (2, 0, 1));
+        assert_eq!(told(&queue), (3, 2), "ready again after each look, and worth another visit");
+        assert_eq!(converged(&queue, &versions), [false]);
+        queue.unregister(clients[0]).unwrap();
+        drain(&queue);
+    }
+}
+
+#[test]
 fn a_lease_of_a_part_completes_nothing() {
     let (queue, _, versions) = queue(Config::new(1).permits(1), &[Part]);
     queue.try_lease().expect("a part").complete();
@@ -201,10 +236,10 @@ fn a_lease_of_a_part_completes_nothing() {
 
 #[test]
 fn who_was_claimed_beside_one_whose_take_panics_goes_back_once() {
-    for bomb in 0..4 {
+    for (bomb, permits) in (0..4).flat_map(|bomb| [(bomb, 4), (bomb, usize::MAX)]) {
         let mut finds = [All; 4];
         finds[bomb] = Panic;
-        let (queue, clients, versions) = queue(Config::new(4).permits(4), &finds);
+        let (queue, clients, versions) = queue(Config::new(4).permits(permits), &finds);
         assert!(catch_unwind(AssertUnwindSafe(|| queue.try_lease_batch(4).is_some())).is_err());
         assert_eq!((queue.held(), queue.waiting()), (0, 4));
         assert_eq!(told(&queue).0, 4, "each is told of once");
@@ -214,6 +249,33 @@ fn who_was_claimed_beside_one_whose_take_panics_goes_back_once() {
         assert_eq!(converged(&queue, &versions), [true; 4]);
         assert!(queue.try_lease().is_none());
     }
+}
+
+#[test]
+fn a_permit_that_nobody_needed_comes_back_after_a_panic() {
+    let (queue, ..) = queue(Config::new(4).permits(4), &[Nothing, All, Panic, All]);
+    assert!(catch_unwind(AssertUnwindSafe(|| queue.try_lease_batch(4).is_some())).is_err());
+    assert_eq!((queue.held(), queue.waiting()), (0, 3));
+}
+
+/// Without a limit no permit comes back that would be told of instead.
+#[test]
+fn a_batch_tells_of_each_client_that_is_ready_again() {
+    let (queue, clients, _) = queue(Config::new(4).permits(usize::MAX), &[Part, All, Part, All]);
+    let batch = queue.try_lease_batch(4).expect("all of them");
+    batch.complete();
+    assert_eq!(told(&queue), (2, 1), "of a part there is more");
+
+    let batch = queue.try_lease_batch(4).expect("the rest");
+    assert_eq!(keys(&batch), [clients[0], clients[2]]);
+    for lane in [Lane::Normal, Lane::Urgent] {
+        queue.publish(Target::One(clients[0]), lane, All).unwrap();
+    }
+    queue.publish(Target::One(clients[2]), Lane::Normal, All).unwrap();
+    assert_eq!(told(&queue), (0, 0), "in progress");
+    batch.complete();
+    assert_eq!(told(&queue), (2, 1), "in both lanes, and for one lease");
+    drain(&queue);
 }
 
 #[test]
@@ -246,8 +308,9 @@ fn what_is_recorded_for_a_client_that_has_just_left_is_cleared() {
     let (queue, [gone, stays]) = (Rc::new(queue), [clients[0], clients[1]]);
     drain(&queue);
     let leave = move |queue: &Queue| queue.unregister(gone).unwrap();
+    RECORDS.set(0);
     let version = publish_beside(&queue, Target::Everyone, leave).expect("one is there");
-    assert_eq!(RECORDED.get(), 1, "for the other one");
+    assert_eq!((RECORDED.get(), RECORDS.get()), (1, 2), "and not twice for the other one");
     assert_eq!(told(&queue).0, 1, "and only of it");
     assert_eq!(queue.laggards(version).collect::<Vec<_>>(), [stays]);
     drain(&queue);
@@ -275,6 +338,42 @@ fn who_comes_into_the_place_of_a_client_that_has_just_left_gets_what_is_for_ever
     assert!(!queue.is_converged(version));
     drain(&queue);
     assert!(queue.is_converged(version));
+}
+
+/// What was recorded for the one who left is cleared by the one who came.
+#[test]
+fn who_comes_between_record_and_mark_is_recorded_for_as_well() {
+    let (queue, clients, _) = queue(Config::new(3).permits(3), &[All; 3]);
+    let (queue, gone) = (Rc::new(queue), clients[1]);
+    drain(&queue);
+    let other = Rc::clone(&queue);
+    AFTER_RECORD.set(Some(Box::new(move || {
+        other.unregister(gone).unwrap();
+        other.register().unwrap();
+    })));
+    RECORDS.set(0);
+    let version = queue.publish(Target::Everyone, Lane::Normal, Part).expect("for everyone");
+    assert_eq!((RECORDED.get(), RECORDS.get()), (3, 4));
+    assert_eq!((queue.laggards(version).count(), told(&queue).0), (3, 3));
+    drain(&queue);
+}
+
+#[test]
+fn who_comes_into_a_place_that_is_not_concerned_is_not_marked() {
+    let (queue, clients, _) = queue(Config::new(3).permits(3).topics(1), &[All; 3]);
+    let (queue, [member, gone]) = (Rc::new(queue), [clients[0], clients[2]]);
+    drain(&queue);
+    queue.subscribe(member, Topic(0)).unwrap();
+    let other = Rc::clone(&queue);
+    AFTER_RECORD.set(Some(Box::new(move || {
+        other.unregister(gone).unwrap();
+        other.register().unwrap();
+    })));
+    let scope = Scope::any(&[Topic(0)]);
+    let version = queue.publish(Target::Topics(scope), Lane::Normal, Part).expect("to one");
+    assert!(queue.laggards(version).eq([member]));
+    assert_eq!((RECORDED.get(), queue.waiting(), told(&queue).0), (1, 1, 1));
+    drain(&queue);
 }
 
 #[test]

@@ -62,6 +62,25 @@ fn a_publish_tells_once_for_all_that_became_ready() {
     told(&queue);
     queue.publish(Target::Everyone, Lane::Normal, [1]).unwrap();
     assert_eq!(told(&queue), [Ready(70 * SLOTS - 1)], "one of them was ready before");
+    let served = std::iter::from_fn(|| queue.try_lease()).map(|lease| {
+        let client = lease.key();
+        lease.complete();
+        client
+    });
+    assert!(served.eq(clients));
+}
+
+#[test]
+fn some_banks_of_several_words_become_ready() {
+    let queue =
+        Queue::<Bits<1>>::with_parts(Config::new(200 * SLOTS).topics(1), Bits, Log::default());
+    let clients: Vec<_> = (0..queue.capacity()).map(|_| queue.register().unwrap()).collect();
+    let some: Vec<_> =
+        [1, 40, 63, 64, 65, 130, 131, 199].map(|bank| clients[bank * SLOTS + 1]).into();
+    some.iter().for_each(|&client| queue.subscribe(client, Topic(0)).unwrap());
+    queue.publish(Target::Topics(Scope::any(&[Topic(0)])), Lane::Normal, [1]).unwrap();
+    assert_eq!(told(&queue), [Ready(some.len())]);
+    assert!(std::iter::from_fn(|| queue.try_lease()).map(|lease| lease.key()).take(8).eq(some));
 }
 
 #[test]

@@ -182,17 +182,32 @@ fn who_has_left_the_topic_or_the_queue_holds_nothing_back() {
 /// What is published while the push that forgets the topic is in progress.
 #[test]
 fn who_is_about_to_be_forgotten_is_told_once_more() {
-    let (queue, clients) = crowd(Config::new(1).on_demand_from(0));
-    queue.unsubscribe(clients[0], TOPIC).unwrap();
-    queue.publish(Target::One(clients[0]), Lane::Normal, ()).unwrap();
-    let lease = queue.try_lease().unwrap();
-    let version = publish(&queue, TOPIC, Lane::Normal);
-    lease.complete();
-    assert!(!queue.is_converged(version));
-    assert_eq!(drain(&queue), clients);
-    assert!(queue.is_converged(version));
-    let version = publish(&queue, TOPIC, Lane::Normal);
-    assert!(queue.is_converged(version) && queue.try_lease().is_none(), "it is forgotten");
+    let (queue, clients) = queue(Config::new(SLOTS + 4).on_demand_from(0));
+    for client in [clients[0], clients[SLOTS + 3]] {
+        queue.subscribe(client, TOPIC).unwrap();
+        queue.unsubscribe(client, TOPIC).unwrap();
+        queue.publish(Target::One(client), Lane::Normal, ()).unwrap();
+        let lease = queue.try_lease().unwrap();
+        let version = publish(&queue, TOPIC, Lane::Normal);
+        lease.complete();
+        assert!(!queue.is_converged(version));
+        assert_eq!(drain(&queue), [client]);
+        assert!(queue.is_converged(version));
+        let version = publish(&queue, TOPIC, Lane::Normal);
+        assert!(queue.is_converged(version) && queue.try_lease().is_none(), "it is forgotten");
+    }
+}
+
+#[test]
+fn who_subscribes_later_holds_back_what_comes_then_and_nothing_before() {
+    let (queue, clients) = queue(Config::new(2).on_demand_from(0));
+    queue.subscribe(clients[0], TOPIC).unwrap();
+    let before = publish(&queue, TOPIC, Lane::Normal);
+    assert_eq!(drain(&queue), [clients[0]]);
+    queue.subscribe(clients[1], TOPIC).unwrap();
+    let later = publish(&queue, TOPIC, Lane::Normal);
+    assert!(queue.is_converged(before), "every member has been reached");
+    assert!(queue.laggards(later).eq(clients));
 }
 
 #[test]
@@ -204,6 +219,36 @@ fn a_drain_waits_for_members_that_nobody_has_marked() {
     assert!(!queue.is_drained());
     assert_eq!(drain(&queue), [clients[0]]);
     assert!(queue.is_drained());
+}
+
+#[test]
+fn a_drain_is_over_also_if_an_idle_client_subscribes_then() {
+    let (queue, clients) = queue(Config::new(2).on_demand_from(0));
+    queue.subscribe(clients[0], TOPIC).unwrap();
+    publish(&queue, TOPIC, Lane::Normal);
+    assert_eq!(drain(&queue), [clients[0]]);
+    queue.close();
+    assert!(queue.is_drained());
+    queue.subscribe(clients[1], TOPIC).unwrap();
+    assert!(queue.is_drained(), "once true, always true");
+}
+
+/// The visits are still to be made, and whoever they would mark has had what was published.
+#[test]
+fn a_drain_does_not_wait_for_visits_that_nobody_needs() {
+    let (queue, clients) = queue(Config::new(2));
+    for &client in &clients {
+        queue.publish(Target::One(client), Lane::Normal, ()).unwrap();
+    }
+    queue.publish(Target::Everyone, Lane::Normal, ()).unwrap();
+    queue.close();
+    let leases = [queue.try_lease().unwrap(), queue.try_lease().unwrap()];
+    for lease in leases {
+        assert!(!queue.is_drained());
+        lease.complete();
+    }
+    assert!(queue.is_drained());
+    assert!(queue.try_lease().is_none());
 }
 
 #[derive(Default)]

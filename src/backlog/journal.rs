@@ -330,3 +330,127 @@ impl<R, const N: usize> fmt::Debug for Journal<R, N> {
         f.debug_struct("Journal").field("head", &self.head).finish_non_exhaustive()
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    /// Of different powers of two, so that it shows whether one was merged twice.
+    #[derive(Clone, Debug, PartialEq)]
+    struct Sum(u128);
+
+    impl Merge for Sum {
+        fn merge(&mut self, other: &Self) {
+            self.0 += other.0;
+        }
+    }
+
+    impl Everything for Sum {
+        fn everything() -> Self {
+            Sum(u128::MAX)
+        }
+    }
+
+    fn publish<const N: usize>(journal: &Journal<Sum, N>, sum: u128) -> Position {
+        journal.begin(Sum(sum), Audience::EVERYONE)
+    }
+
+    /// Entries, each of its own power of two.
+    fn publish_each<const N: usize>(journal: &Journal<Sum, N>, entries: core::ops::Range<usize>) {
+        for entry in entries {
+            publish(journal, 1 << entry);
+        }
+    }
+
+    /// What a push of the client finds and completes; and whether that is all.
+    fn push<const N: usize>(
+        journal: &Journal<Sum, N>,
+        cursors: &[Cursor; SLOTS],
+    ) -> (Option<u128>, bool) {
+        let Taken { payload, whole } = journal.take(cursors, 3, &|_| true);
+        if let Some(folded) = &payload {
+            journal.deliver(cursors, 3, folded);
+        }
+        (payload.map(|folded| folded.0), whole)
+    }
+
+    /// Of 64 entries and fewer, which are folded together; and of more.
+    #[test]
+    fn a_push_goes_as_far_as_what_is_written() {
+        for before in [0, 1, 2, 62, 63, 64, 65, 66, 100] {
+            let journal = Journal::<Sum, 128>::new();
+            let cursors = journal.cells();
+            publish_each(&journal, 0..before);
+            journal.head.fetch_add(1, Ordering::Relaxed); // a publisher that has not written yet
+            publish(&journal, 1 << 120);
+            let written = (before > 0).then(|| (1 << before) - 1);
+            assert_eq!(push(&journal, &cursors), (written, false));
+            assert_eq!(push(&journal, &cursors), (None, false), "it has had that");
+            journal.head.store(before, Ordering::Relaxed);
+            publish(&journal, 1 << 110);
+            journal.head.store(before + 2, Ordering::Relaxed);
+            assert_eq!(push(&journal, &cursors), (Some(1 << 110 | 1 << 120), true));
+            assert_eq!(push(&journal, &cursors), (None, true));
+        }
+    }
+
+    #[test]
+    fn a_fold_of_as_many_entries_as_a_word_has_bits_is_kept_for_others() {
+        for (entries, is_kept) in [(1, false), (2, true), (64, true), (65, false)] {
+            let journal = Journal::<Sum, 128>::new();
+            let cursors = journal.cells();
+            publish_each(&journal, 0..entries);
+            assert_eq!(push(&journal, &cursors), (Some((1 << entries) - 1), true));
+            assert_eq!(journal.last.lock().is_some(), is_kept, "{entries}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_written_is_told_from_what_is_gone() {
+        let journal = Journal::<Sum, 2>::new();
+        let read = |at| journal.read(at, |entry| entry.request.0);
+        assert!(matches!(read(0), Err(Missing::Unwritten)), "nothing is there");
+        publish_each(&journal, 0..2);
+        for at in [2, 3, 4, usize::MAX / 2 - 1] {
+            assert!(matches!(read(at), Err(Missing::Unwritten)), "{at}: an older one is there");
+        }
+        publish(&journal, 4);
+        assert!(matches!(read(0), Err(Missing::Overwritten)));
+        assert!(matches!((read(1), read(2)), (Ok(2), Ok(4))));
+        assert!(matches!(read(usize::MAX - 1), Err(Missing::Overwritten)), "before all of them");
+    }
+
+    #[test]
+    fn a_publisher_that_is_overtaken_by_a_round_leaves_the_later_entry() {
+        let journal = Journal::<Sum, 2>::new();
+        publish_each(&journal, 0..3);
+        journal.head.store(0, Ordering::Relaxed); // it had reserved its place then
+        let late = publish(&journal, 64);
+        assert!(matches!(journal.read(2, |entry| entry.request.0), Ok(4)));
+        assert!(journal.labels[0].read(2).is_some() && journal.labels[0].read(0).is_none());
+        assert_eq!(journal.abandon(late), Sum(u128::MAX), "it is nowhere");
+        journal.head.store(3, Ordering::Relaxed);
+        let cursors = journal.cells();
+        assert_eq!(push(&journal, &cursors), (Some(u128::MAX), true));
+    }
+
+    /// The fold before is used for the same entries only.
+    #[test]
+    fn whoever_has_other_entries_to_fold_gets_another_fold() {
+        let journal = Journal::<Sum, 64>::new();
+        let cursors = journal.cells();
+        publish_each(&journal, 0..4);
+        let take = |slot, meant: u32| {
+            let next = core::cell::Cell::new(0);
+            let concerned = |_: &Audience| meant >> next.replace(next.get() + 1) & 1 != 0;
+            journal.take(&cursors, slot, &concerned).payload.map(|folded| folded.0)
+        };
+        for meant in [0b1111, 0b0111, 0b1110, 0b1110, 0b0101, 0b0010, 0b1111] {
+            assert_eq!(take(0, meant).unwrap_or(0), meant.into());
+        }
+        journal.clear(&cursors, 1); // it comes only now
+        publish_each(&journal, 4..8);
+        assert_eq!((take(1, 0b1111), take(0, 0b1111)), (Some(0b1111_0000), Some(0b1111)));
+        assert_eq!(take(1, 0b0101), Some(0b0101_0000));
+    }
+}

@@ -131,3 +131,6 @@ pub trait ConstBacklog: Backlog {
     /// The cells of one bank, all empty.
     const CELLS: Self::Cells;
 }
+
+#[cfg(all(test, feature = "spin", feature = "alloc", target_has_atomic = "ptr", not(loom)))]
+mod tests;

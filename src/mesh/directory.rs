@@ -324,3 +324,31 @@ impl Entry {
         bytes.fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    /// What other programs make of these bytes: a tag, and the texts with a zero between.
+    #[test]
+    fn names_are_hashed_by_fnv_1a() {
+        let hashes = [
+            (Entry::Namespace("shop".into()), 0xff7e_5169),
+            (Entry::Kind("gateway".into()), 0x1cae_49e6),
+            (Entry::Host("cart".into()), 0x7b2b_fe9d),
+            (Entry::Service(Service::new("shop", "cart")), 0xde55_5e50),
+        ];
+        for (entry, hash) in hashes {
+            assert_eq!(entry.hash(), hash, "{entry:?}");
+        }
+    }
+
+    #[test]
+    fn a_directory_needs_a_topic_that_names_share() {
+        assert_eq!(Directory::MIN_TOPICS, 5);
+        assert!(Directory::new(5, Isolation::Host).is_ok());
+        let error = Directory::new(4, Isolation::Host).unwrap_err();
+        let text = "4 topics are too few: a directory needs at least 5";
+        assert_eq!(alloc::string::ToString::to_string(&error), text);
+    }
+}

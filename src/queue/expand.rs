@@ -187,3 +187,36 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
 fn where_each(mask: usize, condition: impl Fn(usize) -> bool) -> usize {
     slots(mask).filter(|&slot| condition(slot)).fold(0, |all, slot| all | 1 << slot)
 }
+
+#[cfg(all(test, feature = "alloc", not(loom)))]
+mod tests {
+    use super::*;
+    use crate::backlog::Dirty;
+    use crate::config::Config;
+    use crate::queue::Target;
+
+    /// Not at once, which would cost each claim a group of banks; and not after everything else, which may
+    /// never be.
+    #[test]
+    fn a_fan_out_is_expanded_beside_other_work_now_and_then() {
+        let queue = PushQueue::<Dirty>::new(Config::new(20));
+        let clients: std::vec::Vec<_> = (0..20).map(|_| queue.register().unwrap()).collect();
+        let publish = |target| queue.publish(target, Lane::Normal, ()).unwrap();
+        for _ in 0..2 {
+            publish(Target::Everyone);
+            for claims in 0..PATIENCE {
+                publish(Target::One(clients[0]));
+                assert_eq!(queue.waiting(), 1, "nobody else is marked after {claims} claims");
+                let lease = queue.try_lease().unwrap();
+                assert_eq!(lease.key(), clients[0]);
+                lease.complete();
+            }
+            publish(Target::One(clients[0]));
+            queue.try_lease().unwrap().complete();
+            assert_eq!(queue.waiting(), 19, "now they are; and whoever was next is served");
+            while let Some(lease) = queue.try_lease() {
+                lease.complete();
+            }
+        }
+    }
+}

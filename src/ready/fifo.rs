@@ -66,3 +66,22 @@ impl fmt::Debug for Fifo {
         f.debug_struct("Fifo").field("len", &self.len).finish_non_exhaustive()
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_bank_comes_once_in_the_order_of_arrival() {
+        let set = Fifo::with_banks(3);
+        for _ in 0..3 {
+            assert!(set.is_empty() && set.pop().is_none());
+            [2, 0, 2, 1, 0].into_iter().for_each(|bank| set.insert(bank));
+            for bank in [2, 0, 1] {
+                assert!(!set.is_empty());
+                assert_eq!(set.pop(), Some(Popped { bank, hidden: 0 }));
+            }
+        }
+        assert!(set.is_empty());
+    }
+}

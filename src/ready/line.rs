@@ -144,3 +144,69 @@ impl<R> fmt::Debug for Line<R> {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use core::cell::RefCell;
+    use std::vec::Vec;
+
+    use super::super::Popped;
+    use super::*;
+
+    /// Pops what the test says, in this order, and then what was inserted.
+    struct Script(RefCell<Vec<Popped>>);
+
+    impl ReadySet for Script {
+        fn insert(&self, bank: usize) {
+            self.0.borrow_mut().push(Popped { bank, hidden: 0 });
+        }
+
+        fn pop(&self) -> Option<Popped> {
+            let mut script = self.0.borrow_mut();
+            (!script.is_empty()).then(|| script.remove(0))
+        }
+
+        fn is_empty(&self) -> bool {
+            self.0.borrow().is_empty()
+        }
+    }
+
+    /// Banks with so many ready slots each.
+    fn banks<const N: usize>(ready: [usize; N]) -> [Bank; N] {
+        ready.map(|ready| {
+            let bank = Bank::const_with_held(0);
+            for slot in 0..ready {
+                assert_eq!(bank.reserve(), Some(slot));
+                bank.admit(slot, Some(Lane::Normal));
+            }
+            bank
+        })
+    }
+
+    #[test]
+    fn what_was_hidden_by_looks_in_vain_is_uncovered_in_the_end() {
+        let script = [(0, 2), (2, 5), (1, 7)].map(|(bank, hidden)| Popped { bank, hidden });
+        let (line, banks) =
+            (Line::const_new(Script(RefCell::new(script.into()))), banks([0, 3, 0]));
+        let claim = |most| line.claim(&banks, Lane::Normal, most);
+        let served = claim(1).expect("of bank 1");
+        assert_eq!((served.bank, served.claimed.slots), (1, 0b001));
+        assert_eq!(served.uncovered, 14 + 2, "and its neighbours");
+        let rest = claim(2).expect("their turn");
+        assert_eq!((rest.bank, rest.claimed.slots, rest.uncovered), (1, 0b110, 0));
+        assert!(line.is_empty() && claim(1).is_none());
+    }
+
+    #[test]
+    fn a_turn_is_over_before_the_next_begins() {
+        let (line, banks) = (Line::const_new(Script(RefCell::default())), banks([2, 2]));
+        line.set.insert(0);
+        let claim = || line.claim(&banks, Lane::Normal, 1).map(|served| served.bank);
+        assert_eq!(claim(), Some(0));
+        assert!(!line.is_empty(), "the turn goes on");
+        assert!(!line.begin_turn(1, 0b11), "of bank 0");
+        line.set.insert(1);
+        assert_eq!([(); 4].map(|()| claim()), [Some(0), Some(1), Some(1), None]);
+        assert!(line.is_empty());
+    }
+}

@@ -277,7 +277,7 @@ mod tests {
     /// Whatever the cursor, every bank comes out, in a round from the cursor on.
     #[test]
     fn a_round_begins_at_the_cursor_and_leaves_nobody_out() {
-        for banks in [1, BITS - 1, BITS, BITS + 1, 3 * BITS, BITS * BITS + 7] {
+        for banks in [1, BITS - 1, BITS, BITS + 1, 3 * BITS, BITS * BITS, BITS * BITS + 7] {
             let some = [0, 1, BITS - 1, BITS, BITS + 1, 2 * BITS, 3 * BITS - 1, BITS * BITS + 6];
             let some = || some.into_iter().filter(|&bank| bank < banks);
             for last in some() {
@@ -299,5 +299,35 @@ mod tests {
                 }
             }
         }
+    }
+
+    fn summary(set: &Sweep) -> std::vec::Vec<usize> {
+        set.summary.words().iter().map(|word| word.load(Ordering::Relaxed)).collect()
+    }
+
+    #[test]
+    fn whoever_finds_nothing_puts_the_summary_right() {
+        let set = Sweep::with_banks(BITS * BITS + 7);
+        for word in [0, 1, BITS - 1, BITS] {
+            set.insert_many(word * BITS, 0b101);
+            assert_eq!([0, 2].map(|_| pop(&set)), [0, 2].map(|bank| Some(word * BITS + bank)));
+            assert_eq!(summary(&set)[word / BITS], 1 << (word % BITS), "out of date, and no harm");
+            assert_eq!(pop(&set), None);
+            assert_eq!(summary(&set), [0, 0]);
+        }
+    }
+
+    /// What another thread puts in after a word was found empty, and before its bit is cleared.
+    #[test]
+    fn what_was_hidden_for_a_moment_is_told_of() {
+        let set = Sweep::with_banks(3 * BITS);
+        let mut hidden = 0;
+        for told in [2, 4] {
+            set.insert_many(BITS, 0b11);
+            assert!(set.clear_summary(1, &mut hidden));
+            assert_eq!((hidden, summary(&set)), (told, [0b10].into()), "and can be found again");
+        }
+        assert!(!set.clear_summary(2, &mut hidden), "nothing was there");
+        assert_eq!((hidden, pop(&set)), (4, Some(BITS)));
     }
 }

@@ -148,4 +148,21 @@ mod tests {
         due.insert(0, false);
         assert!(due.iter().eq([0]), "also if whoever was first has not put it in yet");
     }
+
+    #[test]
+    fn who_takes_out_what_is_not_there_leaves_the_others_in() {
+        let due = due(2);
+        due.insert(0, true);
+        due.remove(1);
+        assert_eq!((due.count.load(Ordering::Relaxed), due.next()), (1, Some(0)));
+        due.remove(0);
+        assert_eq!((due.count.load(Ordering::Relaxed), due.next()), (0, None));
+    }
+
+    #[test]
+    fn a_count_that_is_ahead_is_not_believed() {
+        let due = due(1);
+        due.count.fetch_add(1, Ordering::Relaxed); // a publisher that has not put its topic in yet
+        assert!(due.is_empty() && due.next().is_none());
+    }
 }
