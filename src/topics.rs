@@ -103,6 +103,11 @@ const fn every_plane(slot: usize) -> usize {
     1 << (slot + NOW) | 1 << (slot + LEFT) | 1 << (slot + LEAVING)
 }
 
+/// What may be over once a push of the slot completes: that it is leaving a topic, and that it is settling.
+const fn ending(slot: usize) -> (usize, usize) {
+    (1 << (slot + LEAVING), 1 << (slot + SETTLING))
+}
+
 pub(crate) const LANES: [Lane; 2] = [Lane::Urgent, Lane::Normal];
 
 /// One topic's members.
@@ -312,7 +317,7 @@ impl<S: Storage> Topics<S> {
     /// The caller owns the slot.
     #[inline]
     pub(crate) fn is_changing(&self, place: Place) -> bool {
-        let (leaving, settling) = (1 << (place.slot + LEAVING), 1 << (place.slot + SETTLING));
+        let (leaving, settling) = ending(place.slot);
         // Relaxed: only the owner changes them.
         self.flags(place).load(Ordering::Relaxed) & (leaving | settling) != 0
     }
@@ -328,7 +333,7 @@ impl<S: Storage> Topics<S> {
         mark: impl FnMut(Lane, &FanOut),
         is_pending: impl FnOnce() -> bool,
     ) {
-        let (leaving, settling) = (1 << (place.slot + LEAVING), 1 << (place.slot + SETTLING));
+        let (leaving, settling) = ending(place.slot);
         let flags = self.flags(place);
         // Relaxed: only the owner changes them.
         let before = flags.load(Ordering::Relaxed);

@@ -46,10 +46,10 @@ pub fn all() -> Vec<Mutant> {
                 (
                     "queue/publish.rs",
                     "let mut recording = self.backlog.begin(request, audience);
-        self.backlog.record(",
+        if B::RECORDS {",
                     "let early = self.convergence.number();
                      let mut recording = self.backlog.begin(request, audience);
-                     self.backlog.record(",
+                     if B::RECORDS {",
                 ),
                 ("queue/publish.rs", "self.convergence.number().ok_or(", "early.ok_or("),
             ],
@@ -61,7 +61,7 @@ pub fn all() -> Vec<Mutant> {
             &[(
                 "queue/serve.rs",
                 "core::mem::forget(on_panic);",
-                "core::mem::forget(on_panic); ticket.seen = self.convergence.newest();",
+                "core::mem::forget(on_panic); let seen = self.convergence.newest();",
             )],
             "convergence",
             "convergence_is_never_early",
@@ -181,8 +181,8 @@ pub fn all() -> Vec<Mutant> {
             "forget a topic that was left during the lease",
             &[(
                 "topics.rs",
-                "let (leaving, settling) = (1 << (place.slot + LEAVING),",
-                "let (leaving, settling) = (1 << (place.slot + LEAVING) | 1 << (place.slot + LEFT),",
+                "(1 << (slot + LEAVING), 1 << (slot + SETTLING))",
+                "(1 << (slot + LEAVING) | 1 << (slot + LEFT), 1 << (slot + SETTLING))",
             )],
             "topics",
             "what_was_left_reaches_the_client_until_a_push_that_knew",
