@@ -14,12 +14,22 @@ rm -rf "$copy"
 mkdir -p "$copy/embedded"
 cp -r "$here"/../{Cargo.toml,README.md} "$copy/"
 cp -r "$here"/{.cargo,build.rs,Cargo.toml,Cargo.lock,src} "$copy/embedded/"
+# A run that is right takes a tenth of this.
+sed -i 's/--cpu=300/--cpu=90/' "$copy/embedded/.cargo/config.toml"
 # Members, tests and examples that the copy doesn't have.
 perl -0pi -e 's/^members = .*/members = []/m; s/^pushlane-peers.*//m; s/^\[\[.*?\n\n//gms' "$copy/Cargo.toml"
 
+# Some mistakes show only if the interrupt comes before one of few instructions while a rare state lasts. The first
+# is the seed of a plain run.
+seeds=(2654435769 1 2 3 4)
+
 found=0 missed=0 unknown=0
+in_copy() { # build or run `firmware` with `seed`
+    (cd "$copy/embedded" && PUSHLANE_SEED=$seed cargo "$1" --quiet --locked --release \
+        --target "$target" --bin "$firmware") >"$copy/output" 2>&1
+}
 mutant() { # name, file under src, substitution, firmware that is to find it (any of them)
-    local name=$1 file=$copy/src/$2 firmware candidates=${4:-interrupts topics wide}
+    local name=$1 file=$copy/src/$2 seed firmware why candidates=${4:-interrupts topics wide}
     if ((${#only[@]})) && [[ " ${only[*]} " != *" $name "* ]]; then return; fi
     rm -rf "$copy/src"
     cp -r "$here/../src" "$copy/src"
@@ -29,21 +39,22 @@ mutant() { # name, file under src, substitution, firmware that is to find it (an
         unknown=$((unknown + 1))
         return
     fi
-    for firmware in $candidates; do
-        if ! (cd "$copy/embedded" && cargo build --quiet --locked --release \
-            --target "$target" --bin "$firmware" 2>"$copy/errors"); then
-            echo "OUT OF DATE: $name does not compile"
-            grep -A 5 '^error' "$copy/errors" || true
-            unknown=$((unknown + 1))
-            return
-        fi
-        if ! output=$(cd "$copy/embedded" && cargo run --quiet --locked --release \
-            --target "$target" --bin "$firmware" 2>&1); then
-            # The panic's message is on the line after its place.
-            echo "found: $name, by $firmware: $(grep -A1 panicked <<<"$output" | tail -n 1)"
-            found=$((found + 1))
-            return
-        fi
+    for seed in "${seeds[@]}"; do
+        for firmware in $candidates; do
+            in_copy build || {
+                echo "OUT OF DATE: $name does not compile"
+                grep -A 5 '^error' "$copy/output" || true
+                unknown=$((unknown + 1))
+                return
+            }
+            in_copy run || {
+                # The panic's message is on the line after its place.
+                why=$(grep -A1 panicked "$copy/output" | tail -n 1) || why="does not end"
+                echo "found: $name, by $firmware ($seed): $why"
+                found=$((found + 1))
+                return
+            }
+        done
     done
     echo "MISSED: $name"
     missed=$((missed + 1))
@@ -54,7 +65,7 @@ mutant() { # name, file under src, substitution, firmware that is to find it (an
 # loom's.)
 mutant bank-transition bank.rs 's/match self\.0\.compare_exchange_weak\(\s*word,\s*next\.word\(\),.*?\) \{/self.0.store(next.word(), Ordering::Release);\n match Ok::<usize, usize>(word) {/s'
 mutant ready-insert ready/sweep.rs 's/self\.words\(\)\[index\]\.fetch_or\(mask, Ordering::Release\)/{ let all = self.words()[index].load(Ordering::Relaxed); self.words()[index].store(all | mask, Ordering::Release) }/'
-mutant ready-remove ready/sweep.rs 's/word\.fetch_and\(!bit, Ordering::Acquire\)/{ let all = word.load(Ordering::Acquire); word.store(all & !bit, Ordering::Relaxed); all }/'
+mutant ready-remove ready/sweep.rs 's/let taken = word\.compare_exchange_weak\(\s*all,\s*(all & [^\n]*),.*?\n +\);/word.store($1, Ordering::Relaxed);\n let taken = Ok::<usize, usize>(all);/s'
 mutant turn ready/line.rs 's/match self\.turn\.compare_exchange_weak\(\s*turn\.0,\s*turn\.without\(slots\)\.0,.*?\) \{/self.turn.store(turn.without(slots).0, Ordering::Relaxed);\n match Ok::<usize, usize>(0) {/s'
 mutant bits-take backlog/bits.rs 's/words\[word\]\.swap\(0, Ordering::Acquire\)/{ let all = words[word].load(Ordering::Acquire); words[word].store(0, Ordering::Relaxed); all }/' interrupts
 mutant bits-merge backlog/bits.rs 's/word\.fetch_or\(flags, Ordering::Release\)/word.store(word.load(Ordering::Relaxed) | flags, Ordering::Release)/' interrupts

@@ -8,7 +8,7 @@ use pushlane::ready::ConstReady;
 use pushlane::{ClientKey, Config, Lane, Lease, PushQueue, Refusal, StaticQueue, Version};
 
 use crate::bell::Bell;
-use crate::board;
+use crate::board::{self, Stack};
 use crate::chance::{Chance, SEED};
 use crate::ledger::{Ledger, WATCHED};
 use crate::main_loop::MainLoop;
@@ -181,6 +181,7 @@ where
 
     /// The main loop, until all is published and served. Panics where the queue goes wrong.
     pub fn run(&self, publishers: Publishers) {
+        let stack = Stack::paint();
         let mut main = MainLoop::new(self);
         // Many times as many steps as it takes.
         for _ in 0..self.target.saturating_mul(64) {
@@ -188,11 +189,14 @@ where
                 break;
             }
             main.step();
+            // Before it shows as a mistake of the queue.
+            assert!(!stack.is_full(), "the stack has grown into the statics");
         }
         assert!(self.is_over(), "the publishers stand still");
         main.be_still();
         main.finish();
         self.report(publishers);
+        board::println!("{} bytes of stack never used", stack.left());
     }
 
     fn report(&self, publishers: Publishers) {

@@ -6,10 +6,13 @@ use core::cell::Cell;
 
 use critical_section::Mutex;
 
+pub(crate) use stack::Stack;
+
 #[cfg(target_arch = "arm")]
 mod cortex_m;
 #[cfg(target_arch = "riscv32")]
 mod riscv32;
+mod stack;
 
 #[cfg(target_arch = "arm")]
 use cortex_m as chip;

@@ -21,7 +21,7 @@ fn now() -> u32 {
 
 fn set_compare(high: u32, low: u32) {
     // SAFETY: a register of the machine, and its only effect is the timer's interrupt.
-    unsafe { COMPARE.add(1).write_volatile(high) };
+    unsafe { COMPARE.wrapping_add(1).write_volatile(high) };
     // SAFETY: the same register's lower half.
     unsafe { COMPARE.write_volatile(low) };
 }
