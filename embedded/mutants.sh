@@ -64,8 +64,8 @@ mutant() { # name, file under src, substitution, firmware that is to find it (an
 # the summary: there the interrupt would have to come between two instructions while a rare state lasts. Those are
 # loom's.)
 mutant bank-transition bank.rs 's/match self\.0\.compare_exchange_weak\(\s*word,\s*next\.word\(\),.*?\) \{/self.0.store(next.word(), Ordering::Release);\n match Ok::<usize, usize>(word) {/s'
-mutant ready-insert ready/sweep.rs 's/self\.words\(\)\[index\]\.fetch_or\(mask, Ordering::Release\)/{ let all = self.words()[index].load(Ordering::Relaxed); self.words()[index].store(all | mask, Ordering::Release) }/'
-mutant ready-remove ready/sweep.rs 's/let taken = word\.compare_exchange_weak\(\s*all,\s*(all & [^\n]*),.*?\n +\);/word.store($1, Ordering::Relaxed);\n let taken = Ok::<usize, usize>(all);/s'
+mutant ready-insert ready/sweep.rs 's/word\.fetch_or\(mask, Ordering::Release\)/{ let all = word.load(Ordering::Relaxed); word.store(all | mask, Ordering::Release) }/'
+mutant ready-remove ready/sweep.rs 's/let taken = word\.compare_exchange_weak\(\s*all,\s*(all [^\n]*),.*?\n +\);/word.store($1, Ordering::Relaxed);\n let taken = Ok::<usize, usize>(all);/s'
 mutant turn ready/line.rs 's/match self\.turn\.compare_exchange_weak\(\s*turn\.0,\s*turn\.without\(slots\)\.0,.*?\) \{/self.turn.store(turn.without(slots).0, Ordering::Relaxed);\n match Ok::<usize, usize>(0) {/s'
 mutant bits-take backlog/bits.rs 's/words\[word\]\.swap\(0, Ordering::Acquire\)/{ let all = words[word].load(Ordering::Acquire); words[word].store(0, Ordering::Relaxed); all }/' interrupts
 mutant bits-merge backlog/bits.rs 's/word\.fetch_or\(flags, Ordering::Release\)/word.store(word.load(Ordering::Relaxed) | flags, Ordering::Release)/' interrupts
@@ -83,9 +83,9 @@ mutant due-count topics/due.rs 's/self\.count\.fetch_sub\(1, Ordering::Relaxed\)
 
 # Steps in the wrong order, or left out.
 mutant summary-no-second-look ready/sweep.rs 's/if word == 0 \{\s*return false;/if true { return false;/' wide
-mutant version-read-late queue/serve.rs 's/complete\(bank, slot, ticket\.seen\)/complete(bank, slot, self.convergence.newest())/'
+mutant version-read-late queue/serve.rs 's/complete\(place\.bank, place\.slot, ticket\.seen\)/complete(place.bank, place.slot, self.convergence.newest())/'
 mutant set-before-mark queue/publish.rs 's/(let marked = self\.banks\(\)\[place\.bank\]\.mark\(1 << place\.slot, lane\);)(.*?)self\.line\(lane\)\.set\.insert\(place\.bank\);/self.line(lane).set.insert(place.bank);\n $1$2/s'
-mutant mark-before-record queue/publish.rs 's/(self\.backlog\.record\(&mut recording, self\.cells\(place\.bank\), 1 << place\.slot\);)\s*(let marked = .*?;)/$2\n $1/s' interrupts
+mutant mark-before-record queue/publish.rs 's/(if B::RECORDS \{\s*self\.backlog\.record\(&mut recording, .*?\n        \})\s*(let marked = .*?;)/$2\n $1/s' interrupts
 mutant begun-visit-counts fan_out.rs 's/self\.groups\(\) \+ \(visits & BEGUN\)/self.groups()/' 'topics wide'
 mutant settled-too-soon fan_out.rs 's/if \(newest \^ visits\) & !LOW != 0 \{/if false {/' 'topics wide'
 mutant settled-before-visit queue/expand.rs 's/(let Some\(visit\) = fan_out\.visit\(\).*?;)(.*?)(let settled = .*?;)/$3\n $1$2/s' 'topics wide'
