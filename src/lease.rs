@@ -127,7 +127,7 @@ where
     Q::Target: Serve,
 {
     // Inlined, and on a copy of the ticket, so that a lease that is completed at once need never be in memory.
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn drop(&mut self) {
         if !self.ended {
             let ticket = self.ticket;

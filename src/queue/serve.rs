@@ -184,7 +184,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     }
 
     /// Claims clients of one bank and one lane, `most` at most.
-    #[inline(always)] // as the line's
+    #[cfg_attr(target_pointer_width = "64", inline(always))] // as the line's
     pub(super) fn claim(&self, most: usize) -> Option<Served> {
         // Once, and before the lines: a fan-out that is raised later is not this lease's yet.
         let (urgent, normal) = (self.is_expanding(Lane::Urgent), self.is_expanding(Lane::Normal));
@@ -210,7 +210,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     }
 
     /// As `claim`, of one lane. `expanding`, if a fan-out of it may have banks still to be visited.
-    #[inline(always)] // as the line's
+    #[cfg_attr(target_pointer_width = "64", inline(always))] // as the line's
     fn claim_in(&self, lane: Lane, most: usize, expanding: bool) -> Option<Served> {
         let most = if most > 1 { most.min(self.share(lane)) } else { 1 };
         loop {
@@ -253,7 +253,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     }
 
     /// Claims until there is something to push. The caller holds a permit.
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn begin_next(&self, counted: bool) -> Option<(Ticket, B::Payload)> {
         loop {
             let Served { bank, claimed, .. } = self.claim(1)?;
@@ -282,7 +282,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     ///
     /// `seen` has been read after the claim, and the backlog is taken after that: what has a number by then
     /// is in it.
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(super) fn take(
         &self,
         place: Place,
@@ -320,7 +320,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     }
 
     /// The client has all that its lease contained. True: it is ready again.
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(super) fn finish(&self, ticket: &Ticket) -> bool {
         let Place { bank, slot } = ticket.place();
         if !ticket.whole {
@@ -426,7 +426,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> Serve for PushQueue<B, S, R
         self.is_drained()
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn begin(&self) -> Option<(Ticket, B::Payload)> {
         for _ in 0..LOOKS {
             let counted = self.limiter.binds();
@@ -449,7 +449,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> Serve for PushQueue<B, S, R
         None
     }
 
-    #[inline(always)] // so that the lease need not be copied
+    #[cfg_attr(target_pointer_width = "64", inline(always))] // so that the lease need not be copied
     fn complete(&self, ticket: &Ticket, payload: Option<B::Payload>, permit: bool) {
         if let Some(payload) = &payload {
             let Place { bank, slot } = ticket.place();

@@ -69,7 +69,7 @@ impl<R: ReadySet> Line<R> {
     }
 
     /// Claims the slots of one bank whose turn it is, `most` at most. `None`: nothing was to be found.
-    #[inline(always)] // once for a lease, once for a batch
+    #[cfg_attr(target_pointer_width = "64", inline(always))] // once for a lease, once for a batch
     pub(crate) fn claim(&self, banks: &[Bank], lane: Lane, most: usize) -> Option<Served> {
         let mut hidden = 0;
         loop {
