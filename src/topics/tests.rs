@@ -90,6 +90,21 @@ fn who_is_marked_while_it_is_forgotten_is_concerned_until_its_next_push_complete
     assert_eq!(topics.may_concern(&[TOPIC], PLACE.bank), 0);
 }
 
+/// Alone in its bank, or beside others that change.
+#[test]
+fn whoever_leaves_or_settles_has_something_to_end() {
+    for others in [0, 1 << (PLACE.slot + 1 + LEAVING), 1 << (PLACE.slot + LEFT)] {
+        let topics = topics();
+        let (leaving, settling) = (1 << (PLACE.slot + LEAVING), 1 << (PLACE.slot + SETTLING));
+        for (flags, changing) in
+            [(0, false), (leaving, true), (settling, true), (leaving | settling, true)]
+        {
+            topics.flags(PLACE).store(flags | others, Ordering::Relaxed);
+            assert_eq!(topics.is_changing(PLACE), changing, "{flags:b} beside {others:b}");
+        }
+    }
+}
+
 #[test]
 fn who_is_concerned_so_can_be_forgotten_by_another_topic() {
     let topics = topics();
