@@ -26,8 +26,7 @@
 //! contains that.
 
 mod due;
-
-use core::fmt;
+mod scope;
 
 use crate::fan_out::{FanOut, Raised};
 use crate::registry::Place;
@@ -36,53 +35,7 @@ use crate::storage::Storage;
 use crate::sync::{Atomic, AtomicUsize, Ordering};
 
 pub(crate) use due::Due;
-
-/// Something that clients depend on: a namespace, a kind of config, a cluster. An index below the number
-/// of topics that the queue was made with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Topic(pub u32);
-
-impl fmt::Display for Topic {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "topic {}", self.0)
-    }
-}
-
-/// Whom a publish to topics is for.
-///
-/// *Empty means nothing*: a scope of no topics reaches nobody, and so does a filter of none.
-///
-/// ```
-/// use pushlane::{Scope, Topic};
-///
-/// let (shop, billing, routes) = (Topic(0), Topic(1), Topic(2));
-/// // Whoever depends on one of the two namespaces, and on routes.
-/// let (namespaces, kinds) = ([shop, billing], [routes]);
-/// let scope = Scope::any(&namespaces).and_any(&kinds);
-/// # let _ = scope;
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Scope<'a> {
-    pub(crate) any: &'a [Topic],
-    pub(crate) and: Option<&'a [Topic]>,
-}
-
-impl<'a> Scope<'a> {
-    /// The clients that depend on any of these topics.
-    pub const fn any(topics: &'a [Topic]) -> Self {
-        Scope { any: topics, and: None }
-    }
-
-    /// Of them, those that depend on any of these other topics as well. Replaces an earlier filter.
-    #[must_use]
-    pub const fn and_any(self, topics: &'a [Topic]) -> Self {
-        Scope { any: self.any, and: Some(topics) }
-    }
-
-    fn topics(&self) -> impl Iterator<Item = Topic> {
-        self.any.iter().chain(self.and.unwrap_or_default()).copied()
-    }
-}
+pub use scope::{Scope, Topic};
 
 const NOW: usize = 0;
 const LEFT: usize = SLOTS;

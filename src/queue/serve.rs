@@ -1,7 +1,7 @@
 //! Serving: permit, claim, version, backlog, in this order; and the end of a push.
 //!
 //! The way from `try_lease` to the end of the push is inlined into its caller, where code is not scarce: a lease that is
-//! returned through memory and copied takes longer than an atomic operation (docs/performance.md has the figures).
+//! returned through memory and copied takes longer than an atomic operation (see docs/performance.md).
 
 use core::ops::Deref;
 
