@@ -285,6 +285,13 @@ impl FanOut {
         }
     }
 
+    /// Whether nobody who helps has ended the visit.
+    #[inline]
+    pub(crate) fn is_at(&self, visit: Visit) -> bool {
+        // Relaxed: an end that is not seen yet costs a mark too many.
+        self.circle.frontier(self.visits.load(Ordering::Relaxed)) == visit.at
+    }
+
     /// The group's banks have been marked and put into the ready set.
     pub(crate) fn end(&self, visit: Visit) {
         let mut visits = self.visits.load(Ordering::Relaxed);

@@ -47,19 +47,17 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     fn expand_everyone(&self, lane: Lane) -> bool {
         // No bank is left out, also where nobody needs a mark: by the read-modify-write, a client that is
         // admitted later sees what the publisher wrote.
-        let mark = |bank, settled| self.mark_needy(bank, ALL, lane, settled);
-        self.visit(self.fan_out(lane), lane, mark)
+        self.visit(self.fan_out(lane), lane, |_| Some(ALL))
     }
 
     /// The topics that are due take turns, a group of banks each.
     fn expand_topic(&self, lane: Lane) -> bool {
         while let Some((topic, row)) = self.topics.next_due(lane) {
             let fan_out = row.fan_out(lane);
-            let visited = self.visit(fan_out, lane, |bank, settled| {
+            let visited = self.visit(fan_out, lane, |bank| {
                 // Where the topic reaches nobody there is no trace for a client that comes later, and it needs
                 // none: it passes the topic's gate after the publisher, and sees what that wrote.
-                let reached = row.reached(bank);
-                reached != 0 && self.mark_needy(bank, reached, lane, settled)
+                Some(row.reached(bank)).filter(|&reached| reached != 0)
             });
             if !fan_out.is_pending() && self.topics.visited(lane, topic) {
                 // For a moment the topic could not be found.
@@ -72,22 +70,28 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         false
     }
 
-    /// Visits the next group of banks of a fan-out, with `mark` for each, which says whether somebody is ready.
+    /// Visits the next group of banks of a fan-out: of each, marks those of whom `reached` speaks, unless that is
+    /// nobody and `reached` says `None`.
     fn visit(
         &self,
         fan_out: &FanOut,
         lane: Lane,
-        mark: impl Fn(usize, Option<Number>) -> bool,
+        reached: impl Fn(usize) -> Option<usize>,
     ) -> bool {
         let Some(visit) = fan_out.visit() else { return false };
+        let first = visit.group * GROUP;
+        let mut ready = 0;
         // After the visit has begun: whoever counts on it has raised before.
         let settled = fan_out.settled(|| self.convergence.newest());
-        let first = visit.group * GROUP;
-        let banks = first..self.banks().len().min(first + GROUP);
-        let ready = banks.filter(|&bank| mark(bank, settled));
-        let mask = ready.fold(0, |mask, bank| mask | 1 << (bank % GROUP));
-        if mask != 0 {
-            self.line(lane).set.insert_many(first, mask);
+        for bank in first..self.banks().len().min(first + GROUP) {
+            let Some(mask) = reached(bank) else { continue };
+            match self.mark_needy(bank, mask, lane, settled, || fan_out.is_at(visit)) {
+                Some(some) => ready |= usize::from(some) << (bank - first),
+                None => break,
+            }
+        }
+        if ready != 0 {
+            self.line(lane).set.insert_many(first, ready);
         }
         // Only now: whoever finds the frontier past these banks must find their clients as well.
         fan_out.end(visit);
@@ -99,15 +103,33 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     /// Marks the live clients of `mask`, but for those whose last push contains `settled`. True: some of them
     /// are ready, also if it was another helper that marked them, who may not have put the bank into the
     /// ready set yet.
-    fn mark_needy(&self, bank: usize, mask: usize, lane: Lane, settled: Option<Number>) -> bool {
+    ///
+    /// `None`: another helper has ended the visit. Who was marked in it may have been served since, and a mark
+    /// would push to it for nothing.
+    fn mark_needy(
+        &self,
+        bank: usize,
+        mask: usize,
+        lane: Lane,
+        settled: Option<Number>,
+        is_needed: impl Fn() -> bool,
+    ) -> Option<bool> {
         let word = &self.banks()[bank];
-        // Slots that are not live now are not spared: whoever is admitted before the mark is marked.
-        let spared = settled.map_or(0, |number| {
-            let begun = |slot| self.convergence.has_begun(bank, slot, number);
-            where_each(word.load().live() & mask, begun)
-        });
-        let needy = mask & !spared;
-        word.mark(needy, lane).next.ready(lane) & needy != 0
+        loop {
+            let seen = word.load();
+            let spared = settled.map_or(0, |number| {
+                let begun = |slot| self.convergence.has_begun(bank, slot, number);
+                where_each(seen.live() & mask, begun)
+            });
+            let needy = mask & !spared;
+            if !is_needed() {
+                return None;
+            }
+            // Whoever was admitted, or claimed, since `seen` makes the exchange fail, and is looked at again.
+            if let Some(marked) = word.try_mark(seen, needy, lane) {
+                return Some(marked.next.ready(lane) & needy != 0);
+            }
+        }
     }
 
     /// Marks the owner of a place for a fan-out that will not find it, unless its push contained that.
@@ -194,6 +216,32 @@ mod tests {
     use crate::backlog::Dirty;
     use crate::config::Config;
     use crate::queue::Target;
+
+    #[test]
+    fn a_visit_that_another_helper_has_ended_marks_nobody() {
+        let queue = PushQueue::<Dirty>::new(Config::new(1));
+        queue.register().unwrap();
+        assert_eq!(queue.mark_needy(0, ALL, Lane::Normal, None, || false), None);
+        assert_eq!(queue.waiting(), 0);
+        assert_eq!(queue.mark_needy(0, ALL, Lane::Normal, None, || true), Some(true));
+        assert_eq!(queue.waiting(), 1);
+    }
+
+    #[test]
+    fn a_client_that_is_claimed_in_the_middle_of_its_visit_is_looked_at_again() {
+        let queue = PushQueue::<Dirty>::new(Config::new(1));
+        let client = queue.register().unwrap();
+        queue.publish(Target::One(client), Lane::Normal, ()).unwrap();
+        let settled = Some(queue.convergence.newest());
+        let lease = core::cell::OnceCell::new();
+        let marked = queue.mark_needy(0, ALL, Lane::Normal, settled, || {
+            lease.get_or_init(|| queue.try_lease().unwrap());
+            true
+        });
+        assert_eq!(marked, Some(false));
+        lease.into_inner().unwrap().complete();
+        assert_eq!(queue.waiting(), 0, "its push contained it");
+    }
 
     /// Not at once, which would cost each claim a group of banks; and not after everything else, which may
     /// never be.
