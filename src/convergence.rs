@@ -100,10 +100,10 @@ const ONE: usize = 2;
 /// How far each slot of a bank is.
 pub(crate) struct Progress {
     completed: [AtomicUsize; SLOTS],
-    /// How far beyond `completed` the slot's last push reaches, whether it is in progress or was given
-    /// back. Half a word is enough: a larger distance is taken for a smaller one, which costs a mark too
-    /// many.
-    ahead: [AtomicU32; SLOTS],
+    /// The low bits of the number that the slot's last push reaches, whether it has completed, is in progress or
+    /// was given back. Never behind `completed`. Half a word is enough: a larger distance is taken for a smaller
+    /// one, which costs a mark too many.
+    begun: [AtomicU32; SLOTS],
 }
 
 impl Progress {
@@ -111,7 +111,7 @@ impl Progress {
     pub(crate) fn none() -> Self {
         Progress {
             completed: core::array::from_fn(|_| AtomicUsize::zero()),
-            ahead: core::array::from_fn(|_| AtomicU32::zero()),
+            begun: core::array::from_fn(|_| AtomicU32::zero()),
         }
     }
 
@@ -119,7 +119,7 @@ impl Progress {
     pub(crate) const fn const_none() -> Self {
         Progress {
             completed: [const { AtomicUsize::ZERO }; SLOTS],
-            ahead: [const { AtomicU32::ZERO }; SLOTS],
+            begun: [const { AtomicU32::ZERO }; SLOTS],
         }
     }
 }
@@ -189,36 +189,37 @@ impl<S: Storage> Convergence<S> {
         self.counter.fetch_add(0, Ordering::AcqRel) & CLOSED != 0
     }
 
-    /// The slot's owner has pushed everything up to `number`, or its newcomer starts after it.
-    #[inline]
-    pub(crate) fn complete(&self, bank: usize, slot: usize, number: Number) {
-        let of = self.of(bank);
-        // Relaxed: with the Release below.
-        of.ahead[slot].store(0, Ordering::Relaxed);
-        // Release: with the Acquire of `has_completed`; a checker that sees the number sees all that was
-        // done to earn it.
-        of.completed[slot].store(number.0, Ordering::Release);
+    /// The slot's newcomer owes nothing up to `number`, which no push of the slot has reached beyond.
+    pub(crate) fn start(&self, bank: usize, slot: usize, number: Number) {
+        self.begin(bank, slot, number);
+        self.complete(bank, slot, number);
     }
 
     /// The slot's owner begins a push that contains everything up to `number`.
     #[inline]
     pub(crate) fn begin(&self, bank: usize, slot: usize, number: Number) {
-        let of = self.of(bank);
-        let completed = of.completed[slot].load(Ordering::Relaxed); // the owner's own
-        let ahead = u32::try_from(number.0.wrapping_sub(completed)).unwrap_or(u32::MAX);
         // Relaxed: the number is the message. Whoever reads an older one marks once too often.
-        of.ahead[slot].store(ahead, Ordering::Relaxed);
+        self.of(bank).begun[slot].store(number.0 as u32, Ordering::Relaxed);
+    }
+
+    /// The slot's owner has pushed everything up to `number`, with which it had begun.
+    #[inline]
+    pub(crate) fn complete(&self, bank: usize, slot: usize, number: Number) {
+        // Release: with the Acquire of `has_completed`; a checker that sees the number sees all that was
+        // done to earn it.
+        self.of(bank).completed[slot].store(number.0, Ordering::Release);
     }
 
     /// Whether `number` needs no mark of a live slot: the client has completed it, or its last push
     /// contains it and is in progress, or has been given back and so is pending.
     pub(crate) fn has_begun(&self, bank: usize, slot: usize, number: Number) -> bool {
-        // In this order, and Acquire: with the Release in `complete`, before which the distance is set
-        // to nothing. An older completed number with a newer distance says too little, never too much.
+        // In this order, and Acquire: with the Release in `complete`, before which the push had begun. So the
+        // second is never behind the first, and a newer one only says more.
         let of = self.of(bank);
         let completed = of.completed[slot].load(Ordering::Acquire);
-        let ahead = of.ahead[slot].load(Ordering::Relaxed);
-        Number(completed.wrapping_add(ahead as usize)).cmp(number).is_ge()
+        let begun = of.begun[slot].load(Ordering::Relaxed);
+        let ahead = begun.wrapping_sub(completed as u32) as usize;
+        Number(completed.wrapping_add(ahead)).cmp(number).is_ge()
     }
 
     #[inline]
@@ -272,7 +273,7 @@ mod tests {
                 convergence.has_completed(bank, slot, number),
             )
         };
-        convergence.complete(bank, slot, Number(5));
+        convergence.start(bank, slot, Number(5));
         assert_eq!([4, 5, 6].map(has), [(true, true), (true, true), (false, false)]);
         convergence.begin(bank, slot, Number(8));
         assert_eq!(
@@ -281,6 +282,24 @@ mod tests {
         );
         convergence.complete(bank, slot, Number(8));
         assert_eq!([8, 9].map(has), [(true, true), (false, false)]);
+    }
+
+    /// Of the number that a push reaches only the low half is kept.
+    #[cfg(target_pointer_width = "64")]
+    #[test]
+    fn a_push_is_never_said_to_reach_too_far() {
+        const HALF: usize = 1 << u32::BITS;
+        let convergence = convergence();
+        let reaches = |completed, begun, number| {
+            convergence.start(0, 0, Number(completed));
+            convergence.begin(0, 0, Number(begun));
+            convergence.has_begun(0, 0, Number(number))
+        };
+        // Over the end of the low half, and as far as it can say.
+        assert!(reaches(HALF - 1, HALF + 1, HALF + 1) && !reaches(HALF - 1, HALF + 1, HALF + 2));
+        assert!(reaches(7, HALF + 6, HALF + 6) && !reaches(7, HALF + 6, HALF + 7));
+        // Farther, it says less.
+        assert!(reaches(7, HALF + 9, 9) && !reaches(7, HALF + 9, 10));
     }
 
     #[test]

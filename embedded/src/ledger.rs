@@ -91,13 +91,10 @@ pub(crate) struct Ledger<const CLIENTS: usize> {
     /// Whether every place was taken when the registration began.
     crowded: bool,
     watched: [Option<(Version, Flags)>; WATCHED],
-    /// Whether the interrupt has leased, or changed the limit, since the main loop's last lease, or the end of
-    /// one, began.
+    /// Whether the interrupt has leased, or changed the limit, since the main loop's last lease began.
     competed: bool,
     /// Whether the main loop is asking for a lease, and may be marking whom a fan-out on demand is for.
     expanding: bool,
-    /// Whose lease the main loop is completing.
-    completing: Option<ClientKey>,
     /// Topics with a publish on demand that may not have been made to all members, and everyone.
     unvisited: u8,
     /// Those of them that were published to since the main loop's last lease began.
@@ -116,7 +113,6 @@ impl<const CLIENTS: usize> Ledger<CLIENTS> {
             watched: [None; WATCHED],
             competed: false,
             expanding: false,
-            completing: None,
             unvisited: 0,
             unvisited_late: 0,
         }
@@ -255,9 +251,7 @@ impl<const CLIENTS: usize> Ledger<CLIENTS> {
     /// The main loop has a lease, or, `nested`, the interrupt.
     pub(crate) fn leased(&mut self, key: ClientKey, flags: Flags, nested: bool) {
         let (watched, registering, competed) = (self.watched, self.registering, self.competed);
-        let (expanding, unvisited, early) = (self.expanding, self.unvisited != 0, &mut self.early);
-        // While a completion is being said, a visit may take it for one that is not.
-        let unsaid = self.completing == Some(key) && unvisited;
+        let (expanding, early) = (self.expanding, &mut self.early);
         let account = &mut self.accounts[key.index()];
         match account.life {
             Life::Live(client) | Life::Leaving(client) if client == key => {}
@@ -271,7 +265,7 @@ impl<const CLIENTS: usize> Ledger<CLIENTS> {
         assert!(!account.leased, "{key} has two leases");
         let due = account.owed & !account.late;
         assert!(flags & due == due, "{key} was owed {due:x} and got {flags:x}");
-        let possible = account.owed | account.maybe | if unsaid { OUT_OF_DATE } else { 0 };
+        let possible = account.owed | account.maybe;
         assert!(flags & !possible == 0, "{key} got {flags:x}, published was {possible:x}");
         account.leased = true;
         account.served |= nested;
@@ -323,23 +317,6 @@ impl<const CLIENTS: usize> Ledger<CLIENTS> {
         let leaving = account.leaving;
         self.ending(key);
         leaving
-    }
-
-    /// The main loop is about to complete a lease. The answer is for `completed_at_last`.
-    pub(crate) fn begin_complete(&mut self, key: ClientKey) -> u8 {
-        self.completing = Some(key);
-        self.competed = false;
-        self.completing(key)
-    }
-
-    /// The main loop has completed it.
-    pub(crate) fn completed_at_last(&mut self, key: ClientKey, leaving: u8) {
-        self.completing = None;
-        if self.competed && self.unvisited != 0 {
-            let account = self.of(key);
-            account.maybe |= OUT_OF_DATE & !account.owed;
-        }
-        self.completed(key, leaving);
     }
 
     pub(crate) fn completed(&mut self, key: ClientKey, leaving: u8) {

@@ -105,9 +105,9 @@ where
     fn complete(&mut self) {
         if let Some(lease) = self.take() {
             let key = lease.key();
-            let leaving = self.trial.ledger(|ledger| ledger.begin_complete(key));
+            let leaving = self.trial.ledger(|ledger| ledger.completing(key));
             self.during(Operation::Complete, |_| lease.complete());
-            self.trial.ledger(|ledger| ledger.completed_at_last(key, leaving));
+            self.trial.ledger(|ledger| ledger.completed(key, leaving));
         }
     }
 

@@ -265,3 +265,36 @@ fn convergence_is_not_reckoned_from_a_push_that_has_ended() {
         assert!(told || drain(&queue, |()| ()) == 1, "passed over");
     });
 }
+
+/// A push that was given back and is made again reaches farther than the first time, and not as far as a publish that
+/// is made while it ends.
+#[test]
+fn convergence_is_not_reckoned_from_a_push_that_was_begun_again() {
+    explore(1, || {
+        let queue = Arc::new(PushQueue::<Dirty>::new(Config::new(1)));
+        let client = queue.register().unwrap();
+        let publish_to = |target| queue.publish(target, Lane::Normal, ()).unwrap();
+        publish_to(Target::One(client));
+        let given_back = queue.try_lease().expect("published");
+        publish_to(Target::One(client));
+        drop(given_back);
+        let news = Arc::new(AtomicU32::new(0));
+        let (told, told_later) = race((
+            on(&queue, {
+                let news = Arc::clone(&news);
+                move |queue| {
+                    let Some(lease) = queue.try_lease() else { return false };
+                    let told = news.load(Relaxed) == 1;
+                    lease.complete();
+                    told
+                }
+            }),
+            on(&queue, move |queue| {
+                news.store(1, Relaxed);
+                queue.publish(Target::Everyone, Lane::Normal, ()).unwrap();
+                queue.try_lease().map(|lease| lease.complete()).is_some()
+            }),
+        ));
+        assert!(told || told_later || drain(&queue, |()| ()) == 1, "passed over");
+    });
+}
