@@ -20,7 +20,9 @@ pub struct Sweep<S: Storage = Heap> {
     bits: S::Bits,
     /// Bit *i* is set if word *i* of `bits` may be other than zero. Unused for a single word.
     summary: S::Bits,
-    /// The bank after the one popped last. A hint: any value gives a correct pop, this one gives turns.
+    /// The bank after the one popped last; where there is one word, the mask of the banks after it, which the way from a
+    /// word to the bank that is taken out of it is shorter with. A hint: any value gives a correct pop, this one gives
+    /// turns.
     cursor: AtomicUsize,
 }
 
@@ -90,29 +92,24 @@ impl<S: Storage> Sweep<S> {
             if all == 0 {
                 return None;
             }
-            let ahead = all & self.ahead();
+            let ahead = all & self.cursor.load(Ordering::Relaxed); // stale, it only changes the order
             let bank = if ahead == 0 { lowest(all) } else { lowest(ahead) };
             if remove(word, all, bank) {
+                self.cursor.store(bank.wrapping_neg() << 1, Ordering::Relaxed);
                 return Some(bank.trailing_zeros() as usize);
             }
         }
     }
 
-    /// The banks of the cursor's word that it has not passed.
-    #[inline]
-    fn ahead(&self) -> usize {
-        usize::MAX << (self.cursor.load(Ordering::Relaxed) % BITS) // stale, it only changes the order
-    }
-
     /// Takes the next bank from those of the word `start` that are `ahead`: of the words after it, of those
     /// from the beginning on, and last of the rest of that word.
-    fn sweep(&self, start: usize, ahead: usize, hidden: &mut usize) -> Option<usize> {
+    fn sweep(&self, start: usize, ahead: usize) -> Option<Popped> {
+        let mut hidden = 0;
         // As a rule the round goes on in the same word. Relaxed: `take` decides.
-        if self.words()[start].load(Ordering::Relaxed) & ahead != 0 {
-            let taken = self.take(start, ahead, hidden);
-            if taken.is_some() {
-                return taken;
-            }
+        if self.words()[start].load(Ordering::Relaxed) & ahead != 0
+            && let Some(bank) = self.take(start, ahead, &mut hidden)
+        {
+            return Some(Popped { bank, hidden });
         }
         // The cursor's word twice: the second time all of it.
         for (from, to, of_start) in [(start, self.words().len(), ahead), (0, start + 1, usize::MAX)]
@@ -120,9 +117,8 @@ impl<S: Storage> Sweep<S> {
             let mut next = from;
             while let Some(word) = self.candidate(next, to) {
                 let banks = if word == start { of_start } else { usize::MAX };
-                let taken = self.take(word, banks, hidden);
-                if taken.is_some() {
-                    return taken;
+                if let Some(bank) = self.take(word, banks, &mut hidden) {
+                    return Some(Popped { bank, hidden });
                 }
                 next = word + 1;
             }
@@ -197,19 +193,17 @@ impl<S: Storage> ReadySet for Sweep<S> {
 
     #[inline]
     fn pop(&self) -> Option<Popped> {
-        let mut hidden = 0;
-        let bank = if self.bits.is_one() {
-            self.take_of_one()?
-        } else {
-            // As a rule one of a queue's lanes is empty. Relaxed: as in `candidate`.
-            if self.summary.is_one() && self.summary.only().load(Ordering::Relaxed) == 0 {
-                return None;
-            }
-            let start = self.word_of(self.cursor.load(Ordering::Relaxed)); // as in `ahead`
-            self.sweep(start, self.ahead(), &mut hidden)?
-        };
-        self.cursor.store(bank + 1, Ordering::Relaxed);
-        Some(Popped { bank, hidden })
+        if self.bits.is_one() {
+            return Some(Popped { bank: self.take_of_one()?, hidden: 0 });
+        }
+        // As a rule one of a queue's lanes is empty. Relaxed: as in `candidate`.
+        if self.summary.is_one() && self.summary.only().load(Ordering::Relaxed) == 0 {
+            return None;
+        }
+        let cursor = self.cursor.load(Ordering::Relaxed); // as in `take_of_one`
+        let popped = self.sweep(self.word_of(cursor), usize::MAX << (cursor % BITS))?;
+        self.cursor.store(popped.bank + 1, Ordering::Relaxed);
+        Some(popped)
     }
 
     #[inline]
