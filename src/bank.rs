@@ -4,8 +4,12 @@
 //! word is what decides between a publisher and a newcomer, a lease holder or a leaver, and each side
 //! sees all that the one before it did. A load in its place would lose updates.
 
-use crate::slot::{Claimed, Lane, Marked, Reclaimed, Released, ReleasedMany, Snapshot, Vacated};
+use crate::slot::{
+    ALL, Claimed, Lane, Marked, Reclaimed, Released, ReleasedMany, SLOTS, Snapshot, Vacated,
+};
 use crate::sync::{AtomicUsize, Ordering};
+
+const _: () = assert!(SLOTS <= u16::BITS as usize);
 
 /// The state of [`SLOTS`](crate::SLOTS) clients.
 ///
@@ -44,17 +48,7 @@ impl Bank {
     /// empty is not put back): it must rest on all that preceded the word it read.
     #[inline]
     fn transit<T>(&self, step: impl Fn(Snapshot) -> Option<(Snapshot, T)>) -> Option<T> {
-        self.transit_from(self.load(), step)
-    }
-
-    /// The same, of a bank that was as in `seen` when the caller loaded it.
-    #[inline]
-    fn transit_from<T>(
-        &self,
-        seen: Snapshot,
-        step: impl Fn(Snapshot) -> Option<(Snapshot, T)>,
-    ) -> Option<T> {
-        let mut word = seen.word();
+        let mut word = self.load().word();
         loop {
             let (next, outcome) = step(Snapshot::from_word(word))?;
             match self.0.compare_exchange_weak(
@@ -103,20 +97,41 @@ impl Bank {
     /// owner would not see what this publisher wrote.
     #[inline]
     pub(crate) fn mark(&self, mask: usize, lane: Lane) -> Marked {
-        self.mark_from(self.load(), mask, lane)
+        self.change(|bank| {
+            let marked = bank.mark(mask, lane);
+            (marked.next, marked)
+        })
     }
 
-    /// The same, of a bank that was as in `seen` when the caller loaded it.
-    #[inline]
-    pub(crate) fn mark_from(&self, seen: Snapshot, mask: usize, lane: Lane) -> Marked {
-        let mark = |bank: Snapshot| {
-            let marked = bank.mark(mask, lane);
-            Some((marked.next, marked))
-        };
-        let Some(marked) = self.transit_from(seen, mark) else {
-            unreachable!("the step always applies")
-        };
-        marked
+    /// Marks the live slots of neighbouring banks, a mask for each. Which of the banks have slots that are ready by it,
+    /// and how many slots that are. There are as many banks as a word has bits at most, or the rest is left alone.
+    ///
+    /// A function of its own, so that its loop has the registers that it needs. The processor does little else while it
+    /// exchanges, so each instruction in between counts: what is to be told is worked out at the end, and as a rule
+    /// there is nothing to work out.
+    #[inline(never)]
+    pub(crate) fn mark_many(
+        banks: &[Bank],
+        masks: impl Iterator<Item = usize>,
+        lane: Lane,
+    ) -> (usize, usize) {
+        const MOST: usize = usize::BITS as usize;
+        let (mut ready, mut all, mut len) = ([0u16; MOST], ALL, 0);
+        for ((bank, mask), ready) in banks.iter().zip(masks).zip(&mut ready) {
+            let marked = if mask == 0 { 0 } else { bank.mark(mask, lane).ready };
+            *ready = marked as u16;
+            all &= marked;
+            len += 1;
+        }
+        if all == ALL && len > 0 {
+            return (usize::MAX >> (MOST - len), len * SLOTS);
+        }
+        let (mut banks, mut slots) = (0, 0);
+        for (index, ready) in ready.into_iter().enumerate() {
+            banks |= usize::from(ready != 0) << index;
+            slots += ready.count_ones() as usize;
+        }
+        (banks, slots)
     }
 
     /// Marks the live slots of `mask` if the bank still is as it was in `seen`.
@@ -184,5 +199,54 @@ impl Bank {
     /// Makes a held slot vacant.
     pub(crate) fn retire(&self, slot: usize) {
         self.change(|bank| (bank.retire(slot), ()));
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::vec::Vec;
+
+    use super::*;
+
+    /// Banks with so many idle clients each.
+    fn banks(clients: impl IntoIterator<Item = usize>) -> Vec<Bank> {
+        let bank = |clients| {
+            let bank = Bank::const_with_held(0);
+            for slot in 0..clients {
+                assert_eq!(bank.reserve(), Some(slot));
+                bank.admit(slot, None);
+            }
+            bank
+        };
+        clients.into_iter().map(bank).collect()
+    }
+
+    fn waiting(banks: &[Bank]) -> usize {
+        banks.iter().map(|bank| bank.load().waiting().count_ones() as usize).sum()
+    }
+
+    fn mark_all(banks: &[Bank]) -> (usize, usize) {
+        Bank::mark_many(banks, core::iter::repeat(ALL), Lane::Normal)
+    }
+
+    #[test]
+    fn of_many_banks_it_is_told_which_have_somebody_ready_by_it() {
+        let all = banks([SLOTS; 3]);
+        assert_eq!(mark_all(&all), (0b111, 3 * SLOTS));
+        assert_eq!(mark_all(&all), (0, 0), "who is queued is not ready by it");
+        let some = banks([SLOTS, 0, 1, SLOTS]);
+        let masks = [0, ALL, ALL, 0b101].into_iter();
+        assert_eq!(Bank::mark_many(&some, masks, Lane::Urgent), (0b1100, 3));
+        assert_eq!(waiting(&some), 3);
+        assert_eq!(mark_all(&some), (0b1101, 1 + 2 * SLOTS), "in this lane");
+        assert_eq!(mark_all(&[]), (0, 0));
+    }
+
+    #[test]
+    fn of_more_banks_than_a_word_has_bits_the_rest_is_left_alone() {
+        const MOST: usize = usize::BITS as usize;
+        let more = banks([SLOTS; MOST + 2]);
+        assert_eq!(mark_all(&more), (usize::MAX, MOST * SLOTS));
+        assert_eq!(waiting(&more), MOST * SLOTS);
     }
 }

@@ -382,7 +382,9 @@ mod tests {
         let goal = fan_out.raise().goal;
         let (first, helper) = (fan_out.visit().expect("pending"), fan_out.visit().expect("begun"));
         assert_eq!(first.group, helper.group);
+        assert!(fan_out.is_at(helper));
         fan_out.end(first);
+        assert!(!fan_out.is_at(helper), "it has been ended");
         fan_out.end(helper);
         assert!(!fan_out.has_reached(goal));
         // Nor does it end the visit that has begun since.

@@ -28,7 +28,7 @@
 mod due;
 mod scope;
 
-use crate::fan_out::{FanOut, Raised};
+use crate::fan_out::{FanOut, GROUP, Raised};
 use crate::registry::Place;
 use crate::slot::{ALL, Lane, SLOTS};
 use crate::storage::Storage;
@@ -44,7 +44,7 @@ const LEAVING: usize = 2 * SLOTS;
 const SETTLING: usize = NOW;
 
 /// How many banks are looked at together: on a 64-bit target, a cache line of each row.
-pub(crate) const STRIDE: usize = 8;
+const STRIDE: usize = 8;
 
 /// Whoever can be reached through a row's word.
 const fn reached(word: usize) -> usize {
@@ -232,18 +232,29 @@ impl<S: Storage> Topics<S> {
         true
     }
 
-    /// A push of the client begins: what it had left by now will be forgotten when the push completes.
+    /// A push of the client begins: what it had left by now will be forgotten when the push completes. True: there
+    /// will be something to do then.
     ///
     /// The caller owns the slot.
     #[inline]
-    pub(crate) fn begin(&self, place: Place) {
-        let flags = self.flags(place);
+    pub(crate) fn begin(&self, place: Place) -> bool {
         let left = 1 << (place.slot + LEFT);
+        let (leaving, settling) = ending(place.slot);
         // Relaxed: coherence shows the flag of an unsubscribe that happened before this lease began, and
-        // one that comes later waits for the next lease.
-        if flags.load(Ordering::Relaxed) & left == 0 {
-            return;
+        // one that comes later waits for the next lease. The other two only the owner changes.
+        let flags = self.flags(place).load(Ordering::Relaxed);
+        if flags & (left | leaving | settling) == 0 {
+            return false;
         }
+        if flags & left != 0 {
+            self.leave(place);
+        }
+        true
+    }
+
+    #[cold]
+    fn leave(&self, place: Place) {
+        let (flags, left) = (self.flags(place), 1 << (place.slot + LEFT));
         // Set before the other is cleared, and both before the rows are read: whoever unsubscribes
         // meanwhile raises its flag again, for the next lease.
         flags.fetch_or(1 << (place.slot + LEAVING), Ordering::Relaxed);
@@ -263,16 +274,6 @@ impl<S: Storage> Topics<S> {
                 }
             }
         }
-    }
-
-    /// Whether there is anything to do when a push of the client completes.
-    ///
-    /// The caller owns the slot.
-    #[inline]
-    pub(crate) fn is_changing(&self, place: Place) -> bool {
-        let (leaving, settling) = ending(place.slot);
-        // Relaxed: only the owner changes them.
-        self.flags(place).load(Ordering::Relaxed) & (leaving | settling) != 0
     }
 
     /// The push has completed. `mark` marks the client for a fan-out that is due, unless the push contains it;
@@ -405,6 +406,21 @@ impl<S: Storage> Topics<S> {
     pub(crate) fn is_due(&self, place: Place, lane: Lane, such: impl Fn(&FanOut) -> bool) -> bool {
         self.rows_due(lane)
             .any(|row| row.reached(place.bank) & (1 << place.slot) != 0 && such(row.fan_out(lane)))
+    }
+
+    /// Whom a topic reaches, a mask for each bank, a group of banks at a time, which begins with the bank that is said.
+    ///
+    /// The caller has passed the topic's gate.
+    pub(crate) fn reached(
+        &self,
+        topic: Topic,
+    ) -> impl Iterator<Item = (usize, impl Iterator<Item = usize>)> {
+        let members = self.row(topic).map_or(&[][..], |row| row.members.as_ref());
+        let groups = (0..).step_by(GROUP).zip(members.chunks(GROUP));
+        groups.map(|(first, group)| {
+            let load = |word: &AtomicUsize| reached(word.load(Ordering::Relaxed)); // the gate has ordered it
+            (first, group.iter().map(load))
+        })
     }
 
     /// Shows `visit` those of the `banks` in which the scope reaches somebody, some neighbours at a time, in

@@ -6,13 +6,13 @@ use crate::backlog::Backlog;
 use crate::bank::Bank;
 use crate::convergence::{Number, Version};
 use crate::error::{PublishError, Refusal};
-use crate::fan_out::{FanOut, Goal};
+use crate::fan_out::{FanOut, GROUP, Goal};
 use crate::ready::ReadySet;
 use crate::registry::{ClientKey, Place};
 use crate::signal::Signal;
-use crate::slot::{ALL, Lane, SLOTS, Snapshot, slots};
+use crate::slot::{ALL, Lane, SLOTS, slots};
 use crate::storage::Storage;
-use crate::topics::{STRIDE, Scope, Topic};
+use crate::topics::{Scope, Topic};
 
 /// Whom a publish is for. Whom it doesn't concern is not touched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,8 +24,6 @@ pub enum Target<'a> {
     /// The clients that depend on some topics.
     Topics(Scope<'a>),
 }
-
-const BITS: usize = usize::BITS as usize;
 
 impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     /// Publishes a change: every client it concerns will be leased, with this request merged into what
@@ -60,16 +58,15 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         }
     }
 
+    /// To everyone, where requests are recorded for each client.
     fn publish_to_every_bank(
         &self,
         lane: Lane,
         request: B::Request,
     ) -> Result<Version, PublishError<B::Request>> {
         self.publish_to_each(Audience::EVERYONE, lane, request, |fresh, recording| {
-            let banks = self.banks().len();
-            for first in (0..banks).step_by(STRIDE) {
-                let all = &[ALL; STRIDE][..STRIDE.min(banks - first)];
-                self.mark_banks(first, all, fresh, recording);
+            for bank in 0..self.banks().len() {
+                fresh.add(bank, self.record_and_mark(bank, ALL, lane, recording));
             }
         })
     }
@@ -90,6 +87,16 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         }
         self.publish_to_each(Audience::scope(&scope), lane, request, |fresh, recording| {
             self.topics.pass_gates(&scope);
+            if !B::RECORDS
+                && let (&[topic], None) = (scope.any, scope.and)
+            {
+                for (first, reached) in self.topics.reached(topic) {
+                    let banks = &self.banks()[first..];
+                    let (ready, slots) = Bank::mark_many(banks, reached, lane);
+                    fresh.add_group(first, ready, slots);
+                }
+                return;
+            }
             self.topics.visit(&scope, self.banks().len(), |first, concerned| {
                 self.mark_banks(first, concerned, fresh, recording);
             });
@@ -216,7 +223,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         PublishError { reason, request: self.backlog.abandon(recording) }
     }
 
-    /// Records for and marks the live slots of some neighbouring banks: a mask for each, [`STRIDE`] at most.
+    /// Marks the live slots of some neighbouring banks, a mask for each, and records for them before.
     #[inline]
     fn mark_banks(
         &self,
@@ -225,22 +232,14 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         fresh: &mut Fresh<'_, B, S, R, N>,
         recording: &mut B::Recording,
     ) {
-        let concerned = |(bank, &mask): (usize, &usize)| (mask != 0).then_some((bank, mask));
-        if B::RECORDS {
-            for (bank, mask) in (first..).zip(masks).filter_map(concerned) {
-                fresh.add(bank, self.record_and_mark(bank, mask, fresh.lane, recording));
-            }
-            return;
-        }
-        let banks = &self.banks()[first..first + masks.len()];
-        let mut seen = banks.first().map_or(Snapshot::VACANT, Bank::load);
-        for (index, (bank, &mask)) in banks.iter().zip(masks).enumerate() {
-            // Before this bank is changed: a load that comes after an exchange waits for its end.
-            let next = banks.get(index + 1).map_or(Snapshot::VACANT, Bank::load);
-            if mask != 0 {
-                fresh.add(first + index, bank.mark_from(seen, mask, fresh.lane).ready);
-            }
-            seen = next;
+        let lane = fresh.lane;
+        for (bank, &mask) in (first..).zip(masks).filter(|(_, mask)| **mask != 0) {
+            let ready = if B::RECORDS {
+                self.record_and_mark(bank, mask, lane, recording)
+            } else {
+                self.banks()[bank].mark(mask, lane).ready
+            };
+            fresh.add(bank, ready);
         }
     }
 
@@ -302,44 +301,34 @@ fn each(mask: usize, what: impl FnMut(usize)) {
 pub(super) struct Fresh<'a, B: Backlog, S: Storage, R: ReadySet, N: Signal> {
     queue: &'a PushQueue<B, S, R, N>,
     lane: Lane,
-    /// The first of the `BITS` banks that `mask` speaks of.
+    /// The first of the group of banks that `mask` speaks of.
     first: usize,
     mask: usize,
     leases: usize,
-    /// Masks of newly ready slots, one beside another, that are not counted in `leases` yet: counting bits
-    /// takes longer than the rest, and one count does for as many banks as a word has room for.
-    uncounted: usize,
-    /// Where in `uncounted` the next mask goes.
-    shift: u32,
 }
 
 impl<'a, B: Backlog, S: Storage, R: ReadySet, N: Signal> Fresh<'a, B, S, R, N> {
     pub(super) fn new(queue: &'a PushQueue<B, S, R, N>, lane: Lane) -> Self {
-        Fresh { queue, lane, first: 0, mask: 0, leases: 0, uncounted: 0, shift: 0 }
+        Fresh { queue, lane, first: 0, mask: 0, leases: 0 }
     }
 
     /// Banks come in ascending order.
     #[inline]
     pub(super) fn add(&mut self, bank: usize, ready: usize) {
-        if ready == 0 {
-            return;
+        if ready != 0 {
+            let index = bank % GROUP;
+            self.add_group(bank - index, 1 << index, ready.count_ones() as usize);
         }
-        let first = bank - bank % BITS;
+    }
+
+    /// The same of a group, which begins with the bank `first`: a bit for each bank, and the slots of all.
+    fn add_group(&mut self, first: usize, banks: usize, slots: usize) {
         if first != self.first {
             self.insert();
             self.first = first;
         }
-        self.mask |= 1 << (bank % BITS);
-        self.uncounted |= ready << self.shift;
-        self.shift += SLOTS as u32;
-        if self.shift == usize::BITS {
-            self.count();
-        }
-    }
-
-    fn count(&mut self) {
-        self.leases += self.uncounted.count_ones() as usize;
-        (self.uncounted, self.shift) = (0, 0);
+        self.mask |= banks;
+        self.leases += slots;
     }
 
     fn insert(&mut self) {
@@ -353,7 +342,6 @@ impl<'a, B: Backlog, S: Storage, R: ReadySet, N: Signal> Fresh<'a, B, S, R, N> {
 impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> Drop for Fresh<'_, B, S, R, N> {
     fn drop(&mut self) {
         self.insert();
-        self.count();
         if self.leases > 0 {
             self.queue.signal.ready(self.leases);
         }

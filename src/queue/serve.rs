@@ -79,6 +79,8 @@ pub struct Ticket {
     pub(crate) whole: bool,
     /// Whether its permit is counted, and has to come back: not if there was no limit when it began.
     pub(crate) counted: bool,
+    /// Whether its end changes to which topics the client belongs.
+    pub(crate) changing: bool,
 }
 
 impl Ticket {
@@ -187,8 +189,8 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     #[cfg_attr(target_pointer_width = "64", inline(always))] // as the line's
     pub(super) fn claim(&self, most: usize) -> Option<Served> {
         // Once, and before the lines: a fan-out that is raised later is not this lease's yet.
-        let (urgent, normal) = (self.is_expanding(Lane::Urgent), self.is_expanding(Lane::Normal));
-        if urgent || normal {
+        let expanding = LANES.into_iter().any(|lane| self.is_expanding(lane));
+        if expanding {
             self.expand_if_due();
         }
         if self.preferred() == Lane::Normal {
@@ -197,8 +199,8 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
             return Some(Served { bank, claimed, uncovered });
         }
         // Each with a lane that the compiler knows.
-        match self.claim_in(Lane::Urgent, most, urgent) {
-            None => self.claim_in(Lane::Normal, most, normal),
+        match self.claim_in(Lane::Urgent, most, expanding) {
+            None => self.claim_in(Lane::Normal, most, expanding),
             served => served,
         }
     }
@@ -209,7 +211,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         first.or_else(|| self.claim_in(Lane::Urgent, most, true))
     }
 
-    /// As `claim`, of one lane. `expanding`, if a fan-out of it may have banks still to be visited.
+    /// As `claim`, of one lane. `expanding`, if some fan-out may have banks still to be visited.
     #[cfg_attr(target_pointer_width = "64", inline(always))] // as the line's
     fn claim_in(&self, lane: Lane, most: usize, expanding: bool) -> Option<Served> {
         let most = if most > 1 { most.min(self.share(lane)) } else { 1 };
@@ -292,7 +294,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     ) -> (Ticket, Option<B::Payload>) {
         let lane = self.most_urgent(place, lane);
         let client = self.registry.key(place);
-        self.topics.begin(place);
+        let changing = self.topics.begin(place);
         let cells = self.cells(place.bank);
         let on_panic = GiveBack { queue: self, place, lane, permits: counted.into() };
         let concerned = |audience: &Audience| self.concerns(audience, client);
@@ -301,7 +303,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         if whole {
             self.convergence.begin(place.bank, place.slot, seen);
         }
-        (Ticket { client, lane, seen, whole, counted }, payload)
+        (Ticket { client, lane, seen, whole, counted, changing }, payload)
     }
 
     /// Whether the leased client belongs to an audience.
@@ -337,7 +339,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     pub(super) fn complete_slot(&self, ticket: &Ticket) {
         let place = ticket.place();
         self.convergence.complete(place.bank, place.slot, ticket.seen);
-        if self.topics.is_changing(place) {
+        if ticket.changing {
             self.complete_topics(place, ticket.seen);
         }
     }

@@ -93,14 +93,19 @@ fn who_is_marked_while_it_is_forgotten_is_concerned_until_its_next_push_complete
 /// Alone in its bank, or beside others that change.
 #[test]
 fn whoever_leaves_or_settles_has_something_to_end() {
-    for others in [0, 1 << (PLACE.slot + 1 + LEAVING), 1 << (PLACE.slot + LEFT)] {
+    for others in [0, 1 << (PLACE.slot + 1 + LEAVING), 1 << (PLACE.slot + 1 + LEFT)] {
         let topics = topics();
         let (leaving, settling) = (1 << (PLACE.slot + LEAVING), 1 << (PLACE.slot + SETTLING));
-        for (flags, changing) in
-            [(0, false), (leaving, true), (settling, true), (leaving | settling, true)]
-        {
+        let left = 1 << (PLACE.slot + LEFT);
+        for (flags, changing) in [
+            (0, false),
+            (left, true),
+            (leaving, true),
+            (settling, true),
+            (leaving | settling, true),
+        ] {
             topics.flags(PLACE).store(flags | others, Ordering::Relaxed);
-            assert_eq!(topics.is_changing(PLACE), changing, "{flags:b} beside {others:b}");
+            assert_eq!(topics.begin(PLACE), changing, "{flags:b} beside {others:b}");
         }
     }
 }

@@ -122,14 +122,14 @@ pub fn all() -> Vec<Mutant> {
             &[
                 (
                     "queue/clients.rs",
-                    "self.convergence.complete(place.bank, place.slot, newest);",
+                    "self.convergence.start(place.bank, place.slot, newest);",
                     "let _ = newest;",
                 ),
                 (
                     "queue/clients.rs",
                     "self.banks()[place.bank].admit(place.slot, None);",
                     "self.banks()[place.bank].admit(place.slot, None);
-                     self.convergence.complete(place.bank, place.slot, self.convergence.newest());",
+                     self.convergence.start(place.bank, place.slot, self.convergence.newest());",
                 ),
             ],
             "convergence",
@@ -179,11 +179,14 @@ pub fn all() -> Vec<Mutant> {
         ),
         variant(
             "forget a topic that was left during the lease",
-            &[(
-                "topics.rs",
-                "(1 << (slot + LEAVING), 1 << (slot + SETTLING))",
-                "(1 << (slot + LEAVING) | 1 << (slot + LEFT), 1 << (slot + SETTLING))",
-            )],
+            &[
+                (
+                    "topics.rs",
+                    "(1 << (slot + LEAVING), 1 << (slot + SETTLING))",
+                    "(1 << (slot + LEAVING) | 1 << (slot + LEFT), 1 << (slot + SETTLING))",
+                ),
+                ("queue/serve.rs", "if ticket.changing {", "{"),
+            ],
             "topics",
             "what_was_left_reaches_the_client_until_a_push_that_knew",
         ),

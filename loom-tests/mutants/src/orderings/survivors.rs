@@ -60,7 +60,7 @@ pub const SURVIVORS: &[Entry] = &[
     ),
     (
         "bank.rs",
-        "transit_from",
+        "transit",
         "self.0.compare_exchange_weak",
         &["failure: Acquire → Relaxed"],
         REFUSED,
