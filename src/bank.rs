@@ -9,8 +9,6 @@ use crate::slot::{
 };
 use crate::sync::{AtomicUsize, Ordering};
 
-const _: () = assert!(SLOTS <= u16::BITS as usize);
-
 /// The state of [`SLOTS`](crate::SLOTS) clients.
 ///
 /// Banks lie side by side, eight to a cache line: see docs/performance.md for how that compares with a line for
@@ -107,8 +105,7 @@ impl Bank {
     /// and how many slots that are. There are as many banks as a word has bits at most, or the rest is left alone.
     ///
     /// A function of its own, so that its loop has the registers that it needs. The processor does little else while it
-    /// exchanges, so each instruction in between counts: what is to be told is worked out at the end, and as a rule
-    /// there is nothing to work out.
+    /// exchanges, so each instruction in between counts.
     #[inline(never)]
     pub(crate) fn mark_many(
         banks: &[Bank],
@@ -116,22 +113,30 @@ impl Bank {
         lane: Lane,
     ) -> (usize, usize) {
         const MOST: usize = usize::BITS as usize;
-        let (mut ready, mut all, mut len) = ([0u16; MOST], ALL, 0);
-        for ((bank, mask), ready) in banks.iter().zip(masks).zip(&mut ready) {
-            let marked = if mask == 0 { 0 } else { bank.mark(mask, lane).ready };
-            *ready = marked as u16;
-            all &= marked;
-            len += 1;
-        }
-        if all == ALL && len > 0 {
-            return (usize::MAX >> (MOST - len), len * SLOTS);
-        }
-        let (mut banks, mut slots) = (0, 0);
-        for (index, ready) in ready.into_iter().enumerate() {
-            banks |= usize::from(ready != 0) << index;
-            slots += ready.count_ones() as usize;
-        }
-        (banks, slots)
+        let mark = |(bank, mask): (&Bank, usize)| {
+            if mask == 0 { 0 } else { bank.mark(mask, lane).ready }
+        };
+        let mut marked = banks.iter().zip(masks).take(MOST).map(mark).enumerate();
+        let mut full = 0;
+        // In a publish to many, all of them as a rule: then there is nothing to work out.
+        let rest = loop {
+            match marked.next() {
+                Some((_, ALL)) => full += 1,
+                rest => break rest,
+            }
+        };
+        let mut ready = usize::MAX.checked_shr((MOST - full) as u32).unwrap_or(0);
+        let mut slots = full * SLOTS;
+        // For each, because a chain of the two would ask for each bank which of the two it is in.
+        let mut tell = |(index, marked): (usize, usize)| {
+            if marked != 0 {
+                ready |= 1 << index;
+                slots += marked.count_ones() as usize;
+            }
+        };
+        rest.into_iter().for_each(&mut tell);
+        marked.for_each(tell);
+        (ready, slots)
     }
 
     /// Marks the live slots of `mask` if the bank still is as it was in `seen`.

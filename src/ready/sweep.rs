@@ -51,6 +51,9 @@ impl<S: Storage> Sweep<S> {
     #[inline]
     fn is_summary_empty(&self) -> bool {
         // Relaxed: as in `candidate`.
+        if self.summary.is_one() {
+            return self.summary.only().load(Ordering::Relaxed) == 0;
+        }
         let summary = self.summary.words().iter();
         summary.fold(0, |all, word| all | word.load(Ordering::Relaxed)) == 0
     }
