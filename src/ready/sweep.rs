@@ -333,6 +333,17 @@ mod tests {
         }
     }
 
+    #[test]
+    fn two_words_that_are_the_same_are_two() {
+        let set = Sweep::with_banks(BITS * BITS + 7);
+        for bank in [0, BITS * BITS] {
+            set.insert(bank);
+        }
+        assert_eq!(summary(&set), [1, 1]);
+        assert!(!set.is_empty());
+        assert_eq!([(); 3].map(|()| pop(&set)), [Some(0), Some(BITS * BITS), None]);
+    }
+
     /// What another thread puts in after a word was found empty, and before its bit is cleared.
     #[test]
     fn what_was_hidden_for_a_moment_is_told_of() {
