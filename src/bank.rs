@@ -116,7 +116,8 @@ impl Bank {
         let mark = |(bank, mask): (&Bank, usize)| {
             if mask == 0 { 0 } else { bank.mark(mask, lane).ready }
         };
-        let mut marked = banks.iter().zip(masks).take(MOST).map(mark).enumerate();
+        let banks = &banks[..banks.len().min(MOST)];
+        let mut marked = banks.iter().zip(masks).map(mark).enumerate();
         let mut full = 0;
         // In a publish to many, all of them as a rule: then there is nothing to work out.
         let rest = loop {

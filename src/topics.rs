@@ -418,7 +418,11 @@ impl<S: Storage> Topics<S> {
         let members = self.row(topic).map_or(&[][..], |row| row.members.as_ref());
         let groups = (0..).step_by(GROUP).zip(members.chunks(GROUP));
         groups.map(|(first, group)| {
-            let load = |word: &AtomicUsize| reached(word.load(Ordering::Relaxed)); // the gate has ordered it
+            let load = |word: &AtomicUsize| {
+                let word = word.load(Ordering::Relaxed); // the gate has ordered it
+                // Who has left is rare.
+                if word <= ALL { word } else { reached(word) }
+            };
             (first, group.iter().map(load))
         })
     }
