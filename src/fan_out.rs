@@ -3,8 +3,8 @@
 //! The *frontier* counts visits to groups of banks, a group being those of one word of a ready set: group
 //! `frontier % groups` is visited next. *Remaining* is how many visits it still has to make. A publisher only
 //! raises that; whoever serves *expands*: it says that the visit has begun, marks the live slots of the group,
-//! puts the banks into the ready set, and **then** moves the frontier. Several may help with the same group,
-//! because marking is idempotent.
+//! puts the banks into the ready set, and **then** moves the frontier. Several may help with the same group: a mark
+//! that is made twice is one, and a helper that comes late asks first whether the visit has been ended.
 //!
 //! How far must the frontier go, for a publisher that finds it at `f`? Every group must be visited once
 //! after the publish, so to `f + groups`. But if the visit of group `f` has begun already, it may not see

@@ -408,7 +408,7 @@ impl<S: Storage> Topics<S> {
             .any(|row| row.reached(place.bank) & (1 << place.slot) != 0 && such(row.fan_out(lane)))
     }
 
-    /// Whom a topic reaches, a mask for each bank, a group of banks at a time, which begins with the bank that is said.
+    /// Whom a topic reaches: for each group of banks its first, and a mask for each of them.
     ///
     /// The caller has passed the topic's gate.
     pub(crate) fn reached(

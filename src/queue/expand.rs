@@ -47,18 +47,16 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     fn expand_everyone(&self, lane: Lane) -> bool {
         // No bank is left out, also where nobody needs a mark: by the read-modify-write, a client that is
         // admitted later sees what the publisher wrote.
-        self.visit(self.fan_out(lane), lane, |_| Some(ALL))
+        self.visit(self.fan_out(lane), lane, |_| ALL)
     }
 
     /// The topics that are due take turns, a group of banks each.
     fn expand_topic(&self, lane: Lane) -> bool {
         while let Some((topic, row)) = self.topics.next_due(lane) {
             let fan_out = row.fan_out(lane);
-            let visited = self.visit(fan_out, lane, |bank| {
-                // Where the topic reaches nobody there is no trace for a client that comes later, and it needs
-                // none: it passes the topic's gate after the publisher, and sees what that wrote.
-                Some(row.reached(bank)).filter(|&reached| reached != 0)
-            });
+            // Where the topic reaches nobody there is no trace for a client that comes later, and it needs
+            // none: it passes the topic's gate after the publisher, and sees what that wrote.
+            let visited = self.visit(fan_out, lane, |bank| row.reached(bank));
             if !fan_out.is_pending() && self.topics.visited(lane, topic) {
                 // For a moment the topic could not be found.
                 self.signal.ready(self.topics.members(topic).max(1));
@@ -70,21 +68,19 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         false
     }
 
-    /// Visits the next group of banks of a fan-out: of each, marks those of whom `reached` speaks, unless that is
-    /// nobody and `reached` says `None`.
-    fn visit(
-        &self,
-        fan_out: &FanOut,
-        lane: Lane,
-        reached: impl Fn(usize) -> Option<usize>,
-    ) -> bool {
+    /// Visits the next group of banks of a fan-out, and marks whom it reaches there. Banks where that is nobody are
+    /// left alone.
+    fn visit(&self, fan_out: &FanOut, lane: Lane, reached: impl Fn(usize) -> usize) -> bool {
         let Some(visit) = fan_out.visit() else { return false };
         let first = visit.group * GROUP;
         let mut ready = 0;
         // After the visit has begun: whoever counts on it has raised before.
         let settled = fan_out.settled(|| self.convergence.newest());
         for bank in first..self.banks().len().min(first + GROUP) {
-            let Some(mask) = reached(bank) else { continue };
+            let mask = reached(bank);
+            if mask == 0 {
+                continue;
+            }
             match self.mark_needy(bank, mask, lane, settled, || fan_out.is_at(visit)) {
                 Some(some) => ready |= usize::from(some) << (bank - first),
                 None => break,
@@ -100,7 +96,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         true
     }
 
-    /// Marks the live clients of `mask`, but for those whose last push contains `settled`. True: some of them
+    /// Marks the live clients of `mask`, but for those whose last push contains `settled`. `Some(true)`: some of them
     /// are ready, also if it was another helper that marked them, who may not have put the bank into the
     /// ready set yet.
     ///

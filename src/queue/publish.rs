@@ -39,8 +39,8 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     /// [`UnknownTopic`](Refusal::UnknownTopic); the error gives the request back.
     ///
     /// A publish that is under way while its client leaves may give the place's next client one push
-    /// more than it needed, never one less. So may a publish on demand that several workers hand on at once, to
-    /// clients of the one who is paused in the middle of it.
+    /// more than it needed, never one less. And of a publish on demand some clients may get one push more, if a worker is
+    /// paused while it marks them and others serve them meanwhile.
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub fn publish(
         &self,

@@ -20,9 +20,9 @@ pub struct Sweep<S: Storage = Heap> {
     bits: S::Bits,
     /// Bit *i* is set if word *i* of `bits` may be other than zero. Unused for a single word.
     summary: S::Bits,
-    /// The bank after the one popped last; where there is one word, the mask of the banks after it, which the way from a
-    /// word to the bank that is taken out of it is shorter with. A hint: any value gives a correct pop, this one gives
-    /// turns.
+    /// The bank after the one popped last. Where there is one word, the mask of that bank and those after it, which is
+    /// what it is used as; and the last one popped out of several, because one that is alone passes nobody over. A hint:
+    /// any value gives a correct pop, this one gives turns.
     cursor: AtomicUsize,
 }
 
