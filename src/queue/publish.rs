@@ -209,7 +209,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
             Err(Refusal::Stale)
         };
         if ready != 0 {
-            self.line(lane).set.insert(place.bank);
+            self.line(lane).join(place.bank, ready);
             self.signal.ready(1);
         }
         match numbered {

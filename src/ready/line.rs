@@ -127,6 +127,15 @@ impl<R: ReadySet> Line<R> {
                 .is_ok()
     }
 
+    /// Puts the slots of a bank into the line that have become ready by a mark: at its end, which is its head if nobody
+    /// waits.
+    #[inline]
+    pub(crate) fn join(&self, bank: usize, slots: usize) {
+        if !(self.set.is_empty() && self.begin_turn(bank, slots)) {
+            self.set.insert(bank);
+        }
+    }
+
     /// Whether there is nothing to serve, as far as the caller can know.
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
