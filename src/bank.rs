@@ -166,6 +166,12 @@ impl Bank {
         self.change(|bank| (bank, bank.is_pending(slot)))
     }
 
+    /// The slots that are pending or in progress. A read-modify-write: whoever marks one later sees all that the caller
+    /// did before.
+    pub(crate) fn busy(&self) -> usize {
+        self.change(|bank| (bank, bank.busy()))
+    }
+
     /// Ends the caller's ownership of a live slot.
     #[inline]
     pub(crate) fn release(&self, slot: usize) -> Released {

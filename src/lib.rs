@@ -29,6 +29,8 @@ mod fan_out;
 #[cfg(loom)]
 #[doc(hidden)]
 pub mod inside;
+mod progress;
+mod version;
 // and all of it put together.
 mod batch;
 mod config;
@@ -49,7 +51,6 @@ pub mod adapters;
 
 pub use batch::Batch;
 pub use config::Config;
-pub use convergence::Version;
 pub use error::{PublishError, Refusal, RegisterError, Stale, SubscribeError};
 pub use lease::{Lease, Permit};
 pub use limiter::MAX_PERMITS;
@@ -58,3 +59,4 @@ pub use registry::ClientKey;
 pub use signal::{Signal, Silent};
 pub use slot::{Lane, SLOTS};
 pub use topics::{Scope, Topic};
+pub use version::Version;

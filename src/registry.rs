@@ -47,7 +47,7 @@ impl ClientKey {
     }
 
     /// The key of these two.
-    #[cfg(feature = "spin")]
+    #[cfg(any(feature = "spin", test))]
     #[inline]
     pub(crate) const fn of(index: u32, generation: u32) -> ClientKey {
         ClientKey { index, generation }

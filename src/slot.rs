@@ -101,6 +101,14 @@ pub(crate) struct Marked {
     pub(crate) ready: usize,
 }
 
+impl Marked {
+    /// Whether a lease of this slot is going on, which had been claimed before the mark.
+    #[inline]
+    pub(crate) const fn in_progress(self, slot: usize) -> bool {
+        self.next.active() & 1 << slot != 0
+    }
+}
+
 /// What [`Snapshot::claim`] does to a bank.
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,9 +1,9 @@
 //! The only file that names an atomic: `portable-atomic`, or loom when a model is being checked.
 
 #[cfg(loom)]
-pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize};
+pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, AtomicUsize};
 #[cfg(not(loom))]
-pub(crate) use portable_atomic::{AtomicBool, AtomicU32, AtomicUsize};
+pub(crate) use portable_atomic::{AtomicBool, AtomicU16, AtomicU32, AtomicUsize};
 
 pub(crate) use core::sync::atomic::Ordering;
 
@@ -28,7 +28,7 @@ macro_rules! atomic {
     )*};
 }
 
-atomic!(AtomicBool = false, AtomicU32 = 0, AtomicUsize = 0);
+atomic!(AtomicBool = false, AtomicU16 = 0, AtomicU32 = 0, AtomicUsize = 0);
 
 /// Called where a loop waits for another thread's progress: loom must be told, hardware need not be.
 #[inline]

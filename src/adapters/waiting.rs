@@ -13,12 +13,12 @@ use core::task::{Context, Poll};
 use event_listener::{Event, EventListener, IntoNotification};
 
 use crate::backlog::Backlog;
-use crate::convergence::Version;
 use crate::lease::Lease;
 use crate::queue::{PushQueue, Serve};
 use crate::ready::{ReadySet, Sweep};
 use crate::signal::Signal;
 use crate::storage::{Heap, Storage};
+use crate::version::Version;
 
 /// A queue that can be awaited: [`next`](PushQueue::next), [`converged`](PushQueue::converged) and
 /// [`drained`](PushQueue::drained) on any executor.

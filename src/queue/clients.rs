@@ -83,7 +83,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         // client. Were it read later, a publish could mark the client and be numbered in between, and
         // would count as completed.
         let newest = self.convergence.newest_for_newcomer();
-        self.convergence.start(place.bank, place.slot, newest);
+        self.progress(place.bank).start(place.slot, newest);
         let generation = self.registry.seat(place).sit();
         Ok((self.registry.key_of(place, generation), place))
     }

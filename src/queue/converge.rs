@@ -3,12 +3,12 @@
 use super::PushQueue;
 use crate::audience::{Audience, Whom};
 use crate::backlog::Backlog;
-use crate::convergence::Version;
 use crate::ready::ReadySet;
 use crate::registry::{ClientKey, Place};
 use crate::signal::Signal;
 use crate::slot::{ALL, slots};
 use crate::storage::Storage;
+use crate::version::{Until, Version};
 
 impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     /// Whether every client that `version` concerned has completed it, or has left.
@@ -42,13 +42,16 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
             None => 0..self.banks().len(),
         };
         // Read before the banks: what is visited by now has its marks.
-        let expanded = version.goal.is_none_or(|(lane, goal)| {
-            let fan_out = match version.audience.0 {
-                Whom::Topics { topics: [topic, ..], .. } => self.topics.fan_out(lane, topic),
-                _ => Some(self.fan_out(lane)),
-            };
-            fan_out.is_none_or(|fan_out| !fan_out.is_pending() || fan_out.has_reached(goal))
-        });
+        let expanded = match version.until {
+            Until::Goal(lane, goal) => {
+                let fan_out = match version.audience.0 {
+                    Whom::Topics { topics: [topic, ..], .. } => self.topics.fan_out(lane, topic),
+                    _ => Some(self.fan_out(lane)),
+                };
+                fan_out.is_none_or(|fan_out| !fan_out.is_pending() || fan_out.has_reached(goal))
+            }
+            Until::Number | Until::Push(_) => true,
+        };
         banks
             .flat_map(move |bank| {
                 let now = self.banks()[bank].load();
@@ -58,7 +61,11 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
                     .map(move |slot| Place { bank, slot })
             })
             .filter(move |place| {
-                !self.convergence.has_completed(place.bank, place.slot, version.number)
+                let progress = self.progress(place.bank);
+                match version.until {
+                    Until::Push(push) => !progress.has_pushed(place.slot, push),
+                    _ => !progress.has_completed(place.slot, version.number),
+                }
             })
             .map(|place| self.registry.key(place))
             // The place may have passed to another client, whom the version doesn't concern.

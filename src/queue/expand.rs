@@ -114,7 +114,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         loop {
             let seen = word.load();
             let spared = settled.map_or(0, |number| {
-                let begun = |slot| self.convergence.has_begun(bank, slot, number);
+                let begun = |slot| self.progress(bank).has_begun(slot, number);
                 where_each(seen.live() & mask, begun)
             });
             let needy = mask & !spared;
@@ -157,9 +157,8 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     fn most_urgent_owed(&self, place: Place, lane: Lane) -> Lane {
         let is_owed = |fan_out: &FanOut| {
             let newest = fan_out.newest_pending(|| self.convergence.newest());
-            newest.is_some_and(|newest| {
-                !self.convergence.has_completed(place.bank, place.slot, newest)
-            })
+            newest
+                .is_some_and(|newest| !self.progress(place.bank).has_completed(place.slot, newest))
         };
         let urgent =
             is_owed(self.fan_out(Lane::Urgent)) || self.topics.is_due(place, Lane::Urgent, is_owed);
@@ -185,7 +184,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
                 || fan_out.settled(|| self.convergence.newest()).is_some_and(|number| {
                     self.banks().iter().enumerate().all(|(bank, word)| {
                         let concerned = word.load().live() & concerned(bank);
-                        let done = |slot| self.convergence.has_completed(bank, slot, number);
+                        let done = |slot| self.progress(bank).has_completed(slot, number);
                         where_each(concerned, done) == concerned
                     })
                 })

@@ -4,9 +4,10 @@ use super::PushQueue;
 use crate::apart::Apart;
 use crate::bank::Bank;
 use crate::config::Config;
-use crate::convergence::{Convergence, Progress};
+use crate::convergence::Convergence;
 use crate::fan_out::FanOut;
 use crate::limiter::Limiter;
+use crate::progress::Progress;
 use crate::ready::line::Line;
 use crate::registry::Registry;
 use crate::signal::Signal;
@@ -73,7 +74,8 @@ mod on_heap {
                     config.on_demand_from,
                     Heap::row(banks, AtomicUsize::zero),
                 ),
-                convergence: Convergence::new(Heap::row(banks, Progress::none)),
+                convergence: Convergence::new(),
+                progress: Heap::row(banks, Progress::none),
                 limiter: Apart(Limiter::new(config.permits)),
                 signal,
             }
@@ -150,7 +152,8 @@ mod in_place {
                     config.on_demand_from,
                     [const { AtomicUsize::ZERO }; BANKS],
                 ),
-                convergence: Convergence::const_new([const { Progress::const_none() }; BANKS]),
+                convergence: Convergence::const_new(),
+                progress: [const { Progress::const_none() }; BANKS],
                 limiter: Apart(Limiter::const_new(config.permits)),
                 signal,
             }

@@ -16,6 +16,7 @@ use crate::bank::Bank;
 use crate::convergence::Convergence;
 use crate::fan_out::FanOut;
 use crate::limiter::{Limiter, MAX_PERMITS};
+use crate::progress::Progress;
 use crate::ready::line::Line;
 use crate::ready::{ReadySet, Sweep};
 use crate::registry::Registry;
@@ -74,7 +75,9 @@ pub struct PushQueue<B: Backlog, S: Storage = Heap, R: ReadySet = Sweep<S>, N: S
     urgent_ratio: usize,
     registry: Registry<S>,
     topics: Topics<S>,
-    convergence: Convergence<S>,
+    /// How far each slot is. Its owner writes.
+    progress: S::Banks<Progress>,
+    convergence: Convergence,
     limiter: Apart<Limiter>,
     signal: N,
 }
@@ -108,6 +111,10 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
 
     fn cells(&self, bank: usize) -> &B::Cells {
         &self.cells.as_ref()[bank]
+    }
+
+    fn progress(&self, bank: usize) -> &Progress {
+        &self.progress.as_ref()[bank]
     }
 
     fn line(&self, lane: Lane) -> &Line<R> {
@@ -219,7 +226,9 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
             // Before the banks: what is visited by now has its marks.
             && self.is_expanded(Lane::Urgent)
             && self.is_expanded(Lane::Normal)
+            // Looked at first, because as a rule somebody is busy.
             && self.banks().iter().all(|bank| bank.load().busy() == 0)
+            && self.banks().iter().all(|bank| bank.busy() == 0)
     }
 }
 

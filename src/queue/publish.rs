@@ -4,15 +4,16 @@ use super::PushQueue;
 use crate::audience::Audience;
 use crate::backlog::Backlog;
 use crate::bank::Bank;
-use crate::convergence::{Number, Version};
+use crate::convergence::Number;
 use crate::error::{PublishError, Refusal};
-use crate::fan_out::{FanOut, GROUP, Goal};
+use crate::fan_out::{FanOut, GROUP};
 use crate::ready::ReadySet;
 use crate::registry::{ClientKey, Place};
 use crate::signal::Signal;
 use crate::slot::{ALL, Lane, SLOTS, slots};
 use crate::storage::Storage;
 use crate::topics::{Scope, Topic};
+use crate::version::{Until, Version};
 
 /// Whom a publish is for. Whom it doesn't concern is not touched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,7 +118,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         mark(&mut fresh, &mut recording);
         // Numbered after the last mark, so that the number may be waited for: whoever reads it sees the
         // marks. Given before them, an idle client would pass for one that is caught up.
-        self.published(self.convergence.number(), audience, None, recording)
+        self.published(self.convergence.number(), audience, Until::Number, recording)
     }
 
     #[inline]
@@ -125,11 +126,11 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         &self,
         numbered: Option<Number>,
         audience: Audience,
-        goal: Option<(Lane, Goal)>,
+        until: Until,
         recording: B::Recording,
     ) -> Result<Version, PublishError<B::Request>> {
         match numbered {
-            Some(number) => Ok(Version { number, audience, goal }),
+            Some(number) => Ok(Version { number, audience, until }),
             None => Err(self.refused(Refusal::Closed, recording)),
         }
     }
@@ -145,7 +146,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         let fan_out = self.fan_out(lane);
         let goal = fan_out.raise().goal;
         let numbered = self.number_on_demand(fan_out, || self.clients());
-        self.published(numbered, Audience::EVERYONE, Some((lane, goal)), recording)
+        self.published(numbered, Audience::EVERYONE, Until::Goal(lane, goal), recording)
     }
 
     /// To one topic, in the same way.
@@ -160,7 +161,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         let (raised, fan_out) = self.topics.raise(lane, topic);
         // Nobody may be subscribed, and somebody be reached who was.
         let numbered = self.number_on_demand(fan_out, || self.topics.members(topic).max(1));
-        self.published(numbered, audience, Some((lane, raised.goal)), recording)
+        self.published(numbered, audience, Until::Goal(lane, raised.goal), recording)
     }
 
     /// The number of a publish whose fan-out has been raised, which is thereby made.
@@ -201,19 +202,21 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         if B::RECORDS && marked.marked == 0 {
             ready = self.tidy(place, lane);
         }
-        // Numbered after the mark, as above. The mark may have reached the place's next client: it gets one
-        // push more, or none if nothing was recorded for it.
-        let numbered = if seat.is_of(client) {
-            self.convergence.number().ok_or(Refusal::Closed)
+        let push = self.progress(place.bank).next_push(place.slot, marked.in_progress(place.slot));
+        // The mark may have reached the place's next client: it gets one push more, or none if nothing was recorded for
+        // it. Whether the queue is closed is asked after the mark, too: whoever found nobody busy in a closed queue has
+        // left that in the bank's word.
+        let newest = if seat.is_of(client) {
+            self.convergence.newest_if_open().ok_or(Refusal::Closed)
         } else {
             Err(Refusal::Stale)
         };
         if ready != 0 {
-            self.line(lane).join(place.bank, ready);
+            self.line(lane).join(place.bank, place.slot);
             self.signal.ready(1);
         }
-        match numbered {
-            Ok(number) => Ok(Version { number, audience, goal: None }),
+        match newest {
+            Ok(number) => Ok(Version { number, audience, until: Until::Push(push) }),
             Err(reason) => Err(self.refused(reason, recording)),
         }
     }

@@ -301,7 +301,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         let Taken { payload, whole } = self.backlog.take(cells, place.slot, &concerned);
         core::mem::forget(on_panic);
         if whole {
-            self.convergence.begin(place.bank, place.slot, seen);
+            self.progress(place.bank).begin(place.slot, seen);
         }
         (Ticket { client, lane, seen, whole, counted, changing }, payload)
     }
@@ -338,7 +338,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     #[inline]
     pub(super) fn complete_slot(&self, ticket: &Ticket) {
         let place = ticket.place();
-        self.convergence.complete(place.bank, place.slot, ticket.seen);
+        self.progress(place.bank).complete(place.slot, ticket.seen);
         if ticket.changing {
             self.complete_topics(place, ticket.seen);
         }

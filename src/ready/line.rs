@@ -35,13 +35,31 @@ pub(crate) struct Served {
     pub(crate) uncovered: usize,
 }
 
-/// A turn as one word: the slots in the low bits, the bank above them. No slots: no turn.
+/// A turn as one word: the slots in the low bits, then [`JOINED`], and the bank above. No slots: no turn.
 #[derive(Clone, Copy)]
 struct Turn(usize);
 
+/// Set if the bank has not been in the set for this turn.
+const JOINED: usize = 1 << SLOTS;
+
 impl Turn {
-    const fn new(bank: usize, slots: usize) -> Self {
-        Turn(bank << SLOTS | slots)
+    const fn of_popped(bank: usize, slots: usize) -> Self {
+        Turn(bank << (SLOTS + 1) | slots)
+    }
+
+    const fn of_joined(bank: usize, slots: usize) -> Self {
+        Turn(bank << (SLOTS + 1) | JOINED | slots)
+    }
+
+    /// With a slot that is served behind all others of the turn, if that can be.
+    const fn joined(self, bank: usize, slot: usize) -> Option<Self> {
+        if self.slots() == 0 {
+            Some(Turn::of_joined(bank, 1 << slot))
+        } else if self.slots() < 1 << slot && self.bank() == bank {
+            Some(Turn(self.0 | 1 << slot))
+        } else {
+            None
+        }
     }
 
     const fn slots(self) -> usize {
@@ -49,7 +67,11 @@ impl Turn {
     }
 
     const fn bank(self) -> usize {
-        self.0 >> SLOTS
+        self.0 >> (SLOTS + 1)
+    }
+
+    const fn is_of_joined(self) -> bool {
+        self.0 & JOINED != 0
     }
 
     const fn without(self, slots: usize) -> Self {
@@ -85,7 +107,7 @@ impl<R: ReadySet> Line<R> {
             let mut uncovered = hidden;
             if claimed.rest != 0 {
                 uncovered += claimed.rest.count_ones() as usize;
-                if !self.begin_turn(bank, claimed.rest) {
+                if !self.begin(Turn::of_popped(bank, claimed.rest)) {
                     self.set.insert(bank);
                 }
             }
@@ -105,34 +127,47 @@ impl<R: ReadySet> Line<R> {
                 Ordering::Acquire, // the Release of `begin_turn`: the look at the bank sees the mark
                 Ordering::Relaxed, // tried again
             ) {
-                Ok(_) => return Some((turn.bank(), slots)),
+                Ok(_) => {
+                    // Who is dirtied again goes behind those who wait by now.
+                    if turn.is_of_joined() && !self.set.is_empty() {
+                        self.set.pass(turn.bank());
+                    }
+                    return Some((turn.bank(), slots));
+                }
                 Err(now) => turn = Turn(now),
             }
         }
         None
     }
 
-    /// Lets the turn of `bank` begin, unless another bank's turn is going on.
-    fn begin_turn(&self, bank: usize, slots: usize) -> bool {
+    /// Lets a turn begin, unless one is going on.
+    fn begin(&self, turn: Turn) -> bool {
         let over = Turn(self.turn.load(Ordering::Relaxed));
-        over.slots() == 0
-            && self
-                .turn
-                .compare_exchange(
-                    over.0,
-                    Turn::new(bank, slots).0,
-                    Ordering::Release, // with the Acquire in `take_turn`
-                    Ordering::Relaxed, // the bank goes back into the set
-                )
-                .is_ok()
+        over.slots() == 0 && self.turn_becomes(over, turn)
     }
 
-    /// Puts the slots of a bank into the line that have become ready by a mark: at its end, which is its head if nobody
-    /// waits.
     #[inline]
-    pub(crate) fn join(&self, bank: usize, slots: usize) {
-        if !(self.set.is_empty() && self.begin_turn(bank, slots)) {
-            self.set.insert(bank);
+    fn turn_becomes(&self, before: Turn, now: Turn) -> bool {
+        self.turn
+            .compare_exchange(
+                before.0,
+                now.0,
+                Ordering::Release, // with the Acquire in `take_turn`
+                Ordering::Relaxed, // the bank goes into the set
+            )
+            .is_ok()
+    }
+
+    /// Puts a slot that has become ready by a mark at the end of the line.
+    ///
+    /// Where the set is empty, that is the turn which is going on, or the next one. So a slot that is served as soon as it
+    /// is marked costs one exchange here and one when it is served, where a set of many banks takes two and three.
+    #[inline]
+    pub(crate) fn join(&self, bank: usize, slot: usize) {
+        let turn = Turn(self.turn.load(Ordering::Relaxed));
+        match turn.joined(bank, slot) {
+            Some(joined) if self.set.is_empty() && self.turn_becomes(turn, joined) => {}
+            _ => self.set.insert(bank),
         }
     }
 
@@ -213,7 +248,7 @@ mod tests {
         let claim = || line.claim(&banks, Lane::Normal, 1).map(|served| served.bank);
         assert_eq!(claim(), Some(0));
         assert!(!line.is_empty(), "the turn goes on");
-        assert!(!line.begin_turn(1, 0b11), "of bank 0");
+        assert!(!line.begin(Turn::of_popped(1, 0b11)), "of bank 0");
         line.set.insert(1);
         assert_eq!([(); 4].map(|()| claim()), [Some(0), Some(1), Some(1), None]);
         assert!(line.is_empty());

@@ -50,6 +50,12 @@ pub trait ReadySet {
     /// Takes a bank out of the set.
     fn pop(&self) -> Option<Popped>;
 
+    /// `bank` is served without having been in the set, while others are in it. A set whose order is not that of arrival
+    /// can let it wait for them when it is inserted next.
+    fn pass(&self, bank: usize) {
+        let _ = bank;
+    }
+
     /// Whether nothing is in the set, as far as the caller can know: an `insert` that happened before
     /// is seen.
     fn is_empty(&self) -> bool;

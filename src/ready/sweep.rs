@@ -221,6 +221,13 @@ impl<S: Storage> ReadySet for Sweep<S> {
         Some(popped)
     }
 
+    fn pass(&self, bank: usize) {
+        // As in `take_of_one`, and as in `pop`.
+        let cursor =
+            if self.bits.is_one() { (1_usize << bank).wrapping_neg() << 1 } else { bank + 1 };
+        self.cursor.store(cursor, Ordering::Relaxed);
+    }
+
     #[inline]
     fn is_empty(&self) -> bool {
         if self.bits.is_one() {

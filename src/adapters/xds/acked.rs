@@ -12,8 +12,8 @@ use super::status::{StreamId, StreamInfo};
 use super::store::Changed;
 use super::subscription::Interest;
 use super::view::ViewId;
-use crate::convergence::Version;
 use crate::registry::ClientKey;
+use crate::version::Version;
 
 /// A change that has been published: what [`Ads::set`](super::Ads::set) and [`Ads::update`](super::Ads::update)
 /// return. Ask with it who has it.

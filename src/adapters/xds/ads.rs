@@ -23,10 +23,10 @@ use super::service::AdsService;
 use super::status::ClientStatus;
 use super::store::{Applied, Changed, Edit};
 use super::view::{Snapshot, ViewId};
-use crate::convergence::Version;
 use crate::queue::Target;
 use crate::slot::Lane;
 use crate::topics::{Scope, Topic};
+use crate::version::Version;
 
 /// The server is being drained: changes are taken, and told to nobody any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

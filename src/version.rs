@@ -1,0 +1,148 @@
+//! [`Version`]: one publish, and what tells that it is done.
+
+use core::cmp::Ordering as Order;
+use core::fmt;
+use core::hash::{Hash, Hasher};
+
+use crate::audience::{Audience, Whom};
+use crate::convergence::Number;
+use crate::fan_out::Goal;
+use crate::progress::Pushes;
+use crate::registry::ClientKey;
+use crate::slot::Lane;
+
+/// One publish, as returned by [`PushQueue::publish`](crate::PushQueue::publish). Ask the queue about it with
+/// [`is_converged`](crate::PushQueue::is_converged) and [`laggards`](crate::PushQueue::laggards).
+///
+/// Publishes to everyone and to topics have numbers: their versions are ordered by them, and print as `v42`. A publish
+/// to one client has none, so that publishers to different clients have nothing in common. Its version is that of the
+/// client's push that will contain it, and may be that of another publish which the same push contains. It comes after
+/// the versions that were numbered before it, and before those that are numbered later; it prints as `v42:17.3#5`, with
+/// the newest number, the client's [key](ClientKey) and the count of its push.
+///
+/// On a 32-bit target numbers have 31 bits and wrap: versions compare rightly while less than 2³⁰
+/// publishes lie between them. Pushes of one place are counted in 32 bits: 2³¹ of them may lie between a publish to its
+/// client and the question whether that has converged.
+#[derive(Clone, Copy, Debug)]
+pub struct Version {
+    pub(crate) number: Number,
+    pub(crate) audience: Audience,
+    pub(crate) until: Until,
+}
+
+/// What a version waits for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Until {
+    /// That everyone it concerned has a push that contains its number.
+    Number,
+    /// The same, and how far the fan-out of this lane must go before, because the publish was made on demand: everyone's
+    /// fan-out, or that of the one topic of the audience.
+    Goal(Lane, Goal),
+    /// That the client which it concerned has had so many pushes.
+    Push(Pushes),
+}
+
+impl Version {
+    /// What tells versions of the same number apart.
+    fn push(&self) -> Option<(ClientKey, Pushes)> {
+        match (self.audience.0, self.until) {
+            (Whom::Client(client), Until::Push(pushes)) => Some((client, pushes)),
+            _ => None,
+        }
+    }
+}
+
+impl PartialEq for Version {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Version {}
+
+impl Hash for Version {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.number.hash(state);
+        self.push().hash(state);
+    }
+}
+
+impl PartialOrd for Version {
+    fn partial_cmp(&self, other: &Self) -> Option<Order> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Version {
+    fn cmp(&self, other: &Self) -> Order {
+        self.number.cmp(other.number).then_with(|| match (self.push(), other.push()) {
+            (Some((client, pushes)), Some((to, others))) => {
+                client.cmp(&to).then_with(|| pushes.cmp(others))
+            }
+            (one, other) => one.is_some().cmp(&other.is_some()),
+        })
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "v{}", self.number.word())?;
+        match self.push() {
+            Some((client, pushes)) => write!(f, ":{client}#{}", pushes.count()),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use core::hash::BuildHasher;
+    use std::vec::Vec;
+
+    use super::*;
+    use crate::topics::Scope;
+
+    const fn to_many(number: usize, audience: Audience) -> Version {
+        Version { number: Number::from_word(number), audience, until: Until::Number }
+    }
+
+    fn to_one(number: usize, index: u32, pushes: u32) -> Version {
+        let audience = Audience::client(ClientKey::of(index, 1));
+        let until = Until::Push(Pushes::from_count(pushes));
+        Version { number: Number::from_word(number), audience, until }
+    }
+
+    #[test]
+    fn versions_are_their_numbers() {
+        let one = to_many(1, Audience::EVERYONE);
+        let same = to_many(1, Audience::scope(&Scope::any(&[])));
+        let two = to_many(2, Audience::EVERYONE);
+        assert!(one == same && one != two);
+        assert!(one < two && two > same && one <= same);
+        let hash = std::hash::RandomState::new();
+        assert_eq!(hash.hash_one(one), hash.hash_one(same));
+        assert_ne!(hash.hash_one(one), hash.hash_one(two));
+        assert_eq!(std::format!("{one} {two}"), "v1 v2");
+    }
+
+    #[test]
+    fn of_one_number_they_are_their_clients_pushes() {
+        let in_order = [
+            to_many(1, Audience::EVERYONE),
+            to_one(1, 4, u32::MAX),
+            to_one(1, 4, 0),
+            to_one(1, 7, 3),
+            to_many(2, Audience::EVERYONE),
+            to_one(2, 4, 1),
+        ];
+        let hash = std::hash::RandomState::new();
+        for (at, one) in in_order.iter().enumerate() {
+            for (of, other) in in_order.iter().enumerate() {
+                assert_eq!(one.cmp(other), at.cmp(&of), "{one} {other}");
+                assert_eq!(one == other, hash.hash_one(one) == hash.hash_one(other));
+            }
+        }
+        let printed: Vec<_> = in_order.iter().map(|version| std::format!("{version}")).collect();
+        assert_eq!(printed[3..], ["v1:7.1#3", "v2", "v2:4.1#1"]);
+    }
+}
