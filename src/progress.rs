@@ -1,4 +1,4 @@
-//! How far each client is: what its pushes have begun with, what they have completed, and how many there were.
+//! How far each client is: what its pushes have begun with, what they have completed, and which of them it was.
 
 use core::cmp::Ordering as Order;
 
@@ -6,23 +6,34 @@ use crate::convergence::Number;
 use crate::slot::SLOTS;
 use crate::sync::{Atomic, AtomicU16, AtomicU32, AtomicUsize, Ordering};
 
-/// How many pushes of a place have been completed. It wraps.
+/// A push of a place, by its count among all that have ended, in the upper bits. It wraps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Pushes(u32);
+pub(crate) struct Push(u32);
 
-impl Pushes {
+/// Below the last push that was completed: how many have been given back since.
+const GIVEN_BACK: u32 = (1 << 4) - 1;
+const ONE: u32 = GIVEN_BACK + 1;
+
+impl Push {
     #[cfg(test)]
     pub(crate) const fn from_count(count: u32) -> Self {
-        Pushes(count)
+        Push(count.wrapping_mul(ONE))
     }
 
     pub(crate) const fn count(self) -> u32 {
-        self.0
+        self.0 / ONE
+    }
+
+    /// The push after all that have ended, and after so `many` more.
+    #[inline]
+    const fn after(word: u32, many: u32) -> Self {
+        let (completed, given_back) = (word & !GIVEN_BACK, word & GIVEN_BACK);
+        Push(completed.wrapping_add((given_back + many + 1) * ONE))
     }
 
     /// As [`Number::cmp`].
     #[inline]
-    pub(crate) fn cmp(self, other: Pushes) -> Order {
+    pub(crate) fn cmp(self, other: Push) -> Order {
         (self.0.wrapping_sub(other.0) as i32).cmp(&0)
     }
 }
@@ -33,7 +44,8 @@ impl Pushes {
 /// million clients took longer (see docs/performance.md).
 pub(crate) struct Progress {
     completed: [AtomicUsize; SLOTS],
-    /// Those that have been completed, of whichever client.
+    /// The last push that was completed, of whichever client, and how many have been given back since. (As many as there
+    /// is room for: of those beyond that, who publishes meanwhile may wait for one push too many.)
     pushes: [AtomicU32; SLOTS],
     /// The low bits of the number that the slot's last push reaches, whether it has completed, is in progress or
     /// was given back. Never behind `completed`. So many are enough: a larger distance is taken for a smaller
@@ -80,8 +92,18 @@ impl Progress {
         self.reach(slot, number);
         let pushes = &self.pushes[slot];
         // Relaxed: the bank's word has handed over what the last owner wrote.
-        let count = pushes.load(Ordering::Relaxed).wrapping_add(1);
-        pushes.store(count, Ordering::Release); // with `has_pushed`, as in `reach`
+        let push = Push::after(pushes.load(Ordering::Relaxed), 0);
+        pushes.store(push.0, Ordering::Release); // with `has_pushed`, as in `reach`
+    }
+
+    /// The slot's owner gives its push back.
+    pub(crate) fn give_back(&self, slot: usize) {
+        let pushes = &self.pushes[slot];
+        // Relaxed, both: as in `complete`, and nothing has been done that could be seen.
+        let word = pushes.load(Ordering::Relaxed);
+        if word & GIVEN_BACK < GIVEN_BACK {
+            pushes.store(word + 1, Ordering::Relaxed);
+        }
     }
 
     #[inline]
@@ -112,16 +134,17 @@ impl Progress {
     ///
     /// A push that was in progress at the mark had been claimed before it, so it takes the one after that.
     #[inline]
-    pub(crate) fn next_push(&self, slot: usize, in_progress: bool) -> Pushes {
-        // Relaxed, after the mark: the bank's word shows what was completed before that. What has been completed since
-        // makes it a push later.
-        let completed = self.pushes[slot].load(Ordering::Relaxed);
-        Pushes(completed.wrapping_add(1 + u32::from(in_progress)))
+    pub(crate) fn next_push(&self, slot: usize, in_progress: bool) -> Push {
+        // Relaxed, after the mark: the bank's word shows what had ended before that. What has ended since makes it a push
+        // later.
+        Push::after(self.pushes[slot].load(Ordering::Relaxed), in_progress.into())
     }
 
+    /// Whether this push, or a later one, has been completed.
     #[inline]
-    pub(crate) fn has_pushed(&self, slot: usize, push: Pushes) -> bool {
-        Pushes(self.pushes[slot].load(Ordering::Acquire)).cmp(push).is_ge() // with `complete`
+    pub(crate) fn has_pushed(&self, slot: usize, push: Push) -> bool {
+        let completed = self.pushes[slot].load(Ordering::Acquire) & !GIVEN_BACK; // with `complete`
+        Push(completed).cmp(push).is_ge()
     }
 }
 
@@ -173,32 +196,81 @@ mod tests {
         assert!(reaches(7, ROUND + 9, 9) && !reaches(7, ROUND + 9, 10));
     }
 
+    /// What a publish would wait for now, between pushes or while one is in progress.
+    fn next(progress: &Progress) -> [u32; 2] {
+        [false, true].map(|in_progress| progress.next_push(SLOT, in_progress).count())
+    }
+
+    fn has_pushed(progress: &Progress, counts: [u32; 3]) -> [bool; 3] {
+        counts.map(|count| progress.has_pushed(SLOT, Push::from_count(count)))
+    }
+
     #[test]
     fn pushes_are_counted() {
         let progress = Progress::const_none();
         progress.start(SLOT, number(5));
-        for count in 0..3 {
-            let (next, after) = (progress.next_push(SLOT, false), progress.next_push(SLOT, true));
-            assert_eq!((next.count(), after.count()), (count + 1, count + 2));
-            progress.begin(SLOT, number(5));
-            assert!(!progress.has_pushed(SLOT, next), "it has only begun");
-            progress.complete(SLOT, number(5));
-            assert!(progress.has_pushed(SLOT, next) && !progress.has_pushed(SLOT, after));
-            assert!(!progress.has_pushed(SLOT + 1, Pushes(1)), "and nobody else's");
+        assert_eq!(
+            (next(&progress), has_pushed(&progress, [0, 1, 2])),
+            ([1, 2], [true, false, false])
+        );
+        progress.begin(SLOT, number(5));
+        progress.complete(SLOT, number(5));
+        assert_eq!(
+            (next(&progress), has_pushed(&progress, [0, 1, 2])),
+            ([2, 3], [true, true, false])
+        );
+        assert!(!progress.has_pushed(SLOT + 1, Push::from_count(1)), "and nobody else's");
+    }
+
+    #[test]
+    fn a_push_that_is_given_back_counts_with_the_next_that_is_completed() {
+        let progress = Progress::const_none();
+        progress.complete(SLOT, number(0));
+        for given_back in 1..4 {
+            progress.give_back(SLOT);
+            assert_eq!(next(&progress), [2 + given_back, 3 + given_back]);
+            assert_eq!(has_pushed(&progress, [1, 2, 3]), [true, false, false]);
         }
+        progress.complete(SLOT, number(0));
+        assert_eq!(
+            (next(&progress), has_pushed(&progress, [4, 5, 6])),
+            ([6, 7], [true, true, false])
+        );
+    }
+
+    #[test]
+    fn after_many_that_are_given_back_the_next_one_counts_less() {
+        let progress = Progress::const_none();
+        (0..100).for_each(|_| progress.give_back(SLOT));
+        assert_eq!(
+            (next(&progress), has_pushed(&progress, [0, 1, 2])),
+            ([16, 17], [true, false, false])
+        );
+        progress.complete(SLOT, number(0));
+        assert_eq!(
+            (next(&progress), has_pushed(&progress, [15, 16, 17])),
+            ([17, 18], [true, true, false])
+        );
     }
 
     #[test]
     fn pushes_compare_across_the_wrap() {
-        assert_eq!(Pushes(0).cmp(Pushes(u32::MAX)), Order::Greater);
-        assert_eq!(Pushes(u32::MAX).cmp(Pushes(0)), Order::Less);
-        assert_eq!(Pushes(7).cmp(Pushes(7)), Order::Equal);
+        const LAST: u32 = u32::MAX / ONE;
         let progress = Progress::const_none();
-        progress.pushes[SLOT].store(u32::MAX, Ordering::Relaxed);
-        let (next, after) = (progress.next_push(SLOT, false), progress.next_push(SLOT, true));
-        assert_eq!((next, after), (Pushes(0), Pushes(1)));
-        assert!(!progress.has_pushed(SLOT, next));
+        progress.pushes[SLOT].store(Push::from_count(LAST).0, Ordering::Relaxed);
+        assert_eq!(
+            (next(&progress), has_pushed(&progress, [LAST, 0, 1])),
+            ([0, 1], [true, false, false])
+        );
+        progress.give_back(SLOT);
+        assert_eq!(
+            (next(&progress), has_pushed(&progress, [LAST, 0, 1])),
+            ([1, 2], [true, false, false])
+        );
         progress.complete(SLOT, number(0));
-        assert!(progress.has_pushed(SLOT, next) && !progress.has_pushed(SLOT, after));
+        assert_eq!(
+            (next(&progress), has_pushed(&progress, [LAST, 1, 2])),
+            ([2, 3], [true, true, false])
+        );
     }
 }

@@ -7,7 +7,7 @@ use core::hash::{Hash, Hasher};
 use crate::audience::{Audience, Whom};
 use crate::convergence::Number;
 use crate::fan_out::Goal;
-use crate::progress::Pushes;
+use crate::progress::Push;
 use crate::registry::ClientKey;
 use crate::slot::Lane;
 
@@ -21,8 +21,8 @@ use crate::slot::Lane;
 /// the newest number, the client's [key](ClientKey) and the count of its push.
 ///
 /// On a 32-bit target numbers have 31 bits and wrap: versions compare rightly while less than 2³⁰
-/// publishes lie between them. Pushes of one place are counted in 32 bits: 2³¹ of them may lie between a publish to its
-/// client and the question whether that has converged.
+/// publishes lie between them. The pushes of a client have 28 bits: a publish to it may be asked about until 2²⁷ of
+/// them (134 million) have ended since.
 #[derive(Clone, Copy, Debug)]
 pub struct Version {
     pub(crate) number: Number,
@@ -38,15 +38,15 @@ pub(crate) enum Until {
     /// The same, and how far the fan-out of this lane must go before, because the publish was made on demand: everyone's
     /// fan-out, or that of the one topic of the audience.
     Goal(Lane, Goal),
-    /// That the client which it concerned has had so many pushes.
-    Push(Pushes),
+    /// That this push of the client which it concerned is completed, or a later one.
+    Push(Push),
 }
 
 impl Version {
     /// What tells versions of the same number apart.
-    fn push(&self) -> Option<(ClientKey, Pushes)> {
+    fn push(&self) -> Option<(ClientKey, Push)> {
         match (self.audience.0, self.until) {
-            (Whom::Client(client), Until::Push(pushes)) => Some((client, pushes)),
+            (Whom::Client(client), Until::Push(push)) => Some((client, push)),
             _ => None,
         }
     }
@@ -76,8 +76,8 @@ impl PartialOrd for Version {
 impl Ord for Version {
     fn cmp(&self, other: &Self) -> Order {
         self.number.cmp(other.number).then_with(|| match (self.push(), other.push()) {
-            (Some((client, pushes)), Some((to, others))) => {
-                client.cmp(&to).then_with(|| pushes.cmp(others))
+            (Some((client, push)), Some((to, another))) => {
+                client.cmp(&to).then_with(|| push.cmp(another))
             }
             (one, other) => one.is_some().cmp(&other.is_some()),
         })
@@ -88,7 +88,7 @@ impl fmt::Display for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "v{}", self.number.word())?;
         match self.push() {
-            Some((client, pushes)) => write!(f, ":{client}#{}", pushes.count()),
+            Some((client, push)) => write!(f, ":{client}#{}", push.count()),
             None => Ok(()),
         }
     }
@@ -106,9 +106,9 @@ mod tests {
         Version { number: Number::from_word(number), audience, until: Until::Number }
     }
 
-    fn to_one(number: usize, index: u32, pushes: u32) -> Version {
+    fn to_one(number: usize, index: u32, count: u32) -> Version {
         let audience = Audience::client(ClientKey::of(index, 1));
-        let until = Until::Push(Pushes::from_count(pushes));
+        let until = Until::Push(Push::from_count(count));
         Version { number: Number::from_word(number), audience, until }
     }
 
@@ -129,7 +129,7 @@ mod tests {
     fn of_one_number_they_are_their_clients_pushes() {
         let in_order = [
             to_many(1, Audience::EVERYONE),
-            to_one(1, 4, u32::MAX),
+            to_one(1, 4, (1 << 28) - 1),
             to_one(1, 4, 0),
             to_one(1, 7, 3),
             to_many(2, Audience::EVERYONE),

@@ -149,9 +149,16 @@ fn an_empty_request_is_skipped_and_converges() {
 
 #[test]
 fn versions_are_ordered_and_printed() {
-    let (queue, clients) = queue(1);
-    let first = queue.publish(Target::Everyone, Lane::Normal, ()).unwrap();
-    let second = queue.publish(Target::One(clients[0]), Lane::Urgent, ()).unwrap();
-    assert!(first < second && first != second);
-    assert_eq!((first.to_string(), second.to_string()), ("v1".into(), "v2".into()));
+    let (queue, clients) = queue(2);
+    let to = |target| queue.publish(target, Lane::Normal, ()).unwrap();
+    let first = to(Target::Everyone);
+    let [one, another] = [0, 1].map(|client| to(Target::One(clients[client])));
+    assert_eq!(to(Target::One(clients[0])), one, "in the same push");
+    queue.try_lease().unwrap().complete();
+    let again = to(Target::One(clients[0]));
+    let last = to(Target::Everyone);
+    let in_order = [first, one, again, another, last];
+    assert!(in_order.is_sorted_by(|one, next| one < next && one != next));
+    let printed = in_order.map(|version| version.to_string());
+    assert_eq!(printed, ["v1", "v1:0.1#1", "v1:0.1#2", "v1:1.1#1", "v2"]);
 }

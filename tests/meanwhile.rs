@@ -79,7 +79,8 @@ fn publish(queue: &Queue, client: ClientKey) {
 #[test]
 fn the_limit_is_lowered_while_somebody_else_raises_it() {
     let (queue, clients) = queue(1, 5);
-    publish(&queue, clients[0]);
+    queue.unregister(clients[0]).unwrap();
+    queue.register_with(Lane::Urgent, ()).unwrap();
     let other = Arc::clone(&queue);
     let lower: Meanwhile = Box::new(move || assert_eq!(other.set_limit(1), 10));
     BEFORE_IS_EMPTY.with_borrow_mut(|meanwhile| meanwhile.push_back(lower));

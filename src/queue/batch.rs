@@ -138,8 +138,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> Drop for Rest<'_, B, S, R, 
         let Rest { queue, bank, claimed, .. } = *self;
         let mut ready = 0;
         for slot in slots(self.slots) {
-            let released = queue.banks()[bank].requeue(slot, claimed.lane(slot));
-            ready += usize::from(queue.hand_back(Place { bank, slot }, released));
+            ready += usize::from(queue.give_back(Place { bank, slot }, claimed.lane(slot)));
         }
         queue.end(ready, self.permits);
     }

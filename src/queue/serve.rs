@@ -327,8 +327,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         let Place { bank, slot } = ticket.place();
         if !ticket.whole {
             // Still pending, and no number is completed.
-            let released = self.banks()[bank].requeue(slot, ticket.lane);
-            return self.hand_back(ticket.place(), released);
+            return self.give_back(ticket.place(), ticket.lane);
         }
         self.complete_slot(ticket);
         self.hand_back(ticket.place(), self.banks()[bank].release(slot))
@@ -348,6 +347,13 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     fn complete_topics(&self, place: Place, seen: Number) {
         let mark = |lane, fan_out: &_| self.mark_for(place, lane, fan_out, seen);
         self.topics.complete(place, mark, || self.banks()[place.bank].was_marked(place.slot));
+    }
+
+    /// Lets go of a slot that was owned, and leaves it pending. True: it is ready again.
+    pub(super) fn give_back(&self, place: Place, lane: Lane) -> bool {
+        let Place { bank, slot } = place;
+        self.progress(bank).give_back(slot);
+        self.hand_back(place, self.banks()[bank].requeue(slot, lane))
     }
 
     /// Lets go of a slot that was owned. True: it is ready again.
@@ -396,8 +402,7 @@ struct GiveBack<'a, B: Backlog, S: Storage, R: ReadySet, N: Signal> {
 impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> Drop for GiveBack<'_, B, S, R, N> {
     fn drop(&mut self) {
         let GiveBack { queue, place, lane, permits } = *self;
-        let released = queue.banks()[place.bank].requeue(place.slot, lane);
-        let ready = queue.hand_back(place, released);
+        let ready = queue.give_back(place, lane);
         queue.end(ready.into(), permits);
     }
 }

@@ -1,6 +1,7 @@
 //! One queue and its reference side by side: each operation is done to both, and then they must agree in
 //! everything that can be seen from outside.
 
+use std::collections::HashMap;
 use std::sync::Weak;
 
 use proptest::prelude::*;
@@ -53,6 +54,9 @@ where
     /// Every key there ever was, and some of another queue.
     keys: Vec<ClientKey>,
     versions: Vec<Version>,
+    /// The last version of a publish to many, and of those to each client.
+    numbered: Option<Version>,
+    to_one: HashMap<ClientKey, Version>,
     leases: Vec<Lease<&'q Queue<K, S, R>>>,
     batches: Vec<Batch<&'q Queue<K, S, R>>>,
     permits: Vec<Permit<&'q Queue<K, S, R>>>,
@@ -92,6 +96,8 @@ impl<'q, K: Kind, S: Storage, R: ReadySet> Pair<'q, K, S, R> {
             ),
             keys: foreign_keys().collect(),
             versions: Vec::new(),
+            numbered: None,
+            to_one: HashMap::new(),
             leases: Vec::new(),
             batches: Vec::new(),
             permits: Vec::new(),
@@ -246,11 +252,19 @@ impl<'q, K: Kind, S: Storage, R: ReadySet> Pair<'q, K, S, R> {
         let request = self.request(change);
         let identity = K::identity(&request);
         let published = self.queue.publish(target, lane, request);
+        let one = if let Target::One(key) = target { Some(key) } else { None };
         match self.reference.publish(whom, lane, change) {
             Ok(()) => {
                 prop_assert!(published.is_ok(), "{published:?}");
                 let version = published.unwrap();
-                prop_assert!(self.versions.last() < Some(&version), "versions go backwards");
+                prop_assert!(self.numbered < Some(version), "versions go backwards");
+                match one {
+                    Some(key) => {
+                        let before = self.to_one.insert(key, version);
+                        prop_assert!(before <= Some(version), "a client's versions go backwards");
+                    }
+                    None => self.numbered = Some(version),
+                }
                 self.versions.push(version);
             }
             Err(reason) => {
