@@ -10,17 +10,18 @@ use pushlane::backlog::{Backlog, Bits, Dirty};
 use pushlane::{ClientKey, Config, Lane, PushQueue, Refusal, RegisterError, Target};
 
 /// Whoever finds the queue drained has seen every publish that was accepted.
-fn drained_is_not_said_early<B>(request: fn() -> B::Request)
+fn drained_is_not_said_early<B>(to_one: bool, request: fn() -> B::Request)
 where
     B: Backlog + Default + Send + Sync + 'static,
     B::Cells: Send + Sync,
 {
     explore(3, move || {
         let queue: Arc<Queue<B>> = Arc::new(PushQueue::new(Config::new(1)));
-        queue.register().unwrap();
+        let client = queue.register().unwrap();
+        let target = if to_one { Target::One(client) } else { Target::Everyone };
         let (published, (drained, pushes)) = race((
             on(&queue, move |queue| {
-                let published = queue.publish(Target::Everyone, Lane::Normal, request());
+                let published = queue.publish(target, Lane::Normal, request());
                 published.map(|_| ()).map_err(|error| error.reason)
             }),
             on(&queue, |queue| {
@@ -47,12 +48,17 @@ where
 
 #[test]
 fn drained_is_not_said_before_a_request_is_delivered() {
-    drained_is_not_said_early::<Bits<1>>(|| [1]);
+    drained_is_not_said_early::<Bits<1>>(false, || [1]);
+}
+
+#[test]
+fn drained_is_not_said_before_a_request_is_delivered_to_one() {
+    drained_is_not_said_early::<Dirty>(true, || ());
 }
 
 #[test]
 fn drained_is_not_said_before_a_fan_out_is_delivered() {
-    drained_is_not_said_early::<Dirty>(|| ());
+    drained_is_not_said_early::<Dirty>(false, || ());
 }
 
 /// A push that is pending or under way when the queue is closed is waited for.

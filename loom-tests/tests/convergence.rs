@@ -178,6 +178,60 @@ fn convergence_is_not_reached_by_giving_back() {
     });
 }
 
+/// The push after it may be the first that contains the publish, and the last one before it is not.
+#[test]
+fn convergence_of_one_client_is_not_reached_by_giving_back() {
+    explore(3, || {
+        let watched = Watched::new(Bits::<1>);
+        let client = watched.queue.register_with(Lane::Normal, [1]).unwrap();
+        let (version, _) = race((
+            on(&watched, move |watched| {
+                let version = watched.publish_to(Target::One(client), 2);
+                watched.check(version, 2);
+                version
+            }),
+            on(&watched, |watched| {
+                drop(watched.queue.try_lease());
+                watched.push();
+            }),
+        ));
+        drain(&watched.queue, |_| ());
+        assert!(watched.queue.is_converged(version));
+    });
+}
+
+/// Nothing is recorded, nothing numbered: the marks alone carry what the publisher wrote.
+#[test]
+fn convergence_of_one_client_is_never_early_without_a_payload() {
+    explore(3, || {
+        let queue = Arc::new(PushQueue::<Dirty>::new(Config::new(1)));
+        let client = queue.register_with(Lane::Normal, ()).unwrap();
+        let [state, pushed] = [(); 2].map(|()| Arc::new(AtomicU32::new(0)));
+        let (read, push) = (Arc::clone(&state), Arc::clone(&pushed));
+        let (version, _) = race((
+            on(&queue, move |queue| {
+                state.store(1, Relaxed);
+                let version = queue.publish(Target::One(client), Lane::Normal, ()).unwrap();
+                pause();
+                if queue.is_converged(version) {
+                    assert_eq!(pushed.load(Relaxed), 1, "converged, and not delivered");
+                }
+                version
+            }),
+            on(&queue, move |queue| {
+                for _ in 0..2 {
+                    let Some(lease) = queue.try_lease() else { return };
+                    push.store(read.load(Relaxed), Relaxed);
+                    pause();
+                    lease.complete();
+                }
+            }),
+        ));
+        drain(&queue, |_| ());
+        assert!(queue.is_converged(version));
+    });
+}
+
 /// A newcomer that was reached by a publish has not completed it, whatever number it starts with.
 fn waits_for_a_newcomer<B>(request: fn() -> B::Request)
 where

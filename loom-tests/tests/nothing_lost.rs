@@ -6,9 +6,9 @@ mod model;
 use std::sync::Arc;
 
 use model::{Queue, drain, explore, on, pause, race};
-use pushlane::backlog::Bits;
+use pushlane::backlog::{Bits, Dirty};
 use pushlane::ready::{Fifo, Sweep, WithBanks};
-use pushlane::{Config, Lane, PushQueue, Silent, Target};
+use pushlane::{Config, Lane, PushQueue, SLOTS, Silent, Target};
 
 /// Two publishers and a worker; whatever the worker did not complete must still be there.
 fn publishers_race_a_worker<R: WithBanks + Send + Sync + 'static>(completes: bool) {
@@ -55,6 +55,46 @@ fn nothing_lost_while_a_lease_is_requeued() {
 #[test]
 fn nothing_lost_in_order_of_arrival() {
     publishers_race_a_worker::<Fifo>(true);
+}
+
+/// Whoever is marked while nobody waits joins the turn that is going on, or begins one, whatever becomes of that turn
+/// meanwhile.
+fn who_joins_a_turn_is_served(second: usize) {
+    explore(2, move || {
+        let queue = Arc::new(PushQueue::<Dirty>::new(Config::new(second + 1)));
+        let keys: Vec<_> = (0..=second).map(|_| queue.register().unwrap()).collect();
+        let clients = [keys[0], keys[second]];
+        let publish = |queue: &Arc<Queue<Dirty>>, client| {
+            queue.publish(Target::One(client), Lane::Normal, ()).unwrap();
+        };
+        publish(&queue, clients[0]);
+        let (mut served, ..) = race((
+            on(&queue, |queue| {
+                let lease = queue.try_lease().expect("the first waits");
+                let client = lease.key();
+                lease.complete();
+                vec![client]
+            }),
+            on(&queue, move |queue| publish(queue, clients[0])),
+            on(&queue, move |queue| publish(queue, clients[1])),
+        ));
+        while let Some(lease) = queue.try_lease() {
+            served.push(lease.key());
+            lease.complete();
+        }
+        assert!(clients.iter().all(|client| served.contains(client)), "{served:?}");
+        assert_eq!(queue.waiting(), 0, "nobody is left behind");
+    });
+}
+
+#[test]
+fn nothing_lost_of_a_neighbour_who_joins_a_turn() {
+    who_joins_a_turn_is_served(1);
+}
+
+#[test]
+fn nothing_lost_of_who_can_not_join_a_turn() {
+    who_joins_a_turn_is_served(SLOTS);
 }
 
 /// Two workers (and one switch, because two take a minute): one must not take away what the other one's client is still to be sent.

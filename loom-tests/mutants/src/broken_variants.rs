@@ -33,28 +33,99 @@ pub fn all() -> Vec<Mutant> {
                 ),
                 (
                     "queue/publish.rs",
-                    "self.published(self.convergence.number(), audience, None, recording)",
-                    "self.published(early, audience, None, recording)",
+                    "self.published(self.convergence.number(), audience, Until::Number, recording)",
+                    "self.published(early, audience, Until::Number, recording)",
                 ),
             ],
             "convergence",
             "convergence_is_never_early",
         ),
         variant(
-            "give out the version of a publish to one client before marking",
+            "ask before marking which push will contain a publish to one client",
             &[
                 (
                     "queue/publish.rs",
                     "let mut recording = self.backlog.begin(request, audience);
         if B::RECORDS {",
-                    "let early = self.convergence.number();
+                    "let early = [false, true].map(|in_progress| {
+                         self.progress(place.bank).next_push(place.slot, in_progress)
+                     });
                      let mut recording = self.backlog.begin(request, audience);
                      if B::RECORDS {",
                 ),
-                ("queue/publish.rs", "self.convergence.number().ok_or(", "early.ok_or("),
+                (
+                    "queue/publish.rs",
+                    "self.progress(place.bank).next_push(place.slot, marked.in_progress(place.slot))",
+                    "early[usize::from(marked.in_progress(place.slot))]",
+                ),
             ],
             "convergence",
             "convergence_of_one_client_is_never_early",
+        ),
+        variant(
+            "count the push in progress as the one that will contain a publish to one client",
+            &[(
+                "queue/publish.rs",
+                "next_push(place.slot, marked.in_progress(place.slot))",
+                "next_push(place.slot, false)",
+            )],
+            "convergence",
+            "convergence_of_one_client_is_never_early_without_a_payload",
+        ),
+        variant(
+            "count a push that is given back as one that was completed",
+            &[("progress.rs", "pushes.store(word + 1,", "pushes.store(word.wrapping_add(ONE),")],
+            "convergence",
+            "convergence_of_one_client_is_not_reached_by_giving_back",
+        ),
+        variant(
+            "count a push after letting go of the slot",
+            &[(
+                "queue/serve.rs",
+                "self.complete_slot(ticket);
+        self.hand_back(ticket.place(), self.banks()[bank].release(slot))",
+                "let released = self.banks()[bank].release(slot);
+                     self.complete_slot(ticket);
+                     self.hand_back(ticket.place(), released)",
+            )],
+            "convergence",
+            "convergence_of_one_client_is_never_early_without_a_payload",
+        ),
+        variant(
+            "ask whether the queue is closed before marking",
+            &[
+                (
+                    "queue/publish.rs",
+                    "let mut recording = self.backlog.begin(request, audience);
+        if B::RECORDS {",
+                    "let open = self.convergence.newest_if_open();
+                     let mut recording = self.backlog.begin(request, audience);
+                     if B::RECORDS {",
+                ),
+                ("queue/publish.rs", "self.convergence.newest_if_open().ok_or(", "open.ok_or("),
+            ],
+            "closing",
+            "drained_is_not_said_before_a_request_is_delivered_to_one",
+        ),
+        variant(
+            "look for the end of a drain without leaving a trace",
+            &[(
+                "queue/mod.rs",
+                "all(|bank| bank.busy() == 0)",
+                "all(|bank| bank.load().busy() == 0)",
+            )],
+            "closing",
+            "drained_is_not_said_before_a_request_is_delivered_to_one",
+        ),
+        variant(
+            "join a turn that has changed meanwhile",
+            &[(
+                "ready/line.rs",
+                "Some(joined) if self.set.is_empty() && self.turn_becomes(turn, joined) => {}",
+                "Some(joined) if self.set.is_empty() => { self.turn_becomes(turn, joined); }",
+            )],
+            "nothing_lost",
+            "nothing_lost_of_a_neighbour_who_joins_a_turn",
         ),
         variant(
             "read the version after taking the backlog",
@@ -69,9 +140,9 @@ pub fn all() -> Vec<Mutant> {
         variant(
             "store the completed version without Release",
             &[(
-                "convergence.rs",
-                "store(number.0, Ordering::Release)",
-                "store(number.0, Ordering::Relaxed)",
+                "progress.rs",
+                "store(number.word(), Ordering::Release)",
+                "store(number.word(), Ordering::Relaxed)",
             )],
             "convergence",
             "convergence_is_never_early",
@@ -122,14 +193,14 @@ pub fn all() -> Vec<Mutant> {
             &[
                 (
                     "queue/clients.rs",
-                    "self.convergence.start(place.bank, place.slot, newest);",
+                    "self.progress(place.bank).start(place.slot, newest);",
                     "let _ = newest;",
                 ),
                 (
                     "queue/clients.rs",
                     "self.banks()[place.bank].admit(place.slot, None);",
                     "self.banks()[place.bank].admit(place.slot, None);
-                     self.convergence.start(place.bank, place.slot, self.convergence.newest());",
+                     self.progress(place.bank).start(place.slot, self.convergence.newest());",
                 ),
             ],
             "convergence",
