@@ -128,11 +128,11 @@ fn a_newcomer_is_delivered_or_refused() {
 }
 
 /// Who is told that the queue is closed knows what was done before: whoever closed it has a reason.
-#[test]
-fn a_refusal_comes_with_what_was_done_before_closing() {
-    explore(2, || {
+fn a_refusal_comes_with_what_was_done_before_closing(to_one: bool) {
+    explore(2, move || {
         let queue = Arc::new(PushQueue::<Bits<1>>::new(Config::new(1)));
-        queue.register().unwrap();
+        let client = queue.register().unwrap();
+        let target = if to_one { Target::One(client) } else { Target::Everyone };
         let state = Arc::new(AtomicUsize::new(0));
         let read = Arc::clone(&state);
         race((
@@ -141,12 +141,22 @@ fn a_refusal_comes_with_what_was_done_before_closing() {
                 queue.close();
             }),
             on(&queue, move |queue| {
-                if queue.publish(Target::Everyone, Lane::Normal, [1]).is_err() {
+                if queue.publish(target, Lane::Normal, [1]).is_err() {
                     assert_eq!(read.load(Relaxed), 1);
                 }
             }),
         ));
     });
+}
+
+#[test]
+fn a_refusal_to_publish_to_all_comes_with_what_was_done_before_closing() {
+    a_refusal_comes_with_what_was_done_before_closing(false);
+}
+
+#[test]
+fn a_refusal_to_publish_to_one_comes_with_what_was_done_before_closing() {
+    a_refusal_comes_with_what_was_done_before_closing(true);
 }
 
 /// Nobody serves: the queue is not drained, for whoever finds it closed.

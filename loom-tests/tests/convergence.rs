@@ -9,7 +9,7 @@ use loom::sync::atomic::AtomicU32;
 use loom::sync::atomic::Ordering::{AcqRel, Relaxed};
 use model::{Queue, drain, explore, on, pause, race};
 use pushlane::backlog::{Audience, Backlog, Bits, Dirty, Taken};
-use pushlane::{Config, Lane, PushQueue, SLOTS, Silent, Target, Version};
+use pushlane::{Config, Lane, PushQueue, SLOTS, Scope, Silent, Target, Version};
 
 /// A queue, and what its client has got.
 struct Watched<B: Backlog> {
@@ -328,9 +328,11 @@ fn convergence_is_not_reckoned_from_a_push_that_was_begun_again() {
         let queue = Arc::new(PushQueue::<Dirty>::new(Config::new(1)));
         let client = queue.register().unwrap();
         let publish_to = |target| queue.publish(target, Lane::Normal, ()).unwrap();
+        // To nobody, for the number.
+        publish_to(Target::Topics(Scope::any(&[])));
         publish_to(Target::One(client));
         let given_back = queue.try_lease().expect("published");
-        publish_to(Target::One(client));
+        publish_to(Target::Topics(Scope::any(&[])));
         drop(given_back);
         let news = Arc::new(AtomicU32::new(0));
         let (told, told_later) = race((

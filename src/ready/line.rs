@@ -147,11 +147,11 @@ impl<R: ReadySet> Line<R> {
     }
 
     #[inline]
-    fn turn_becomes(&self, before: Turn, now: Turn) -> bool {
+    fn turn_becomes(&self, seen: Turn, next: Turn) -> bool {
         self.turn
             .compare_exchange(
-                before.0,
-                now.0,
+                seen.0,
+                next.0,
                 Ordering::Release, // with the Acquire in `take_turn`
                 Ordering::Relaxed, // the bank goes into the set
             )

@@ -75,8 +75,13 @@ pub fn without_comments(source: &str) -> String {
 
 /// Everything before the file's module of tests.
 fn without_tests(code: &str) -> String {
-    let tests = ["#[cfg(test)]", "#[cfg(all(test"];
-    let end = tests.iter().filter_map(|mark| code.find(mark)).min().unwrap_or(code.len());
+    let is_of_module = |at: usize| {
+        let close = matching(code, at + 1).unwrap_or(at);
+        code[close + 1..].trim_start().starts_with("mod ")
+    };
+    let marks = ["#[cfg(test)]", "#[cfg(all(test"].into_iter();
+    let tests = marks.flat_map(|mark| code.match_indices(mark)).map(|(at, _)| at);
+    let end = tests.filter(|&at| is_of_module(at)).min().unwrap_or(code.len());
     code[..end].to_owned()
 }
 
@@ -171,6 +176,8 @@ mod tests {
     #[test]
     fn calls_with_an_ordering_are_found_whole() {
         let source = "
+            #[cfg(test)]
+            fn for_tests() {}
             fn first(&self) { // self.a.load(Ordering::Relaxed)
                 match self
                     .banks()[row(1)]
