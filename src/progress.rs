@@ -15,7 +15,7 @@ const GIVEN_BACK: u32 = (1 << 4) - 1;
 const ONE: u32 = GIVEN_BACK + 1;
 
 impl Push {
-    #[cfg(test)]
+    #[cfg(all(test, not(loom)))]
     pub(crate) const fn from_count(count: u32) -> Self {
         Push(count.wrapping_mul(ONE))
     }

@@ -13,7 +13,7 @@ use crate::version::{Until, Version};
 impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     /// Whether every client that `version` concerned has completed it, or has left.
     ///
-    /// Never early. May be late by one push of a client: when its lease began while the publish was under
+    /// Never early. May be late by one push of a client: when its lease began, or ended, while the publish was under
     /// way, or when it subscribed to a topic of the publish later and has not completed a push since, or
     /// when it has just ceased to be reached through a topic that it left, with more work pending.
     /// A publish whose topics and filter are more than four in all waits as if it had no filter; one to more

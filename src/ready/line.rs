@@ -9,6 +9,10 @@
 //! other's. (Clients that a fan-out on demand has not reached yet are not in any line: see
 //! [`fan_out`](crate::fan_out).)
 //!
+//! Who is marked while the set is empty need not go through it: the slot is added to the turn that is going on, if it
+//! comes behind all others there, or a turn begins with it. In between the publisher looks and exchanges, so whoever came
+//! meanwhile is overtaken by this one: once for each publisher that was paused at this point.
+//!
 //! Where a ready slot can be found, always one of: its bank is in the set; its bit is in the turn; a
 //! thread holds the popped bank or the taken bit in its hands and is about to look.
 
@@ -239,6 +243,85 @@ mod tests {
         let rest = claim(2).expect("their turn");
         assert_eq!((rest.bank, rest.claimed.slots, rest.uncovered), (1, 0b110, 0));
         assert!(line.is_empty() && claim(1).is_none());
+    }
+
+    #[test]
+    fn who_comes_while_nobody_waits_needs_no_set() {
+        let (line, banks) = (Line::const_new(Script(RefCell::default())), banks([4, 1]));
+        let claim = |most| {
+            let served = line.claim(&banks, Lane::Normal, most)?;
+            Some((served.bank, served.claimed.slots, served.uncovered))
+        };
+        let waiting = || line.set.0.borrow().iter().map(|popped| popped.bank).collect::<Vec<_>>();
+        [0, 2, 3].into_iter().for_each(|slot| line.join(0, slot));
+        assert_eq!((waiting(), line.is_empty()), (Vec::new(), false));
+        assert_eq!(claim(1), Some((0, 0b0001, 0)));
+        // Not behind all others: it would be served again before them.
+        line.join(0, 1);
+        assert_eq!(waiting(), [0]);
+        assert_eq!((claim(1), claim(1)), (Some((0, 0b0100, 0)), Some((0, 0b1000, 0))));
+        // The turn is over, and somebody waits.
+        line.join(1, 0);
+        assert_eq!(waiting(), [0, 1]);
+        assert_eq!(
+            (claim(1), claim(1), claim(1)),
+            (Some((0, 0b0010, 0)), Some((1, 0b0001, 0)), None)
+        );
+        assert!(line.is_empty());
+    }
+
+    #[test]
+    fn another_banks_turn_is_not_joined() {
+        let (line, banks) = (Line::const_new(Script(RefCell::default())), banks([1, 3]));
+        line.join(0, 0);
+        line.join(1, 2);
+        assert_eq!(line.set.0.borrow().len(), 1);
+        let claim = || {
+            line.claim(&banks, Lane::Normal, 2).map(|served| (served.bank, served.claimed.slots))
+        };
+        assert_eq!(
+            [(); 4].map(|()| claim()),
+            [Some((0, 1)), Some((1, 0b011)), Some((1, 0b100)), None]
+        );
+    }
+
+    /// The set is told of a bank that was served without it, if others wait there by then.
+    #[test]
+    fn who_was_served_without_the_set_goes_behind_those_in_it() {
+        #[derive(Default)]
+        struct Passed(core::cell::Cell<bool>, RefCell<Vec<usize>>);
+
+        impl ReadySet for Passed {
+            fn insert(&self, _: usize) {
+                self.0.set(true);
+            }
+
+            fn pop(&self) -> Option<Popped> {
+                None
+            }
+
+            fn pass(&self, bank: usize) {
+                self.1.borrow_mut().push(bank);
+            }
+
+            fn is_empty(&self) -> bool {
+                !self.0.get()
+            }
+        }
+
+        let (line, banks) = (Line::const_new(Passed::default()), banks([0, 0, 4]));
+        let claim = || assert!(line.claim(&banks, Lane::Normal, 1).is_some());
+        line.join(2, 0);
+        claim();
+        assert_eq!(*line.set.1.borrow(), [], "nobody waits");
+        line.join(2, 1);
+        line.set.insert(0);
+        claim();
+        assert_eq!(*line.set.1.borrow(), [2]);
+        // One that was popped has been passed by the set itself.
+        assert!(line.begin(Turn::of_popped(2, 0b1100)));
+        claim();
+        assert_eq!(*line.set.1.borrow(), [2]);
     }
 
     #[test]

@@ -324,6 +324,19 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_bank_that_was_passed_waits_for_the_others() {
+        for banks in [BITS, BITS * BITS + 7] {
+            let set = Sweep::with_banks(banks);
+            for passed in [0, 5, BITS - 1] {
+                let next = (passed + 1) % banks.min(BITS + 1);
+                [passed, next].into_iter().for_each(|bank| set.insert(bank));
+                set.pass(passed);
+                assert_eq!([(); 2].map(|()| pop(&set)), [Some(next), Some(passed)]);
+            }
+        }
+    }
+
     fn summary(set: &Sweep) -> std::vec::Vec<usize> {
         set.summary.words().iter().map(|word| word.load(Ordering::Relaxed)).collect()
     }
