@@ -1,4 +1,4 @@
-//! Publishing: record, mark, number, in this order.
+//! Publishing: record, mark, number, in this order; to one client record, mark, and read which of its pushes comes next.
 
 use super::PushQueue;
 use crate::audience::Audience;
