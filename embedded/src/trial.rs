@@ -32,7 +32,8 @@ pub(crate) const PERMITS: usize = 4;
 pub(crate) struct Shared<const CLIENTS: usize> {
     pub(crate) ledger: Ledger<CLIENTS>,
     chance: Chance,
-    pub(crate) published: u32,
+    /// The newest of those to many.
+    pub(crate) last: Option<Version>,
     pub(crate) last: Option<Version>,
     /// Leases of the interrupt.
     nested: u32,
@@ -116,7 +117,9 @@ where
                 {
                     Ok(version) => {
                         assert!(shared.last < Some(version), "versions go backwards");
-                        shared.last = Some(version);
+                        if !matches!(whom, Whom::One(_)) {
+                            shared.last = Some(version);
+                        }
                         shared.published += 1;
                         shared.ledger.published(whom, flags, version);
                     }
