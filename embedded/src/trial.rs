@@ -32,8 +32,8 @@ pub(crate) const PERMITS: usize = 4;
 pub(crate) struct Shared<const CLIENTS: usize> {
     pub(crate) ledger: Ledger<CLIENTS>,
     chance: Chance,
-    /// The newest of those to many.
-    pub(crate) last: Option<Version>,
+    pub(crate) published: u32,
+    /// The newest version of those to many.
     pub(crate) last: Option<Version>,
     /// Leases of the interrupt.
     nested: u32,
