@@ -99,10 +99,11 @@ impl Progress {
     /// The slot's owner gives its push back.
     pub(crate) fn give_back(&self, slot: usize) {
         let pushes = &self.pushes[slot];
-        // Relaxed, both: as in `complete`, and nothing has been done that could be seen.
-        let word = pushes.load(Ordering::Relaxed);
+        let word = pushes.load(Ordering::Relaxed); // as in `complete`
         if word & GIVEN_BACK < GIVEN_BACK {
-            pushes.store(word + 1, Ordering::Relaxed);
+            // Release: with `has_pushed`. The word still tells of the last push that was completed, and whoever reads it
+            // here must see what was done in that.
+            pushes.store(word + 1, Ordering::Release);
         }
     }
 

@@ -200,6 +200,24 @@ fn convergence_of_one_client_is_not_reached_by_giving_back() {
     });
 }
 
+/// Whoever learns of a completed push from what a later one has left, which was given back, sees what the first one did.
+#[test]
+fn convergence_of_one_client_shows_what_was_done_though_a_push_is_given_back() {
+    explore(3, || {
+        let watched = Watched::new(Bits::<1>);
+        let client = watched.queue.register().unwrap();
+        let version = watched.publish_to(Target::One(client), 2);
+        race((
+            on(&watched, move |watched| {
+                watched.push();
+                watched.publish_to(Target::One(client), 1);
+                drop(watched.queue.try_lease());
+            }),
+            on(&watched, move |watched| watched.check(version, 2)),
+        ));
+    });
+}
+
 /// Nothing is recorded, nothing numbered: the marks alone carry what the publisher wrote.
 #[test]
 fn convergence_of_one_client_is_never_early_without_a_payload() {

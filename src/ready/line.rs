@@ -128,7 +128,7 @@ impl<R: ReadySet> Line<R> {
             match self.turn.compare_exchange_weak(
                 turn.0,
                 turn.without(slots).0,
-                Ordering::Acquire, // the Release of `begin_turn`: the look at the bank sees the mark
+                Ordering::Acquire, // the Release of `turn_becomes`: the look at the bank sees the mark
                 Ordering::Relaxed, // tried again
             ) {
                 Ok(_) => {
