@@ -4,6 +4,7 @@ mod batch;
 mod clients;
 mod converge;
 mod expand;
+mod lanes;
 mod make;
 mod publish;
 mod serve;

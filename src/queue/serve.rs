@@ -1,4 +1,4 @@
-//! Serving: permit, claim, version, backlog, in this order; and the end of a push.
+//! Serving: permit, claim, version, backlog, in this order; and the end of a push. (Whom a claim is for: `lanes.rs`.)
 //!
 //! The way from `try_lease` to the end of the push is inlined into its caller, where code is not scarce: a lease that is
 //! returned through memory and copied takes longer than an atomic operation (see docs/performance.md).
@@ -17,9 +17,8 @@ use crate::ready::ReadySet;
 use crate::ready::line::Served;
 use crate::registry::{ClientKey, Place};
 use crate::signal::Signal;
-use crate::slot::{Claimed, Lane, Released, State};
+use crate::slot::{Lane, Released, State};
 use crate::storage::Storage;
-use crate::topics::LANES;
 
 mod sealed {
     pub trait Sealed {}
@@ -157,101 +156,6 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         most: usize,
     ) -> Option<Batch<Q>> {
         Batch::begin(queue, most)
-    }
-
-    /// Which lane is looked at first: urgent, but for one lease after every `urgent_ratio` urgent ones.
-    #[inline]
-    fn preferred(&self) -> Lane {
-        // Relaxed: it only decides the order of service.
-        if self.streak.load(crate::sync::Ordering::Relaxed) < self.urgent_ratio {
-            Lane::Urgent
-        } else {
-            Lane::Normal
-        }
-    }
-
-    #[inline]
-    fn count_lane(&self, lane: Lane, claimed: &Claimed) {
-        use crate::sync::Ordering::Relaxed; // as in `preferred`
-        match lane {
-            // Written only where it changes: other workers read it.
-            Lane::Normal if self.streak.load(Relaxed) > 0 => self.streak.store(0, Relaxed),
-            Lane::Normal => {}
-            // A streak longer than the ratio says no more than one that is as long.
-            Lane::Urgent if self.streak.load(Relaxed) < self.urgent_ratio => {
-                self.streak.fetch_add(claimed.slots.count_ones() as usize, Relaxed);
-            }
-            Lane::Urgent => {}
-        }
-    }
-
-    /// Claims clients of one bank and one lane, `most` at most.
-    #[cfg_attr(target_pointer_width = "64", inline(always))] // as the line's
-    pub(super) fn claim(&self, most: usize) -> Option<Served> {
-        // Once, and before the lines: a fan-out that is raised later is not this lease's yet.
-        let expanding = LANES.into_iter().any(|lane| self.is_expanding(lane));
-        if expanding {
-            self.expand_if_due();
-        }
-        if self.preferred() == Lane::Normal {
-            // Taken to pieces, so that the usual way is not made to write it to memory as well.
-            let Served { bank, claimed, uncovered } = self.claim_normal_first(most)?;
-            return Some(Served { bank, claimed, uncovered });
-        }
-        // Each with a lane that the compiler knows.
-        match self.claim_in(Lane::Urgent, most, expanding) {
-            None => self.claim_in(Lane::Normal, most, expanding),
-            served => served,
-        }
-    }
-
-    #[cold]
-    fn claim_normal_first(&self, most: usize) -> Option<Served> {
-        let first = self.claim_in(Lane::Normal, most, true);
-        first.or_else(|| self.claim_in(Lane::Urgent, most, true))
-    }
-
-    /// As `claim`, of one lane. `expanding`, if some fan-out may have banks still to be visited.
-    #[cfg_attr(target_pointer_width = "64", inline(always))] // as the line's
-    fn claim_in(&self, lane: Lane, most: usize, expanding: bool) -> Option<Served> {
-        let most = if most > 1 { most.min(self.share(lane)) } else { 1 };
-        loop {
-            if let Some(served) = self.line(lane).claim(self.banks(), lane, most) {
-                self.count_lane(lane, &served.claimed);
-                if served.uncovered > 0 {
-                    self.signal.ready(served.uncovered);
-                }
-                return Some(served);
-            }
-            if !expanding || !self.is_expanding(lane) || !self.expand(lane) {
-                return None;
-            }
-        }
-    }
-
-    /// How many leases in a row a lane may have, at least one: what the ratio leaves it while the other
-    /// lane has work too.
-    fn share(&self, lane: Lane) -> usize {
-        // A fan-out that nobody has expanded yet is work of its lane as well.
-        if self.line(lane.other()).is_empty() && !self.is_expanding(lane.other()) {
-            return usize::MAX;
-        }
-        match lane {
-            // Relaxed: as in `preferred`.
-            Lane::Urgent => {
-                let streak = self.streak.load(crate::sync::Ordering::Relaxed);
-                self.urgent_ratio.saturating_sub(streak).max(1)
-            }
-            Lane::Normal => 1,
-        }
-    }
-
-    /// Whether nothing is ready, as far as the caller can know.
-    #[inline]
-    pub(super) fn nothing_ready(&self) -> bool {
-        // The fan-outs before the lines: what is visited by now has been put there.
-        LANES.into_iter().all(|lane| !self.is_expanding(lane))
-            && LANES.into_iter().all(|lane| self.line(lane).is_empty())
     }
 
     /// Claims until there is something to push. The caller holds a permit.
