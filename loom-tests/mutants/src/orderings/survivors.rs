@@ -99,7 +99,7 @@ pub const SURVIVORS: &[Entry] = &[
          that later",
     ),
     (
-        "queue/serve.rs",
+        "queue/lanes.rs",
         "count_lane",
         "self.streak.fetch_add",
         &["load + store"],
