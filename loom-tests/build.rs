@@ -5,7 +5,7 @@ const OFF: &str = r#""blocking", "heapless", "mesh", "tokio", "xds", "xds-types"
 
 fn main() {
     println!("cargo::rustc-cfg=loom");
-    println!("cargo::rustc-check-cfg=cfg(loom, pushlane_padded)");
+    println!("cargo::rustc-check-cfg=cfg(loom, pushlane_packed)");
     println!("cargo::rustc-check-cfg=cfg(feature, values({OFF}))");
     println!("cargo::rerun-if-changed=build.rs");
 }

@@ -10,10 +10,6 @@ use crate::slot::{
 use crate::sync::{AtomicUsize, Ordering};
 
 /// The state of [`SLOTS`](crate::SLOTS) clients.
-///
-/// Banks lie side by side, eight to a cache line: see docs/performance.md for how that compares with a line for
-/// each, which is what `--cfg pushlane_padded` makes of it.
-#[cfg_attr(pushlane_padded, repr(align(64)))]
 pub(crate) struct Bank(AtomicUsize);
 
 impl Bank {
@@ -102,13 +98,13 @@ impl Bank {
     }
 
     /// Marks the live slots of neighbouring banks, a mask for each. Which of the banks have slots that are ready by it,
-    /// and how many slots that are. There are as many banks as a word has bits at most, or the rest is left alone.
+    /// and how many slots that are. There are no more banks than a word has bits.
     ///
     /// A function of its own, so that its loop has the registers that it needs. The processor does little else while it
     /// exchanges, so each instruction in between counts.
     #[inline(never)]
-    pub(crate) fn mark_many(
-        banks: &[Bank],
+    pub(crate) fn mark_many<'a>(
+        banks: impl Iterator<Item = &'a Bank>,
         masks: impl Iterator<Item = usize>,
         lane: Lane,
     ) -> (usize, usize) {
@@ -116,8 +112,7 @@ impl Bank {
         let mark = |(bank, mask): (&Bank, usize)| {
             if mask == 0 { 0 } else { bank.mark(mask, lane).ready }
         };
-        let banks = &banks[..banks.len().min(MOST)];
-        let mut marked = banks.iter().zip(masks).map(mark).enumerate();
+        let mut marked = banks.zip(masks).map(mark).enumerate();
         let mut full = 0;
         // In a publish to many, all of them as a rule: then there is nothing to work out.
         let rest = loop {
@@ -238,7 +233,7 @@ mod tests {
     }
 
     fn mark_all(banks: &[Bank]) -> (usize, usize) {
-        Bank::mark_many(banks, core::iter::repeat(ALL), Lane::Normal)
+        Bank::mark_many(banks.iter(), core::iter::repeat(ALL), Lane::Normal)
     }
 
     #[test]
@@ -248,17 +243,9 @@ mod tests {
         assert_eq!(mark_all(&all), (0, 0), "who is queued is not ready by it");
         let some = banks([SLOTS, 0, 1, SLOTS]);
         let masks = [0, ALL, ALL, 0b101].into_iter();
-        assert_eq!(Bank::mark_many(&some, masks, Lane::Urgent), (0b1100, 3));
+        assert_eq!(Bank::mark_many(some.iter(), masks, Lane::Urgent), (0b1100, 3));
         assert_eq!(waiting(&some), 3);
         assert_eq!(mark_all(&some), (0b1101, 1 + 2 * SLOTS), "in this lane");
         assert_eq!(mark_all(&[]), (0, 0));
-    }
-
-    #[test]
-    fn of_more_banks_than_a_word_has_bits_the_rest_is_left_alone() {
-        const MOST: usize = usize::BITS as usize;
-        let more = banks([SLOTS; MOST + 2]);
-        assert_eq!(mark_all(&more), (usize::MAX, MOST * SLOTS));
-        assert_eq!(waiting(&more), MOST * SLOTS);
     }
 }

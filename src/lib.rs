@@ -13,6 +13,7 @@ mod slot;
 // how it changes atomically,
 mod apart;
 mod bank;
+mod banks;
 mod sync;
 // who can be served,
 mod limiter;

@@ -13,7 +13,7 @@
 
 use core::fmt;
 
-use crate::bank::Bank;
+use crate::banks::Banks;
 use crate::limiter::Limiter;
 use crate::slot::SLOTS;
 use crate::storage::Storage;
@@ -243,7 +243,7 @@ impl<S: Storage> Registry<S> {
     }
 
     /// Reserves a vacant slot; `None` when every place is taken.
-    pub(crate) fn reserve(&self, banks: &[Bank]) -> Option<Place> {
+    pub(crate) fn reserve(&self, banks: &Banks<S>) -> Option<Place> {
         if self.places.try_acquire(1) == 0 {
             return None;
         }
@@ -261,7 +261,7 @@ impl<S: Storage> Registry<S> {
     }
 
     /// Makes a held slot vacant.
-    pub(crate) fn vacate(&self, banks: &[Bank], place: Place) {
+    pub(crate) fn vacate(&self, banks: &Banks<S>, place: Place) {
         self.seat(place).retired();
         banks[place.bank].retire(place.slot);
         self.cursor.store(place.bank, Ordering::Relaxed);
@@ -299,14 +299,16 @@ impl<S: Storage> Registry<S> {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
+    use crate::bank::Bank;
     use crate::slot::beyond;
     use crate::storage::Static;
 
     const BANKS: usize = 2;
 
-    fn registry(places: usize) -> (Registry<Static<BANKS>>, [Bank; BANKS]) {
+    fn registry(places: usize) -> (Registry<Static<BANKS>>, Banks<Static<BANKS>>) {
         let seats = [const { [const { Seat::const_empty() }; SLOTS] }; BANKS];
         let banks = core::array::from_fn(|bank| Bank::const_with_held(beyond(bank, places)));
+        let banks = Banks::side_by_side(banks);
         (Registry::const_new(seats, places), banks)
     }
 

@@ -28,6 +28,9 @@ pub(crate) use sealed::Bits;
 ///
 /// Sealed: the two ways there are, are [`Heap`] and [`Static`].
 pub trait Storage: sealed::Sealed {
+    /// Whether banks may lie apart.
+    #[doc(hidden)]
+    const SPREADS: bool;
     /// One `T` a bank.
     #[doc(hidden)]
     type Banks<T>: AsRef<[T]>;
@@ -50,6 +53,7 @@ impl sealed::Sealed for Heap {}
 
 #[cfg(feature = "alloc")]
 impl Storage for Heap {
+    const SPREADS: bool = true;
     type Banks<T> = alloc::boxed::Box<[T]>;
     type Bits = HeapBits;
     type Topics<T> = alloc::boxed::Box<[T]>;
@@ -57,6 +61,7 @@ impl Storage for Heap {
 
 #[cfg(not(feature = "alloc"))]
 impl Storage for Heap {
+    const SPREADS: bool = false;
     type Banks<T> = [T; 0];
     type Bits = [AtomicUsize; 0];
     type Topics<T> = [T; 0];
@@ -148,6 +153,7 @@ impl<const BANKS: usize, const TOPICS: usize, const WORDS: usize> sealed::Sealed
 impl<const BANKS: usize, const TOPICS: usize, const WORDS: usize> Storage
     for Static<BANKS, TOPICS, WORDS>
 {
+    const SPREADS: bool = false;
     type Banks<T> = [T; BANKS];
     type Bits = [AtomicUsize; WORDS];
     type Topics<T> = [T; TOPICS];

@@ -3,6 +3,7 @@
 use super::PushQueue;
 use crate::apart::Apart;
 use crate::bank::Bank;
+use crate::banks::Banks;
 use crate::config::Config;
 use crate::convergence::Convergence;
 use crate::fan_out::FanOut;
@@ -53,7 +54,7 @@ mod on_heap {
             let banks = clients.div_ceil(SLOTS).max(1);
             let members = || Row::new(Heap::row(banks, AtomicUsize::zero));
             PushQueue {
-                banks: (0..banks).map(|bank| Bank::with_held(beyond(bank, clients))).collect(),
+                banks: Banks::spread(banks, |bank| Bank::with_held(beyond(bank, clients))),
                 cells: Heap::row(banks, || backlog.cells()),
                 backlog,
                 urgent: Apart(Line::new(R::with_banks(banks))),
@@ -131,7 +132,7 @@ mod in_place {
                 bank += 1;
             }
             PushQueue {
-                banks,
+                banks: Banks::side_by_side(banks),
                 cells: [const { B::CELLS }; BANKS],
                 backlog: B::EMPTY,
                 urgent: Apart(Line::const_new(R::EMPTY)),

@@ -13,7 +13,7 @@ use core::fmt;
 
 use crate::apart::Apart;
 use crate::backlog::Backlog;
-use crate::bank::Bank;
+use crate::banks::Banks;
 use crate::convergence::Convergence;
 use crate::fan_out::FanOut;
 use crate::limiter::{Limiter, MAX_PERMITS};
@@ -59,7 +59,7 @@ pub(crate) use serve::Ticket;
 /// ```
 pub struct PushQueue<B: Backlog, S: Storage = Heap, R: ReadySet = Sweep<S>, N: Signal = Silent> {
     /// Every slot's state. Anybody, at any time, by one transition.
-    banks: S::Banks<Bank>,
+    banks: Banks<S>,
     /// What each slot has still to be sent. Publishers record, the slot's owner takes.
     cells: S::Banks<B::Cells>,
     backlog: B,
@@ -106,8 +106,8 @@ pub type StaticQueue<
 > = PushQueue<B, crate::storage::Static<BANKS, TOPICS, WORDS>, R, N>;
 
 impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
-    fn banks(&self) -> &[Bank] {
-        self.banks.as_ref()
+    fn banks(&self) -> &Banks<S> {
+        &self.banks
     }
 
     fn cells(&self, bank: usize) -> &B::Cells {

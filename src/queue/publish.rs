@@ -3,7 +3,6 @@
 use super::PushQueue;
 use crate::audience::Audience;
 use crate::backlog::Backlog;
-use crate::bank::Bank;
 use crate::convergence::Number;
 use crate::error::{PublishError, Refusal};
 use crate::fan_out::{FanOut, GROUP};
@@ -93,8 +92,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
                 && let (&[topic], None) = (scope.any, scope.and)
             {
                 for (first, reached) in self.topics.reached(topic) {
-                    let banks = &self.banks()[first..];
-                    let (ready, slots) = Bank::mark_many(banks, reached, lane);
+                    let (ready, slots) = self.banks().mark_many(first, reached, lane);
                     fresh.add_group(first, ready, slots);
                 }
                 return;

@@ -19,8 +19,9 @@
 use core::fmt;
 
 use super::ReadySet;
-use crate::bank::Bank;
+use crate::banks::Banks;
 use crate::slot::{ALL, Claimed, Lane, SLOTS, lowest};
+use crate::storage::Storage;
 use crate::sync::{Atomic, AtomicUsize, Ordering};
 
 /// One lane's ready set and turn.
@@ -96,7 +97,12 @@ impl<R: ReadySet> Line<R> {
 
     /// Claims the slots of one bank whose turn it is, `most` at most. `None`: nothing was to be found.
     #[cfg_attr(target_pointer_width = "64", inline(always))] // once for a lease, once for a batch
-    pub(crate) fn claim(&self, banks: &[Bank], lane: Lane, most: usize) -> Option<Served> {
+    pub(crate) fn claim<S: Storage>(
+        &self,
+        banks: &Banks<S>,
+        lane: Lane,
+        most: usize,
+    ) -> Option<Served> {
         let mut hidden = 0;
         loop {
             if let Some((bank, slots)) = self.take_turn(most) {
@@ -200,6 +206,8 @@ mod tests {
 
     use super::super::Popped;
     use super::*;
+    use crate::bank::Bank;
+    use crate::storage::Static;
 
     /// Pops what the test says, in this order, and then what was inserted.
     struct Script(RefCell<Vec<Popped>>);
@@ -220,15 +228,16 @@ mod tests {
     }
 
     /// Banks with so many ready slots each.
-    fn banks<const N: usize>(ready: [usize; N]) -> [Bank; N] {
-        ready.map(|ready| {
+    fn banks<const N: usize>(ready: [usize; N]) -> Banks<Static<N>> {
+        let bank = |ready| {
             let bank = Bank::const_with_held(0);
             for slot in 0..ready {
                 assert_eq!(bank.reserve(), Some(slot));
                 bank.admit(slot, Some(Lane::Normal));
             }
             bank
-        })
+        };
+        Banks::side_by_side(ready.map(bank))
     }
 
     #[test]
