@@ -53,6 +53,12 @@ impl ClientKey {
         ClientKey { index, generation }
     }
 
+    /// `==`, part by part: a journal's reader has just written them in two parts, and one load of both would wait.
+    #[inline]
+    pub(crate) const fn is(self, other: ClientKey) -> bool {
+        (self.index ^ other.index) | (self.generation ^ other.generation) == 0
+    }
+
     #[inline]
     pub(crate) const fn place(self) -> Place {
         Place { bank: self.index() / SLOTS, slot: self.index() % SLOTS }

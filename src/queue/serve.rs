@@ -211,12 +211,17 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     }
 
     /// Whether the leased client belongs to an audience.
+    #[inline(always)] // the journal asks for each entry, and most may be for one other client
     fn concerns(&self, audience: &Audience, leased: ClientKey) -> bool {
-        let Place { bank, slot } = leased.place();
         match audience.0 {
-            Whom::Client(client) => client == leased,
-            _ => self.concerned(audience, bank) & (1 << slot) != 0,
+            Whom::Client(client) => client.is(leased),
+            Whom::Everyone => true,
+            Whom::Topics { .. } => self.reaches(audience, leased.place()),
         }
+    }
+
+    fn reaches(&self, audience: &Audience, Place { bank, slot }: Place) -> bool {
+        self.concerned(audience, bank) & (1 << slot) != 0
     }
 
     /// The end of a push that there was nothing for.
