@@ -23,6 +23,7 @@ mod push;
 #[cfg(all(feature = "tokio", not(loom)))]
 pub mod tokio;
 mod waiting;
+mod wake;
 #[cfg(all(feature = "xds", not(loom)))]
 pub mod xds;
 

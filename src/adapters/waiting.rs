@@ -10,8 +10,9 @@ use core::ops::Deref;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 
-use event_listener::{Event, EventListener, IntoNotification};
+use event_listener::Event;
 
+use super::wake::{Listener, notify};
 use crate::backlog::Backlog;
 use crate::lease::Lease;
 use crate::queue::{PushQueue, Serve};
@@ -79,16 +80,16 @@ impl Signal for Waiters {
         // yet, on the grounds that one is on its way. It is on its way to *its* lease: two publishes for
         // two idle workers would wake one of them, and the other client wait for as long as the first
         // one's push takes.
-        self.ready.notify(leases.additional());
+        notify(&self.ready, leases);
     }
 
     fn progress(&self) {
-        self.progress.notify(usize::MAX.additional());
+        notify(&self.progress, usize::MAX);
     }
 
     fn closed(&self) {
         // Those who wait for a lease begin to wait for the end as well: see `next`.
-        self.ready.notify(usize::MAX.additional());
+        notify(&self.ready, usize::MAX);
         self.progress();
     }
 }
@@ -167,7 +168,7 @@ impl Waiters {
     /// Waits until `holds`, which only progress can bring about.
     pub(super) async fn until(&self, holds: impl Fn() -> bool) {
         while !holds() {
-            let progress = self.progress.listen();
+            let progress = Listener::of(&self.progress);
             if holds() {
                 return;
             }
@@ -188,10 +189,10 @@ where
             Err(queue) => queue,
         };
         let waiters = queue.signal();
-        let ready = waiters.ready.listen();
+        let ready = Listener::of(&waiters.ready);
         // An open queue doesn't end: its workers need not hear of every push that completes. Whoever
         // found it open is told when it closes.
-        let end = queue.is_closed().then(|| waiters.progress.listen());
+        let end = queue.is_closed().then(|| Listener::of(&waiters.progress));
 
         // From here on `ready` may have been notified. If this look, or a cancellation, makes the wake-up
         // unnecessary here, it is passed on: a notified listener that is dropped notifies the next one
@@ -211,8 +212,8 @@ where
 
 /// Done when one of the two is. The other, if notified too, passes that on.
 struct Either {
-    ready: EventListener,
-    end: Option<EventListener>,
+    ready: Listener,
+    end: Option<Listener>,
 }
 
 impl Future for Either {
