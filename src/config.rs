@@ -58,8 +58,8 @@ impl Config {
     /// itself. 0 is always, [`usize::MAX`] is never. Default: 256.
     ///
     /// It holds for publishes that carry no payload of their own ([`Dirty`](crate::backlog::Dirty),
-    /// [`Journal`](crate::backlog::Journal)) to a [`Scope`](crate::Scope) of one topic, without a filter. Any
-    /// other publish to topics marks whom it concerns.
+    /// [`Journal`](crate::backlog::Journal)) to a [`Scope`](crate::Scope) of up to four topics, each with as many
+    /// members, without a filter. Any other publish to topics marks whom it concerns.
     ///
     /// A client that subscribes while such a publish has not been made to all members may be pushed to on
     /// account of it, although it came later.

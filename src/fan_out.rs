@@ -31,9 +31,9 @@ use core::fmt;
 use crate::convergence::Number;
 use crate::sync::{Atomic, AtomicUsize, Ordering};
 
-/// A place that the frontier is to reach.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Goal(usize);
+/// A place that the frontier is to reach. Half a word: versions keep several.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Goal(u32);
 
 /// What a publisher learns by raising.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,7 +65,8 @@ const LOW: usize = ONE_MORE - 1;
 /// most, and has as many bits as it needs.
 ///
 /// The frontier counts in a circle of whole rounds over the groups, so that no group is left out where it
-/// begins again. With as many clients as there can be it has room for four rounds (16 on a 32-bit target).
+/// begins again. With as many clients as there can be it has room for four rounds (16 on a 32-bit target). A place is
+/// kept in 32 bits, so there are half as many at most.
 #[derive(Clone, Copy, Debug)]
 struct Circle {
     groups: u32,
@@ -87,7 +88,8 @@ impl Circle {
     }
 
     const fn len(self) -> usize {
-        let places = 1 << (COUNT_SHIFT - self.frontier_shift());
+        let bits = COUNT_SHIFT - self.frontier_shift();
+        let places = 1 << if bits < u32::BITS { bits } else { u32::BITS - 1 };
         places - places % self.groups()
     }
 
@@ -121,7 +123,7 @@ impl Circle {
         let wanted = self.groups() + (visits & BEGUN);
         let remaining = self.remaining(visits);
         let more = (wanted * VISIT).saturating_sub(remaining);
-        let goal = Goal(self.add(self.frontier(visits), wanted));
+        let goal = Goal(self.add(self.frontier(visits), wanted) as u32);
         (visits.wrapping_add(ONE_MORE) + more, Raised { goal, first: remaining == 0 })
     }
 
@@ -231,7 +233,7 @@ impl FanOut {
     pub(crate) fn has_reached(&self, goal: Goal) -> bool {
         // Acquire: with the Release in `end`; the marks of the visits are seen.
         let frontier = self.circle.frontier(self.visits.load(Ordering::Acquire));
-        self.circle.ahead(frontier, goal.0) >= 0
+        self.circle.ahead(frontier, goal.0 as usize) >= 0
     }
 
     /// The newest number of a publish that was made through this, if no such publish is still without one.
@@ -340,7 +342,8 @@ mod tests {
             assert!(circle.len() >= 4 * circle.groups(), "{banks} banks");
             let (raised, Raised { goal, .. }) = circle.raise(BEGUN);
             assert_eq!(circle.remaining(raised), (circle.groups() + 1) * VISIT);
-            assert_eq!((goal, circle.frontier(raised)), (Goal(circle.groups() + 1), 0));
+            assert_eq!((goal, circle.frontier(raised)), (Goal(circle.groups + 1), 0));
+            assert!(circle.len() <= 1 << 31, "{banks} banks");
         }
     }
 

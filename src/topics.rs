@@ -28,6 +28,7 @@
 mod due;
 mod scope;
 
+use crate::audience::REMEMBERED;
 use crate::fan_out::{FanOut, GROUP, Raised};
 use crate::registry::Place;
 use crate::slot::{ALL, Lane, SLOTS};
@@ -348,13 +349,14 @@ impl<S: Storage> Topics<S> {
         }
     }
 
-    /// The topic of a scope, if a publish to it is to be made on demand.
+    /// Whether a publish to a scope, whose topics there are, is to be made on demand.
     #[inline]
-    pub(crate) fn on_demand(&self, scope: &Scope<'_>) -> Option<Topic> {
-        match (scope.any, scope.and) {
-            (&[topic], None) if self.members(topic) >= self.on_demand_from => Some(topic),
-            _ => None,
-        }
+    pub(crate) fn is_on_demand(&self, scope: &Scope<'_>) -> bool {
+        let is_large = |&topic: &Topic| self.members(topic) >= self.on_demand_from;
+        // Of more topics a version doesn't remember which they were.
+        (1..=REMEMBERED).contains(&scope.any.len())
+            && scope.and.is_none()
+            && scope.any.iter().all(is_large)
     }
 
     /// How many members a topic has, roughly.
@@ -365,14 +367,14 @@ impl<S: Storage> Topics<S> {
     }
 
     /// Raises the topic's fan-out: every member that doesn't see what the caller wrote will be visited.
-    pub(crate) fn raise(&self, lane: Lane, topic: Topic) -> (Raised, &FanOut) {
+    pub(crate) fn raise(&self, lane: Lane, topic: Topic) -> Raised {
         let row = self.known(topic);
         // The gate first: whoever visits the row has acquired the raise, and finds every earlier member.
         row.pass_gate();
         let fan_out = row.fan_out(lane);
         let raised = fan_out.raise();
         self.due(lane).insert(topic.0 as usize, raised.first);
-        (raised, fan_out)
+        raised
     }
 
     /// The next topic for which banks are to be visited.

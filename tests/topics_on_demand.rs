@@ -65,16 +65,59 @@ fn the_threshold_is_a_number_of_members() {
 }
 
 #[test]
-fn only_one_topic_without_a_filter_is_published_to_on_demand() {
-    let (queue, clients) = queue(Config::new(20).on_demand_from(0));
-    for topic in [TOPIC, OTHER] {
-        queue.subscribe(clients[0], topic).unwrap();
+fn without_a_filter_large_topics_are_published_to_on_demand() {
+    let queue = PushQueue::<Dirty>::new(Config::new(20).topics(5).on_demand_from(1));
+    let clients = [(); 20].map(|()| queue.register().unwrap());
+    let topics = [0, 1, 2, 3, 4].map(Topic);
+    topics.iter().for_each(|&topic| queue.subscribe(clients[0], topic).unwrap());
+    queue.subscribe(clients[17], topics[3]).unwrap();
+    let publish = |scope: Scope<'_>| {
+        let version = queue.publish(Target::Topics(scope), Lane::Normal, ()).unwrap();
+        let laggards: Vec<_> = queue.laggards(version).collect();
+        let waiting = queue.waiting();
+        let mut pushed = drain(&queue);
+        pushed.sort();
+        assert_eq!(laggards, pushed);
+        assert!(queue.is_converged(version));
+        (waiting, pushed)
+    };
+    let (one, two) = (vec![clients[0]], vec![clients[0], clients[17]]);
+    assert_eq!(publish(Scope::any(&topics[..2])), (0, one.clone()), "once, although of both");
+    assert_eq!(publish(Scope::any(&topics[..4])), (0, two.clone()));
+    assert_eq!(publish(Scope::any(&[topics[3]; 2])), (0, two.clone()), "the same one twice");
+    assert_eq!(publish(Scope::any(&topics)), (2, two), "more than a version remembers");
+    let filtered = Scope::any(&topics[..1]).and_any(&topics[1..2]);
+    assert_eq!(publish(filtered), (1, one.clone()));
+    assert_eq!(publish(Scope::any(&[])), (0, vec![]), "nobody");
+    // A small one among them.
+    queue.unsubscribe(clients[0], topics[1]).unwrap();
+    assert_eq!(publish(Scope::any(&topics[..2])), (1, one));
+}
+
+#[test]
+fn a_publish_to_several_topics_is_done_when_each_has_been_visited() {
+    // A member of the one in the first group of banks, one of the other in the last.
+    let config = Config::new(2 * SLOTS * usize::BITS as usize + 1).permits(usize::MAX);
+    let (queue, clients) = queue(config.on_demand_from(0));
+    let (first, last) = (clients[0], clients[clients.len() - 1]);
+    queue.subscribe(first, TOPIC).unwrap();
+    queue.subscribe(last, OTHER).unwrap();
+    let scope = Target::Topics(Scope::any(&[TOPIC, OTHER]));
+    let version = queue.publish(scope, Lane::Urgent, ()).unwrap();
+    for client in [first, last] {
+        assert!(queue.laggards(version).any(|laggard| laggard == client));
+        let lease = queue.try_lease().unwrap();
+        assert_eq!((lease.key(), lease.lane()), (client, Lane::Urgent));
+        lease.complete();
     }
-    let two = [TOPIC, OTHER];
-    for scope in [Scope::any(&two), Scope::any(&two[..1]).and_any(&two[1..])] {
-        queue.publish(Target::Topics(scope), Lane::Normal, ()).unwrap();
-        assert_eq!((queue.waiting(), drain(&queue).len()), (1, 1));
-    }
+    assert!(queue.is_converged(version) && queue.try_lease().is_none());
+    // A later publish, whose visits are still to be made, does not take that back.
+    queue.publish(scope, Lane::Urgent, ()).unwrap();
+    assert!(queue.is_converged(version));
+}
+
+#[test]
+fn what_is_never_published_on_demand() {
     let (queue, clients) = crowd(Config::new(1_000).on_demand_from(usize::MAX));
     publish(&queue, TOPIC, Lane::Normal);
     assert_eq!(queue.waiting(), clients.len(), "never on demand");
@@ -208,6 +251,21 @@ fn who_subscribes_later_holds_back_what_comes_then_and_nothing_before() {
     let later = publish(&queue, TOPIC, Lane::Normal);
     assert!(queue.is_converged(before), "every member has been reached");
     assert!(queue.laggards(later).eq(clients));
+}
+
+#[test]
+fn who_subscribes_later_to_one_of_several_topics_holds_nothing_back() {
+    let (queue, clients) = queue(Config::new(1).on_demand_from(0));
+    let both = [TOPIC, OTHER];
+    let before = queue.publish(Target::Topics(Scope::any(&both)), Lane::Normal, ()).unwrap();
+    assert_eq!(drain(&queue), [], "nobody is a member");
+    for (topic, other) in [(TOPIC, OTHER), (OTHER, TOPIC)] {
+        queue.subscribe(clients[0], topic).unwrap();
+        assert!(queue.is_converged(before));
+        publish(&queue, other, Lane::Normal);
+        assert!(queue.is_converged(before), "the other topic is to be visited for a later one");
+        queue.unsubscribe(clients[0], topic).unwrap();
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use super::PushQueue;
 use crate::audience::{Audience, Whom};
 use crate::backlog::Backlog;
+use crate::fan_out::FanOut;
 use crate::ready::ReadySet;
 use crate::registry::{ClientKey, Place};
 use crate::signal::Signal;
@@ -43,12 +44,19 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         };
         // Read before the banks: what is visited by now has its marks.
         let expanded = match version.until {
-            Until::Goal(lane, goal) => {
-                let fan_out = match version.audience.0 {
-                    Whom::Topics { topics: [topic, ..], .. } => self.topics.fan_out(lane, topic),
-                    _ => Some(self.fan_out(lane)),
-                };
-                fan_out.is_none_or(|fan_out| !fan_out.is_pending() || fan_out.has_reached(goal))
+            Until::Goals(lane, goals) => {
+                let is_visited =
+                    |fan_out: &FanOut, goal| !fan_out.is_pending() || fan_out.has_reached(goal);
+                match &version.audience.0 {
+                    Whom::Topics { topics, any, .. } => {
+                        let topics = topics.iter().zip(goals).take(usize::from(*any));
+                        topics.into_iter().all(|(&topic, goal)| {
+                            let fan_out = self.topics.fan_out(lane, topic);
+                            fan_out.is_none_or(|fan_out| is_visited(fan_out, goal))
+                        })
+                    }
+                    _ => is_visited(self.fan_out(lane), goals[0]),
+                }
             }
             Until::Number | Until::Push(_) => true,
         };

@@ -1,11 +1,11 @@
 //! Publishing: record, mark, number, in this order; to one client record, mark, and read which of its pushes comes next.
 
 use super::PushQueue;
-use crate::audience::Audience;
+use crate::audience::{Audience, REMEMBERED};
 use crate::backlog::Backlog;
 use crate::convergence::Number;
 use crate::error::{PublishError, Refusal};
-use crate::fan_out::{FanOut, GROUP};
+use crate::fan_out::{FanOut, GROUP, Goal};
 use crate::ready::ReadySet;
 use crate::registry::{ClientKey, Place};
 use crate::signal::Signal;
@@ -81,10 +81,8 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         if let Some(topic) = self.topics.unknown(&scope) {
             return Err(PublishError { reason: Refusal::UnknownTopic(topic), request });
         }
-        if !B::RECORDS
-            && let Some(topic) = self.topics.on_demand(&scope)
-        {
-            return self.publish_to_topic_on_demand(topic, lane, request);
+        if !B::RECORDS && self.topics.is_on_demand(&scope) {
+            return self.publish_to_topics_on_demand(scope.any, lane, request);
         }
         self.publish_to_each(Audience::scope(&scope), lane, request, |fresh, recording| {
             self.topics.pass_gates(&scope);
@@ -143,30 +141,48 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         let recording = self.backlog.begin(request, Audience::EVERYONE);
         let fan_out = self.fan_out(lane);
         let goal = fan_out.raise().goal;
-        let numbered = self.number_on_demand(fan_out, || self.clients());
-        self.published(numbered, Audience::EVERYONE, Until::Goal(lane, goal), recording)
+        let numbered = self.number_on_demand([fan_out], || self.clients());
+        self.published(
+            numbered,
+            Audience::EVERYONE,
+            Until::Goals(lane, [goal; REMEMBERED]),
+            recording,
+        )
     }
 
-    /// To one topic, in the same way.
-    fn publish_to_topic_on_demand(
+    /// To some topics, in the same way, each by its own counters. Who belongs to several is reached through all of them, and
+    /// pushed to once.
+    fn publish_to_topics_on_demand(
         &self,
-        topic: Topic,
+        topics: &[Topic],
         lane: Lane,
         request: B::Request,
     ) -> Result<Version, PublishError<B::Request>> {
-        let audience = Audience::scope(&Scope::any(&[topic]));
+        let audience = Audience::scope(&Scope::any(topics));
         let recording = self.backlog.begin(request, audience);
-        let (raised, fan_out) = self.topics.raise(lane, topic);
+        let mut goals = [Goal::default(); REMEMBERED];
+        for (goal, &topic) in goals.iter_mut().zip(topics) {
+            *goal = self.topics.raise(lane, topic).goal;
+        }
+        // Only now: whoever reads the number finds all of them raised.
+        let fan_outs = topics.iter().filter_map(|&topic| self.topics.fan_out(lane, topic));
+        let members = || topics.iter().map(|&topic| self.topics.members(topic)).sum();
         // Nobody may be subscribed, and somebody be reached who was.
-        let numbered = self.number_on_demand(fan_out, || self.topics.members(topic).max(1));
-        self.published(numbered, audience, Until::Goal(lane, raised.goal), recording)
+        let numbered = self.number_on_demand(fan_outs, || Ord::max(members(), 1));
+        self.published(numbered, audience, Until::Goals(lane, goals), recording)
     }
 
-    /// The number of a publish whose fan-out has been raised, which is thereby made.
+    /// The number of a publish whose fan-outs have been raised, which is thereby made.
     #[inline]
-    fn number_on_demand(&self, fan_out: &FanOut, leases: impl Fn() -> usize) -> Option<Number> {
+    fn number_on_demand<'a>(
+        &self,
+        fan_outs: impl IntoIterator<Item = &'a FanOut>,
+        leases: impl Fn() -> usize,
+    ) -> Option<Number> {
         let numbered = self.convergence.number();
-        fan_out.numbered(numbered, || self.convergence.newest());
+        for fan_out in fan_outs {
+            fan_out.numbered(numbered, || self.convergence.newest());
+        }
         if self.signal.is_heard() {
             // Whoever looked for the end of a drain meanwhile couldn't know that this is not work.
             if self.convergence.is_closed_or_will_see() {

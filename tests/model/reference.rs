@@ -247,17 +247,20 @@ impl Reference {
             self.watch_the_wait(*key);
         }
         if let Whom::Topics { any, and: None } = &whom
-            && let [topic] = any[..]
+            && any.iter().all(|topic| self.is_large(topic))
         {
-            let members = self.clients.values().filter(|client| client.subscribed.contains(&topic));
-            // Who has left is a member, perhaps, until its last push has ended.
-            let departed = self.pushes.keys().filter(|key| !self.clients.contains_key(key));
-            if members.count() + departed.count() >= self.on_demand_from {
-                self.due[index(lane)].insert(topic);
-            }
+            self.due[index(lane)].extend(any);
         }
         self.published.push(Published { at, whom, owing });
         Ok(())
+    }
+
+    /// Whether publishes to the topic are made on demand, perhaps.
+    fn is_large(&self, topic: &Topic) -> bool {
+        let members = self.clients.values().filter(|client| client.subscribed.contains(topic));
+        // Who has left is a member, perhaps, until its last push has ended.
+        let departed = self.pushes.keys().filter(|key| !self.clients.contains_key(key));
+        members.count() + departed.count() >= self.on_demand_from
     }
 
     /// Who can be leased through the lane, permits aside.

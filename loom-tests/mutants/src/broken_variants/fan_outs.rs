@@ -170,5 +170,24 @@ pub(super) fn all() -> Vec<Mutant> {
             "draining",
             "a_drain_without_clients_is_heard",
         ),
+        variant(
+            "of several topics only the first one's visits count",
+            &[("queue/converge.rs", ".take(usize::from(*any))", ".take(1)")],
+            "several_topics",
+            "a_publish_to_several_topics_does_not_converge_early",
+        ),
+        variant(
+            "of several topics only the first one is told the number",
+            &[(
+                "queue/publish.rs",
+                "let fan_outs = topics.iter().filter_map(",
+                "topics[1..].iter().filter_map(|&topic| self.topics.fan_out(lane, topic)).for_each(|fan_out| {
+            fan_out.numbered(None, || self.convergence.newest());
+        });
+        let fan_outs = topics.iter().take(1).filter_map(",
+            )],
+            "several_topics",
+            "a_member_of_several_topics_is_pushed_to_once",
+        ),
     ]
 }
