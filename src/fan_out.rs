@@ -33,7 +33,12 @@ use crate::sync::{Atomic, AtomicUsize, Ordering};
 
 /// A place that the frontier is to reach. Half a word: versions keep several.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Goal(u32);
+pub(crate) struct Goal(Half);
+
+#[cfg(target_pointer_width = "64")]
+type Half = u32;
+#[cfg(not(target_pointer_width = "64"))]
+type Half = u16;
 
 /// What a publisher learns by raising.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +71,7 @@ const LOW: usize = ONE_MORE - 1;
 ///
 /// The frontier counts in a circle of whole rounds over the groups, so that no group is left out where it
 /// begins again. With as many clients as there can be it has room for four rounds (16 on a 32-bit target). A place is
-/// kept in 32 bits, so there are half as many at most.
+/// kept in half a word, so there are half as many at most.
 #[derive(Clone, Copy, Debug)]
 struct Circle {
     groups: u32,
@@ -89,7 +94,7 @@ impl Circle {
 
     const fn len(self) -> usize {
         let bits = COUNT_SHIFT - self.frontier_shift();
-        let places = 1 << if bits < u32::BITS { bits } else { u32::BITS - 1 };
+        let places = 1 << if bits < Half::BITS { bits } else { Half::BITS - 1 };
         places - places % self.groups()
     }
 
@@ -123,7 +128,7 @@ impl Circle {
         let wanted = self.groups() + (visits & BEGUN);
         let remaining = self.remaining(visits);
         let more = (wanted * VISIT).saturating_sub(remaining);
-        let goal = Goal(self.add(self.frontier(visits), wanted) as u32);
+        let goal = Goal(self.add(self.frontier(visits), wanted) as Half);
         (visits.wrapping_add(ONE_MORE) + more, Raised { goal, first: remaining == 0 })
     }
 
@@ -342,8 +347,8 @@ mod tests {
             assert!(circle.len() >= 4 * circle.groups(), "{banks} banks");
             let (raised, Raised { goal, .. }) = circle.raise(BEGUN);
             assert_eq!(circle.remaining(raised), (circle.groups() + 1) * VISIT);
-            assert_eq!((goal, circle.frontier(raised)), (Goal(circle.groups + 1), 0));
-            assert!(circle.len() <= 1 << 31, "{banks} banks");
+            assert_eq!((goal, circle.frontier(raised)), (Goal(circle.groups as Half + 1), 0));
+            assert!(circle.len() <= 1 << (Half::BITS - 1), "{banks} banks");
         }
     }
 

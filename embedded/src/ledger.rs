@@ -14,7 +14,7 @@ use crate::payload::{Flags, OUT_OF_DATE};
 use crate::whom::{Reach, Whom};
 
 /// How many versions are watched at once.
-pub(crate) const WATCHED: usize = 6;
+pub(crate) const WATCHED: usize = 4;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Life {

@@ -48,11 +48,11 @@ impl Whom {
         }
     }
 
-    /// The topic of a publish that may be made on demand.
+    /// The topics of a publish that may be made on demand.
     pub(crate) fn on_demand(self) -> Option<u8> {
         match self {
             Whom::Everyone => Some(EVERYONE),
-            Whom::Topics(any, None) if any.is_power_of_two() => Some(any),
+            Whom::Topics(any, None) if any != 0 => Some(any),
             _ => None,
         }
     }
