@@ -8,7 +8,7 @@
 use core::ops::Index;
 
 use crate::bank::Bank;
-use crate::slot::Lane;
+use crate::slot::{ALL, Lane};
 use crate::storage::Storage;
 
 /// How many words few banks are spread over at most: 16 KiB, half of a usual first-level cache.
@@ -38,7 +38,7 @@ impl<S: Storage> Banks<S> {
     #[inline]
     fn apart(&self) -> u32 {
         // In place they can't be, and there it costs nothing to know.
-        if S::SPREADS { self.apart } else { 0 }
+        if S::ON_HEAP { self.apart } else { 0 }
     }
 
     #[inline]
@@ -49,6 +49,19 @@ impl<S: Storage> Banks<S> {
     #[inline]
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Bank> {
         self.words.as_ref().iter().step_by(1 << self.apart())
+    }
+
+    /// Which of the banks from `first` on have clients, all of them in the mask for the bank. Of no more than a word has
+    /// bits.
+    #[inline]
+    pub(crate) fn within(&self, first: usize, masks: impl Iterator<Item = usize>) -> usize {
+        let apart = self.apart();
+        let words = self.words.as_ref().get(first << apart..).unwrap_or_default();
+        if apart == 0 {
+            within(words.iter().zip(masks))
+        } else {
+            within(words.chunks_exact(1 << apart).map(|bank| &bank[0]).zip(masks))
+        }
     }
 
     /// [`Bank::mark_many`] of those from `first` on. Of more than a word has bits the rest is left alone.
@@ -71,6 +84,24 @@ impl<S: Storage> Banks<S> {
     }
 }
 
+fn within<'a>(mut banks: impl Iterator<Item = (&'a Bank, usize)>) -> usize {
+    let mut full = 0;
+    // In a publish to many, everybody of every bank as a rule: then there is little to ask.
+    let rest = loop {
+        match banks.next() {
+            Some((bank, ALL)) if bank.load().live() != 0 => full += 1,
+            rest => break rest,
+        }
+    };
+    let mut whole = usize::MAX.checked_shr(usize::BITS - full).unwrap_or(0);
+    for (bank, mask) in rest.into_iter().chain(banks) {
+        let live = bank.load().live();
+        whole |= usize::from(live != 0 && live & !mask == 0) << full;
+        full += 1;
+    }
+    whole
+}
+
 #[cfg(feature = "alloc")]
 impl Banks<crate::storage::Heap> {
     /// As far apart as they may be.
@@ -83,7 +114,7 @@ impl Banks<crate::storage::Heap> {
         let make = || {
             let word = words.next().unwrap_or_default();
             let is_bank = word.is_multiple_of(1 << apart);
-            if is_bank { make(word >> apart) } else { Bank::with_held(crate::slot::ALL) }
+            if is_bank { make(word >> apart) } else { Bank::with_held(ALL) }
         };
         Banks { words: crate::storage::Heap::row(banks << apart, make), apart }
     }
@@ -112,14 +143,15 @@ mod tests {
 
     #[test]
     fn few_are_spread_over_the_room_of_many() {
-        let spread = |banks| {
-            let spread = Banks::<Heap>::spread(banks, Bank::const_with_held);
-            assert_eq!((spread.len(), spread.iter().count()), (banks, banks));
-            assert!(spread.iter().zip(0..).all(|(bank, held)| {
-                bank.load() == Bank::const_with_held(held & crate::slot::ALL).load()
-            }));
-            steps(&spread)
-        };
+        let spread =
+            |banks| {
+                let spread = Banks::<Heap>::spread(banks, Bank::const_with_held);
+                assert_eq!((spread.len(), spread.iter().count()), (banks, banks));
+                assert!(spread.iter().zip(0..).all(|(bank, held)| {
+                    bank.load() == Bank::const_with_held(held & ALL).load()
+                }));
+                steps(&spread)
+            };
         let steps = [2, 256, 257, 512, 1_024, 1_025, 5_000].map(spread);
         let expected = [8, 8, 4, 4, 2, 1, 1];
         assert_eq!(steps, if FARTHEST == 3 { expected } else { [1; 7] });
@@ -147,7 +179,7 @@ mod tests {
     fn many_are_marked_from_any_on_and_no_more_than_a_word_has_bits() {
         const MOST: usize = usize::BITS as usize;
         for banks in [100, 2_050].map(banks) {
-            let all = || core::iter::repeat(crate::slot::ALL);
+            let all = || core::iter::repeat(ALL);
             let waiting = |from: usize, to: usize| {
                 banks.iter().take(to).skip(from).all(|bank| bank.load().waiting() != 0)
             };

@@ -1,8 +1,22 @@
 //! A door for models of a part without the rest of a queue. Only they have it.
 
+use core::sync::atomic::{AtomicUsize, Ordering};
+
 use crate::convergence::Number;
 use crate::storage::Heap;
 use crate::{fan_out, topics};
+
+static WORTH: AtomicUsize = AtomicUsize::new(usize::MAX);
+
+/// From how many banks on they are marked as a whole. Never, unless a model says so.
+pub(crate) fn worth() -> usize {
+    WORTH.load(Ordering::Relaxed)
+}
+
+/// From so many banks on they are marked as a whole, in queues that are made from now on.
+pub fn mark_whole_banks_from(banks: usize) {
+    WORTH.store(banks, Ordering::Relaxed);
+}
 
 /// How far a fan-out must go.
 #[derive(Clone, Copy, Debug)]

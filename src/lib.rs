@@ -15,6 +15,7 @@ mod apart;
 mod bank;
 mod banks;
 mod sync;
+mod whole;
 // who can be served,
 mod limiter;
 pub mod ready;

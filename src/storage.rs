@@ -28,15 +28,18 @@ pub(crate) use sealed::Bits;
 ///
 /// Sealed: the two ways there are, are [`Heap`] and [`Static`].
 pub trait Storage: sealed::Sealed {
-    /// Whether banks may lie apart.
+    /// Whether there is room for what makes large queues faster: banks may lie apart, and be marked as a whole.
     #[doc(hidden)]
-    const SPREADS: bool;
+    const ON_HEAP: bool;
     /// One `T` a bank.
     #[doc(hidden)]
     type Banks<T>: AsRef<[T]>;
     /// One bit a bank.
     #[doc(hidden)]
     type Bits: sealed::Bits;
+    /// One `T` for as many banks as a bank has slots, or none.
+    #[doc(hidden)]
+    type Blocks<T>: AsRef<[T]>;
     /// One `T` a topic.
     #[doc(hidden)]
     type Topics<T>: AsRef<[T]>;
@@ -53,17 +56,19 @@ impl sealed::Sealed for Heap {}
 
 #[cfg(feature = "alloc")]
 impl Storage for Heap {
-    const SPREADS: bool = true;
+    const ON_HEAP: bool = true;
     type Banks<T> = alloc::boxed::Box<[T]>;
     type Bits = HeapBits;
+    type Blocks<T> = alloc::boxed::Box<[T]>;
     type Topics<T> = alloc::boxed::Box<[T]>;
 }
 
 #[cfg(not(feature = "alloc"))]
 impl Storage for Heap {
-    const SPREADS: bool = false;
+    const ON_HEAP: bool = false;
     type Banks<T> = [T; 0];
     type Bits = [AtomicUsize; 0];
+    type Blocks<T> = [T; 0];
     type Topics<T> = [T; 0];
 }
 
@@ -153,9 +158,10 @@ impl<const BANKS: usize, const TOPICS: usize, const WORDS: usize> sealed::Sealed
 impl<const BANKS: usize, const TOPICS: usize, const WORDS: usize> Storage
     for Static<BANKS, TOPICS, WORDS>
 {
-    const SPREADS: bool = false;
+    const ON_HEAP: bool = false;
     type Banks<T> = [T; BANKS];
     type Bits = [AtomicUsize; WORDS];
+    type Blocks<T> = [T; 0];
     type Topics<T> = [T; TOPICS];
 }
 

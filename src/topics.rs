@@ -416,7 +416,7 @@ impl<S: Storage> Topics<S> {
     pub(crate) fn reached(
         &self,
         topic: Topic,
-    ) -> impl Iterator<Item = (usize, impl Iterator<Item = usize>)> {
+    ) -> impl Iterator<Item = (usize, impl ExactSizeIterator<Item = usize> + Clone)> {
         let members = self.row(topic).map_or(&[][..], |row| row.members.as_ref());
         let groups = (0..).step_by(GROUP).zip(members.chunks(GROUP));
         groups.map(|(first, group)| {

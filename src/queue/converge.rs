@@ -62,7 +62,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         };
         banks
             .flat_map(move |bank| {
-                let now = self.banks()[bank].load();
+                let now = self.look(bank);
                 // A client that has not been visited yet may be idle, and is not caught up.
                 let candidates = if expanded { now.busy() } else { now.live() };
                 slots(candidates & self.concerned(&version.audience, bank))

@@ -67,8 +67,9 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     #[cfg_attr(target_pointer_width = "64", inline(always))] // as the line's
     fn claim_in(&self, lane: Lane, most: usize, expanding: bool) -> Option<Served> {
         let most = if most > 1 { most.min(self.share(lane)) } else { 1 };
+        let come_to = |bank, popped: bool| self.carry_down(bank, popped.then_some(lane));
         loop {
-            if let Some(served) = self.line(lane).claim(self.banks(), lane, most) {
+            if let Some(served) = self.line(lane).claim(self.banks(), lane, most, come_to) {
                 self.count_lane(lane, &served.claimed);
                 if served.uncovered > 0 {
                     self.signal.ready(served.uncovered);

@@ -13,6 +13,7 @@ use crate::ready::line::Line;
 use crate::registry::Registry;
 use crate::signal::Signal;
 use crate::topics::Topics;
+use crate::whole::Whole;
 
 #[cfg(feature = "alloc")]
 mod on_heap {
@@ -25,6 +26,7 @@ mod on_heap {
     use crate::storage::Heap;
     use crate::sync::{Atomic, AtomicUsize};
     use crate::topics::{Due, Row};
+    use crate::whole::worth;
 
     impl<B: Backlog + Default, R: WithBanks, N: Signal + Default> PushQueue<B, Heap, R, N> {
         /// A queue on the heap, of the parts that its type names: `PushQueue::<Dirty>::new` is served
@@ -52,9 +54,12 @@ mod on_heap {
             let clients = config.clients.min(MAX_PERMITS);
             // At least one bank, so that a queue without room needs no special case.
             let banks = clients.div_ceil(SLOTS).max(1);
+            // Where requests are recorded, banks are not marked as a whole.
+            let blocks = if B::RECORDS || banks < worth() { 0 } else { banks.div_ceil(SLOTS) };
             let members = || Row::new(Heap::row(banks, AtomicUsize::zero));
             PushQueue {
                 banks: Banks::spread(banks, |bank| Bank::with_held(beyond(bank, clients))),
+                whole: Whole::new(Heap::row(blocks, AtomicUsize::zero)),
                 cells: Heap::row(banks, || backlog.cells()),
                 backlog,
                 urgent: Apart(Line::new(R::with_banks(banks))),
@@ -133,6 +138,7 @@ mod in_place {
             }
             PushQueue {
                 banks: Banks::side_by_side(banks),
+                whole: Whole::new([]),
                 cells: [const { B::CELLS }; BANKS],
                 backlog: B::EMPTY,
                 urgent: Apart(Line::const_new(R::EMPTY)),

@@ -40,7 +40,8 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     ///
     /// A publish that is under way while its client leaves may give the place's next client one push
     /// more than it needed, never one less. And of a publish on demand some clients may get one push more, if a worker is
-    /// paused while it marks them and others serve them meanwhile.
+    /// paused while it marks them and others serve them meanwhile; so may newcomers of a publish to topics, if a worker is
+    /// paused while it marks a bank of them.
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub fn publish(
         &self,
@@ -89,9 +90,15 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
             if !B::RECORDS
                 && let (&[topic], None) = (scope.any, scope.and)
             {
+                // Otherwise there are hardly banks in which everybody is.
+                let many = self.topics.members(topic) > self.clients() / 2;
                 for (first, reached) in self.topics.reached(topic) {
-                    let (ready, slots) = self.banks().mark_many(first, reached, lane);
-                    fresh.add_group(first, ready, slots);
+                    if many {
+                        self.mark_group(first, reached, fresh);
+                    } else {
+                        let (ready, slots) = self.banks().mark_many(first, reached, lane);
+                        fresh.add_group(first, ready, slots);
+                    }
                 }
                 return;
             }
@@ -251,7 +258,13 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         recording: &mut B::Recording,
     ) {
         let lane = fresh.lane;
-        for (bank, &mask) in (first..).zip(masks).filter(|(_, mask)| **mask != 0) {
+        let whole = if masks.contains(&0) {
+            0
+        } else {
+            self.mark_whole(first, masks.iter().copied(), fresh)
+        };
+        let rest = (first..).zip(masks).enumerate().filter(|(at, _)| whole >> at & 1 == 0);
+        for (bank, &mask) in rest.map(|(_, bank)| bank).filter(|(_, mask)| **mask != 0) {
             let ready = if B::RECORDS {
                 self.record_and_mark(bank, mask, lane, recording)
             } else {
@@ -259,6 +272,23 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
             };
             fresh.add(bank, ready);
         }
+    }
+
+    /// The same of a group of banks, where nothing is recorded.
+    fn mark_group(
+        &self,
+        first: usize,
+        reached: impl ExactSizeIterator<Item = usize> + Clone,
+        fresh: &mut Fresh<'_, B, S, R, N>,
+    ) {
+        let whole = self.mark_whole(first, reached.clone(), fresh);
+        if whole.count_ones() as usize == reached.len() {
+            return;
+        }
+        let rest =
+            reached.enumerate().map(|(at, mask)| if whole >> at & 1 == 0 { mask } else { 0 });
+        let (ready, slots) = self.banks().mark_many(first, rest, fresh.lane);
+        fresh.add_group(first, ready, slots);
     }
 
     /// Records for the live slots of `mask`, then marks exactly those; the newly ready ones.
@@ -318,7 +348,7 @@ fn each(mask: usize, what: impl FnMut(usize)) {
 /// end, also when recording panics half-way. A marked bank that is in no ready set is lost to everybody.
 pub(super) struct Fresh<'a, B: Backlog, S: Storage, R: ReadySet, N: Signal> {
     queue: &'a PushQueue<B, S, R, N>,
-    lane: Lane,
+    pub(super) lane: Lane,
     /// The first of the group of banks that `mask` speaks of.
     first: usize,
     mask: usize,
@@ -340,7 +370,7 @@ impl<'a, B: Backlog, S: Storage, R: ReadySet, N: Signal> Fresh<'a, B, S, R, N> {
     }
 
     /// The same of a group, which begins with the bank `first`: a bit for each bank, and the slots of all.
-    fn add_group(&mut self, first: usize, banks: usize, slots: usize) {
+    pub(super) fn add_group(&mut self, first: usize, banks: usize, slots: usize) {
         if first != self.first {
             self.insert();
             self.first = first;
