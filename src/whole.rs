@@ -68,7 +68,7 @@ impl<S: Storage> Whole<S> {
             match block.compare_exchange_weak(
                 word,
                 word | (banks & !carried) << plane(lane),
-                Ordering::AcqRel, // Release: with `begin`, and `touch`. Acquire: with `touch`
+                Ordering::Release, // with `begin`
                 Ordering::Relaxed, // tried again
             ) {
                 Ok(_) => return carried,
@@ -80,15 +80,11 @@ impl<S: Storage> Whole<S> {
     /// Whether a mark of the bank is not in its word yet: in the urgent lane, in the normal one.
     #[inline]
     pub(crate) fn marks(&self, bank: usize) -> [bool; 2] {
+        let Some(block) = self.block_of(bank) else { return [false; 2] };
         // Acquire: with `end`. Who finds no mark goes on to look at the bank, and must see it there.
-        self.block_of(bank).map_or([false; 2], |block| marks(block.load(Ordering::Acquire), bank))
-    }
-
-    /// The same by a read-modify-write: whoever marks the bank later sees all that the caller did before.
-    pub(crate) fn touch(&self, bank: usize) -> [bool; 2] {
-        // AcqRel: with `mark`, and as in `marks`.
-        self.block_of(bank)
-            .map_or([false; 2], |block| marks(block.fetch_or(0, Ordering::AcqRel), bank))
+        let word = block.load(Ordering::Acquire);
+        let any = (word | word >> CARRYING) >> (bank % SLOTS);
+        [Lane::Urgent, Lane::Normal].map(|lane| any >> plane(lane) & 1 != 0)
     }
 
     /// Takes a mark, to be carried down. False: there is none, or somebody else carries.
@@ -117,10 +113,4 @@ impl<S: Storage> Whole<S> {
             block.fetch_and(!carrying, Ordering::Release); // with `marks`
         }
     }
-}
-
-#[inline]
-const fn marks(word: usize, bank: usize) -> [bool; 2] {
-    let any = (word | word >> CARRYING) >> (bank % SLOTS);
-    [any >> plane(Lane::Urgent) & 1 != 0, any >> plane(Lane::Normal) & 1 != 0]
 }

@@ -33,17 +33,16 @@ fn queue_with_members<N: Signal + Default>(
 /// What two publishers have to say, and what of it the clients have been told.
 struct World {
     queue: Queue<Dirty>,
-    clients: Vec<ClientKey>,
     news: [AtomicUsize; 2],
     told: [AtomicUsize; 2],
 }
 
 impl World {
     fn with_members(members: usize) -> Arc<World> {
-        let (queue, clients) = queue_with_members::<Silent>(members);
+        let (queue, _) = queue_with_members::<Silent>(members);
         let none = || [AtomicUsize::new(0), AtomicUsize::new(0)];
         let (news, told) = (none(), none());
-        Arc::new(World { queue, clients, news, told })
+        Arc::new(World { queue, news, told })
     }
 
     fn publish(&self, who: usize, lane: Lane) -> Version {

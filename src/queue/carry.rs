@@ -48,10 +48,10 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         }
     }
 
-    /// Whether the caller's slot has been marked since it was claimed, or may have been. Whoever marks it later sees all that
-    /// the caller did before.
+    /// Whether the caller's slot has been marked since it was claimed, or may have been.
     pub(super) fn was_marked(&self, bank: usize, slot: usize) -> bool {
-        (self.whole.touch(bank) != [false; 2]) | self.banks()[bank].was_marked(slot)
+        // The marks first: see `look`.
+        (self.whole.marks(bank) != [false; 2]) | self.banks()[bank].was_marked(slot)
     }
 
     /// Marks as a whole those of neighbouring banks, one group's at most, in which everybody is concerned, if there are enough

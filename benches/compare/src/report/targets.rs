@@ -73,7 +73,7 @@ pub(super) fn all(results: &Results) -> Vec<Target> {
         ),
         ahead(
             results,
-            "the same, each client marked by the publisher",
+            "the same, marked by the publisher itself",
             40.0,
             (groups::IDLE, direct, hundred),
         ),
@@ -84,7 +84,7 @@ pub(super) fn all(results: &Results) -> Vec<Target> {
             median(groups::IDLE, topic, million).map(|all| all / 1e6),
         ),
         at_most(
-            "the same, each client marked by the publisher",
+            "the same, marked by the publisher itself",
             0.5,
             " ns",
             median(groups::IDLE, direct, million).map(|all| all / 1e6),
