@@ -1,6 +1,8 @@
 //! A publish that concerns everybody in many banks marks those as a whole, and nobody can tell.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 use pushlane::backlog::{Bits, Dirty};
 use pushlane::{ClientKey, Config, Lane, PushQueue, SLOTS, Scope, Target, Topic, Version};
@@ -181,4 +183,77 @@ fn what_is_recorded_is_marked_by_the_publisher() {
         leased += 1;
     }
     assert_eq!(leased, queue.capacity());
+}
+
+/// Publishers, workers and clients that come and go, all at once. Where a version has converged, all who stay have been
+/// told.
+#[test]
+fn threads_neither_lose_a_mark_nor_converge_early() {
+    const PUBLISHES: usize = 30_000;
+    let (queue, clients) = queue(9);
+    let (staying, going) = clients.split_at(clients.len() - 20);
+    let news = [const { AtomicUsize::new(0) }; 2];
+    // By client and publisher: the newest that a push contained which has completed.
+    let told: Vec<_> = staying.iter().map(|_| [const { AtomicUsize::new(0) }; 2]).collect();
+    let are_told = |who: usize, number| told.iter().all(|told| told[who].load(Relaxed) >= number);
+    let publishing = AtomicUsize::new(2);
+    let serve = || {
+        let Some(lease) = queue.try_lease() else { return false };
+        // Clients that stay have the first places.
+        if let Some(told) = told.get(lease.key().index()) {
+            for (told, news) in told.iter().zip(&news) {
+                told.store(news.load(Relaxed), Relaxed);
+            }
+        }
+        lease.complete();
+        true
+    };
+    let publish = |who: usize| {
+        for number in 1..=PUBLISHES {
+            news[who].store(number, Relaxed);
+            let lane = if number % 3 == 0 { Lane::Urgent } else { Lane::Normal };
+            let of: &[Topic] = if number % 2 == 0 { &[ALL] } else { &[ALL, SOME] };
+            let version = publish(&queue, of, lane);
+            if queue.is_converged(version) {
+                assert!(are_told(who, number), "converged, and not delivered");
+            }
+        }
+        publishing.fetch_sub(1, Release);
+    };
+    let is_going_on = || publishing.load(Acquire) > 0;
+    std::thread::scope(|scope| {
+        let publish = &publish;
+        (0..2).for_each(|who| _ = scope.spawn(move || publish(who)));
+        (0..2).for_each(|_| {
+            scope.spawn(|| {
+                while is_going_on() {
+                    if !serve() {
+                        std::thread::yield_now();
+                    }
+                }
+            });
+        });
+        scope.spawn(|| {
+            let mut going = going.to_vec();
+            while is_going_on() {
+                for client in &mut going {
+                    queue.unregister(*client).unwrap();
+                    // The place may be in the hands of a worker for a while.
+                    *client = loop {
+                        match queue.register() {
+                            Ok(newcomer) => break newcomer,
+                            Err(_) if is_going_on() => std::thread::yield_now(),
+                            Err(_) => return,
+                        }
+                    };
+                    queue.subscribe(*client, ALL).unwrap();
+                }
+            }
+        });
+    });
+    while serve() {}
+    for who in 0..2 {
+        assert!(are_told(who, PUBLISHES), "published, and not delivered");
+    }
+    assert_eq!(queue.waiting(), 0);
 }
