@@ -111,15 +111,18 @@ fn who_comes_later_owes_nothing_and_who_leaves_holds_nothing_back() {
 }
 
 #[test]
-fn a_newcomer_that_starts_with_a_push_gets_one() {
+fn a_newcomer_that_starts_with_a_push_gets_that() {
     let (queue, clients) = queue(20);
-    publish(&queue, &[ALL], Lane::Normal);
+    publish(&queue, &[ALL], Lane::Urgent);
     queue.unregister(clients[9]).unwrap();
-    let newcomer = queue.register_with(Lane::Urgent, ()).unwrap();
-    let lease = queue.try_lease().unwrap();
-    assert_eq!((lease.key(), lease.lane()), (newcomer, Lane::Urgent));
-    lease.complete();
-    assert!(!drain(&queue).contains(&newcomer));
+    let newcomer = queue.register_with(Lane::Normal, ()).unwrap();
+    let mut leased = 0;
+    while let Some(lease) = queue.try_lease() {
+        assert_eq!(lease.lane() == Lane::Normal, lease.key() == newcomer);
+        lease.complete();
+        leased += 1;
+    }
+    assert_eq!(leased, clients.len(), "each once");
 }
 
 /// A push that is in progress does not contain what is published meanwhile.
