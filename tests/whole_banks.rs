@@ -188,6 +188,15 @@ fn what_is_recorded_is_marked_by_the_publisher() {
     assert_eq!(leased, queue.capacity());
 }
 
+/// Counts a publisher off, also one that fails: the others end then.
+struct Ended<'a>(&'a AtomicUsize);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Release);
+    }
+}
+
 /// Publishers, workers and clients that come and go, all at once. Where a version has converged, all who stay have been
 /// told.
 #[test]
@@ -212,6 +221,7 @@ fn threads_neither_lose_a_mark_nor_converge_early() {
         true
     };
     let publish = |who: usize| {
+        let _ended = Ended(&publishing);
         for number in 1..=PUBLISHES {
             news[who].store(number, Relaxed);
             let lane = if number % 3 == 0 { Lane::Urgent } else { Lane::Normal };
@@ -221,7 +231,6 @@ fn threads_neither_lose_a_mark_nor_converge_early() {
                 assert!(are_told(who, number), "converged, and not delivered");
             }
         }
-        publishing.fetch_sub(1, Release);
     };
     let is_going_on = || publishing.load(Acquire) > 0;
     std::thread::scope(|scope| {
