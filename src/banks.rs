@@ -192,4 +192,35 @@ mod tests {
             assert_eq!(banks.mark_many(banks.len(), all(), Lane::Normal), (0, 0));
         }
     }
+
+    /// Banks without clients, but for those that say how many they have.
+    #[test]
+    fn a_bank_is_concerned_as_a_whole_if_all_its_clients_are() {
+        for len in [70, 2_050] {
+            let banks = Banks::<Heap>::spread(len, |_| Bank::with_held(0));
+            for (bank, clients) in [(0, SLOTS), (2, 3), (5, 1), (6, SLOTS)] {
+                (0..clients).for_each(|slot| assert_eq!(banks[bank].reserve(), Some(slot)));
+                (0..clients).for_each(|slot| banks[bank].admit(slot, None));
+            }
+            let within = |first, masks: &[usize]| banks.within(first, masks.iter().copied());
+            assert_eq!(within(0, &[ALL; 7]), 0b110_0101, "and nobody's never");
+            assert_eq!(
+                within(0, &[ALL, 0, 0b111, 0, 0, 0b1, ALL]),
+                0b110_0101,
+                "more is not needed"
+            );
+            assert_eq!(within(0, &[ALL, ALL, 0b101, ALL, ALL, 0b10, ALL - 1]), 0b1);
+            assert_eq!(within(0, &[ALL - 1, ALL, 0b111]), 0b100);
+            assert_eq!(within(0, &[0; 7]), 0);
+            assert_eq!(
+                (within(1, &[ALL; 2]), within(6, &[ALL]), within(7, &[ALL; 3])),
+                (0b10, 1, 0)
+            );
+            assert_eq!(within(len, &[ALL]), 0);
+        }
+        let full = banks(70);
+        let all = |banks| core::iter::repeat_n(ALL, banks);
+        assert_eq!(full.within(0, all(usize::BITS as usize)), usize::MAX);
+        assert_eq!(full.within(67, all(9)), 0b111);
+    }
 }

@@ -87,3 +87,111 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         whole
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::vec::Vec;
+
+    use super::*;
+    use crate::backlog::{Bits, Dirty};
+    use crate::config::Config;
+    use crate::queue::Target;
+    use crate::topics::{Scope, Topic};
+
+    const TOPIC: Topic = Topic(0);
+    const SCOPES: [Scope<'static>; 2] = [Scope::any(&[TOPIC]), Scope::any(&[TOPIC, Topic(1)])];
+
+    /// So many full banks, whose clients are all members.
+    fn full<B: Backlog + Default>(banks: usize) -> PushQueue<B> {
+        let config = Config::new(banks * SLOTS).topics(2).permits(usize::MAX);
+        let queue = PushQueue::<B>::new(config.on_demand_from(usize::MAX));
+        for _ in 0..queue.capacity() {
+            let client = queue.register().expect("there is room");
+            queue.subscribe(client, TOPIC).expect("it stays");
+        }
+        queue
+    }
+
+    fn publish(queue: &PushQueue<Dirty>, scope: Scope<'_>, lane: Lane) {
+        assert!(queue.publish(Target::Topics(scope), lane, ()).is_ok());
+    }
+
+    /// Which banks are marked as a whole in one lane only.
+    fn whole<B: Backlog>(queue: &PushQueue<B>, lane: Lane) -> Vec<bool> {
+        let marked = LANES.map(|of| of == lane);
+        let of = |bank| queue.whole.marks(bank);
+        let banks = 0..queue.banks().len();
+        assert!(banks.clone().all(|bank| of(bank) == marked || of(bank) == [false; 2]));
+        banks.map(|bank| of(bank) == marked).collect()
+    }
+
+    #[test]
+    fn full_banks_are_marked_as_a_whole_where_that_is_worth_while() {
+        for (banks, of_one, of_two) in
+            [(7, 0, 0), (8, 8, 8), (23, 23, 16), (70, 64, 64), (75, 75, 72)]
+        {
+            for (scope, marked) in SCOPES.into_iter().zip([of_one, of_two]) {
+                for lane in LANES {
+                    let queue = full::<Dirty>(banks);
+                    publish(&queue, scope, lane);
+                    let expected: Vec<_> = (0..banks).map(|bank| bank < marked).collect();
+                    assert_eq!(whole(&queue, lane), expected, "{banks}");
+                    assert_eq!(queue.waiting(), banks * SLOTS);
+                    assert!((0..banks).all(|bank| queue.banks()[bank].load().waiting() == 0 || bank >= marked));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn who_serves_a_bank_carries_its_mark_down_and_no_other() {
+        let queue = full::<Dirty>(20);
+        publish(&queue, SCOPES[0], Lane::Normal);
+        let lease = queue.try_lease().expect("all are ready");
+        let bank = lease.key().place().bank;
+        let expected: Vec<_> = (0..20).map(|of| of != bank).collect();
+        assert_eq!(whole(&queue, Lane::Normal), expected);
+        assert_eq!(queue.banks()[bank].load().waiting().count_ones() as usize, SLOTS - 1);
+    }
+
+    #[test]
+    fn a_bank_that_somebody_carries_to_is_marked_by_its_word() {
+        for scope in SCOPES {
+            let queue = full::<Dirty>(20);
+            publish(&queue, scope, Lane::Urgent);
+            assert!(queue.whole.begin(13, Lane::Urgent) && !queue.whole.begin(13, Lane::Urgent));
+            publish(&queue, scope, Lane::Urgent);
+            assert_eq!(queue.banks()[13].load().waiting(), ALL);
+            assert_eq!(queue.banks()[12].load().waiting(), 0);
+            queue.whole.end(13, Lane::Urgent);
+            let marked = if scope == SCOPES[0] { 20 } else { 16 };
+            let expected: Vec<_> = (0..20).map(|of| of != 13 && of < marked).collect();
+            assert_eq!(whole(&queue, Lane::Urgent), expected);
+        }
+    }
+
+    #[test]
+    fn who_is_made_ready_is_put_into_the_set_but_not_by_who_has_popped_the_bank() {
+        let queue = full::<Dirty>(8);
+        let is_empty = || LANES.map(|lane| queue.line(lane).is_empty());
+        assert_eq!(queue.whole.mark(0, 0b1, Lane::Normal), 0);
+        queue.carry_down(0, Some(Lane::Normal));
+        assert_eq!(queue.banks()[0].load().ready(Lane::Normal), ALL);
+        assert_eq!(is_empty(), [true, true]);
+        // They are ready already.
+        assert_eq!(queue.whole.mark(0, 0b1, Lane::Normal), 0);
+        queue.carry_down(0, None);
+        assert_eq!(is_empty(), [true, true]);
+        assert_eq!(queue.whole.mark(0, 0b1, Lane::Urgent), 0);
+        queue.carry_down(0, Some(Lane::Normal));
+        assert_eq!(is_empty(), [false, true]);
+    }
+
+    #[test]
+    fn where_requests_are_recorded_no_bank_is_marked_as_a_whole() {
+        let queue = full::<Bits<1>>(10);
+        assert!(!queue.whole.is_possible());
+        assert!(queue.publish(Target::Topics(SCOPES[0]), Lane::Normal, [1]).is_ok());
+        assert!((0..10).all(|bank| queue.banks()[bank].load().waiting() == ALL));
+    }
+}
