@@ -5,7 +5,10 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 use pushlane::backlog::{Bits, Dirty};
-use pushlane::{ClientKey, Config, Lane, PushQueue, SLOTS, Scope, Target, Topic, Version};
+#[cfg(feature = "crossbeam-queue")]
+use pushlane::ready::Fifo;
+use pushlane::storage::Heap;
+use pushlane::{ClientKey, Config, Lane, PushQueue, SLOTS, Scope, Signal, Target, Topic, Version};
 
 const ALL: Topic = Topic(0);
 const SOME: Topic = Topic(1);
@@ -162,6 +165,7 @@ fn who_leaves_the_topic_is_told_once_more() {
     queue.unsubscribe(clients[4], ALL).unwrap();
     queue.publish(Target::One(clients[4]), Lane::Normal, ()).unwrap();
     let lease = queue.try_lease().unwrap();
+    queue.publish(Target::One(clients[4]), Lane::Normal, ()).unwrap();
     let version = publish(&queue, &[ALL], Lane::Normal);
     lease.complete();
     assert!(queue.laggards(version).any(|laggard| laggard == clients[4]));
@@ -186,6 +190,55 @@ fn what_is_recorded_is_marked_by_the_publisher() {
         leased += 1;
     }
     assert_eq!(leased, queue.capacity());
+}
+
+#[cfg(feature = "crossbeam-queue")]
+mod in_order_of_arrival {
+    use pushlane::Signal;
+    use pushlane::ready::Fifo;
+    use pushlane::storage::Heap;
+
+    use super::*;
+
+    /// How many leases it was told of in all.
+    #[derive(Default)]
+    struct Told(AtomicUsize);
+
+    impl Signal for Told {
+        fn ready(&self, leases: usize) {
+            self.0.fetch_add(leases, Relaxed);
+        }
+    }
+
+    /// In order of arrival, and told to whoever sleeps.
+    #[test]
+    fn as_many_are_told_of_as_there_are_and_each_bank_is_found() {
+        for banks in [8, 30, 90] {
+            for of in [&[ALL][..], &[ALL, SOME]] {
+                let config = Config::new(banks * SLOTS).topics(2).permits(usize::MAX);
+                let config = config.on_demand_from(usize::MAX);
+                let queue = PushQueue::<Dirty, Heap, Fifo, Told>::with_parts(
+                    config,
+                    Dirty,
+                    Told::default(),
+                );
+                for _ in 0..queue.capacity() {
+                    queue.subscribe(queue.register().unwrap(), ALL).unwrap();
+                }
+                queue.publish(Target::Topics(Scope::any(of)), Lane::Normal, ()).unwrap();
+                assert_eq!(queue.signal().0.load(Relaxed), banks * SLOTS);
+                let mut places = Vec::new();
+                while let Some(lease) = queue.try_lease() {
+                    places.push(lease.key().index());
+                    lease.complete();
+                }
+                assert!(
+                    places.iter().copied().eq(0..banks * SLOTS),
+                    "each once, one bank after another"
+                );
+            }
+        }
+    }
 }
 
 /// Counts a publisher off, also one that fails: the others end then.

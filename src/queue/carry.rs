@@ -156,17 +156,23 @@ mod tests {
 
     #[test]
     fn a_bank_that_somebody_carries_to_is_marked_by_its_word() {
-        for scope in SCOPES {
-            let queue = full::<Dirty>(20);
-            publish(&queue, scope, Lane::Urgent);
-            assert!(queue.whole.begin(13, Lane::Urgent) && !queue.whole.begin(13, Lane::Urgent));
-            publish(&queue, scope, Lane::Urgent);
-            assert_eq!(queue.banks()[13].load().waiting(), ALL);
-            assert_eq!(queue.banks()[12].load().waiting(), 0);
-            queue.whole.end(13, Lane::Urgent);
-            let marked = if scope == SCOPES[0] { 20 } else { 16 };
-            let expected: Vec<_> = (0..20).map(|of| of != 13 && of < marked).collect();
-            assert_eq!(whole(&queue, Lane::Urgent), expected);
+        const BANKS: usize = 40;
+        for (scope, lane) in SCOPES.into_iter().flat_map(|scope| LANES.map(|lane| (scope, lane))) {
+            let queue = full::<Dirty>(BANKS);
+            publish(&queue, scope, lane);
+            let carried = [13, 21];
+            for bank in carried {
+                assert!(queue.whole.begin(bank, lane) && !queue.whole.begin(bank, lane));
+                assert_eq!(queue.look(bank).waiting(), ALL, "carried, and not there yet");
+            }
+            publish(&queue, scope, lane);
+            for bank in carried {
+                assert_eq!(queue.banks()[bank].load().waiting(), ALL);
+                assert_eq!(queue.banks()[bank + 1].load().waiting(), 0);
+                queue.whole.end(bank, lane);
+            }
+            let expected: Vec<_> = (0..BANKS).map(|bank| !carried.contains(&bank)).collect();
+            assert_eq!(whole(&queue, lane), expected);
         }
     }
 
