@@ -5,10 +5,7 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 use pushlane::backlog::{Bits, Dirty};
-#[cfg(feature = "crossbeam-queue")]
-use pushlane::ready::Fifo;
-use pushlane::storage::Heap;
-use pushlane::{ClientKey, Config, Lane, PushQueue, SLOTS, Scope, Signal, Target, Topic, Version};
+use pushlane::{ClientKey, Config, Lane, PushQueue, SLOTS, Scope, Target, Topic, Version};
 
 const ALL: Topic = Topic(0);
 const SOME: Topic = Topic(1);
