@@ -52,7 +52,7 @@ impl Config {
         self
     }
 
-    /// From how many members on a publish to one topic is made *on demand*, as every publish to everyone: it
+    /// From how many members on a publish to a topic is made *on demand*, as every publish to everyone: it
     /// marks no client, but says that it is to be done, and whoever serves makes the marks. Then it costs the
     /// same for a thousand members and for a million. Below that number the publisher marks the members
     /// itself. 0 is always, [`usize::MAX`] is never. Default: 256.

@@ -300,7 +300,8 @@ impl<S: Storage> Topics<S> {
             self.mark_leaving(place, mark);
             self.clear(place, leaving);
             // A publisher that marks the client after this look sees the rows cleared: whatever has its
-            // number by then doesn't concern the client any more.
+            // number by then doesn't concern the client any more. Or it marks the whole bank and does not see it yet, and
+            // its version waits for the push that comes of it.
             if is_pending() {
                 done = leaving;
             }

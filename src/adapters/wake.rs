@@ -64,15 +64,15 @@ impl Wake for HandOver {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        let waits = handed_over(|own| {
+        let mut waker = Some(self.0.clone());
+        handed_over(|own| {
             if own.is_notifying {
-                own.wakers.push(self.0.clone());
+                own.wakers.extend(waker.take());
             }
-            own.is_notifying
         });
         // Elsewhere a listener that is dropped passes on what it was notified of.
-        if waits != Some(true) {
-            self.0.wake_by_ref();
+        if let Some(waker) = waker {
+            waker.wake();
         }
     }
 }

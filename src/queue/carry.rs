@@ -48,7 +48,8 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         }
     }
 
-    /// Whether the caller's slot has been marked since it was claimed, or may have been.
+    /// Whether the caller's slot has been marked since it was claimed, or may have been. Whoever marks it later by its bank's
+    /// word sees all that the caller did before; whoever marks the whole bank may not.
     pub(super) fn was_marked(&self, bank: usize, slot: usize) -> bool {
         // The marks first: see `look`.
         (self.whole.marks(bank) != [false; 2]) | self.banks()[bank].was_marked(slot)

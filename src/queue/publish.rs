@@ -173,9 +173,9 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         }
         // Only now: whoever reads the number finds all of them raised.
         let fan_outs = topics.iter().filter_map(|&topic| self.topics.fan_out(lane, topic));
-        let members = || topics.iter().map(|&topic| self.topics.members(topic)).sum();
+        let members = || topics.iter().map(|&topic| self.topics.members(topic));
         // Nobody may be subscribed, and somebody be reached who was.
-        let numbered = self.number_on_demand(fan_outs, || Ord::max(members(), 1));
+        let numbered = self.number_on_demand(fan_outs, || members().sum::<usize>().max(1));
         self.published(numbered, audience, Until::Goals(lane, goals), recording)
     }
 
@@ -258,7 +258,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         recording: &mut B::Recording,
     ) {
         let lane = fresh.lane;
-        let whole = if masks.contains(&0) {
+        let whole = if B::RECORDS || masks.contains(&0) {
             0
         } else {
             self.mark_whole(first, masks.iter().copied(), fresh)

@@ -27,7 +27,8 @@ const SHOWN: [Shown; 13] = [
     Shown {
         group: groups::IDLE,
         unit: Unit::Client,
-        about: "A publish to all, nobody is queued: `direct`, the publish itself marks all of them, in whole banks; `topic`, a topic that \
+        about: "A publish to all, nobody is queued: `direct`, the publish itself marks all of them, in whole \
+                banks; `topic`, a topic that \
                 all depend on, whose marks are left to those who serve (see the drain). ns a client, by number of \
                 clients.",
         ours: "pushlane, topic",
