@@ -41,6 +41,16 @@ mod lease;
 mod queue;
 mod signal;
 pub mod storage;
+// Tables that every control plane needs.
+#[cfg(all(
+    feature = "alloc",
+    any(feature = "std", feature = "spin"),
+    target_has_atomic = "ptr",
+    not(loom)
+))]
+mod client_map;
+#[cfg(all(feature = "std", not(loom)))]
+mod subscriptions;
 // The ready-made request of a service mesh, over all of it.
 #[cfg(feature = "mesh")]
 pub mod mesh;
@@ -52,6 +62,13 @@ compile_error!("feature `mesh` needs `Arc`, which a target without compare-excha
 pub mod adapters;
 
 pub use batch::Batch;
+#[cfg(all(
+    feature = "alloc",
+    any(feature = "std", feature = "spin"),
+    target_has_atomic = "ptr",
+    not(loom)
+))]
+pub use client_map::{ClientMap, ConnectError, ConnectRefusal};
 pub use config::Config;
 pub use error::{PublishError, Refusal, RegisterError, Stale, SubscribeError};
 pub use lease::{Lease, Permit};
@@ -60,5 +77,7 @@ pub use queue::{PushQueue, Serve, StaticQueue, Target};
 pub use registry::ClientKey;
 pub use signal::{Signal, Silent};
 pub use slot::{Lane, SLOTS};
+#[cfg(all(feature = "std", not(loom)))]
+pub use subscriptions::Subscriptions;
 pub use topics::{Scope, Topic};
 pub use version::Version;

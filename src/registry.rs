@@ -53,6 +53,15 @@ impl ClientKey {
         ClientKey { index, generation }
     }
 
+    /// Whether this client came to its place before `other`, which came to the same one. Generations
+    /// wrap: of two, the one that is less than half a turn ahead is the later.
+    #[cfg(all(feature = "std", not(loom)))]
+    pub(crate) const fn came_before(self, other: ClientKey) -> bool {
+        let bits = usize::BITS - GENERATION_SHIFT;
+        let ahead = other.generation.wrapping_sub(self.generation) << (u32::BITS - bits);
+        ahead.cast_signed() > 0
+    }
+
     /// `==`, part by part: a journal's reader has just written them in two parts, and one load of both would wait.
     #[inline]
     pub(crate) const fn is(self, other: ClientKey) -> bool {
@@ -332,6 +341,17 @@ mod tests {
                 std::format!("{key} {key:?}"),
                 std::format!("{index}.7 ClientKey({index}.7)")
             );
+        }
+    }
+
+    #[test]
+    #[cfg(feature = "std")]
+    fn later_clients_of_a_place_are_told_from_earlier_ones_also_when_generations_wrap() {
+        let last = before(0); // the highest generation there is
+        for (first, then) in [(1, 3), (1, 1001), (last - 1, last), (last, 1)] {
+            let (first, then) = (ClientKey::of(5, first), ClientKey::of(5, then));
+            assert!(first.came_before(then) && !then.came_before(first), "{first} {then}");
+            assert!(!first.came_before(first));
         }
     }
 

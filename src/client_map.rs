@@ -1,0 +1,402 @@
+//! A value for each client: its connection, as a rule.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use core::error::Error;
+use core::fmt;
+
+use crate::backlog::Backlog;
+use crate::error::{Refusal, RegisterError, SubscribeError};
+use crate::queue::{PushQueue, Target};
+use crate::ready::ReadySet;
+use crate::registry::ClientKey;
+use crate::signal::Signal;
+use crate::slot::Lane;
+use crate::storage::Storage;
+use crate::topics::Topic;
+
+/// The system's lock where there is a system: it sleeps where a spin lock would take the time of the
+/// thread it waits for. A mutex and no reader-writer lock: at most one push of a client is in progress,
+/// so a place hardly ever has two readers at once, and alone a mutex is the cheaper of the two.
+#[derive(Default)]
+struct Lock<T>(
+    #[cfg(feature = "std")] std::sync::Mutex<T>,
+    #[cfg(not(feature = "std"))] spin::Mutex<T>,
+);
+
+impl<T> Lock<T> {
+    fn with<R>(&self, work: impl FnOnce(&mut T) -> R) -> R {
+        // A panic leaves nothing half done: what is guarded changes in one step.
+        #[cfg(feature = "std")]
+        let mut guard = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        #[cfg(not(feature = "std"))]
+        let mut guard = self.0.lock();
+        work(&mut guard)
+    }
+}
+
+/// A value for each client, found by its [`ClientKey`]: its connection, as a rule.
+///
+/// [`connect`](ClientMap::connect) registers a client in the safe order, so that its first push already
+/// finds the value; [`get`](ClientMap::get) is for the handler of a push. The key of a client that was
+/// [disconnected](ClientMap::disconnect), or whose place has passed to another one, finds nothing.
+///
+/// The map belongs to one queue: connect and disconnect with the same one.
+///
+/// Needs `alloc`, and `std` or `spin` for the lock of a place.
+///
+/// # Progress
+///
+/// Each place has a lock, held while a pointer is copied or exchanged. Nobody else's code runs under
+/// it. `connect` holds one more lock while it registers, and a `get` that finds nothing waits for that,
+/// because the client may be just connecting. For the same reason a request whose `Drop` looks into the
+/// map could wait for itself.
+///
+/// # Example
+///
+/// ```
+/// use pushlane::backlog::{ChangeSet, Everything, Shared};
+/// use pushlane::{ClientMap, Config, Lane, PushQueue, Topic};
+/// use std::sync::Arc;
+///
+/// struct Connection(&'static str);
+///
+/// let queue = PushQueue::<Shared<ChangeSet<&str>>>::new(Config::new(100).topics(4));
+/// let clients = ClientMap::<Connection>::for_queue(&queue);
+///
+/// let everything = Arc::new(ChangeSet::everything());
+/// let client = clients.connect(&queue, Connection("10.0.0.7"), [Topic(3)], Lane::Normal, everything)?;
+///
+/// let lease = queue.try_lease().expect("the first push");
+/// let connection = clients.get(lease.key()).expect("connected");
+/// assert_eq!(connection.0, "10.0.0.7"); // compute, send
+/// lease.complete();
+///
+/// let connection = clients.disconnect(&queue, client).expect("once");
+/// assert!(clients.get(client).is_none());
+/// # drop(connection);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct ClientMap<T> {
+    places: Box<[Lock<Option<Sitting<T>>>]>,
+    /// Held while a client is registered, until its value is stored.
+    connecting: Lock<()>,
+}
+
+/// The client of a place, and its value. The value is behind an `Arc`, so that neither cloning nor
+/// dropping it happens under the lock.
+struct Sitting<T> {
+    client: ClientKey,
+    value: Arc<T>,
+}
+
+impl<T> ClientMap<T> {
+    /// A map for a queue of this [capacity](PushQueue::capacity). Takes about 32 bytes a place.
+    ///
+    /// ```
+    /// use pushlane::ClientMap;
+    ///
+    /// assert_eq!(ClientMap::<u32>::new(10).iter().count(), 0);
+    /// ```
+    #[must_use]
+    pub fn new(capacity: usize) -> Self {
+        let place = || Lock(Option::None.into());
+        ClientMap {
+            places: core::iter::repeat_with(place).take(capacity).collect(),
+            connecting: Lock(().into()),
+        }
+    }
+
+    /// A map for the clients of this queue.
+    ///
+    /// ```
+    /// use pushlane::{ClientMap, Config, PushQueue, backlog::Dirty};
+    ///
+    /// let queue = PushQueue::<Dirty>::new(Config::new(10));
+    /// let clients = ClientMap::<u32>::for_queue(&queue);
+    /// # let _ = clients;
+    /// ```
+    #[must_use]
+    pub fn for_queue<B, S, R, N>(queue: &PushQueue<B, S, R, N>) -> Self
+    where
+        B: Backlog,
+        S: Storage,
+        R: ReadySet,
+        N: Signal,
+    {
+        Self::new(queue.capacity())
+    }
+
+    /// Connects a client: registers it, stores its value, subscribes it to the topics, and publishes
+    /// `request` to it, which is what it starts from: "everything", as a rule.
+    ///
+    /// In this order nothing is missed: the state that the first push reads is read after the client
+    /// has subscribed, and what is published later reaches it. Every push finds the value. A publish to
+    /// everyone that comes between the first step and the last may be pushed before `request`.
+    ///
+    /// # Errors
+    ///
+    /// The queue is full or closed, or has fewer topics. The error gives the value back, and the client
+    /// is not registered. An owner of the key that evicts the client at once is no error.
+    ///
+    /// # Panics
+    ///
+    /// If the queue has more places than the map.
+    ///
+    /// ```
+    /// use pushlane::{ClientMap, Config, ConnectRefusal, Lane, PushQueue, Topic, backlog::Dirty};
+    ///
+    /// let queue = PushQueue::<Dirty>::new(Config::new(1).topics(1));
+    /// let clients = ClientMap::<&str>::for_queue(&queue);
+    ///
+    /// let error = clients.connect(&queue, "a", [Topic(5)], Lane::Normal, ()).unwrap_err();
+    /// assert_eq!((error.reason, *error.value), (ConnectRefusal::UnknownTopic(Topic(5)), "a"));
+    ///
+    /// clients.connect(&queue, "b", [Topic(0)], Lane::Normal, ())?;
+    /// let error = clients.connect(&queue, "c", [Topic(0)], Lane::Normal, ()).unwrap_err();
+    /// assert_eq!((error.reason, *error.value), (ConnectRefusal::Full, "c"));
+    /// # Ok::<(), pushlane::ConnectError<&str>>(())
+    /// ```
+    pub fn connect<B, S, R, N>(
+        &self,
+        queue: &PushQueue<B, S, R, N>,
+        value: impl Into<Arc<T>>,
+        topics: impl AsRef<[Topic]>,
+        lane: Lane,
+        request: B::Request,
+    ) -> Result<ClientKey, ConnectError<T>>
+    where
+        B: Backlog,
+        S: Storage,
+        R: ReadySet,
+        N: Signal,
+    {
+        assert!(queue.capacity() <= self.places.len(), "the map is for a smaller queue");
+        let (value, topics) = (value.into(), topics.as_ref());
+        if let Some(&topic) = topics.iter().find(|topic| topic.0 as usize >= queue.topics()) {
+            return Err(ConnectError { reason: ConnectRefusal::UnknownTopic(topic), value });
+        }
+        let registered = self.connecting.with(|()| {
+            let client = queue.register()?;
+            let sitting = Sitting { client, value: Arc::clone(&value) };
+            Ok((client, self.places[client.index()].with(|place| place.replace(sitting))))
+        });
+        let client = match registered {
+            // What sat here before, and was not disconnected, is dropped outside of the locks.
+            Ok((client, _before)) => client,
+            Err(error) => return Err(ConnectError { reason: refusal(error), value }),
+        };
+        let undo = Undo { map: self, queue, client };
+        for &topic in topics {
+            // Refused only if the client has been evicted already.
+            let _ = queue.subscribe(client, topic);
+        }
+        let published = queue.publish(Target::One(client), lane, request);
+        if published.is_err_and(|error| error.reason == Refusal::Closed) {
+            return Err(ConnectError { reason: ConnectRefusal::Closed, value });
+        }
+        core::mem::forget(undo);
+        Ok(client)
+    }
+
+    /// The client's value, unless it has been disconnected or its place has passed on.
+    ///
+    /// A handler that finds nothing has a push for a client that has left: there is nothing to send.
+    ///
+    /// ```
+    /// use pushlane::{ClientMap, Config, Lane, PushQueue, backlog::Dirty};
+    ///
+    /// let queue = PushQueue::<Dirty>::new(Config::new(10));
+    /// let clients = ClientMap::<u32>::for_queue(&queue);
+    /// let client = clients.connect(&queue, 7, [], Lane::Normal, ())?;
+    /// assert_eq!(clients.get(client).as_deref(), Some(&7));
+    /// # Ok::<(), pushlane::ConnectError<u32>>(())
+    /// ```
+    #[must_use]
+    pub fn get(&self, client: ClientKey) -> Option<Arc<T>> {
+        let place = self.places.get(client.index())?;
+        let find = |place: &mut Option<Sitting<T>>| {
+            place
+                .as_ref()
+                .filter(|sitting| sitting.client == client)
+                .map(|it| Arc::clone(&it.value))
+        };
+        // Perhaps it has been registered, and its value is not stored yet.
+        place.with(find).or_else(|| self.connecting.with(|()| place.with(find)))
+    }
+
+    /// Disconnects a client: takes its value out and unregisters it. Of several callers, one gets the
+    /// value.
+    ///
+    /// A push in progress ends as it likes. A client that somebody else has
+    /// [unregistered](PushQueue::unregister), because a push took too long, is to be disconnected all
+    /// the same: otherwise its value stays until its place has another client.
+    ///
+    /// ```
+    /// use pushlane::{ClientMap, Config, Lane, PushQueue, backlog::Dirty};
+    ///
+    /// let queue = PushQueue::<Dirty>::new(Config::new(10));
+    /// let clients = ClientMap::<u32>::for_queue(&queue);
+    /// let client = clients.connect(&queue, 7, [], Lane::Normal, ())?;
+    /// assert_eq!(clients.disconnect(&queue, client).as_deref(), Some(&7));
+    /// assert!(clients.disconnect(&queue, client).is_none());
+    /// assert!(!queue.is_registered(client));
+    /// # Ok::<(), pushlane::ConnectError<u32>>(())
+    /// ```
+    pub fn disconnect<B, S, R, N>(
+        &self,
+        queue: &PushQueue<B, S, R, N>,
+        client: ClientKey,
+    ) -> Option<Arc<T>>
+    where
+        B: Backlog,
+        S: Storage,
+        R: ReadySet,
+        N: Signal,
+    {
+        // The value first: afterwards the place may have another client.
+        let place = self.places.get(client.index());
+        let sitting =
+            place.and_then(|place| place.with(|place| place.take_if(|it| it.client == client)));
+        let _ = queue.unregister(client);
+        sitting.map(|sitting| sitting.value)
+    }
+
+    /// The clients and their values, in the order of their places. Each place is looked at when the
+    /// iterator comes to it.
+    ///
+    /// ```
+    /// use pushlane::{ClientMap, Config, Lane, PushQueue, backlog::Dirty};
+    ///
+    /// let queue = PushQueue::<Dirty>::new(Config::new(10));
+    /// let clients = ClientMap::<u32>::for_queue(&queue);
+    /// clients.connect(&queue, 7, [], Lane::Normal, ())?;
+    /// clients.connect(&queue, 8, [], Lane::Normal, ())?;
+    /// assert_eq!(clients.iter().map(|(_, value)| *value).sum::<u32>(), 15);
+    /// # Ok::<(), pushlane::ConnectError<u32>>(())
+    /// ```
+    pub fn iter(&self) -> impl Iterator<Item = (ClientKey, Arc<T>)> + '_ {
+        self.places.iter().filter_map(|place| {
+            place.with(|place| place.as_ref().map(|it| (it.client, Arc::clone(&it.value))))
+        })
+    }
+}
+
+/// Disconnects a client that could not be connected, also if the code of its request panicked: nobody
+/// else has its key.
+struct Undo<'a, T, B: Backlog, S: Storage, R: ReadySet, N: Signal> {
+    map: &'a ClientMap<T>,
+    queue: &'a PushQueue<B, S, R, N>,
+    client: ClientKey,
+}
+
+impl<T, B: Backlog, S: Storage, R: ReadySet, N: Signal> Drop for Undo<'_, T, B, S, R, N> {
+    fn drop(&mut self) {
+        self.map.disconnect(self.queue, self.client);
+    }
+}
+
+impl<T> fmt::Debug for ClientMap<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientMap").field("places", &self.places.len()).finish_non_exhaustive()
+    }
+}
+
+/// A client that could not be connected, with its value.
+///
+/// ```
+/// use pushlane::{ClientMap, Config, Lane, PushQueue, backlog::Dirty};
+///
+/// let queue = PushQueue::<Dirty>::new(Config::new(1));
+/// let clients = ClientMap::<u32>::for_queue(&queue);
+/// queue.close();
+/// let error = clients.connect(&queue, 7, [], Lane::Normal, ()).unwrap_err();
+/// assert_eq!((error.to_string().as_str(), *error.value), ("the queue is closed", 7));
+/// ```
+pub struct ConnectError<T> {
+    /// Why.
+    pub reason: ConnectRefusal,
+    /// What was to be stored.
+    pub value: Arc<T>,
+}
+
+/// Why a client could not be connected.
+///
+/// ```
+/// use pushlane::{ConnectRefusal, Topic};
+///
+/// assert_eq!(ConnectRefusal::UnknownTopic(Topic(7)).to_string(), "the queue has no topic 7");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ConnectRefusal {
+    /// Every place is taken.
+    Full,
+    /// The queue has been closed.
+    Closed,
+    /// The queue was made with fewer topics.
+    UnknownTopic(Topic),
+}
+
+fn refusal(error: RegisterError) -> ConnectRefusal {
+    match error {
+        RegisterError::Full => ConnectRefusal::Full,
+        RegisterError::Closed => ConnectRefusal::Closed,
+    }
+}
+
+impl fmt::Display for ConnectRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            ConnectRefusal::Full => RegisterError::Full.fmt(f),
+            ConnectRefusal::Closed => RegisterError::Closed.fmt(f),
+            ConnectRefusal::UnknownTopic(topic) => SubscribeError::UnknownTopic(topic).fmt(f),
+        }
+    }
+}
+
+impl<T> fmt::Debug for ConnectError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConnectError").field("reason", &self.reason).finish_non_exhaustive()
+    }
+}
+
+impl<T> fmt::Display for ConnectError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.reason.fmt(f)
+    }
+}
+
+impl<T> Error for ConnectError<T> {}
+
+#[cfg(all(test, feature = "std"))]
+mod tests {
+    use std::sync::Barrier;
+    use std::thread;
+
+    use super::*;
+    use crate::backlog::Dirty;
+    use crate::config::Config;
+
+    #[test]
+    fn who_looks_for_a_client_that_is_being_registered_waits_for_its_value() {
+        let queue = PushQueue::<Dirty>::new(Config::new(1));
+        let map = &ClientMap::<u32>::for_queue(&queue);
+        let start = &Barrier::new(2);
+        thread::scope(|scope| {
+            let getter = map.connecting.with(|()| {
+                let client = queue.register().unwrap();
+                let getter = scope.spawn(move || {
+                    start.wait();
+                    map.get(client)
+                });
+                start.wait();
+                // Time to look too early.
+                (0..10_000).for_each(|_| thread::yield_now());
+                map.places[0].with(|place| *place = Some(Sitting { client, value: Arc::new(7) }));
+                getter
+            });
+            assert_eq!(getter.join().unwrap().as_deref(), Some(&7));
+        });
+    }
+}
