@@ -51,19 +51,6 @@ impl<S: Storage> Banks<S> {
         self.words.as_ref().iter().step_by(1 << self.apart())
     }
 
-    /// Which of the banks from `first` on have clients, all of them in the mask for the bank. Of no more than a word has
-    /// bits.
-    #[inline]
-    pub(crate) fn within(&self, first: usize, masks: impl Iterator<Item = usize>) -> usize {
-        let apart = self.apart();
-        let words = self.words.as_ref().get(first << apart..).unwrap_or_default();
-        if apart == 0 {
-            within(words.iter().zip(masks))
-        } else {
-            within(words.chunks_exact(1 << apart).map(|bank| &bank[0]).zip(masks))
-        }
-    }
-
     /// [`Bank::mark_many`] of those from `first` on. Of more than a word has bits the rest is left alone.
     #[inline]
     pub(crate) fn mark_many(
@@ -82,24 +69,6 @@ impl<S: Storage> Banks<S> {
             Bank::mark_many(words.chunks_exact(1 << apart).map(|bank| &bank[0]), masks, lane)
         }
     }
-}
-
-fn within<'a>(mut banks: impl Iterator<Item = (&'a Bank, usize)>) -> usize {
-    let mut full = 0;
-    // In a publish to many, everybody of every bank as a rule: then there is little to ask.
-    let rest = loop {
-        match banks.next() {
-            Some((bank, ALL)) if bank.load().live() != 0 => full += 1,
-            rest => break rest,
-        }
-    };
-    let mut whole = usize::MAX.checked_shr(usize::BITS - full).unwrap_or(0);
-    for (bank, mask) in rest.into_iter().chain(banks) {
-        let live = bank.load().live();
-        whole |= usize::from(live != 0 && live & !mask == 0) << full;
-        full += 1;
-    }
-    whole
 }
 
 #[cfg(feature = "alloc")]
@@ -191,36 +160,5 @@ mod tests {
             assert!(waiting(last, banks.len()));
             assert_eq!(banks.mark_many(banks.len(), all(), Lane::Normal), (0, 0));
         }
-    }
-
-    /// Banks without clients, but for those that say how many they have.
-    #[test]
-    fn a_bank_is_concerned_as_a_whole_if_all_its_clients_are() {
-        for len in [70, 2_050] {
-            let banks = Banks::<Heap>::spread(len, |_| Bank::with_held(0));
-            for (bank, clients) in [(0, SLOTS), (2, 3), (5, 1), (6, SLOTS)] {
-                (0..clients).for_each(|slot| assert_eq!(banks[bank].reserve(), Some(slot)));
-                (0..clients).for_each(|slot| banks[bank].admit(slot, None));
-            }
-            let within = |first, masks: &[usize]| banks.within(first, masks.iter().copied());
-            assert_eq!(within(0, &[ALL; 7]), 0b110_0101, "and nobody's never");
-            assert_eq!(
-                within(0, &[ALL, 0, 0b111, 0, 0, 0b1, ALL]),
-                0b110_0101,
-                "more is not needed"
-            );
-            assert_eq!(within(0, &[ALL, ALL, 0b101, ALL, ALL, 0b10, ALL - 1]), 0b1);
-            assert_eq!(within(0, &[ALL - 1, ALL, 0b111]), 0b100);
-            assert_eq!(within(0, &[0; 7]), 0);
-            assert_eq!(
-                (within(1, &[ALL; 2]), within(6, &[ALL]), within(7, &[ALL; 3])),
-                (0b10, 1, 0)
-            );
-            assert_eq!(within(len, &[ALL]), 0);
-        }
-        let full = banks(70);
-        let all = |banks| core::iter::repeat_n(ALL, banks);
-        assert_eq!(full.within(0, all(usize::BITS as usize)), usize::MAX);
-        assert_eq!(full.within(67, all(9)), 0b111);
     }
 }

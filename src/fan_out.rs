@@ -31,22 +31,9 @@ use core::fmt;
 use crate::convergence::Number;
 use crate::sync::{Atomic, AtomicUsize, Ordering};
 
-/// A place that the frontier is to reach. Half a word: versions keep several.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Goal(Half);
-
-#[cfg(target_pointer_width = "64")]
-type Half = u32;
-#[cfg(not(target_pointer_width = "64"))]
-type Half = u16;
-
-/// What a publisher learns by raising.
+/// A place that the frontier is to reach.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Raised {
-    pub(crate) goal: Goal,
-    /// Nothing was to be visited before.
-    pub(crate) first: bool,
-}
+pub(crate) struct Goal(usize);
 
 /// How many banks are visited at once: those of one word of a ready set.
 pub(crate) const GROUP: usize = usize::BITS as usize;
@@ -70,8 +57,7 @@ const LOW: usize = ONE_MORE - 1;
 /// most, and has as many bits as it needs.
 ///
 /// The frontier counts in a circle of whole rounds over the groups, so that no group is left out where it
-/// begins again. With as many clients as there can be it has room for four rounds (16 on a 32-bit target). A place is
-/// kept in half a word, so there are half as many at most.
+/// begins again. With as many clients as there can be it has room for four rounds (16 on a 32-bit target).
 #[derive(Clone, Copy, Debug)]
 struct Circle {
     groups: u32,
@@ -93,8 +79,7 @@ impl Circle {
     }
 
     const fn len(self) -> usize {
-        let bits = COUNT_SHIFT - self.frontier_shift();
-        let places = 1 << if bits < Half::BITS { bits } else { Half::BITS - 1 };
+        let places = 1 << (COUNT_SHIFT - self.frontier_shift());
         places - places % self.groups()
     }
 
@@ -124,12 +109,12 @@ impl Circle {
     }
 
     /// One publisher more, and what it wants.
-    const fn raise(self, visits: usize) -> (usize, Raised) {
+    const fn raise(self, visits: usize) -> (usize, Goal) {
         let wanted = self.groups() + (visits & BEGUN);
         let remaining = self.remaining(visits);
         let more = (wanted * VISIT).saturating_sub(remaining);
-        let goal = Goal(self.add(self.frontier(visits), wanted) as Half);
-        (visits.wrapping_add(ONE_MORE) + more, Raised { goal, first: remaining == 0 })
+        let goal = Goal(self.add(self.frontier(visits), wanted));
+        (visits.wrapping_add(ONE_MORE) + more, goal)
     }
 
     /// One step of the frontier.
@@ -180,10 +165,10 @@ impl FanOut {
 
     /// A publisher wants every bank visited. It must call [`numbered`](FanOut::numbered) next.
     #[inline]
-    pub(crate) fn raise(&self) -> Raised {
+    pub(crate) fn raise(&self) -> Goal {
         let mut visits = self.visits.load(Ordering::Relaxed);
         loop {
-            let (next, raised) = self.circle.raise(visits);
+            let (next, goal) = self.circle.raise(visits);
             // Release: with the Acquire in `visit`. Whoever begins a visit later sees what this publisher
             // wrote; who began one before is found to have begun.
             match self.visits.compare_exchange_weak(
@@ -192,7 +177,7 @@ impl FanOut {
                 Ordering::Release,
                 Ordering::Relaxed, // tried again
             ) {
-                Ok(_) => return raised,
+                Ok(_) => return goal,
                 Err(now) => visits = now,
             }
         }
@@ -238,7 +223,7 @@ impl FanOut {
     pub(crate) fn has_reached(&self, goal: Goal) -> bool {
         // Acquire: with the Release in `end`; the marks of the visits are seen.
         let frontier = self.circle.frontier(self.visits.load(Ordering::Acquire));
-        self.circle.ahead(frontier, goal.0 as usize) >= 0
+        self.circle.ahead(frontier, goal.0) >= 0
     }
 
     /// The newest number of a publish that was made through this, if no such publish is still without one.
@@ -345,10 +330,9 @@ mod tests {
         for banks in [1, GROUP, GROUP + 1, MAX_BANKS / 2 - GROUP, MAX_BANKS - 1, MAX_BANKS] {
             let circle = Circle::new(banks);
             assert!(circle.len() >= 4 * circle.groups(), "{banks} banks");
-            let (raised, Raised { goal, .. }) = circle.raise(BEGUN);
+            let (raised, goal) = circle.raise(BEGUN);
             assert_eq!(circle.remaining(raised), (circle.groups() + 1) * VISIT);
-            assert_eq!((goal, circle.frontier(raised)), (Goal(circle.groups as Half + 1), 0));
-            assert!(circle.len() <= 1 << (Half::BITS - 1), "{banks} banks");
+            assert_eq!((goal, circle.frontier(raised)), (Goal(circle.groups() + 1), 0));
         }
     }
 
@@ -369,7 +353,7 @@ mod tests {
         let fan_out = FanOut::const_new(4 * GROUP + 1);
         assert!(fan_out.visit().is_none());
         fan_out.raise();
-        let goal = fan_out.raise().goal;
+        let goal = fan_out.raise();
         assert_eq!(visits(&fan_out, goal), [0, 1, 2, 3, 4], "and no group twice");
     }
 
@@ -378,8 +362,7 @@ mod tests {
         let fan_out = FanOut::const_new(2 * GROUP);
         fan_out.raise();
         let begun = fan_out.visit().expect("pending");
-        let Raised { goal, first } = fan_out.raise();
-        assert!(!first);
+        let goal = fan_out.raise();
         fan_out.end(begun);
         assert_eq!(visits(&fan_out, goal), [1, 0]);
     }
@@ -387,7 +370,7 @@ mod tests {
     #[test]
     fn a_helper_that_comes_late_moves_nothing() {
         let fan_out = FanOut::const_new(2 * GROUP);
-        let goal = fan_out.raise().goal;
+        let goal = fan_out.raise();
         let (first, helper) = (fan_out.visit().expect("pending"), fan_out.visit().expect("begun"));
         assert_eq!(first.group, helper.group);
         assert!(fan_out.is_at(helper));
@@ -463,8 +446,7 @@ mod tests {
     fn a_number_is_asked_for_only_while_visits_remain() {
         let fan_out = FanOut::const_new(1);
         assert_eq!(fan_out.newest_pending(|| NOW), None);
-        let Raised { goal, first } = fan_out.raise();
-        assert!(first);
+        let goal = fan_out.raise();
         fan_out.numbered(Some(number(1)), || NOW);
         assert_eq!(fan_out.newest_pending(|| NOW), Some(number(1)));
         visits(&fan_out, goal);

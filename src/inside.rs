@@ -1,22 +1,7 @@
 //! A door for models of a part without the rest of a queue. Only they have it.
 
-use core::sync::atomic::{AtomicUsize, Ordering};
-
 use crate::convergence::Number;
-use crate::storage::Heap;
-use crate::{fan_out, topics};
-
-static WORTH: AtomicUsize = AtomicUsize::new(usize::MAX);
-
-/// From how many banks on they are marked as a whole. Never, unless a model says so.
-pub(crate) fn worth() -> usize {
-    WORTH.load(Ordering::Relaxed)
-}
-
-/// From so many banks on they are marked as a whole, in queues that are made from now on.
-pub fn mark_whole_banks_from(banks: usize) {
-    WORTH.store(banks, Ordering::Relaxed);
-}
+use crate::fan_out;
 
 /// How far a fan-out must go.
 #[derive(Clone, Copy, Debug)]
@@ -38,7 +23,7 @@ impl FanOut {
     }
 
     pub fn raise(&self) -> Goal {
-        Goal(self.0.raise().goal)
+        Goal(self.0.raise())
     }
 
     pub fn numbered(&self, number: Option<usize>, now: impl Fn() -> usize) {
@@ -67,24 +52,5 @@ impl FanOut {
 
     pub fn end(&self, visit: Visit) {
         self.0.end(visit.0);
-    }
-}
-
-/// The topics of one lane for which banks are to be visited.
-#[allow(missing_debug_implementations, reason = "not for users")]
-pub struct Due(topics::Due<Heap>);
-
-#[allow(missing_docs, reason = "each is the method of the same name")]
-impl Due {
-    pub fn new(topics: usize) -> Self {
-        Due(topics::Due::new(Heap::words(topics)))
-    }
-
-    pub fn insert(&self, topic: usize, first: bool) {
-        self.0.insert(topic, first);
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
     }
 }

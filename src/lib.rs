@@ -15,7 +15,6 @@ mod apart;
 mod bank;
 mod banks;
 mod sync;
-mod whole;
 // who can be served,
 mod limiter;
 pub mod ready;

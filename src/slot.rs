@@ -57,6 +57,8 @@ pub enum Lane {
 }
 
 impl Lane {
+    pub(crate) const BOTH: [Lane; 2] = [Lane::Urgent, Lane::Normal];
+
     #[inline]
     const fn shift(self) -> usize {
         match self {

@@ -28,7 +28,7 @@ pub(crate) use sealed::Bits;
 ///
 /// Sealed: the two ways there are, are [`Heap`] and [`Static`].
 pub trait Storage: sealed::Sealed {
-    /// Whether there is room for what makes large queues faster: banks may lie apart, and be marked as a whole.
+    /// Whether banks may lie apart.
     #[doc(hidden)]
     const ON_HEAP: bool;
     /// One `T` a bank.
@@ -37,9 +37,6 @@ pub trait Storage: sealed::Sealed {
     /// One bit a bank.
     #[doc(hidden)]
     type Bits: sealed::Bits;
-    /// One `T` for as many banks as a bank has slots, or none.
-    #[doc(hidden)]
-    type Blocks<T>: AsRef<[T]>;
     /// One `T` a topic.
     #[doc(hidden)]
     type Topics<T>: AsRef<[T]>;
@@ -59,7 +56,6 @@ impl Storage for Heap {
     const ON_HEAP: bool = true;
     type Banks<T> = alloc::boxed::Box<[T]>;
     type Bits = HeapBits;
-    type Blocks<T> = alloc::boxed::Box<[T]>;
     type Topics<T> = alloc::boxed::Box<[T]>;
 }
 
@@ -68,7 +64,6 @@ impl Storage for Heap {
     const ON_HEAP: bool = false;
     type Banks<T> = [T; 0];
     type Bits = [AtomicUsize; 0];
-    type Blocks<T> = [T; 0];
     type Topics<T> = [T; 0];
 }
 
@@ -161,7 +156,6 @@ impl<const BANKS: usize, const TOPICS: usize, const WORDS: usize> Storage
     const ON_HEAP: bool = false;
     type Banks<T> = [T; BANKS];
     type Bits = [AtomicUsize; WORDS];
-    type Blocks<T> = [T; 0];
     type Topics<T> = [T; TOPICS];
 }
 

@@ -18,24 +18,15 @@
 //! A subscription and a publish that race meet at the topic's gate, a counter that both increment: the
 //! publisher before it reads the row, the subscriber after it wrote. Whichever comes second sees all
 //! that the other did: the publisher finds the new member, or the member finds what was published.
-//!
-//! A publish to a topic with many members is made on demand, as one to everyone: the row has a fan-out for
-//! each lane. `due` says for which topics banks are to be visited. The gate is passed before the fan-out is
-//! raised, so a visit finds every member that doesn't see what was published. A client that is about to be
-//! forgotten by a row, because it has left the topic, is marked for what is due before, unless its push
-//! contains that.
 
-mod due;
 mod scope;
 
-use crate::audience::REMEMBERED;
-use crate::fan_out::{FanOut, GROUP, Raised};
+use crate::fan_out::GROUP;
 use crate::registry::Place;
-use crate::slot::{ALL, Lane, SLOTS};
+use crate::slot::{ALL, SLOTS};
 use crate::storage::Storage;
 use crate::sync::{Atomic, AtomicUsize, Ordering};
 
-pub(crate) use due::Due;
 pub use scope::{Scope, Topic};
 
 const NOW: usize = 0;
@@ -62,63 +53,31 @@ const fn ending(slot: usize) -> (usize, usize) {
     (1 << (slot + LEAVING), 1 << (slot + SETTLING))
 }
 
-pub(crate) const LANES: [Lane; 2] = [Lane::Urgent, Lane::Normal];
-
 /// One topic's members.
 pub(crate) struct Row<S: Storage> {
     gate: AtomicUsize,
-    /// How many clients are subscribed. A hint.
-    count: AtomicUsize,
-    urgent: FanOut,
-    normal: FanOut,
     members: S::Banks<AtomicUsize>,
 }
 
 impl<S: Storage> Row<S> {
     #[cfg(feature = "alloc")]
     pub(crate) fn new(members: S::Banks<AtomicUsize>) -> Self {
-        let banks = members.as_ref().len();
-        Row {
-            gate: AtomicUsize::zero(),
-            count: AtomicUsize::zero(),
-            urgent: FanOut::new(banks),
-            normal: FanOut::new(banks),
-            members,
-        }
+        Row { gate: AtomicUsize::zero(), members }
     }
 
     #[cfg(not(loom))]
-    pub(crate) const fn const_new(members: S::Banks<AtomicUsize>, banks: usize) -> Self {
-        Row {
-            gate: AtomicUsize::ZERO,
-            count: AtomicUsize::ZERO,
-            urgent: FanOut::const_new(banks),
-            normal: FanOut::const_new(banks),
-            members,
-        }
+    pub(crate) const fn const_new(members: S::Banks<AtomicUsize>) -> Self {
+        Row { gate: AtomicUsize::ZERO, members }
     }
 
     fn word(&self, bank: usize) -> &AtomicUsize {
         &self.members.as_ref()[bank]
     }
 
-    /// The slots of a bank that are reached through the topic, for a visit of its fan-out: the gate has ordered
-    /// them, and the fan-out handed on.
-    pub(crate) fn reached(&self, bank: usize) -> usize {
-        reached(self.word(bank).load(Ordering::Relaxed))
-    }
-
     /// The slots of a bank that are reached through the topic, for whoever asks what has been done by those that
     /// are not. Acquire: with the Release in `clear`.
     pub(crate) fn may_concern(&self, bank: usize) -> usize {
         reached(self.word(bank).load(Ordering::Acquire))
-    }
-
-    pub(crate) fn fan_out(&self, lane: Lane) -> &FanOut {
-        match lane {
-            Lane::Urgent => &self.urgent,
-            Lane::Normal => &self.normal,
-        }
     }
 
     /// AcqRel: of two that pass, the second sees all that the first did before.
@@ -130,25 +89,14 @@ impl<S: Storage> Row<S> {
 /// All topics' members.
 pub(crate) struct Topics<S: Storage> {
     rows: S::Topics<Row<S>>,
-    /// Which fan-outs of the rows are pending.
-    urgent: Due<S>,
-    normal: Due<S>,
-    /// How many members a topic has whose publishes are made on demand.
-    on_demand_from: usize,
     /// For each bank, in the planes `LEFT` and `LEAVING`: the slots for which some row may hold a bit
     /// there. In the plane `SETTLING`: those that a version may concern although no row says so.
     flags: S::Banks<AtomicUsize>,
 }
 
 impl<S: Storage> Topics<S> {
-    pub(crate) const fn new(
-        rows: S::Topics<Row<S>>,
-        urgent: Due<S>,
-        normal: Due<S>,
-        on_demand_from: usize,
-        flags: S::Banks<AtomicUsize>,
-    ) -> Self {
-        Topics { rows, urgent, normal, on_demand_from, flags }
+    pub(crate) const fn new(rows: S::Topics<Row<S>>, flags: S::Banks<AtomicUsize>) -> Self {
+        Topics { rows, flags }
     }
 
     pub(crate) fn count(&self) -> usize {
@@ -157,22 +105,6 @@ impl<S: Storage> Topics<S> {
 
     fn row(&self, topic: Topic) -> Option<&Row<S>> {
         self.rows.as_ref().get(topic.0 as usize)
-    }
-
-    pub(crate) fn fan_out(&self, lane: Lane, topic: Topic) -> Option<&FanOut> {
-        Some(self.row(topic)?.fan_out(lane))
-    }
-
-    /// The row of a topic that there is.
-    fn known(&self, topic: Topic) -> &Row<S> {
-        &self.rows.as_ref()[topic.0 as usize]
-    }
-
-    pub(crate) fn due(&self, lane: Lane) -> &Due<S> {
-        match lane {
-            Lane::Urgent => &self.urgent,
-            Lane::Normal => &self.normal,
-        }
     }
 
     /// The first topic of the scope that there is not.
@@ -193,10 +125,7 @@ impl<S: Storage> Topics<S> {
             return false;
         };
         let now = 1 << (place.slot + NOW);
-        // Relaxed: the gate orders it.
-        if row.word(place.bank).fetch_or(now, Ordering::Relaxed) & now == 0 {
-            row.count.fetch_add(1, Ordering::Relaxed); // a hint
-        }
+        row.word(place.bank).fetch_or(now, Ordering::Relaxed); // the gate orders it
         row.pass_gate();
         true
     }
@@ -224,7 +153,6 @@ impl<S: Storage> Topics<S> {
                 Ok(_) => {
                     // Release: with the Acquire in `begin`.
                     self.flags(place).fetch_or(left, Ordering::Release);
-                    row.count.fetch_sub(1, Ordering::Relaxed); // a hint
                     break;
                 }
                 Err(other) => members = other,
@@ -277,17 +205,11 @@ impl<S: Storage> Topics<S> {
         }
     }
 
-    /// The push has completed. `mark` marks the client for a fan-out that is due, unless the push contains it;
-    /// `is_pending` says, by a read-modify-write of the bank, whether the client has been marked since the
-    /// push began.
+    /// The push has completed. `is_pending` says, by a read-modify-write of the bank, whether the client has been
+    /// marked since the push began.
     ///
     /// The caller owns the slot, and has stored the completed number.
-    pub(crate) fn complete(
-        &self,
-        place: Place,
-        mark: impl FnMut(Lane, &FanOut),
-        is_pending: impl FnOnce() -> bool,
-    ) {
+    pub(crate) fn complete(&self, place: Place, is_pending: impl FnOnce() -> bool) {
         let (leaving, settling) = ending(place.slot);
         let flags = self.flags(place);
         // Relaxed: only the owner changes them.
@@ -297,29 +219,15 @@ impl<S: Storage> Topics<S> {
         if before & leaving != 0 {
             // Before the rows are cleared: a checker that doesn't find the client there finds it here.
             flags.fetch_or(settling, Ordering::Relaxed);
-            self.mark_leaving(place, mark);
             self.clear(place, leaving);
             // A publisher that marks the client after this look sees the rows cleared: whatever has its
-            // number by then doesn't concern the client any more. Or it marks the whole bank and does not see it yet, and
-            // its version waits for the push that comes of it.
+            // number by then doesn't concern the client any more.
             if is_pending() {
                 done = leaving;
             }
         }
         // Release: with the Acquire in `may_concern`, which then sees the completed number.
         flags.fetch_and(!done, Ordering::Release);
-    }
-
-    /// What has been published on demand to a topic that the client has left, and is not visited yet, will not
-    /// find it in the row.
-    fn mark_leaving(&self, place: Place, mut mark: impl FnMut(Lane, &FanOut)) {
-        let leaving = 1 << (place.slot + LEAVING);
-        // Not only the topics that are due: one that another thread is about to put back isn't. Relaxed: only the
-        // owner changes the bit.
-        let left = |row: &&Row<S>| row.word(place.bank).load(Ordering::Relaxed) & leaving != 0;
-        for row in self.rows().iter().filter(left) {
-            LANES.into_iter().for_each(|lane| mark(lane, row.fan_out(lane)));
-        }
     }
 
     /// The client has left: nothing of it stays.
@@ -335,10 +243,7 @@ impl<S: Storage> Topics<S> {
             // The load keeps what is not there from costing a write; nobody adds to these planes
             // meanwhile.
             if row.word(place.bank).load(Ordering::Relaxed) & planes != 0 {
-                let before = row.word(place.bank).fetch_and(!planes, Ordering::Release); // with `may_concern`
-                if before & planes & 1 << (place.slot + NOW) != 0 {
-                    row.count.fetch_sub(1, Ordering::Relaxed); // a hint
-                }
+                row.word(place.bank).fetch_and(!planes, Ordering::Release); // with `may_concern`
             }
         }
     }
@@ -348,67 +253,6 @@ impl<S: Storage> Topics<S> {
         for row in scope.topics().filter_map(|topic| self.row(topic)) {
             row.pass_gate();
         }
-    }
-
-    /// Whether a publish to a scope, whose topics there are, is to be made on demand.
-    #[inline]
-    pub(crate) fn is_on_demand(&self, scope: &Scope<'_>) -> bool {
-        let is_large = |&topic: &Topic| self.members(topic) >= self.on_demand_from;
-        // Of more topics a version doesn't remember which they were.
-        (1..=REMEMBERED).contains(&scope.any.len())
-            && scope.and.is_none()
-            && scope.any.iter().all(is_large)
-    }
-
-    /// How many members a topic has, roughly.
-    pub(crate) fn members(&self, topic: Topic) -> usize {
-        // Below nothing for a moment: who leaves may be counted before it was counted as having come.
-        let count = self.known(topic).count.load(Ordering::Relaxed) as isize;
-        count.max(0) as usize
-    }
-
-    /// Raises the topic's fan-out: every member that doesn't see what the caller wrote will be visited.
-    pub(crate) fn raise(&self, lane: Lane, topic: Topic) -> Raised {
-        let row = self.known(topic);
-        // The gate first: whoever visits the row has acquired the raise, and finds every earlier member.
-        row.pass_gate();
-        let fan_out = row.fan_out(lane);
-        let raised = fan_out.raise();
-        self.due(lane).insert(topic.0 as usize, raised.first);
-        raised
-    }
-
-    /// The next topic for which banks are to be visited.
-    pub(crate) fn next_due(&self, lane: Lane) -> Option<(Topic, &Row<S>)> {
-        let topic = Topic(self.due(lane).next()? as u32);
-        Some((topic, self.known(topic)))
-    }
-
-    /// The topic has nothing to visit any more. True: it has again.
-    pub(crate) fn visited(&self, lane: Lane, topic: Topic) -> bool {
-        self.due(lane).remove(topic.0 as usize);
-        // Now: a publisher that raised before the removal is seen here.
-        let again = self.known(topic).fan_out(lane).is_pending();
-        if again {
-            self.due(lane).insert(topic.0 as usize, true);
-        }
-        again
-    }
-
-    pub(crate) fn rows(&self) -> &[Row<S>] {
-        self.rows.as_ref()
-    }
-
-    /// The rows of the topics that are due.
-    fn rows_due(&self, lane: Lane) -> impl Iterator<Item = &Row<S>> {
-        self.due(lane).iter().filter_map(|topic| self.rows().get(topic))
-    }
-
-    /// Whether some fan-out of a topic through which the client can be reached is pending and such.
-    #[inline]
-    pub(crate) fn is_due(&self, place: Place, lane: Lane, such: impl Fn(&FanOut) -> bool) -> bool {
-        self.rows_due(lane)
-            .any(|row| row.reached(place.bank) & (1 << place.slot) != 0 && such(row.fan_out(lane)))
     }
 
     /// Whom a topic reaches: for each group of banks its first, and a mask for each of them.

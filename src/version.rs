@@ -4,7 +4,7 @@ use core::cmp::Ordering as Order;
 use core::fmt;
 use core::hash::{Hash, Hasher};
 
-use crate::audience::{Audience, REMEMBERED, Whom};
+use crate::audience::{Audience, Whom};
 use crate::convergence::Number;
 use crate::fan_out::Goal;
 use crate::progress::Push;
@@ -35,9 +35,8 @@ pub struct Version {
 pub(crate) enum Until {
     /// That everyone it concerned has a push that contains its number.
     Number,
-    /// The same, and how far fan-outs of this lane must go before, because the publish was made on demand: everyone's, which
-    /// has the first goal, or those of the audience's topics, in their order.
-    Goals(Lane, [Goal; REMEMBERED]),
+    /// The same, and how far the fan-out of this lane must go before, because the publish was made on demand.
+    Goal(Lane, Goal),
     /// That this push of the client which it concerned is completed, or a later one.
     Push(Push),
 }

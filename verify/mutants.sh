@@ -22,7 +22,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . verify/tools.sh
 
 logic=(
-    src/{slot,bank,banks,whole,limiter,audience,convergence,progress,version,fan_out,registry,topics,lease,batch,config}.rs
+    src/{slot,bank,banks,limiter,audience,convergence,progress,version,fan_out,registry,topics,lease,batch,config}.rs
     src/topics/{due,scope}.rs src/ready/{line,sweep,fifo}.rs src/queue/*.rs
     src/backlog/{bits,locked,shared,groups,journal,label,change_set,merge}.rs src/mesh/*.rs
 )

@@ -36,7 +36,6 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     /// ```
     pub fn register(&self) -> Result<ClientKey, RegisterError> {
         let (key, place) = self.take_place()?;
-        self.carry_down(place.bank, None);
         self.banks()[place.bank].admit(place.slot, None);
         self.tidy_if_littered(place);
         Ok(key)
@@ -57,7 +56,6 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         let mut recording = self.backlog.begin(request, Audience::client(key));
         self.backlog.record(&mut recording, self.cells(place.bank), 1 << place.slot);
         core::mem::forget(on_panic);
-        self.carry_down(place.bank, None);
         self.banks()[place.bank].admit(place.slot, Some(lane));
         self.line(lane).set.insert(place.bank);
         // It is a publish as well: closing must see it, or refuse it.

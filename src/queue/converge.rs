@@ -3,7 +3,6 @@
 use super::PushQueue;
 use crate::audience::{Audience, Whom};
 use crate::backlog::Backlog;
-use crate::fan_out::FanOut;
 use crate::ready::ReadySet;
 use crate::registry::{ClientKey, Place};
 use crate::signal::Signal;
@@ -18,8 +17,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     /// way, or when it subscribed to a topic of the publish later and has not completed a push since, or
     /// when it has just ceased to be reached through a topic that it left, with more work pending.
     /// A publish whose topics and filter are more than four in all waits as if it had no filter; one to more
-    /// than four topics waits for every client that is busy. A publish that is made on demand waits for a client that
-    /// subscribes later also if it is idle, until all members have been reached.
+    /// than four topics waits for every client that is busy.
     ///
     /// Cheap enough to poll: one load a bank, and a second one for each client that is busy; one or two in
     /// all for a publish to one client. It stops at the first laggard.
@@ -44,25 +42,15 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         };
         // Read before the banks: what is visited by now has its marks.
         let expanded = match version.until {
-            Until::Goals(lane, goals) => {
-                let is_visited =
-                    |fan_out: &FanOut, goal| !fan_out.is_pending() || fan_out.has_reached(goal);
-                match &version.audience.0 {
-                    Whom::Topics { topics, any, .. } => {
-                        let topics = topics.iter().zip(goals).take(usize::from(*any));
-                        topics.into_iter().all(|(&topic, goal)| {
-                            let fan_out = self.topics.fan_out(lane, topic);
-                            fan_out.is_none_or(|fan_out| is_visited(fan_out, goal))
-                        })
-                    }
-                    _ => is_visited(self.fan_out(lane), goals[0]),
-                }
+            Until::Goal(lane, goal) => {
+                let fan_out = self.fan_out(lane);
+                !fan_out.is_pending() || fan_out.has_reached(goal)
             }
             Until::Number | Until::Push(_) => true,
         };
         banks
             .flat_map(move |bank| {
-                let now = self.look(bank);
+                let now = self.banks()[bank].load();
                 // A client that has not been visited yet may be idle, and is not caught up.
                 let candidates = if expanded { now.busy() } else { now.live() };
                 slots(candidates & self.concerned(&version.audience, bank))

@@ -10,17 +10,16 @@ use crate::signal::Signal;
 use crate::slot::{ALL, Lane, slots};
 use crate::storage::Storage;
 use crate::sync::Ordering;
-use crate::topics::LANES;
 
 /// After how many claims a group of banks is expanded although there is something else to serve.
 const PATIENCE: usize = 16;
 
 impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
-    /// Whether a fan-out of this lane may have banks still to be visited: to everyone, or to a topic.
+    /// Whether the fan-out of this lane may have banks still to be visited.
     #[inline]
     pub(super) fn is_expanding(&self, lane: Lane) -> bool {
         // Where a backlog records, every fan-out was made by its publisher.
-        !B::RECORDS && (self.fan_out(lane).is_pending() || !self.topics.due(lane).is_empty())
+        !B::RECORDS && self.fan_out(lane).is_pending()
     }
 
     /// Expands groups of banks of each lane now and then, so that a fan-out is not starved by clients that
@@ -32,56 +31,21 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
             return;
         }
         self.patience.store(0, Ordering::Relaxed);
-        for lane in LANES.into_iter().filter(|&lane| self.is_expanding(lane)) {
-            // Both, so that neither kind of fan-out waits for an end of the other.
-            self.expand_everyone(lane);
-            self.expand_topic(lane);
+        for lane in Lane::BOTH.into_iter().filter(|&lane| self.is_expanding(lane)) {
+            self.expand(lane);
         }
     }
 
-    /// Marks whom a fan-out concerns of its next group of banks. False: there was none to visit.
+    /// Visits the next group of banks of a fan-out, and marks the live clients there. False: there was none to visit.
     pub(super) fn expand(&self, lane: Lane) -> bool {
-        self.expand_everyone(lane) || self.expand_topic(lane)
-    }
-
-    fn expand_everyone(&self, lane: Lane) -> bool {
-        // No bank is left out, also where nobody needs a mark: by the read-modify-write, a client that is
-        // admitted later sees what the publisher wrote.
-        self.visit(self.fan_out(lane), lane, |_| ALL)
-    }
-
-    /// The topics that are due take turns, a group of banks each.
-    fn expand_topic(&self, lane: Lane) -> bool {
-        while let Some((topic, row)) = self.topics.next_due(lane) {
-            let fan_out = row.fan_out(lane);
-            // Where the topic reaches nobody there is no trace for a client that comes later, and it needs
-            // none: it passes the topic's gate after the publisher, and sees what that wrote.
-            let visited = self.visit(fan_out, lane, |bank| row.reached(bank));
-            if !fan_out.is_pending() && self.topics.visited(lane, topic) {
-                // For a moment the topic could not be found.
-                self.signal.ready(self.topics.members(topic).max(1));
-            }
-            if visited {
-                return true;
-            }
-        }
-        false
-    }
-
-    /// Visits the next group of banks of a fan-out, and marks whom it reaches there. Banks where that is nobody are
-    /// left alone.
-    fn visit(&self, fan_out: &FanOut, lane: Lane, reached: impl Fn(usize) -> usize) -> bool {
+        let fan_out = self.fan_out(lane);
         let Some(visit) = fan_out.visit() else { return false };
         let first = visit.group * GROUP;
         let mut ready = 0;
-        // After the visit has begun: whoever counts on it has raised before.
+        // After the visit has begun: a publisher that counts on it has raised before.
         let settled = fan_out.settled(|| self.convergence.newest());
         for bank in first..self.banks().len().min(first + GROUP) {
-            let mask = reached(bank);
-            if mask == 0 {
-                continue;
-            }
-            match self.mark_needy(bank, mask, lane, settled, || fan_out.is_at(visit)) {
+            match self.mark_needy(bank, lane, settled, || fan_out.is_at(visit)) {
                 Some(some) => ready |= usize::from(some) << (bank - first),
                 None => break,
             }
@@ -89,23 +53,24 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         if ready != 0 {
             self.line(lane).set.insert_many(first, ready);
         }
-        // Only now: whoever finds the frontier past these banks must find their clients as well.
+        // Only now: if the frontier is past these banks, their clients must be found as well.
         fan_out.end(visit);
         // A client that came too late to be marked held versions back until now.
         self.signal.progress();
         true
     }
 
-    /// Marks the live clients of `mask`, but for those whose last push contains `settled`. `Some(true)`: some of them
-    /// are ready, also if it was another helper that marked them, who may not have put the bank into the
-    /// ready set yet.
+    /// Marks the live clients of a bank, except those whose last push contains `settled`. `Some(true)`: some of them
+    /// are ready, also if another helper marked them, which may not have put the bank into the ready set yet.
+    ///
+    /// A bank is exchanged even if nobody in it needs a mark: a client that is admitted later sees by that what the
+    /// publisher wrote.
     ///
     /// `None`: another helper has ended the visit. Who was marked in it may have been served since, and a mark
     /// would push to it for nothing.
     fn mark_needy(
         &self,
         bank: usize,
-        mask: usize,
         lane: Lane,
         settled: Option<Number>,
         is_needed: impl Fn() -> bool,
@@ -115,9 +80,9 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
             let seen = word.load();
             let spared = settled.map_or(0, |number| {
                 let begun = |slot| self.progress(bank).has_begun(slot, number);
-                where_each(seen.live() & mask, begun)
+                where_each(seen.live(), begun)
             });
-            let needy = mask & !spared;
+            let needy = ALL & !spared;
             if !is_needed() {
                 return None;
             }
@@ -125,18 +90,6 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
             if let Some(marked) = word.try_mark(seen, needy, lane) {
                 return Some(marked.next.ready(lane) & needy != 0);
             }
-        }
-    }
-
-    /// Marks the owner of a place for a fan-out that will not find it, unless its push contained that.
-    pub(super) fn mark_for(&self, place: Place, lane: Lane, fan_out: &FanOut, seen: Number) {
-        let contained = || {
-            let settled = fan_out.settled(|| self.convergence.newest());
-            settled.is_some_and(|number| number.cmp(seen).is_le())
-        };
-        if !B::RECORDS && fan_out.is_pending() && !contained() {
-            // Nobody can serve it before its owner lets go of it.
-            let _ = self.banks()[place.bank].mark(1 << place.slot, lane);
         }
     }
 
@@ -160,43 +113,30 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
             newest
                 .is_some_and(|newest| !self.progress(place.bank).has_completed(place.slot, newest))
         };
-        let urgent =
-            is_owed(self.fan_out(Lane::Urgent)) || self.topics.is_due(place, Lane::Urgent, is_owed);
-        if urgent { Lane::Urgent } else { lane }
+        if is_owed(self.fan_out(Lane::Urgent)) { Lane::Urgent } else { lane }
     }
 
-    /// Whether a publish that concerns the client came after `seen` and may not be marked yet.
-    pub(super) fn is_behind_fan_out(&self, place: Place, seen: Number) -> bool {
-        let is_owed = |fan_out: &FanOut| {
-            let newest = fan_out.newest_pending(|| self.convergence.newest());
+    /// Whether a publish to everyone came after `seen` and may not be marked yet.
+    pub(super) fn is_behind_fan_out(&self, seen: Number) -> bool {
+        let is_owed = |lane| {
+            let newest = self.fan_out(lane).newest_pending(|| self.convergence.newest());
             newest.is_some_and(|newest| newest.cmp(seen).is_gt())
         };
-        !B::RECORDS
-            && LANES
-                .into_iter()
-                .any(|lane| is_owed(self.fan_out(lane)) || self.topics.is_due(place, lane, is_owed))
+        !B::RECORDS && Lane::BOTH.into_iter().any(is_owed)
     }
 
     /// Whether every client that a publish on demand concerns has been marked, or needs no mark.
     pub(super) fn is_expanded(&self, lane: Lane) -> bool {
-        let is_done = |fan_out: &FanOut, concerned: &dyn Fn(usize) -> usize| {
-            !fan_out.is_pending()
-                || fan_out.settled(|| self.convergence.newest()).is_some_and(|number| {
-                    self.banks().iter().enumerate().all(|(bank, word)| {
-                        let concerned = word.load().live() & concerned(bank);
-                        let done = |slot| self.progress(bank).has_completed(slot, number);
-                        where_each(concerned, done) == concerned
-                    })
-                })
-        };
-        // Not only the topics that are due: one that another thread is about to put back is not.
-        B::RECORDS
-            || is_done(self.fan_out(lane), &|_| ALL)
-                && self
-                    .topics
-                    .rows()
-                    .iter()
-                    .all(|row| is_done(row.fan_out(lane), &|bank| row.may_concern(bank)))
+        if B::RECORDS || !self.fan_out(lane).is_pending() {
+            return true;
+        }
+        let settled = self.fan_out(lane).settled(|| self.convergence.newest());
+        settled.is_some_and(|number| {
+            self.banks().iter().enumerate().all(|(bank, word)| {
+                let live = word.load().live();
+                where_each(live, |slot| self.progress(bank).has_completed(slot, number)) == live
+            })
+        })
     }
 }
 
@@ -216,9 +156,9 @@ mod tests {
     fn a_visit_that_another_helper_has_ended_marks_nobody() {
         let queue = PushQueue::<Dirty>::new(Config::new(1));
         queue.register().unwrap();
-        assert_eq!(queue.mark_needy(0, ALL, Lane::Normal, None, || false), None);
+        assert_eq!(queue.mark_needy(0, Lane::Normal, None, || false), None);
         assert_eq!(queue.waiting(), 0);
-        assert_eq!(queue.mark_needy(0, ALL, Lane::Normal, None, || true), Some(true));
+        assert_eq!(queue.mark_needy(0, Lane::Normal, None, || true), Some(true));
         assert_eq!(queue.waiting(), 1);
     }
 
@@ -229,7 +169,7 @@ mod tests {
         queue.publish(Target::One(client), Lane::Normal, ()).unwrap();
         let settled = Some(queue.convergence.newest());
         let lease = core::cell::OnceCell::new();
-        let marked = queue.mark_needy(0, ALL, Lane::Normal, settled, || {
+        let marked = queue.mark_needy(0, Lane::Normal, settled, || {
             lease.get_or_init(|| queue.try_lease().unwrap());
             true
         });

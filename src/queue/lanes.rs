@@ -8,7 +8,6 @@ use crate::signal::Signal;
 use crate::slot::{Claimed, Lane};
 use crate::storage::Storage;
 use crate::sync::Ordering;
-use crate::topics::LANES;
 
 impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     /// Which lane is looked at first: urgent, but for one lease after every `urgent_ratio` urgent ones.
@@ -41,7 +40,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     #[cfg_attr(target_pointer_width = "64", inline(always))] // as the line's
     pub(super) fn claim(&self, most: usize) -> Option<Served> {
         // Once, and before the lines: a fan-out that is raised later is not this lease's yet.
-        let expanding = LANES.into_iter().any(|lane| self.is_expanding(lane));
+        let expanding = Lane::BOTH.into_iter().any(|lane| self.is_expanding(lane));
         if expanding {
             self.expand_if_due();
         }
@@ -67,9 +66,8 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     #[cfg_attr(target_pointer_width = "64", inline(always))] // as the line's
     fn claim_in(&self, lane: Lane, most: usize, expanding: bool) -> Option<Served> {
         let most = if most > 1 { most.min(self.share(lane)) } else { 1 };
-        let come_to = |bank, popped: bool| self.carry_down(bank, popped.then_some(lane));
         loop {
-            if let Some(served) = self.line(lane).claim(self.banks(), lane, most, come_to) {
+            if let Some(served) = self.line(lane).claim(self.banks(), lane, most) {
                 self.count_lane(lane, &served.claimed);
                 if served.uncovered > 0 {
                     self.signal.ready(served.uncovered);
@@ -103,7 +101,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     #[inline]
     pub(super) fn nothing_ready(&self) -> bool {
         // The fan-outs before the lines: what is visited by now has been put there.
-        LANES.into_iter().all(|lane| !self.is_expanding(lane))
-            && LANES.into_iter().all(|lane| self.line(lane).is_empty())
+        Lane::BOTH.into_iter().all(|lane| !self.is_expanding(lane))
+            && Lane::BOTH.into_iter().all(|lane| self.line(lane).is_empty())
     }
 }

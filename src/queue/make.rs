@@ -13,7 +13,6 @@ use crate::ready::line::Line;
 use crate::registry::Registry;
 use crate::signal::Signal;
 use crate::topics::Topics;
-use crate::whole::Whole;
 
 #[cfg(feature = "alloc")]
 mod on_heap {
@@ -25,8 +24,7 @@ mod on_heap {
     use crate::slot::{SLOTS, beyond};
     use crate::storage::Heap;
     use crate::sync::{Atomic, AtomicUsize};
-    use crate::topics::{Due, Row};
-    use crate::whole::worth;
+    use crate::topics::Row;
 
     impl<B: Backlog + Default, R: WithBanks, N: Signal + Default> PushQueue<B, Heap, R, N> {
         /// A queue on the heap, of the parts that its type names: `PushQueue::<Dirty>::new` is served
@@ -54,12 +52,9 @@ mod on_heap {
             let clients = config.clients.min(MAX_PERMITS);
             // At least one bank, so that a queue without room needs no special case.
             let banks = clients.div_ceil(SLOTS).max(1);
-            // Where requests are recorded, banks are not marked as a whole.
-            let blocks = if B::RECORDS || banks < worth() { 0 } else { banks.div_ceil(SLOTS) };
             let members = || Row::new(Heap::row(banks, AtomicUsize::zero));
             PushQueue {
                 banks: Banks::spread(banks, |bank| Bank::with_held(beyond(bank, clients))),
-                whole: Whole::new(Heap::row(blocks, AtomicUsize::zero)),
                 cells: Heap::row(banks, || backlog.cells()),
                 backlog,
                 urgent: Apart(Line::new(R::with_banks(banks))),
@@ -75,9 +70,6 @@ mod on_heap {
                 ),
                 topics: Topics::new(
                     Heap::row(config.topics, members),
-                    Due::new(Heap::words(config.topics)),
-                    Due::new(Heap::words(config.topics)),
-                    config.on_demand_from,
                     Heap::row(banks, AtomicUsize::zero),
                 ),
                 convergence: Convergence::new(),
@@ -100,7 +92,7 @@ mod in_place {
     use crate::slot::{SLOTS, beyond};
     use crate::storage::Static;
     use crate::sync::{Atomic, AtomicUsize};
-    use crate::topics::{Due, Row};
+    use crate::topics::Row;
 
     impl<B, R, const BANKS: usize, const TOPICS: usize, const WORDS: usize>
         PushQueue<B, Static<BANKS, TOPICS, WORDS>, R, Silent>
@@ -138,7 +130,6 @@ mod in_place {
             }
             PushQueue {
                 banks: Banks::side_by_side(banks),
-                whole: Whole::new([]),
                 cells: [const { B::CELLS }; BANKS],
                 backlog: B::EMPTY,
                 urgent: Apart(Line::const_new(R::EMPTY)),
@@ -153,10 +144,7 @@ mod in_place {
                     clients,
                 ),
                 topics: Topics::new(
-                    [const { Row::const_new([const { AtomicUsize::ZERO }; BANKS], BANKS) }; TOPICS],
-                    Due::const_new([const { AtomicUsize::ZERO }; TOPICS]),
-                    Due::const_new([const { AtomicUsize::ZERO }; TOPICS]),
-                    config.on_demand_from,
+                    [const { Row::const_new([const { AtomicUsize::ZERO }; BANKS]) }; TOPICS],
                     [const { AtomicUsize::ZERO }; BANKS],
                 ),
                 convergence: Convergence::const_new(),

@@ -1,7 +1,6 @@
 //! [`PushQueue`]: the parts put together, and nothing else.
 
 mod batch;
-mod carry;
 mod clients;
 mod converge;
 mod expand;
@@ -27,7 +26,6 @@ use crate::slot::Lane;
 use crate::storage::{Heap, Storage};
 use crate::sync::AtomicUsize;
 use crate::topics::Topics;
-use crate::whole::Whole;
 
 pub(crate) use batch::Entries;
 pub use publish::Target;
@@ -62,8 +60,6 @@ pub(crate) use serve::Ticket;
 pub struct PushQueue<B: Backlog, S: Storage = Heap, R: ReadySet = Sweep<S>, N: Signal = Silent> {
     /// Every slot's state. Anybody, at any time, by one transition.
     banks: Banks<S>,
-    /// Marks that are not in the banks yet.
-    whole: Whole<S>,
     /// What each slot has still to be sent. Publishers record, the slot's owner takes.
     cells: S::Banks<B::Cells>,
     backlog: B,
@@ -167,7 +163,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn waiting(&self) -> usize {
-        (0..self.banks().len()).map(|bank| self.look(bank).waiting().count_ones() as usize).sum()
+        self.banks().iter().map(|bank| bank.load().waiting().count_ones() as usize).sum()
     }
 
     /// How many topics there are.
@@ -232,7 +228,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
             && self.is_expanded(Lane::Urgent)
             && self.is_expanded(Lane::Normal)
             // Looked at first, because as a rule somebody is busy.
-            && (0..self.banks().len()).all(|bank| self.look(bank).busy() == 0)
+            && self.banks().iter().all(|bank| bank.load().busy() == 0)
             && self.banks().iter().all(|bank| bank.busy() == 0)
     }
 }

@@ -1,17 +1,17 @@
 //! Publishing: record, mark, number, in this order; to one client record, mark, and read which of its pushes comes next.
 
 use super::PushQueue;
-use crate::audience::{Audience, REMEMBERED};
+use crate::audience::Audience;
 use crate::backlog::Backlog;
 use crate::convergence::Number;
 use crate::error::{PublishError, Refusal};
-use crate::fan_out::{FanOut, GROUP, Goal};
+use crate::fan_out::GROUP;
 use crate::ready::ReadySet;
 use crate::registry::{ClientKey, Place};
 use crate::signal::Signal;
 use crate::slot::{ALL, Lane, SLOTS, slots};
 use crate::storage::Storage;
-use crate::topics::{Scope, Topic};
+use crate::topics::Scope;
 use crate::version::{Until, Version};
 
 /// Whom a publish is for. Whom it doesn't concern is not touched.
@@ -30,8 +30,8 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     /// it is still to be sent.
     ///
     /// All that the caller wrote before is visible to those leases. The version says when all of them
-    /// have completed. Never blocks; the cost grows with the number of banks that are concerned, unless the
-    /// publish is made on demand (see [`Config::on_demand_from`](crate::Config::on_demand_from)).
+    /// have completed. Never blocks; the cost grows with the number of banks that are concerned, but a publish
+    /// to everyone that records nothing for each client costs the same for any number of clients.
     ///
     /// # Errors
     ///
@@ -39,9 +39,8 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     /// [`UnknownTopic`](Refusal::UnknownTopic); the error gives the request back.
     ///
     /// A publish that is under way while its client leaves may give the place's next client one push
-    /// more than it needed, never one less. And of a publish on demand some clients may get one push more, if a worker is
-    /// paused while it marks them and others serve them meanwhile; so may newcomers of a publish to topics, if a worker is
-    /// paused while it marks a bank of them.
+    /// more than it needed, never one less. A client may also receive a redundant push of a publish to everyone in
+    /// a race with workers, never a missing one.
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub fn publish(
         &self,
@@ -82,23 +81,14 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         if let Some(topic) = self.topics.unknown(&scope) {
             return Err(PublishError { reason: Refusal::UnknownTopic(topic), request });
         }
-        if !B::RECORDS && self.topics.is_on_demand(&scope) {
-            return self.publish_to_topics_on_demand(scope.any, lane, request);
-        }
         self.publish_to_each(Audience::scope(&scope), lane, request, |fresh, recording| {
             self.topics.pass_gates(&scope);
             if !B::RECORDS
                 && let (&[topic], None) = (scope.any, scope.and)
             {
-                // Otherwise there are hardly banks in which everybody is.
-                let many = self.topics.members(topic) > self.clients() / 2;
                 for (first, reached) in self.topics.reached(topic) {
-                    if many {
-                        self.mark_group(first, reached, fresh);
-                    } else {
-                        let (ready, slots) = self.banks().mark_many(first, reached, lane);
-                        fresh.add_group(first, ready, slots);
-                    }
+                    let (ready, slots) = self.banks().mark_many(first, reached, lane);
+                    fresh.add_group(first, ready, slots);
                 }
                 return;
             }
@@ -138,7 +128,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         }
     }
 
-    /// To everyone, by counters instead of a mark for each client: whoever serves makes the marks.
+    /// To everyone, by counters instead of a mark for each client: workers make the marks.
     #[inline]
     fn publish_to_everyone_on_demand(
         &self,
@@ -147,60 +137,20 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     ) -> Result<Version, PublishError<B::Request>> {
         let recording = self.backlog.begin(request, Audience::EVERYONE);
         let fan_out = self.fan_out(lane);
-        let goal = fan_out.raise().goal;
-        let numbered = self.number_on_demand([fan_out], || self.clients());
-        self.published(
-            numbered,
-            Audience::EVERYONE,
-            Until::Goals(lane, [goal; REMEMBERED]),
-            recording,
-        )
-    }
-
-    /// To some topics, in the same way, each by its own counters. Who belongs to several is reached through all of them, and
-    /// pushed to once.
-    fn publish_to_topics_on_demand(
-        &self,
-        topics: &[Topic],
-        lane: Lane,
-        request: B::Request,
-    ) -> Result<Version, PublishError<B::Request>> {
-        let audience = Audience::scope(&Scope::any(topics));
-        let recording = self.backlog.begin(request, audience);
-        let mut goals = [Goal::default(); REMEMBERED];
-        for (goal, &topic) in goals.iter_mut().zip(topics) {
-            *goal = self.topics.raise(lane, topic).goal;
-        }
-        // Only now: whoever reads the number finds all of them raised.
-        let fan_outs = topics.iter().filter_map(|&topic| self.topics.fan_out(lane, topic));
-        let members = || topics.iter().map(|&topic| self.topics.members(topic));
-        // Nobody may be subscribed, and somebody be reached who was.
-        let numbered = self.number_on_demand(fan_outs, || members().sum::<usize>().max(1));
-        self.published(numbered, audience, Until::Goals(lane, goals), recording)
-    }
-
-    /// The number of a publish whose fan-outs have been raised, which is thereby made.
-    #[inline]
-    fn number_on_demand<'a>(
-        &self,
-        fan_outs: impl IntoIterator<Item = &'a FanOut>,
-        leases: impl Fn() -> usize,
-    ) -> Option<Number> {
+        let goal = fan_out.raise();
         let numbered = self.convergence.number();
-        for fan_out in fan_outs {
-            fan_out.numbered(numbered, || self.convergence.newest());
-        }
+        fan_out.numbered(numbered, || self.convergence.newest());
         if self.signal.is_heard() {
-            // Whoever looked for the end of a drain meanwhile couldn't know that this is not work.
+            // A thread that looked for the end of a drain meanwhile couldn't know that this is not work.
             if self.convergence.is_closed_or_will_see() {
                 self.signal.progress();
             }
-            let leases = leases();
-            if leases > 0 {
-                self.signal.ready(leases);
+            let clients = self.clients();
+            if clients > 0 {
+                self.signal.ready(clients);
             }
         }
-        numbered
+        self.published(numbered, Audience::EVERYONE, Until::Goal(lane, goal), recording)
     }
 
     #[cfg_attr(target_pointer_width = "64", inline(always))]
@@ -248,7 +198,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         PublishError { reason, request: self.backlog.abandon(recording) }
     }
 
-    /// Marks the live slots of some neighbouring banks, a mask for each, and records for them before.
+    /// Records for the live slots of some neighbouring banks, a mask for each, and marks them.
     #[inline]
     fn mark_banks(
         &self,
@@ -258,13 +208,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         recording: &mut B::Recording,
     ) {
         let lane = fresh.lane;
-        let whole = if B::RECORDS || masks.contains(&0) {
-            0
-        } else {
-            self.mark_whole(first, masks.iter().copied(), fresh)
-        };
-        let rest = (first..).zip(masks).enumerate().filter(|(at, _)| whole >> at & 1 == 0);
-        for (bank, &mask) in rest.map(|(_, bank)| bank).filter(|(_, mask)| **mask != 0) {
+        for (bank, &mask) in (first..).zip(masks).filter(|(_, mask)| **mask != 0) {
             let ready = if B::RECORDS {
                 self.record_and_mark(bank, mask, lane, recording)
             } else {
@@ -272,23 +216,6 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
             };
             fresh.add(bank, ready);
         }
-    }
-
-    /// The same of a group of banks, where nothing is recorded.
-    fn mark_group(
-        &self,
-        first: usize,
-        reached: impl ExactSizeIterator<Item = usize> + Clone,
-        fresh: &mut Fresh<'_, B, S, R, N>,
-    ) {
-        let whole = self.mark_whole(first, reached.clone(), fresh);
-        if whole.count_ones() as usize == reached.len() {
-            return;
-        }
-        let rest =
-            reached.enumerate().map(|(at, mask)| if whole >> at & 1 == 0 { mask } else { 0 });
-        let (ready, slots) = self.banks().mark_many(first, rest, fresh.lane);
-        fresh.add_group(first, ready, slots);
     }
 
     /// Records for the live slots of `mask`, then marks exactly those; the newly ready ones.

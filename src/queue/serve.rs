@@ -248,14 +248,8 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         let place = ticket.place();
         self.progress(place.bank).complete(place.slot, ticket.seen);
         if ticket.changing {
-            self.complete_topics(place, ticket.seen);
+            self.topics.complete(place, || self.banks()[place.bank].was_marked(place.slot));
         }
-    }
-
-    #[cold]
-    fn complete_topics(&self, place: Place, seen: Number) {
-        let mark = |lane, fan_out: &_| self.mark_for(place, lane, fan_out, seen);
-        self.topics.complete(place, mark, || self.was_marked(place.bank, place.slot));
     }
 
     /// Lets go of a slot that was owned, and leaves it pending. True: it is ready again.
@@ -402,8 +396,8 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> Serve for PushQueue<B, S, R
     fn is_pending(&self, ticket: &Ticket) -> bool {
         // Before the bank: what is visited by now has its marks.
         let Place { bank, slot } = ticket.place();
-        let behind = self.is_behind_fan_out(ticket.place(), ticket.seen);
-        match self.look(bank).state(slot) {
+        let behind = self.is_behind_fan_out(ticket.seen);
+        match self.banks()[bank].load().state(slot) {
             State::InProgressPending => true,
             State::InProgress => behind,
             _ => false, // the client has left

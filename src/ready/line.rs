@@ -96,20 +96,16 @@ impl<R: ReadySet> Line<R> {
     }
 
     /// Claims the slots of one bank whose turn it is, `most` at most. `None`: nothing was to be found.
-    ///
-    /// `come_to` is called before, for a bank and whether it has been popped.
     #[cfg_attr(target_pointer_width = "64", inline(always))] // once for a lease, once for a batch
     pub(crate) fn claim<S: Storage>(
         &self,
         banks: &Banks<S>,
         lane: Lane,
         most: usize,
-        come_to: impl Fn(usize, bool),
     ) -> Option<Served> {
         let mut hidden = 0;
         loop {
             if let Some((bank, slots)) = self.take_turn(most) {
-                come_to(bank, false);
                 // Not ready any more: leased through the other lane, or its client left.
                 let Some(claimed) = banks[bank].claim(slots, lane, most) else { continue };
                 return Some(Served { bank, claimed, uncovered: hidden });
@@ -117,7 +113,6 @@ impl<R: ReadySet> Line<R> {
             let popped = self.set.pop()?;
             let bank = popped.bank;
             hidden += popped.hidden;
-            come_to(bank, true);
             let Some(claimed) = banks[bank].claim(ALL, lane, most) else { continue };
             let mut uncovered = hidden;
             if claimed.rest != 0 {
@@ -250,7 +245,7 @@ mod tests {
         let script = [(0, 2), (2, 5), (1, 7)].map(|(bank, hidden)| Popped { bank, hidden });
         let (line, banks) =
             (Line::const_new(Script(RefCell::new(script.into()))), banks([0, 3, 0]));
-        let claim = |most| line.claim(&banks, Lane::Normal, most, |_, _| ());
+        let claim = |most| line.claim(&banks, Lane::Normal, most);
         let served = claim(1).expect("of bank 1");
         assert_eq!((served.bank, served.claimed.slots), (1, 0b001));
         assert_eq!(served.uncovered, 14 + 2, "and its neighbours");
@@ -263,7 +258,7 @@ mod tests {
     fn who_comes_while_nobody_waits_needs_no_set() {
         let (line, banks) = (Line::const_new(Script(RefCell::default())), banks([4, 1]));
         let claim = |most| {
-            let served = line.claim(&banks, Lane::Normal, most, |_, _| ())?;
+            let served = line.claim(&banks, Lane::Normal, most)?;
             Some((served.bank, served.claimed.slots, served.uncovered))
         };
         let waiting = || line.set.0.borrow().iter().map(|popped| popped.bank).collect::<Vec<_>>();
@@ -291,8 +286,7 @@ mod tests {
         line.join(1, 2);
         assert_eq!(line.set.0.borrow().len(), 1);
         let claim = || {
-            line.claim(&banks, Lane::Normal, 2, |_, _| ())
-                .map(|served| (served.bank, served.claimed.slots))
+            line.claim(&banks, Lane::Normal, 2).map(|served| (served.bank, served.claimed.slots))
         };
         assert_eq!(
             [(); 4].map(|()| claim()),
@@ -325,7 +319,7 @@ mod tests {
         }
 
         let (line, banks) = (Line::const_new(Passed::default()), banks([0, 0, 4]));
-        let claim = || assert!(line.claim(&banks, Lane::Normal, 1, |_, _| ()).is_some());
+        let claim = || assert!(line.claim(&banks, Lane::Normal, 1).is_some());
         line.join(2, 0);
         claim();
         assert_eq!(*line.set.1.borrow(), [], "nobody waits");
@@ -343,7 +337,7 @@ mod tests {
     fn a_turn_is_over_before_the_next_begins() {
         let (line, banks) = (Line::const_new(Script(RefCell::default())), banks([2, 2]));
         line.set.insert(0);
-        let claim = || line.claim(&banks, Lane::Normal, 1, |_, _| ()).map(|served| served.bank);
+        let claim = || line.claim(&banks, Lane::Normal, 1).map(|served| served.bank);
         assert_eq!(claim(), Some(0));
         assert!(!line.is_empty(), "the turn goes on");
         assert!(!line.begin(Turn::of_popped(1, 0b11)), "of bank 0");

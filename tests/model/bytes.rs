@@ -37,9 +37,7 @@ impl Bytes<'_> {
 
     fn sizes(&mut self) -> Option<Sizes> {
         let clients = [1, 3, 17, 40][self.below(4)?];
-        let (permits, urgent_ratio) = (self.choice()?, self.below(5)?);
-        let on_demand_from = [usize::MAX, 0, 2][permits / 8 % 3];
-        Some(Sizes { clients, permits: permits % 8, urgent_ratio, on_demand_from })
+        Some(Sizes { clients, permits: self.below(8)?, urgent_ratio: self.below(5)? })
     }
 
     fn who(&mut self) -> Option<Who> {

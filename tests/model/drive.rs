@@ -1,7 +1,7 @@
 //! One queue and its reference side by side: each operation is done to both, and then they must agree in
 //! everything that can be seen from outside.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Weak;
 
 use proptest::prelude::*;
@@ -16,7 +16,7 @@ use pushlane::{
 
 use super::kinds::{Change, Counted, Kind};
 use super::ops::{End, Op, Sizes, TOPICS, To, Who};
-use super::reference::{Choice, Next, Push, Reference, Whom};
+use super::reference::{Reference, Whom};
 
 type Agreed = Result<(), TestCaseError>;
 type Queue<K, S, R> = PushQueue<<K as Kind>::Backlog, S, R>;
@@ -27,7 +27,6 @@ impl Sizes {
             .topics(TOPICS as usize)
             .permits(self.permits)
             .urgent_ratio(self.urgent_ratio)
-            .on_demand_from(self.on_demand_from)
     }
 }
 
@@ -70,20 +69,12 @@ fn foreign_keys() -> impl Iterator<Item = ClientKey> {
     [44, 47, 48, 99].into_iter().map(move |place| keys[place])
 }
 
-/// Whether a payload is what the push is to contain.
-fn is_owed<K: Kind>(payload: &<K::Backlog as Backlog>::Payload, push: &Push) -> bool {
-    push.surplus && push.content.is_empty() || K::is_merge_of(payload, &push.content)
-}
-
 fn chosen<T>(things: &[T], choice: usize) -> Option<usize> {
     (!things.is_empty()).then(|| choice % things.len())
 }
 
 impl<'q, K: Kind, S: Storage, R: ReadySet> Pair<'q, K, S, R> {
     fn new(queue: &'q Queue<K, S, R>, sizes: Sizes) -> Self {
-        let on_demand_from = if K::Backlog::RECORDS { usize::MAX } else { sizes.on_demand_from };
-        // Topics that are due take turns.
-        let overtakes = if on_demand_from == usize::MAX { 1 } else { TOPICS } * K::OVERTAKES;
         Pair {
             queue,
             reference: Reference::new(
@@ -91,8 +82,7 @@ impl<'q, K: Kind, S: Storage, R: ReadySet> Pair<'q, K, S, R> {
                 TOPICS,
                 sizes.permits,
                 sizes.urgent_ratio,
-                on_demand_from,
-                overtakes,
+                K::OVERTAKES,
             ),
             keys: foreign_keys().collect(),
             versions: Vec::new(),
@@ -280,36 +270,31 @@ impl<'q, K: Kind, S: Storage, R: ReadySet> Pair<'q, K, S, R> {
     /// True: there was somebody to lease.
     fn lease(&mut self) -> Result<bool, TestCaseError> {
         let lease = self.queue.try_lease();
-        let Some(next) = self.reference.next() else {
-            prop_assert!(lease.is_none(), "{lease:?}, and no permit is free");
+        let Some((lane, ready)) = self.reference.next() else {
+            prop_assert!(lease.is_none(), "{lease:?}, and nobody can be leased");
             return Ok(false);
         };
-        let Some(lease) = lease else {
-            prop_assert!(next.or_nobody, "nobody leased of {next:?}");
-            self.reference.nobody_was_ready();
-            return Ok(false);
-        };
-        let most_urgent = self.begin(&next, lease.key(), lease.request(), Some(lease.lane()))?;
+        prop_assert!(lease.is_some(), "nobody leased, and through {lane:?} could be {ready:?}");
+        let lease = lease.unwrap();
+        let most_urgent = self.begin((lane, &ready), lease.key(), lease.request())?;
         prop_assert_eq!(lease.lane(), most_urgent);
         self.leases.push(lease);
         Ok(true)
     }
 
-    /// A push has begun, and somebody of `next` was to be. Its most urgent lane.
+    /// A push has begun, and somebody from `ready` was to be next. Its most urgent lane.
     fn begin(
         &mut self,
-        next: &Next,
+        (lane, ready): (Lane, &HashSet<ClientKey>),
         key: ClientKey,
         payload: &<K::Backlog as Backlog>::Payload,
-        told: Option<Lane>,
     ) -> Result<Lane, TestCaseError> {
-        let choices = next.choices.iter().filter(|choice| choice.ready.contains(&key));
-        let choices: Vec<&Choice> = choices.collect();
-        prop_assert!(!choices.is_empty(), "{key} leased; next is {next:?}");
-        match self.reference.begin(key, &choices, told) {
+        prop_assert!(ready.contains(&key), "{key} leased; next are {ready:?}, {lane:?}");
+        match self.reference.begin(key, lane) {
             Ok(push) => {
-                let is_owed = is_owed::<K>(payload, push);
-                prop_assert!(is_owed, "not what {} is owed: {:?}", key, push.content);
+                let content = &push.content;
+                let is_owed = K::is_merge_of(payload, content);
+                prop_assert!(is_owed, "not what {} is owed: {:?}", key, content);
                 Ok(push.lane)
             }
             Err(overtaken) => {
@@ -320,23 +305,19 @@ impl<'q, K: Kind, S: Storage, R: ReadySet> Pair<'q, K, S, R> {
 
     /// A batch leases nobody whom as many leases, one by one, could not have leased.
     fn lease_batch(&mut self, most: usize) -> Agreed {
-        if self.reference.is_unsure() {
-            // A batch doesn't tell through which lanes its clients were leased.
-            return self.lease().map(|_| ());
-        }
         let batch = self.queue.try_lease_batch(most);
-        let next = self.reference.next().filter(|next| most > 0 && !next.or_nobody);
-        if next.is_none() {
+        if most == 0 || self.reference.next().is_none() {
             prop_assert!(batch.is_none(), "{batch:?}, and nobody can be leased");
             return Ok(());
         }
-        prop_assert!(batch.is_some(), "nobody leased of {next:?}");
+        prop_assert!(batch.is_some(), "nobody leased of {:?}", self.reference.next());
         let batch = batch.unwrap();
         prop_assert!((1..=most).contains(&batch.len()), "{batch:?}, of {most} at most");
         for (key, payload) in batch.iter() {
             let next = self.reference.next();
             prop_assert!(next.is_some(), "{key} leased without a permit");
-            self.begin(&next.unwrap(), key, payload, None)?;
+            let (lane, ready) = next.unwrap();
+            self.begin((lane, &ready), key, payload)?;
         }
         self.batches.push(batch);
         Ok(())
@@ -394,21 +375,19 @@ impl<'q, K: Kind, S: Storage, R: ReadySet> Pair<'q, K, S, R> {
         prop_assert_eq!(queue.clients(), reference.places());
         prop_assert_eq!((queue.held(), queue.limit()), (reference.held, reference.limit));
         prop_assert_eq!(queue.is_closed(), reference.closed);
-        let is_drained = queue.is_drained();
-        prop_assert_eq!(is_drained, reference.is_drained().unwrap_or(is_drained));
+        prop_assert_eq!(queue.is_drained(), reference.is_drained());
         for key in &self.keys {
             prop_assert_eq!(queue.is_registered(*key), reference.is_registered(*key), "{}", key);
         }
         for lease in &self.leases {
             let key = lease.key();
-            let is_superseded = lease.is_superseded();
-            let expected = reference.is_superseded(key).unwrap_or(is_superseded);
-            prop_assert_eq!(is_superseded, expected, "{}", key);
-            let is_owed = is_owed::<K>(lease.request(), reference.push(key));
-            prop_assert!(is_owed, "changed while leased");
+            prop_assert_eq!(lease.is_superseded(), reference.is_superseded(key), "{}", key);
+            let content = &reference.push(key).content;
+            prop_assert!(K::is_merge_of(lease.request(), content), "changed while leased");
         }
         for (key, payload) in self.batches.iter().flat_map(Batch::iter) {
-            prop_assert!(is_owed::<K>(payload, reference.push(key)), "changed while leased");
+            let content = &reference.push(key).content;
+            prop_assert!(K::is_merge_of(payload, content), "changed while leased");
         }
         (0..self.versions.len()).try_for_each(|version| self.agree_on_convergence(version))
     }

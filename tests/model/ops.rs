@@ -146,7 +146,6 @@ pub(crate) struct Sizes {
     pub(crate) clients: usize,
     pub(crate) permits: usize,
     pub(crate) urgent_ratio: usize,
-    pub(crate) on_demand_from: usize,
 }
 
 /// Four banks, so that there are enough for the largest size on a 64-bit target.
@@ -154,13 +153,9 @@ pub(crate) type InPlace = Static<4, { TOPICS as usize }, 1>;
 
 pub(crate) fn sizes() -> impl Strategy<Value = Sizes> {
     let clients = prop_oneof![Just(1usize), Just(3), Just(17), Just(40)];
-    let on_demand_from = prop_oneof![Just(0usize), Just(2), Just(usize::MAX)];
-    (clients, 0..8usize, 0..5usize, on_demand_from).prop_map(
-        |(clients, permits, urgent_ratio, on_demand_from)| Sizes {
-            clients,
-            permits,
-            urgent_ratio,
-            on_demand_from,
-        },
-    )
+    (clients, 0..8usize, 0..5usize).prop_map(|(clients, permits, urgent_ratio)| Sizes {
+        clients,
+        permits,
+        urgent_ratio,
+    })
 }

@@ -2,11 +2,8 @@
 //!
 //! It is told what happened and says what must be true afterwards. Where the queue has a choice (which of
 //! the ready clients comes next), the reference says what the choice is bounded by.
-//!
-//! It can't see when the marks of a publish on demand are made. Whoever subscribes to a topic while some may be
-//! left to be made is `perhaps` marked too: then it may be leased, and need not.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use pushlane::{ClientKey, Lane, Refusal, SubscribeError, Topic};
 
@@ -30,10 +27,6 @@ struct Client {
     since: Moment,
     /// Pending in the urgent, in the normal lane.
     pending: [bool; 2],
-    /// Marked perhaps, for what it is not owed.
-    perhaps: [bool; 2],
-    /// Its last push was for nothing that it was owed, perhaps, and has been given back.
-    surplus: bool,
     owed: Owed,
     subscribed: HashSet<Topic>,
     /// What it has left and can still be reached through, and when it left it.
@@ -51,23 +44,7 @@ pub(crate) struct Push {
     pub(crate) content: Owed,
     pub(crate) lane: Lane,
     pub(crate) permit: bool,
-    /// It may contain nothing that was owed.
-    pub(crate) surplus: bool,
     began: Moment,
-}
-
-/// A lane that may be served next, after so many urgent leases, and who waits there.
-#[derive(Debug)]
-pub(crate) struct Choice {
-    urgent: usize,
-    pub(crate) lane: Lane,
-    pub(crate) ready: HashSet<ClientKey>,
-}
-
-#[derive(Debug)]
-pub(crate) struct Next {
-    pub(crate) choices: Vec<Choice>,
-    pub(crate) or_nobody: bool,
 }
 
 #[derive(Debug)]
@@ -88,13 +65,7 @@ pub(crate) struct Reference {
     pub(crate) held: usize,
     pub(crate) closed: bool,
     urgent_ratio: usize,
-    /// How many urgent leases there were in a row. More than one number, if it can't be told through which
-    /// lane a client was leased.
-    urgent_in_a_row: BTreeSet<usize>,
-    /// From how many members on a topic's publishes are made on demand.
-    on_demand_from: usize,
-    /// The topics for which marks may be left to be made, in each lane.
-    due: [HashSet<Topic>; 2],
+    urgent_in_a_row: usize,
     now: Moment,
     clients: HashMap<ClientKey, Client>,
     /// Pushes in progress, also those to clients that have left.
@@ -123,7 +94,6 @@ impl Reference {
         topics: u32,
         limit: usize,
         urgent_ratio: usize,
-        on_demand_from: usize,
         overtakes: u32,
     ) -> Self {
         Reference {
@@ -134,9 +104,7 @@ impl Reference {
             held: 0,
             closed: false,
             urgent_ratio,
-            urgent_in_a_row: [0].into(),
-            on_demand_from,
-            due: Default::default(),
+            urgent_in_a_row: 0,
             now: 0,
             clients: HashMap::new(),
             pushes: HashMap::new(),
@@ -187,11 +155,6 @@ impl Reference {
         let client = self.clients.get_mut(&key).ok_or(SubscribeError::Stale)?;
         if topic.0 >= self.topics {
             return Err(SubscribeError::UnknownTopic(topic));
-        }
-        if !client.is_reached_through(&[topic]) {
-            for (perhaps, due) in client.perhaps.iter_mut().zip(&self.due) {
-                *perhaps |= due.contains(&topic);
-            }
         }
         client.subscribed.insert(topic);
         Ok(())
@@ -246,21 +209,8 @@ impl Reference {
             merge(&mut client.owed, change);
             self.watch_the_wait(*key);
         }
-        if let Whom::Topics { any, and: None } = &whom
-            && any.iter().all(|topic| self.is_large(topic))
-        {
-            self.due[index(lane)].extend(any);
-        }
         self.published.push(Published { at, whom, owing });
         Ok(())
-    }
-
-    /// Whether publishes to the topic are made on demand, perhaps.
-    fn is_large(&self, topic: &Topic) -> bool {
-        let members = self.clients.values().filter(|client| client.subscribed.contains(topic));
-        // Who has left is a member, perhaps, until its last push has ended.
-        let departed = self.pushes.keys().filter(|key| !self.clients.contains_key(key));
-        members.count() + departed.count() >= self.on_demand_from
     }
 
     /// Who can be leased through the lane, permits aside.
@@ -269,85 +219,33 @@ impl Reference {
         pending.map(|(key, _)| *key).filter(|key| !self.pushes.contains_key(key)).collect()
     }
 
-    /// Who is marked perhaps, and can be leased through the lane then.
-    fn perhaps_ready(&self, lane: Lane) -> HashSet<ClientKey> {
-        let perhaps = self.clients.iter().filter(|(_, client)| client.perhaps[index(lane)]);
-        perhaps.map(|(key, _)| *key).filter(|key| !self.pushes.contains_key(key)).collect()
-    }
-
-    /// Whether somebody may be leased who need not be.
-    pub(crate) fn is_unsure(&self) -> bool {
-        self.clients.values().any(|client| client.perhaps != [false; 2])
-    }
-
-    /// Who may be next. `None`: nobody is to be leased, for want of a permit.
-    pub(crate) fn next(&self) -> Option<Next> {
+    /// The lane that is to be served next, and who waits there. `None`: nobody is to be leased.
+    pub(crate) fn next(&self) -> Option<(Lane, HashSet<ClientKey>)> {
         if self.held >= self.limit {
             return None;
         }
-        let mut next = Next { choices: Vec::new(), or_nobody: false };
-        for &urgent in &self.urgent_in_a_row {
-            let lanes = if urgent < self.urgent_ratio {
-                [Lane::Urgent, Lane::Normal]
-            } else {
-                [Lane::Normal, Lane::Urgent]
-            };
-            let mut certain = false;
-            for lane in lanes {
-                let mut ready = self.ready(lane);
-                let here = !certain;
-                certain |= !ready.is_empty();
-                if here {
-                    ready.extend(self.perhaps_ready(lane));
-                    next.choices.push(Choice { urgent, lane, ready });
-                }
-            }
-            next.or_nobody |= !certain;
-        }
-        Some(next)
+        let lanes = if self.urgent_in_a_row < self.urgent_ratio {
+            [Lane::Urgent, Lane::Normal]
+        } else {
+            [Lane::Normal, Lane::Urgent]
+        };
+        lanes.map(|lane| (lane, self.ready(lane))).into_iter().find(|(_, ready)| !ready.is_empty())
     }
 
-    /// Nobody was leased, although there was a permit: no mark is left to be made.
-    pub(crate) fn nobody_was_ready(&mut self) {
-        self.due = Default::default();
-        for (key, client) in &mut self.clients {
-            if !self.pushes.contains_key(key) {
-                client.perhaps = [false; 2];
-            }
-        }
-    }
-
-    /// `key` was leased by one of the choices, and the queue says through which lane, or it is sure. Says who
-    /// was overtaken once too often by it, if anybody.
-    pub(crate) fn begin(
-        &mut self,
-        key: ClientKey,
-        choices: &[&Choice],
-        told: Option<Lane>,
-    ) -> Result<&Push, ClientKey> {
+    /// `key` was leased through `lane`. Says who was overtaken once too often by it, if anybody.
+    pub(crate) fn begin(&mut self, key: ClientKey, lane: Lane) -> Result<&Push, ClientKey> {
         let began = self.tick();
         self.held += 1;
-        let urgent_in_a_row = choices.iter().map(|choice| match choice.lane {
-            Lane::Urgent => (choice.urgent + 1).min(self.urgent_ratio),
+        self.urgent_in_a_row = match lane {
+            Lane::Urgent => self.urgent_in_a_row + 1,
             Lane::Normal => 0,
-        });
-        self.urgent_in_a_row = urgent_in_a_row.collect();
+        };
         let client = self.clients.get_mut(&key).unwrap();
         let [urgent, _] = std::mem::take(&mut client.pending);
-        let perhaps = std::mem::take(&mut client.perhaps);
         let content = std::mem::take(&mut client.owed);
-        let surplus = std::mem::take(&mut client.surplus) || perhaps != [false; 2];
-        let lane = match told {
-            _ if urgent => Lane::Urgent,
-            Some(told) if perhaps[index(Lane::Urgent)] => told,
-            _ => Lane::Normal,
-        };
-        self.pushes.insert(key, Push { content, lane, permit: true, surplus, began });
+        let most_urgent = if urgent { Lane::Urgent } else { Lane::Normal };
+        self.pushes.insert(key, Push { content, lane: most_urgent, permit: true, began });
         self.watch_the_wait(key);
-        let lane = choices[0].lane;
-        if choices.iter().any(|choice| choice.lane != lane) {
-            return Ok(&self.pushes[&key]);
-        }
         for (waiting, client) in &mut self.clients {
             if let Some(overtaken) = &mut client.overtaken[index(lane)] {
                 let times = overtaken.entry(key).or_default();
@@ -398,7 +296,6 @@ impl Reference {
             return;
         };
         client.pending[index(push.lane)] = true;
-        client.surplus = push.surplus;
         for (change, times) in push.content {
             *client.owed.entry(change).or_default() += times;
         }
@@ -409,25 +306,16 @@ impl Reference {
         &self.pushes[&key]
     }
 
-    /// `None`: it can't be told.
-    pub(crate) fn is_superseded(&self, key: ClientKey) -> Option<bool> {
-        let Some(client) = self.clients.get(&key) else { return Some(false) };
-        if client.pending != [false; 2] {
-            return Some(true);
-        }
-        (client.perhaps == [false; 2]).then_some(false)
+    pub(crate) fn is_superseded(&self, key: ClientKey) -> bool {
+        self.clients.get(&key).is_some_and(|client| client.pending != [false; 2])
     }
 
     fn is_busy(&self, key: ClientKey) -> bool {
         self.pushes.contains_key(&key) || self.clients[&key].pending != [false; 2]
     }
 
-    /// `None`: it can't be told.
-    pub(crate) fn is_drained(&self) -> Option<bool> {
-        if !self.closed || self.clients.keys().any(|key| self.is_busy(*key)) {
-            return Some(false);
-        }
-        (!self.is_unsure()).then_some(true)
+    pub(crate) fn is_drained(&self) -> bool {
+        self.closed && !self.clients.keys().any(|key| self.is_busy(*key))
     }
 
     /// Who must hold the version back, by its place in the order of versions.
@@ -451,8 +339,7 @@ impl Reference {
             Some(and) if any.len() + and.len() <= REMEMBERED => reached(any) && reached(and),
             _ => reached(any),
         };
-        let is_idle = !self.is_busy(key) && client.perhaps == [false; 2];
-        !is_idle && !has_completed && in_scope
+        self.is_busy(key) && !has_completed && in_scope
     }
 
     /// Starts to watch who overtakes a client when it begins to wait, and stops when it is served.

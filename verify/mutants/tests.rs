@@ -14,8 +14,6 @@ mod own_backlog;
 mod panics;
 mod shared_merge;
 mod signal;
-mod topics_on_demand;
-mod whole_banks;
 
 // Random ones, in which the same mutant must fail each time: the script gives proptest a seed.
 #[cfg(feature = "stage-random")]

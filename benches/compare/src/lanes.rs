@@ -17,13 +17,11 @@ pub const JOURNAL: usize = 256;
 pub mod way {
     /// To [`Target::Everyone`](pushlane::Target): on demand, where a request needs no place a client.
     pub const EVERYONE: usize = 0;
-    /// To a topic that everyone is subscribed to, and the publish itself marks them.
+    /// To a topic that everyone is subscribed to.
     pub const DIRECT: usize = 1;
-    /// To the same topic, on demand.
-    pub const TOPIC: usize = 2;
     /// As `EVERYONE`, and at most 100 pushes are in progress at once. The peers limit nothing, so the other ways
     /// don't either.
-    pub const LIMITED: usize = 3;
+    pub const LIMITED: usize = 2;
 }
 
 /// A queue with all its clients, and the [`way`] to publish to all of them.
@@ -49,15 +47,14 @@ pub trait Carried:
     + Sync
 {
     /// In tables and plots, for each [`way`].
-    const NAMES: [&str; 4];
+    const NAMES: [&str; 3];
 
     /// What is in a lease, as it was published.
     fn request(payload: &Self::Payload) -> &Self::Request;
 }
 
 impl Carried for Dirty {
-    const NAMES: [&str; 4] =
-        ["pushlane", "pushlane, direct", "pushlane, topic", "pushlane, 100 permits"];
+    const NAMES: [&str; 3] = ["pushlane", "pushlane, direct", "pushlane, 100 permits"];
 
     fn request((): &()) -> &() {
         &()
@@ -65,12 +62,8 @@ impl Carried for Dirty {
 }
 
 impl Carried for Bits<1> {
-    const NAMES: [&str; 4] = [
-        "pushlane Bits",
-        "pushlane Bits, direct",
-        "pushlane Bits, topic",
-        "pushlane Bits, 100 permits",
-    ];
+    const NAMES: [&str; 3] =
+        ["pushlane Bits", "pushlane Bits, direct", "pushlane Bits, 100 permits"];
 
     fn request(payload: &[u32; 1]) -> &[u32; 1] {
         payload
@@ -78,12 +71,8 @@ impl Carried for Bits<1> {
 }
 
 impl Carried for Shared<Keys> {
-    const NAMES: [&str; 4] = [
-        "pushlane Shared",
-        "pushlane Shared, direct",
-        "pushlane Shared, topic",
-        "pushlane Shared, 100 permits",
-    ];
+    const NAMES: [&str; 3] =
+        ["pushlane Shared", "pushlane Shared, direct", "pushlane Shared, 100 permits"];
 
     fn request(payload: &Arc<Keys>) -> &Arc<Keys> {
         payload
@@ -91,12 +80,8 @@ impl Carried for Shared<Keys> {
 }
 
 impl Carried for Journal<Arc<Keys>, JOURNAL> {
-    const NAMES: [&str; 4] = [
-        "pushlane Journal",
-        "pushlane Journal, direct",
-        "pushlane Journal, topic",
-        "pushlane Journal, 100 permits",
-    ];
+    const NAMES: [&str; 3] =
+        ["pushlane Journal", "pushlane Journal, direct", "pushlane Journal, 100 permits"];
 
     fn request(payload: &Folded<Arc<Keys>>) -> &Arc<Keys> {
         payload
@@ -108,11 +93,6 @@ impl<B: Carried, const WAY: usize> Lanes<B, WAY> {
     pub fn new(clients: u32) -> Self {
         let permits = if WAY == way::LIMITED { 100 } else { MAX_PERMITS };
         let config = Config::new(clients as usize).topics(TOPICS).permits(permits);
-        let config = match WAY {
-            way::DIRECT => config.on_demand_from(usize::MAX),
-            way::TOPIC => config.on_demand_from(0),
-            _ => config,
-        };
         let queue = PushQueue::new(config);
         let register = |index| {
             let Ok(key) = queue.register() else { unreachable!("there is room for all") };
@@ -121,7 +101,7 @@ impl<B: Carried, const WAY: usize> Lanes<B, WAY> {
         };
         let keys = (0..clients as usize).map(register).collect();
         let this = Lanes { queue, clients: keys, topics: AtomicU32::new(0) };
-        if matches!(WAY, way::DIRECT | way::TOPIC) {
+        if WAY == way::DIRECT {
             let all: Vec<_> = (0..clients).collect();
             assert_eq!(this.group(&all), ALL);
         }
@@ -154,7 +134,7 @@ where
     fn publish_all(&self, _: u32, request: &B::Request) {
         let all = [ALL];
         let target = match WAY {
-            way::DIRECT | way::TOPIC => Target::Topics(Scope::any(&all)),
+            way::DIRECT => Target::Topics(Scope::any(&all)),
             _ => Target::Everyone,
         };
         self.send(target, request);

@@ -159,13 +159,11 @@ fn every_merging_peer_delivers_all_that_was_published() {
 fn so_does_pushlane() {
     up_to_date::<Lanes<Dirty>>();
     up_to_date::<Lanes<Dirty, { way::DIRECT }>>();
-    up_to_date::<Lanes<Dirty, { way::TOPIC }>>();
     up_to_date::<Lanes<Dirty, { way::LIMITED }>>();
     run::<Lanes<Bits<1>>>(&|publisher, _| [1 << publisher], &|_, _| {});
     merged::<Lanes<Shared<Keys>>>();
     merged::<Lanes<Journal<Arc<Keys>, JOURNAL>>>();
     merged::<Lanes<Journal<Arc<Keys>, JOURNAL>, { way::DIRECT }>>();
-    merged::<Lanes<Journal<Arc<Keys>, JOURNAL>, { way::TOPIC }>>();
 }
 
 /// What merges, merges: as many publishes as one likes are one push.

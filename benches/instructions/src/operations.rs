@@ -19,14 +19,7 @@ pub(crate) fn counted<T>(operation: impl FnOnce() -> T) -> T {
 const CLIENTS: usize = 2_048;
 
 fn queue<B: Backlog + Default>(members: usize) -> (PushQueue<B>, Vec<ClientKey>) {
-    queue_with(Config::new(CLIENTS), members)
-}
-
-fn queue_with<B: Backlog + Default>(
-    config: Config,
-    members: usize,
-) -> (PushQueue<B>, Vec<ClientKey>) {
-    let queue = PushQueue::new(config.topics(1));
+    let queue = PushQueue::new(Config::new(CLIENTS).topics(1));
     let register = || queue.register().unwrap_or_else(|error| unreachable!("{error}"));
     let clients: Vec<_> = (0..CLIENTS).map(|_| register()).collect();
     for &client in &clients[..members] {
@@ -77,18 +70,9 @@ fn lease<B: Backlog + Default>(request: impl Fn(u32) -> B::Request, complete: bo
     }
 }
 
-/// Each client is marked by the publish.
+/// To the members of a topic.
 fn fan_out<B: Backlog + Default>(members: usize, request: impl Fn(u32) -> B::Request) {
-    let config = Config::new(CLIENTS).on_demand_from(usize::MAX);
-    to_topic(queue_with::<B>(config, members).0, members, request);
-}
-
-/// The marks are left to whoever serves.
-fn on_demand<B: Backlog + Default>(members: usize, request: impl Fn(u32) -> B::Request) {
-    to_topic(queue::<B>(members).0, members, request);
-}
-
-fn to_topic<B: Backlog>(queue: PushQueue<B>, members: usize, request: impl Fn(u32) -> B::Request) {
+    let (queue, _) = queue::<B>(members);
     let topics = [Topic(0)];
     let target = Target::Topics(Scope::any(&topics));
     for round in 0..2 {
@@ -119,7 +103,7 @@ type InJournal = Journal<Set, 64>;
 type InShared = Shared<ChangeSet<u32>>;
 
 /// Name and operation.
-pub(crate) const ALL: [(&str, fn()); 18] = [
+pub(crate) const ALL: [(&str, fn()); 17] = [
     ("publish, Dirty", || publish::<Dirty>(|_| ())),
     ("publish, Bits", || publish::<Bits<1>>(|_| [1])),
     ("publish, Journal", || publish::<InJournal>(set)),
@@ -136,6 +120,5 @@ pub(crate) const ALL: [(&str, fn()); 18] = [
     ("fan-out of 1024, Dirty", || fan_out::<Dirty>(1_024, |_| ())),
     ("fan-out of 16, Shared", || fan_out::<InShared>(16, set)),
     ("fan-out of 1024, Shared", || fan_out::<InShared>(1_024, set)),
-    ("publish to a topic of 1024, Dirty", || on_demand::<Dirty>(1_024, |_| ())),
     ("publish to everyone, Dirty", || everyone::<Dirty>(|_| ())),
 ];

@@ -8,7 +8,6 @@ mod fan_outs;
 mod order_of_service;
 mod pushes;
 mod who_is_there;
-mod whole_banks;
 
 use crate::{Edit, Model, Mutant};
 
@@ -29,15 +28,8 @@ fn variant(name: &str, changes: &[Change], target: &str, test: &str) -> Mutant {
 }
 
 pub fn all() -> Vec<Mutant> {
-    [
-        pushes::all(),
-        order_of_service::all(),
-        who_is_there::all(),
-        fan_outs::all(),
-        whole_banks::all(),
-        backlogs::all(),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
+    [pushes::all(), order_of_service::all(), who_is_there::all(), fan_outs::all(), backlogs::all()]
+        .into_iter()
+        .flatten()
+        .collect()
 }

@@ -27,12 +27,7 @@ pub type Held<B, R = Sweep, N = Silent> = Lease<Arc<Queue<B, R, N>>>;
 ///
 /// Two threads are also started in the other order (for three that would cost more than it finds), and all
 /// is done again with each [`pause`] a wait.
-///
-/// In a file with "whole" in its name a single bank is enough to be marked as a whole.
 pub fn explore(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
-    if env!("CARGO_CRATE_NAME").contains("whole") {
-        pushlane::inside::mark_whole_banks_from(1);
-    }
     let model = Arc::new(model);
     let started = Instant::now();
     let runs = Arc::new(Count::new(0));

@@ -31,7 +31,7 @@ const SHOWN: [Shown; 13] = [
                 banks; `topic`, a topic that \
                 all depend on, whose marks are left to those who serve (see the drain). ns a client, by number of \
                 clients.",
-        ours: "pushlane, topic",
+        ours: "pushlane, direct",
     },
     Shown {
         group: groups::PAYLOAD,
@@ -44,7 +44,7 @@ const SHOWN: [Shown; 13] = [
         group: groups::MERGE_NOTHING,
         unit: Unit::Client,
         about: "A publish to all, everybody is queued already. ns a client.",
-        ours: "pushlane, topic",
+        ours: "pushlane, direct",
     },
     Shown {
         group: groups::MERGE_1,
@@ -325,9 +325,9 @@ pub(super) fn short(results: &Results) -> Fallible<String> {
         writeln!(out, "| {what} | {mine} | {theirs} ({}) | {ratio} |", best.name)
     };
     let size = "100000";
-    let topic = "pushlane, topic";
+    let topic = "pushlane, direct";
     line("fan-out to 100,000 idle clients, the whole publish", groups::IDLE, topic, size, 1.0)?;
-    let journal = "pushlane Journal, topic";
+    let journal = "pushlane Journal, direct";
     line("the same with a payload, `Journal`", groups::PAYLOAD, journal, size, 1.0)?;
     let direct = "pushlane, direct";
     line("the same marked by the publisher, a client", groups::IDLE, direct, size, 1e5)?;

@@ -41,7 +41,7 @@ pub(super) fn all(results: &Results) -> Vec<Target> {
     let hundred = "100000";
     let million = "1000000";
     let (direct, journal) = ("pushlane, direct", "pushlane Journal, direct");
-    let (topic, journal_topic) = ("pushlane, topic", "pushlane Journal, topic");
+    let (topic, journal_topic) = ("pushlane, direct", "pushlane Journal, direct");
     let payload = |ours, free, value| {
         over(median(groups::PAYLOAD, ours, value), median(groups::PAYLOAD, free, value))
     };

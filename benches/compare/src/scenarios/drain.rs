@@ -50,7 +50,6 @@ pub(super) fn run(criterion: &mut Criterion, plan: Plan) {
     let keys = &Keys::new(0, 1);
     for clients in plan.sizes([1_000, 100_000]) {
         serve::<Lanes<Dirty>>(group, plan, clients, &());
-        serve::<Lanes<Dirty, { way::TOPIC }>>(group, plan, clients, &());
         serve::<Lanes<Dirty, { way::LIMITED }>>(group, plan, clients, &());
         batches(group, plan, clients);
         serve::<Lanes<Journal<Arc<Keys>, JOURNAL>>>(group, plan, clients, keys);
@@ -59,7 +58,6 @@ pub(super) fn run(criterion: &mut Criterion, plan: Plan) {
     }
     for clients in plan.sizes([1_000_000]) {
         serve::<Lanes<Dirty>>(group, plan, clients, &());
-        serve::<Lanes<Dirty, { way::TOPIC }>>(group, plan, clients, &());
         serve::<Lanes<Dirty, { way::LIMITED }>>(group, plan, clients, &());
         batches(group, plan, clients);
         serve::<StateWords<()>>(group, plan, clients, &());

@@ -31,12 +31,10 @@ pub(super) fn idle(criterion: &mut Criterion, plan: Plan) {
     let mut group = plan.group(criterion, groups::IDLE);
     let group = &mut group;
     for clients in plan.sizes([1_000, 10_000, 100_000]) {
-        fan_out::<Lanes<Dirty, { way::TOPIC }>>(group, plan, clients, &());
         fan_out::<Lanes<Dirty, { way::DIRECT }>>(group, plan, clients, &());
         each_peer!(fan_out(group, plan, clients, &()));
     }
     for clients in plan.sizes([1_000_000]) {
-        fan_out::<Lanes<Dirty, { way::TOPIC }>>(group, plan, clients, &());
         fan_out::<Lanes<Dirty, { way::DIRECT }>>(group, plan, clients, &());
         fan_out::<StateWords<()>>(group, plan, clients, &());
         fan_out::<FastMergeQueue<()>>(group, plan, clients, &());
@@ -49,8 +47,6 @@ pub(super) fn payload(criterion: &mut Criterion, plan: Plan) {
     let keys = &Keys::new(0, 1);
     for clients in plan.sizes([100_000]) {
         // The yardstick, measured next to what is held against it.
-        fan_out::<Lanes<Dirty, { way::TOPIC }>>(group, plan, clients, &());
-        fan_out::<Lanes<Journal<Arc<Keys>, JOURNAL>, { way::TOPIC }>>(group, plan, clients, keys);
         fan_out::<Lanes<Dirty, { way::DIRECT }>>(group, plan, clients, &());
         fan_out::<Lanes<Journal<Arc<Keys>, JOURNAL>, { way::DIRECT }>>(group, plan, clients, keys);
         fan_out::<Lanes<Shared<Keys>>>(group, plan, clients, keys);
@@ -58,8 +54,6 @@ pub(super) fn payload(criterion: &mut Criterion, plan: Plan) {
         each_merging_peer!(fan_out(group, plan, clients, keys));
     }
     for clients in plan.sizes([1_000_000]) {
-        fan_out::<Lanes<Dirty, { way::TOPIC }>>(group, plan, clients, &());
-        fan_out::<Lanes<Journal<Arc<Keys>, JOURNAL>, { way::TOPIC }>>(group, plan, clients, keys);
         fan_out::<Lanes<Dirty, { way::DIRECT }>>(group, plan, clients, &());
         fan_out::<Lanes<Journal<Arc<Keys>, JOURNAL>, { way::DIRECT }>>(group, plan, clients, keys);
         fan_out::<Lanes<Shared<Keys>>>(group, plan, clients, keys);

@@ -32,7 +32,6 @@ fn merge<P: Subject>(group: Group<'_, '_>, plan: Plan, clients: u32, requests: [
 pub(super) fn nothing(criterion: &mut Criterion, plan: Plan) {
     let mut group = plan.group(criterion, groups::MERGE_NOTHING);
     let (group, clients, requests) = (&mut group, 100_000, [&(); 2]);
-    merge::<Lanes<Dirty, { way::TOPIC }>>(group, plan, clients, requests);
     merge::<Lanes<Dirty, { way::DIRECT }>>(group, plan, clients, requests);
     each_peer!(merge(group, plan, clients, requests));
 }
@@ -42,7 +41,6 @@ fn keys(criterion: &mut Criterion, plan: Plan, name: &str, keys: u32, clients: u
     let group = &mut group;
     let requests = [&Keys::new(0, keys), &Keys::new(keys, keys)];
     merge::<Lanes<Shared<Keys>>>(group, plan, clients, requests);
-    merge::<Lanes<Journal<Arc<Keys>, JOURNAL>, { way::TOPIC }>>(group, plan, clients, requests);
     merge::<Lanes<Journal<Arc<Keys>, JOURNAL>, { way::DIRECT }>>(group, plan, clients, requests);
     if keys == 1 {
         merge::<Lanes<Bits<1>>>(group, plan, clients, [&[1], &[2]]);

@@ -14,10 +14,6 @@ const REFUSED: &str = "only a refused transition rests on it, and whoever acts o
 const FULL: &str = "it orders the pop of a bank from crossbeam's queue before the next push of that bank, which \
     must not find the queue full; loom has a stand-in behind a lock, which orders them as well";
 
-/// From how many members on a publish is made on demand.
-const MEMBERS: &str = "a hint: a member that is not counted makes a publish mark its clients that could have been made on \
-    demand, or wakes fewer workers at first; both ways of publishing are right";
-
 /// No model contains it.
 const UNSEEN: &str = "not modelled: loom can't see into heapless; the same operations as in `Fifo`, which is modelled";
 
@@ -178,17 +174,6 @@ pub const SURVIVORS: &[Entry] = &[
         &["AcqRel → Release"],
         "stronger than needed: a key was read with Acquire, or came from who sat down, and whatever passes it on \
          to another thread passes that on as well; kept so that this need not be argued for each operation",
-    ),
-    ("topics.rs", "subscribe", "row.count.fetch_add", &["load + store"], MEMBERS),
-    ("topics.rs", "unsubscribe", "row.count.fetch_sub", &["load + store"], MEMBERS),
-    ("topics.rs", "clear", "row.count.fetch_sub", &["load + store"], MEMBERS),
-    (
-        "topics/due.rs",
-        "from",
-        "word.load",
-        &["Acquire → Relaxed"],
-        "stronger than needed: whoever finds the topic's fan-out not pending takes the topic out by a read-modify-write \
-         with Acquire, and looks again",
     ),
 ];
 

@@ -294,7 +294,7 @@ pub fn in_parallel(jobs: usize, job: impl Fn(usize) -> Outcome<()> + Sync) -> Ou
 const ABOUT_IT: u32 = 10;
 
 /// The models of a file, where it has some of its own: by target.
-const ABOUT: [(&str, &[&str]); 15] = [
+const ABOUT: [(&str, &[&str]); 14] = [
     ("backlog/bits.rs", &["backlogs", "visible", "left_behind"]),
     ("backlog/journal.rs", &["journal", "visible"]),
     ("bank.rs", &["visible", "one_at_a_time", "nothing_lost"]),
@@ -312,7 +312,6 @@ const ABOUT: [(&str, &[&str]); 15] = [
     ),
     ("slot.rs", &["one_at_a_time"]),
     ("topics.rs", &["topics", "neighbours", "stale_keys"]),
-    ("whole.rs", &["whole_banks"]),
 ];
 
 fn is_about(model: &Model, mutant: &Weakened) -> bool {
