@@ -8,7 +8,9 @@
 use core::ops::Index;
 
 use crate::bank::Bank;
-use crate::slot::{ALL, Lane};
+#[cfg(feature = "alloc")]
+use crate::slot::ALL;
+use crate::slot::Lane;
 use crate::storage::Storage;
 
 /// How many words few banks are spread over at most: 16 KiB, half of a usual first-level cache.
