@@ -1,58 +1,77 @@
-//! Waking after the list of listeners has been unlocked.
+//! Waking after the list of listeners has been unlocked, whatever a waker does.
 //!
-//! `event-listener` calls wakers while it holds its list's lock. Who is woken looks at that list first thing, and where it
-//! gets a processor at once it runs into the lock and goes to sleep a second time: that takes longer than all the rest
-//! of a wake-up (docs/performance.md). So listeners are given a waker that, while their thread is in [`notify`], only hands
-//! over the real one, which is called when the lock is free.
+//! `event-listener` calls wakers while it holds its list's lock. A woken thread looks at that list
+//! first, so it would run into the lock and go to sleep again, which takes longer than all the rest
+//! of a wake-up (docs/performance.md). And a waker is foreign code: it may panic, or use the queue.
+//! So the list gets a waker that only hands over the real one, which is called when the lock is
+//! free. A panic of one is caught, because the others must be woken too and because the queue is in
+//! the middle of an operation; the panic hook has reported it by then.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cell::RefCell;
 use core::future::Future;
 use core::mem;
+use core::panic::AssertUnwindSafe;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
+use std::panic::catch_unwind;
 use std::task::Wake;
 
 use event_listener::{Event, EventListener, IntoNotification};
 
-/// The wakers of those whom a thread is notifying.
+/// The listeners that a thread has notified and not yet woken.
 #[derive(Default)]
 struct HandedOver {
     /// Whether the thread holds the lock of a list, or is about to.
-    is_notifying: bool,
-    wakers: Vec<Waker>,
+    is_locking: bool,
+    wakers: Vec<Arc<HandOver>>,
 }
 
 #[cfg(not(loom))]
 std::thread_local! {
     static HANDED_OVER: RefCell<HandedOver> =
-        const { RefCell::new(HandedOver { is_notifying: false, wakers: Vec::new() }) };
+        const { RefCell::new(HandedOver { is_locking: false, wakers: Vec::new() }) };
 }
 #[cfg(loom)]
 loom::thread_local! {
     static HANDED_OVER: RefCell<HandedOver> = RefCell::default();
 }
 
-/// What the thread has of it, unless the thread is ending.
+/// The thread's own, unless the thread is ending.
 fn handed_over<T>(with: impl FnOnce(&mut HandedOver) -> T) -> Option<T> {
-    // Borrowed by nobody else: nothing in here runs foreign code.
+    // Never borrowed twice: nothing in here runs foreign code.
     HANDED_OVER.try_with(|handed_over| with(&mut handed_over.borrow_mut())).ok()
 }
 
-/// Notifies `listeners` more of those who listen.
+/// Notifies `listeners` more.
 pub(super) fn notify(event: &Event, listeners: usize) {
-    handed_over(|own| own.is_notifying = true);
-    event.notify(listeners.additional());
+    wake_afterwards(|| {
+        event.notify(listeners.additional());
+    });
+}
+
+/// Does something that locks a list, then wakes the listeners that it has notified.
+fn wake_afterwards(locking: impl FnOnce()) {
+    handed_over(|own| own.is_locking = true);
+    locking();
     let wakers = handed_over(|own| {
-        own.is_notifying = false;
+        own.is_locking = false;
         mem::take(&mut own.wakers)
     });
     let Some(mut wakers) = wakers.filter(|wakers| !wakers.is_empty()) else { return };
-    // A waker may notify somebody itself, and so come here again.
-    wakers.drain(..).for_each(Waker::wake);
+    // A waker may notify other listeners, and so come here again.
+    wakers.drain(..).for_each(wake);
     // The room is used again.
     handed_over(|own| own.wakers = wakers);
+}
+
+fn wake(waker: Arc<HandOver>) {
+    // Calls, and maybe drops, the executor's waker.
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(move || waker.0.wake_by_ref())) {
+        // Its destructor could panic as well.
+        mem::forget(panic);
+    }
 }
 
 /// The waker that a list holds in place of the real one.
@@ -60,33 +79,35 @@ struct HandOver(Waker);
 
 impl Wake for HandOver {
     fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        let mut waker = Some(self.0.clone());
+        let mut waker = Some(self);
         handed_over(|own| {
-            if own.is_notifying {
+            if own.is_locking {
                 own.wakers.extend(waker.take());
             }
         });
-        // Elsewhere a listener that is dropped passes on what it was notified of.
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        // The thread is ending.
+        waker.into_iter().for_each(wake);
     }
 }
 
 /// An [`EventListener`] that is woken when the list is unlocked.
 pub(super) struct Listener {
-    listener: EventListener,
+    /// `None` only while it is dropped.
+    listener: Option<EventListener>,
     /// The waker that it was polled with, and the one that the list got.
     wakers: Option<(Waker, Waker)>,
 }
 
 impl Listener {
     pub(super) fn of(event: &Event) -> Self {
-        Listener { listener: event.listen(), wakers: None }
+        Listener { listener: Some(event.listen()), wakers: None }
+    }
+}
+
+impl Drop for Listener {
+    /// Passes on what it was notified of and has not noticed.
+    fn drop(&mut self) {
+        wake_afterwards(|| drop(self.listener.take()));
     }
 }
 
@@ -95,11 +116,12 @@ impl Future for Listener {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         let Listener { listener, wakers } = &mut *self;
+        let Some(listener) = listener else { return Poll::Ready(()) };
         let own = context.waker();
-        let (_, handing_over) = match wakers {
-            Some(known) if known.0.will_wake(own) => known,
-            wakers => wakers.insert((own.clone(), Waker::from(Arc::new(HandOver(own.clone()))))),
-        };
+        // Dropped after the list has let go of it, for it must not be dropped under the lock.
+        let _before = wakers.take_if(|known| !known.0.will_wake(own));
+        let (_, handing_over) = wakers
+            .get_or_insert_with(|| (own.clone(), Waker::from(Arc::new(HandOver(own.clone())))));
         Pin::new(listener).poll(&mut Context::from_waker(handing_over))
     }
 }
@@ -154,6 +176,32 @@ mod tests {
         assert_eq!(ready, [true, true, false]);
         notify(&event, 5);
         assert_eq!(called.times(), 3, "nobody twice");
+    }
+
+    #[test]
+    fn the_others_are_woken_when_a_waker_panics() {
+        struct Bomb;
+
+        impl Wake for Bomb {
+            fn wake(self: Arc<Self>) {
+                std::panic::resume_unwind(alloc::boxed::Box::new("on purpose"));
+            }
+        }
+
+        let event = Arc::new(Event::new());
+        let (called, waker) = Called::waker(&event);
+        let bomb = Waker::from(Arc::new(Bomb));
+        let mut three = [(); 3].map(|()| Listener::of(&event));
+        for (listener, waker) in three.iter_mut().zip([&bomb, &waker, &bomb]) {
+            assert!(!is_ready(listener, waker));
+        }
+        notify(&event, 3);
+        assert_eq!(called.times(), 1);
+        // The last one passes its notification on.
+        let mut last = Listener::of(&event);
+        assert!(!is_ready(&mut last, &bomb));
+        drop(three);
+        assert!(is_ready(&mut last, &bomb));
     }
 
     #[test]

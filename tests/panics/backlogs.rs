@@ -1,5 +1,4 @@
-//! A merge that panics, and a handler that does: permits come back, nobody else loses anything, and the
-//! queue goes on.
+//! Merges, clones and drops that panic, in each backlog.
 
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
