@@ -2,10 +2,11 @@
 # The control plane against clients that nobody here wrote: gRPC C-core and Envoy, at the versions pinned in
 # requirements-*.txt, installed privately below target/wire. Needs Python 3.10 or later with venv, and a network or a
 # cache for pip the first time. Arguments choose cases: see run.py.
-#   tests/wire/run.sh [WORD...] | --list | --latency [ROUNDS] | --browser
+#   apps/wire-tests/clients/run.sh [WORD...] | --list | --latency [ROUNDS] | --browser
 set -euo pipefail
 cd "$(dirname "$0")"
-home=$(cd ../.. && pwd)/target/wire
+root=$(cd ../../.. && pwd)
+home=$root/target/wire
 python=${PYTHON:-python3}
 
 # A venv is complete when it knows which requirements it was made from.
@@ -30,8 +31,8 @@ if [[ -z "${CONTROL_PLANE:-}" ]]; then
     profile=()
     target=debug
     case " $* " in *" --latency "*) profile=(--release) target=release ;; esac
-    cargo build --quiet "${profile[@]}" --features xds --example control-plane --manifest-path ../../Cargo.toml
-    CONTROL_PLANE=${CARGO_TARGET_DIR:-$(cd ../.. && pwd)/target}/$target/examples/control-plane
+    cargo build --quiet "${profile[@]}" -p control-plane --manifest-path "$root/Cargo.toml"
+    CONTROL_PLANE=${CARGO_TARGET_DIR:-$root/target}/$target/control-plane
 fi
 export ENVOY CONTROL_PLANE PYTHONDONTWRITEBYTECODE=1 GRPC_VERBOSITY=${GRPC_VERBOSITY:-NONE}
 case "${1:-}" in

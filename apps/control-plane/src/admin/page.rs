@@ -252,7 +252,7 @@ impl fmt::Display for Span {
 mod tests {
     use super::*;
 
-    /// A page with clients is looked at in a browser: `tests/wire/run.sh --browser`.
+    /// A page with clients is looked at in a browser: `apps/wire-tests/clients/run.sh --browser`.
     #[test]
     fn what_a_file_says_is_text() {
         let mut seen = Seen::default();

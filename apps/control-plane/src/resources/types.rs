@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 pub(crate) const PREFIX: &str = "type.googleapis.com/";
 
 static POOL: LazyLock<DescriptorPool> = LazyLock::new(|| {
-    let packed = include_bytes!("../types/envoy-v3.binpb.z");
+    let packed = include_bytes!("../../types/envoy-v3.binpb.z");
     let bytes =
         miniz_oxide::inflate::decompress_to_vec_zlib(packed).expect("written by generate.py");
     DescriptorPool::decode(&bytes[..]).expect("written by generate.py")

@@ -23,7 +23,7 @@ import config
 from grpc_cases import Client, basic
 from support import LONG, Plane, grpc_backend, until
 
-OUT = Path(__file__).parent.resolve() / "../../target/wire/browser"
+OUT = Path(__file__).parent.resolve() / "../../../target/wire/browser"
 NAME = '<script>document.title="taken"</script><img src=x onerror=alert(1)>'
 REASON = '"></td><h1>worse</h1>'
 

@@ -16,7 +16,7 @@ import config
 from cases import case
 from support import LONG, Plane, until
 
-BUILTIN = Path(__file__).parent / "../../examples/control-plane/builtin.json"
+BUILTIN = Path(__file__).parent / "../../control-plane/src/builtin.json"
 MODULES = [
     "envoy.config.cluster.v3.cluster_pb2",
     "envoy.config.endpoint.v3.endpoint_pb2",

@@ -66,7 +66,7 @@ def main():
     parser.add_argument("words", nargs="*")
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--case")
-    parser.add_argument("--out", type=Path, default=HERE / "../../target/wire/runs")
+    parser.add_argument("--out", type=Path, default=HERE / "../../../target/wire/runs")
     parser.add_argument("--jobs", type=int, default=4)
     arguments = parser.parse_args()
     import cases
