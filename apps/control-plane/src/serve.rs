@@ -5,7 +5,7 @@ use crate::cli::Cli;
 use crate::resources::{Resource, parse};
 use crate::source::Source;
 use crate::watch::{News, Watch};
-use pushlane::adapters::xds::{self, Ads, Limits, Published, Server, ServerBuilder};
+use pushlane::adapters::xds::{self, Ads, Limits, Published, Server, ServerBuilder, Tls};
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -66,23 +66,24 @@ async fn serve(cli: Cli) -> Result<(), String> {
 fn server(cli: &Cli, ads: &Ads) -> Result<ServerBuilder, String> {
     let read =
         |path: &Path| std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()));
-    let server = match (&cli.tls_cert, &cli.tls_key, &cli.client_ca) {
-        (Some(cert), Some(key), None) => Server::tls(ads, &read(cert)?, &read(key)?),
-        (Some(cert), Some(key), Some(ca)) => {
-            Server::mtls(ads, &read(cert)?, &read(key)?, &read(ca)?)
-        }
+    let with_flags = |server: ServerBuilder| {
+        let age = Some(cli.max_age).filter(|age| !age.is_zero());
+        server.drain_grace(cli.drain).max_connection_age(age)
+    };
+    let tls = match (&cli.tls_cert, &cli.tls_key, &cli.client_ca) {
+        (Some(cert), Some(key), None) => Tls::new(&read(cert)?, &read(key)?),
+        (Some(cert), Some(key), Some(ca)) => Tls::mutual(&read(cert)?, &read(key)?, &read(ca)?),
         _ => {
             if !cli.listen.ip().is_loopback() {
                 complain(
                     "clients are served in plain text: whoever reaches the port can read every resource",
                 );
             }
-            Ok(Server::plaintext(ads))
+            return Ok(with_flags(Server::plaintext(ads)));
         }
     };
-    let server = server.map_err(|error| error.to_string())?;
-    let age = Some(cli.max_age).filter(|age| !age.is_zero());
-    Ok(server.drain_grace(cli.drain).max_connection_age(age))
+    let tls = tls.map_err(|error| error.to_string())?;
+    Ok(with_flags(Server::tls(ads, &tls)))
 }
 
 fn limits(cli: &Cli) -> Limits {

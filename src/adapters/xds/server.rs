@@ -6,11 +6,8 @@ use core::hash::BuildHasher;
 use core::pin::pin;
 use core::time::Duration;
 use std::collections::hash_map::RandomState;
-use std::format;
 use std::io;
-use std::string::String;
 use std::sync::Arc;
-use std::vec::Vec;
 
 use ::tokio::io::{AsyncRead, AsyncWrite};
 use ::tokio::net::{TcpListener, TcpStream};
@@ -21,18 +18,14 @@ use bytes::Bytes;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::pki_types::pem::PemObject;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tokio_rustls::rustls::server::WebPkiClientVerifier;
-use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 use tonic::codegen::Service;
 
 use super::ads::Ads;
 use super::connection::Connection;
 use super::identity::Identity;
+use super::tls::Tls;
 
-/// A server is built with [`Server::tls`], [`Server::mtls`], or, where nobody else can listen, with
+/// A server is built with [`Server::tls`], or, where nobody else can listen, with
 /// [`Server::plaintext`].
 ///
 /// ```no_run
@@ -49,91 +42,29 @@ use super::identity::Identity;
 #[derive(Debug)]
 pub struct Server;
 
-/// Why a certificate or a key can't be used.
-#[derive(Debug)]
-pub struct TlsError(String);
-
-impl fmt::Display for TlsError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl core::error::Error for TlsError {}
-
-fn wrong(what: &str, error: impl fmt::Display) -> TlsError {
-    TlsError(format!("{what}: {error}"))
-}
-
 impl Server {
     /// Without encryption, and without knowing who a client is: for loopback, or behind something that does both.
     pub fn plaintext(ads: &Ads) -> ServerBuilder {
         ServerBuilder::new(ads, None)
     }
 
-    /// With TLS: the server's certificate chain and its key, in PEM. Clients are not asked who they are.
+    /// With TLS. The certificates can be [replaced](Tls::replace) while the server runs.
     ///
-    /// # Errors
+    /// ```no_run
+    /// use pushlane::adapters::xds::{Ads, Server, Tls};
     ///
-    /// What is wrong with the certificates or the key.
-    pub fn tls(ads: &Ads, chain: &[u8], key: &[u8]) -> Result<ServerBuilder, TlsError> {
-        Server::with(ads, chain, key, None)
-    }
-
-    /// With TLS in both directions: a client has to show a certificate from one of `client_ca`, in PEM, and its
-    /// [`Identity`] is known to the view function.
-    ///
-    /// # Errors
-    ///
-    /// What is wrong with the certificates or the key.
-    pub fn mtls(
-        ads: &Ads,
-        chain: &[u8],
-        key: &[u8],
-        client_ca: &[u8],
-    ) -> Result<ServerBuilder, TlsError> {
-        Server::with(ads, chain, key, Some(client_ca))
-    }
-
-    fn with(
-        ads: &Ads,
-        chain: &[u8],
-        key: &[u8],
-        client_ca: Option<&[u8]>,
-    ) -> Result<ServerBuilder, TlsError> {
-        let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
-        let chain = certificates("the certificate chain", chain)?;
-        let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| wrong("the key", error))?;
-        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
-            .with_safe_default_protocol_versions()
-            .map_err(|error| wrong("TLS", error))?;
-        let builder = match client_ca {
-            None => builder.with_no_client_auth(),
-            Some(ca) => {
-                let mut roots = RootCertStore::empty();
-                for certificate in certificates("the clients' CA", ca)? {
-                    roots.add(certificate).map_err(|error| wrong("the clients' CA", error))?;
-                }
-                let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), provider)
-                    .build()
-                    .map_err(|error| wrong("the clients' CA", error))?;
-                builder.with_client_cert_verifier(verifier)
-            }
-        };
-        let mut config = builder
-            .with_single_cert(chain, key)
-            .map_err(|error| wrong("certificate and key", error))?;
-        config.alpn_protocols = Vec::from([b"h2".to_vec()]);
-        Ok(ServerBuilder::new(ads, Some(TlsAcceptor::from(Arc::new(config)))))
-    }
-}
-
-fn certificates(what: &str, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
-    match all {
-        Ok(all) if all.is_empty() => Err(wrong(what, "there is no certificate in it")),
-        Ok(all) => Ok(all),
-        Err(error) => Err(wrong(what, error)),
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// let read = || Tls::new(&std::fs::read("cert.pem")?, &std::fs::read("key.pem")?);
+    /// let tls = read()?;
+    /// let ads = Ads::builder().start();
+    /// let server = Server::tls(&ads, &tls);
+    /// // Later, when the files have changed:
+    /// tls.replace(&read()?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn tls(ads: &Ads, tls: &Tls) -> ServerBuilder {
+        ServerBuilder::new(ads, Some(tls.clone()))
     }
 }
 
@@ -141,7 +72,7 @@ fn certificates(what: &str, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, 
 #[derive(Clone)]
 pub struct ServerBuilder {
     ads: Ads,
-    tls: Option<TlsAcceptor>,
+    tls: Option<Tls>,
     handshake: Duration,
     keepalive: Option<(Duration, Duration)>,
     age: Option<Duration>,
@@ -159,7 +90,7 @@ impl fmt::Debug for ServerBuilder {
 const SEND_BUFFER: usize = 256 << 10;
 
 impl ServerBuilder {
-    fn new(ads: &Ads, tls: Option<TlsAcceptor>) -> Self {
+    fn new(ads: &Ads, tls: Option<Tls>) -> Self {
         ServerBuilder {
             ads: ads.clone(),
             tls,
@@ -255,7 +186,9 @@ impl ServerBuilder {
         let Some(tls) = &self.tls else {
             return self.http2(socket, connection, None).await;
         };
-        let Ok(Ok(stream)) = timeout(self.handshake, tls.accept(socket)).await else { return };
+        let Ok(Ok(stream)) = timeout(self.handshake, tls.acceptor().accept(socket)).await else {
+            return;
+        };
         let chain = stream.get_ref().1.peer_certificates();
         let identity = chain
             .map(|chain| Identity::from_chain(chain.iter().map(|one| Bytes::copy_from_slice(one))));

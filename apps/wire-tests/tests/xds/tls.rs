@@ -1,6 +1,6 @@
 //! TLS, and who a client has proved to be.
 
-use pushlane::adapters::xds::{Ads, Server, ViewId};
+use pushlane::adapters::xds::{Ads, Server, Tls, ViewId};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, SanType};
 use tonic::Code;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Identity};
@@ -15,6 +15,12 @@ struct Authority {
 struct Leaf {
     chain: String,
     key: String,
+}
+
+impl Leaf {
+    fn tls(&self) -> Tls {
+        Tls::new(self.chain.as_bytes(), self.key.as_bytes()).unwrap()
+    }
 }
 
 impl Authority {
@@ -59,7 +65,7 @@ async fn tls_serves_whom_trusts_it() {
     let (ca, other) = (Authority::new(), Authority::new());
     let leaf = ca.sign(vec![dns("localhost")]);
     let ads = Ads::builder().start();
-    let builder = Server::tls(&ads, leaf.chain.as_bytes(), leaf.key.as_bytes()).unwrap();
+    let builder = Server::tls(&ads, &leaf.tls());
     let rig = Rig::serve(ads, builder).await;
     rig.ads.set("default", [resource(EDS, "a", "1")]).unwrap();
     let channel = connect(&rig, &ca, None).await.expect("trusted");
@@ -90,7 +96,7 @@ async fn the_view_goes_by_what_a_client_has_proved() {
     });
     let ads = ads.start();
     let (chain, key) = (server.chain.as_bytes(), server.key.as_bytes());
-    let builder = Server::mtls(&ads, chain, key, ca.pem.as_bytes()).unwrap();
+    let builder = Server::tls(&ads, &Tls::mutual(chain, key, ca.pem.as_bytes()).unwrap());
     let rig = Rig::serve(ads, builder).await;
     rig.ads.set("red", [resource(EDS, "a", "red")]).unwrap();
     rig.ads.set("blue", [resource(EDS, "a", "blue")]).unwrap();
@@ -123,14 +129,39 @@ async fn the_view_goes_by_what_a_client_has_proved() {
 
 #[tokio::test]
 async fn bad_certificates_are_told_apart() {
-    let (ca, ads) = (Authority::new(), Ads::builder().start());
+    let ca = Authority::new();
     let (one, two) = (ca.sign(vec![dns("one")]), ca.sign(vec![dns("two")]));
     let tried = |chain: &str, key: &str| {
-        Server::tls(&ads, chain.as_bytes(), key.as_bytes()).unwrap_err().to_string()
+        Tls::new(chain.as_bytes(), key.as_bytes()).unwrap_err().to_string()
     };
     assert!(tried("", &one.key).starts_with("the certificate chain"));
     assert!(tried(&one.chain, "").starts_with("the key"));
     assert!(tried(&one.chain, &two.key).starts_with("certificate and key"));
-    let error = Server::mtls(&ads, one.chain.as_bytes(), one.key.as_bytes(), b"").unwrap_err();
+    let error = Tls::mutual(one.chain.as_bytes(), one.key.as_bytes(), b"").unwrap_err();
     assert!(error.to_string().starts_with("the clients' CA"));
+}
+
+#[tokio::test]
+async fn certificates_are_replaced_while_the_server_runs() {
+    let (old, new) = (Authority::new(), Authority::new());
+    let [first, second] = [&old, &new].map(|ca| ca.sign(vec![dns("localhost")]));
+    let tls = first.tls();
+    let ads = Ads::builder().start();
+    let builder = Server::tls(&ads, &tls);
+    let rig = Rig::serve(ads, builder).await;
+    rig.ads.set("default", [resource(EDS, "a", "1")]).unwrap();
+    let mut client = Sotw::open(connect(&rig, &old, None).await.unwrap(), SOTW).await.unwrap();
+    client.send(ask(EDS, &["a"]));
+    client.take(EDS, &["a@1"], &["a"]).await;
+    // A pair that doesn't fit is an error, and the old one stays.
+    assert!(Tls::new(second.chain.as_bytes(), first.key.as_bytes()).is_err());
+    assert!(connect(&rig, &old, None).await.is_some());
+    tls.replace(&second.tls());
+    assert!(connect(&rig, &old, None).await.is_none(), "it is shown the new one");
+    let mut newcomer = Sotw::open(connect(&rig, &new, None).await.unwrap(), SOTW).await.unwrap();
+    newcomer.send(ask(EDS, &["a"]));
+    newcomer.take(EDS, &["a@1"], &["a"]).await;
+    // The connection that was there goes on.
+    rig.ads.update("default", |edit| edit.put(resource(EDS, "a", "2"))).unwrap();
+    client.take(EDS, &["a@2"], &["a"]).await;
 }
