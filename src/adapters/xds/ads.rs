@@ -13,8 +13,10 @@ use super::acked::{Acked, Laggard, Published, Rejected};
 use super::admission::Admission;
 use super::change::Change;
 use super::compute::Compute;
-use super::hub::{Hub, Phase};
+use super::event::Event;
+use super::hub::{Hub, Phase, Wishes};
 use super::identity::Identity;
+use super::kinds::{Kind, Kinds};
 use super::limits::Limits;
 use super::metrics::Metrics;
 use super::proto::Node;
@@ -77,16 +79,14 @@ impl Drop for Alive {
 
 /// How an [`Ads`] is to be.
 pub struct Builder {
-    limits: Limits,
-    views: Box<super::hub::Views>,
-    compute: Option<Box<dyn Compute>>,
+    wishes: Wishes,
 }
 
 impl Builder {
     /// What clients may cost.
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
-        self.limits = limits;
+        self.wishes.limits = limits;
         self
     }
 
@@ -100,7 +100,7 @@ impl Builder {
         mut self,
         view: impl Fn(&Node, Option<&Identity>) -> V + Send + Sync + 'static,
     ) -> Self {
-        self.views = Box::new(move |node, identity| view(node, identity).into());
+        self.wishes.views = Box::new(move |node, identity| view(node, identity).into());
         self
     }
 
@@ -108,7 +108,21 @@ impl Builder {
     /// beside it: what they put in is replaced by what is computed.
     #[must_use]
     pub fn compute(mut self, compute: impl Compute) -> Self {
-        self.compute = Some(Box::new(compute));
+        self.wishes.compute = Some(Box::new(compute));
+        self
+    }
+
+    /// Replaces what is known of a type, or adds it; [`Kind`] has the table.
+    #[must_use]
+    pub fn kind(mut self, type_url: impl Into<TypeUrl>, kind: Kind) -> Self {
+        self.wishes.kinds.set(type_url.into(), kind);
+        self
+    }
+
+    /// Is told of each [`Event`], for a log. Called where it happens, so it should not wait.
+    #[must_use]
+    pub fn observe(mut self, observer: impl Fn(&Event) + Send + Sync + 'static) -> Self {
+        self.wishes.observer = Some(Box::new(observer));
         self
     }
 
@@ -119,7 +133,7 @@ impl Builder {
     /// Outside of a tokio runtime, or in one whose time driver is not enabled.
     pub fn start(self) -> Ads {
         drop(::tokio::time::sleep(Duration::ZERO)); // panics here, not in each stream
-        let hub = Hub::new(self.limits, self.views, self.compute);
+        let hub = Hub::new(self.wishes);
         let dispatcher = ::tokio::spawn(Arc::clone(&hub).dispatch());
         let admission = Arc::new(Admission::new(&hub.limits));
         let alive = Arc::new(Alive { hub: Arc::clone(&hub), dispatcher });
@@ -129,7 +143,7 @@ impl Builder {
 
 impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Builder").field("limits", &self.limits).finish_non_exhaustive()
+        f.debug_struct("Builder").field("limits", &self.wishes.limits).finish_non_exhaustive()
     }
 }
 
@@ -144,11 +158,14 @@ impl Ads {
     /// One to be described.
     pub fn builder() -> Builder {
         let default = ViewId::from("default");
-        Builder {
+        let wishes = Wishes {
             limits: Limits::default(),
             views: Box::new(move |_, _| Some(default.clone())),
             compute: None,
-        }
+            kinds: Kinds::default(),
+            observer: None,
+        };
+        Builder { wishes }
     }
 
     /// Makes `resources` all that the view has: what isn't among them is removed. Of two with the same type and name

@@ -10,7 +10,9 @@ use ::tokio::sync::{mpsc, watch};
 use super::acked::{Departure, Nack};
 use super::change::Change;
 use super::compute::Compute;
+use super::event::Event;
 use super::identity::Identity;
+use super::kinds::Kinds;
 use super::limits::Limits;
 use super::metrics::{Counters, Metrics};
 use super::proto::Node;
@@ -28,6 +30,7 @@ use crate::registry::ClientKey;
 
 pub(super) type Queue = AsyncQueue<Shared<Change>>;
 pub(super) type PushLease = Lease<Arc<Queue>>;
+pub(super) type Observer = dyn Fn(&Event) + Send + Sync;
 pub(super) type Views = dyn Fn(&Node, Option<&Identity>) -> Option<ViewId> + Send + Sync;
 
 /// How all streams are told to end.
@@ -41,6 +44,15 @@ pub(super) enum Phase {
     Stopped,
 }
 
+/// What a [`Builder`](super::Builder) was told.
+pub(super) struct Wishes {
+    pub(super) limits: Limits,
+    pub(super) views: Box<Views>,
+    pub(super) compute: Option<Box<dyn Compute>>,
+    pub(super) kinds: Kinds,
+    pub(super) observer: Option<Box<Observer>>,
+}
+
 pub(super) struct Hub {
     pub(super) limits: Limits,
     pub(super) queue: Arc<Queue>,
@@ -49,6 +61,8 @@ pub(super) struct Hub {
     pub(super) counters: Counters,
     pub(super) views: Box<Views>,
     pub(super) compute: Option<Box<dyn Compute>>,
+    pub(super) kinds: Kinds,
+    observer: Option<Box<Observer>>,
     pub(super) phase: watch::Sender<Phase>,
     /// To whom a lease goes, by the place of its client.
     routes: Box<[Mutex<Option<Route>>]>,
@@ -71,11 +85,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Hub {
-    pub(super) fn new(
-        limits: Limits,
-        views: Box<Views>,
-        compute: Option<Box<dyn Compute>>,
-    ) -> Arc<Self> {
+    pub(super) fn new(Wishes { limits, views, compute, kinds, observer }: Wishes) -> Arc<Self> {
         let topics = TopicSpace::new(limits.topics);
         let config = Config::new(limits.streams.saturating_mul(limits.types))
             .topics(topics.count())
@@ -89,6 +99,8 @@ impl Hub {
             counters: Counters::default(),
             views,
             compute,
+            kinds,
+            observer,
             phase: watch::Sender::new(Phase::Serving),
             routes,
             streams: Mutex::default(),
@@ -97,6 +109,12 @@ impl Hub {
             departures: Mutex::default(),
             limits,
         })
+    }
+
+    pub(super) fn tell(&self, event: Event) {
+        if let Some(observer) = &self.observer {
+            observer(&event);
+        }
     }
 
     /// Hands each lease to the stream whose client it is, until the queue has been closed and is drained.
@@ -191,6 +209,7 @@ impl Hub {
             published: counters.published.get(),
             pushes: counters.pushes.get(),
             resources: counters.resources.get(),
+            oversized: counters.oversized.get(),
             nothing: counters.nothing.get(),
             deferred: counters.deferred.get(),
             acks: counters.acks.get(),
@@ -213,7 +232,13 @@ mod tests {
 
     #[test]
     fn streams_that_come_at_once_have_numbers_of_their_own() {
-        let hub = Hub::new(Limits::default(), Box::new(|_, _| None), None);
+        let hub = Hub::new(Wishes {
+            limits: Limits::default(),
+            views: Box::new(|_, _| None),
+            compute: None,
+            kinds: Kinds::default(),
+            observer: None,
+        });
         let (numbers, start) = (Mutex::new(Vec::new()), Barrier::new(4));
         thread::scope(|scope| {
             for _ in 0..4 {

@@ -25,6 +25,11 @@ pub struct Limits {
     pub name_bytes: usize,
     /// Bytes of a request. Default: 4 MiB.
     pub request_bytes: usize,
+    /// Bytes of a response: what doesn't fit follows in another one when it is answered. A set that
+    /// can't be split is sent all the same, counted, and told to the
+    /// [observer](super::Builder::observe). Default: 16 KiB less than 4 MiB, which is what gRPC
+    /// clients receive unless they are told otherwise.
+    pub response_bytes: usize,
     /// New streams a second, in the long run. 0: as many as come. Default: 1,000.
     pub admission_rate: u32,
     /// New streams at once, before the rate counts. Default: 1,000.
@@ -59,6 +64,7 @@ impl Default for Limits {
             subscriptions: 10_000,
             name_bytes: 1_024,
             request_bytes: 4 << 20,
+            response_bytes: (4 << 20) - (16 << 10),
             admission_rate: 1_000,
             admission_burst: 1_000,
             admission_wait: Duration::from_secs(1),

@@ -15,6 +15,7 @@ pub(super) struct Counters {
     pub(super) published: Counter,
     pub(super) pushes: Counter,
     pub(super) resources: Counter,
+    pub(super) oversized: Counter,
     pub(super) nothing: Counter,
     pub(super) deferred: Counter,
     pub(super) acks: Counter,
@@ -63,6 +64,8 @@ pub struct Metrics {
     pub pushes: u64,
     /// Resources in those responses.
     pub resources: u64,
+    /// Responses sent although they were larger than they should be: they couldn't be split.
+    pub oversized: u64,
     /// Leases that found nothing to send.
     pub nothing: u64,
     /// Leases that waited for another type of their stream.

@@ -1,40 +1,45 @@
 //! In which order the types of one stream are sent: make before break.
 //!
-//! News go CDS, EDS, LDS, RDS, others, so that nothing refers to what isn't there yet; removals go the other way
-//! round, so that nothing that is still referred to is taken away. All that a stream is to be sent of one change is
-//! in this order:
+//! News go CDS, EDS, LDS, RDS, SRDS, VHDS, so that nothing refers to what isn't there yet; removals
+//! go the other way round, so that nothing that is still referred to is taken away:
 //!
 //! ```text
-//! CDS+  EDS+  LDS+  RDS+  others+-  RDS-  LDS-  EDS-  CDS-
+//! CDS+  EDS+  LDS+  RDS+  SRDS+  VHDS+-  SRDS-  RDS-  LDS-  EDS-  CDS-
 //! ```
 //!
-//! What is ready waits while an earlier step has something unsent. To be sent is not always enough:
+//! [`NEWS`] and [`REMOVALS`] say which type may wait for which, and for what. Three things about them:
 //!
-//! * Listeners and routes wait until clusters are *answered*. Envoy asks for the endpoints of a new cluster only when
-//!   it has the cluster, and acknowledges the cluster when it has the endpoints: a route sent before that refers to a
-//!   cluster that isn't in service yet.
-//! * Removals wait until all that comes before them is answered, except for endpoints, which refer to nothing. A client
-//!   that is sent another listener may ask for its routes next, and serves the old ones until it has them.
-//! * A cluster or a listener that a client has asked for *by name* is removed only after the patience. gRPC goes on
-//!   using a cluster until it has all that its new route refers to, which it asks for step by step. Then it
-//!   unsubscribes by itself, and nothing is left to remove.
+//! * Whatever refers to clusters waits until clusters are *answered*. Envoy acknowledges a cluster
+//!   when it has its endpoints and its secrets; a route sent before that refers to a cluster that
+//!   isn't in service yet.
+//! * So endpoints, secrets, and every type that nothing is known about wait for no answer: a cluster's
+//!   answer may wait for them.
+//! * Removals wait until all that comes after them is answered, except for endpoints, which refer to
+//!   nothing. A client that is sent another listener may ask for its routes next, and serves the old
+//!   ones until it has them.
 //!
-//! Endpoints, and whatever else a cluster may need to warm, wait for no answer: each would wait for the other.
-//! Whatever waits is sent after the [patience](super::Limits::order_patience) all the same, so that a client that keeps
-//! some other order costs itself time and nothing else. A client that goes on accepting clusters, which change faster
-//! than it can, is no such client: with each answer the patience of listeners and routes begins anew, and with each
-//! answer of theirs that of the removal of clusters.
+//! A cluster or a listener that a client has asked for *by name* is removed only after the patience.
+//! gRPC goes on using a cluster until it has all that its new route refers to, which it asks for step
+//! by step. Then it unsubscribes by itself, and nothing is left to remove.
+//!
+//! The tables have no cycle, with clients that answer a type only when they have another
+//! (`there_is_always_a_next_step`). Whatever waits is sent after the
+//! [patience](super::Limits::order_patience) all the same, so that a client that keeps some other order
+//! costs itself time and nothing else. A client that goes on accepting clusters, which change faster
+//! than it can, is no such client: each answer renews the patience of what waits for it.
 
 use super::resource::TypeUrl;
 use super::subscription::Unsent;
 
-/// The place of a type in the order.
+/// The place of a type in the order, and in the tables.
 pub(super) fn rank(type_url: &str) -> u8 {
     match type_url {
         TypeUrl::CLUSTER => CLUSTERS,
         TypeUrl::ENDPOINTS => ENDPOINTS,
         TypeUrl::LISTENER => LISTENERS,
         TypeUrl::ROUTES => ROUTES,
+        TypeUrl::SCOPED_ROUTES => SCOPES,
+        TypeUrl::VIRTUAL_HOST => HOSTS,
         _ => OTHERS,
     }
 }
@@ -43,7 +48,70 @@ const CLUSTERS: u8 = 0;
 const ENDPOINTS: u8 = 1;
 const LISTENERS: u8 = 2;
 const ROUTES: u8 = 3;
-const OTHERS: u8 = 4;
+const SCOPES: u8 = 4;
+const HOSTS: u8 = 5;
+/// Secrets, and every type that nothing is known about.
+const OTHERS: u8 = 6;
+const RANKS: usize = 7;
+
+/// For what of another type a type waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wait {
+    /// For nothing.
+    No,
+    /// Until it has sent what it can send now; if it waits for an answer, for nothing.
+    Turn,
+    /// Until its news are sent.
+    Sent,
+    /// Until its news are sent and answered.
+    Answered,
+    /// Until its removals are sent.
+    Removed,
+    /// Until everything is sent and answered.
+    Settled,
+}
+
+/// Which news (row) wait for what of another type (column).
+#[rustfmt::skip]
+const NEWS: [[Wait; RANKS]; RANKS] = {
+    use Wait::{Answered as A, No as N, Sent as S, Turn as T};
+    //                CDS EDS LDS RDS SRDS VHDS others
+    [/* CDS    */    [N,  N,  N,  N,  N,   N,   N],
+     /* EDS    */    [T,  N,  N,  N,  N,   N,   N],
+     /* LDS    */    [A,  S,  N,  N,  N,   N,   N],
+     /* RDS    */    [A,  S,  T,  N,  N,   N,   N],
+     /* SRDS   */    [A,  S,  T,  T,  N,   N,   N],
+     /* VHDS   */    [A,  S,  N,  N,  N,   N,   N],
+     /* others */    [N,  N,  N,  N,  N,   N,   N]]
+};
+
+/// Which removals (row) wait for what of another type (column).
+#[rustfmt::skip]
+const REMOVALS: [[Wait; RANKS]; RANKS] = {
+    use Wait::{No as N, Removed as R, Settled as S};
+    //                CDS EDS LDS RDS SRDS VHDS others
+    [/* CDS    */    [N,  R,  S,  S,  S,   S,   S],
+     /* EDS    */    [N,  N,  S,  S,  S,   S,   S],
+     /* LDS    */    [N,  N,  N,  S,  S,   S,   S],
+     /* RDS    */    [N,  N,  N,  N,  S,   S,   S],
+     /* SRDS   */    [N,  N,  N,  N,  N,   N,   N],
+     /* VHDS   */    [N,  N,  N,  N,  N,   N,   N],
+     /* others */    [N,  N,  N,  N,  N,   N,   N]]
+};
+
+impl Wait {
+    fn holds(self, other: &Standing) -> bool {
+        let Standing { unsent, unanswered, .. } = *other;
+        match self {
+            Wait::No => false,
+            Wait::Turn => unsent.news && !unanswered,
+            Wait::Sent => unsent.news,
+            Wait::Answered => unsent.news || unanswered,
+            Wait::Removed => unsent.removals,
+            Wait::Settled => unsent != Unsent::default() || unanswered,
+        }
+    }
+}
 
 /// One type of a stream.
 #[derive(Clone, Copy, Debug)]
@@ -54,33 +122,26 @@ pub(super) struct Standing {
     pub(super) unanswered: bool,
 }
 
+fn waits(row: &[Wait; RANKS], others: &[Standing]) -> bool {
+    others.iter().any(|other| row[usize::from(other.rank)].holds(other))
+}
+
 /// Whether news of a type of this rank have to wait for one of the others.
 pub(super) fn news_wait(rank: u8, others: &[Standing]) -> bool {
-    let refers = matches!(rank, LISTENERS | ROUTES);
-    others.iter().filter(|other| other.rank < rank).any(|other| {
-        let warming = refers && other.rank == CLUSTERS && other.unanswered;
-        warming || other.unsent.news && (refers || !other.unanswered)
-    })
+    waits(&NEWS[usize::from(rank)], others)
 }
 
 /// Whether removals of a type of this rank have to wait for one of the others, or, `by_name`, for the client itself.
 pub(super) fn removals_wait(rank: u8, by_name: bool, others: &[Standing]) -> bool {
-    let mut later = others.iter().filter(|other| other.rank > rank);
-    (by_name && matches!(rank, CLUSTERS | LISTENERS))
-        || later.any(|other| match other.rank {
-            // They refer to nothing, and change all the time.
-            ENDPOINTS => other.unsent.removals,
-            _ => other.unanswered || other.unsent != Unsent::default(),
-        })
+    (by_name && matches!(rank, CLUSTERS | LISTENERS)) || waits(&REMOVALS[usize::from(rank)], others)
 }
 
-/// Whether an answer of type `answered` shows that it is worth while to go on waiting with `waiting`: listeners and
-/// routes wait for the answers of what they refer to, clusters with their removal for those of what refers to them.
+/// Whether an answer of type `answered` shows that it is worth while to go on waiting with `waiting`. Endpoints change
+/// all the time: their answers show nothing.
 pub(super) fn renews(answered: u8, waiting: u8) -> bool {
-    matches!(
-        (answered, waiting),
-        (CLUSTERS, LISTENERS | ROUTES) | (LISTENERS, ROUTES) | (LISTENERS | ROUTES, CLUSTERS)
-    )
+    let [to, of] = [waiting, answered].map(usize::from);
+    !matches!(answered, ENDPOINTS | OTHERS)
+        && (NEWS[to][of] != Wait::No || REMOVALS[to][of] != Wait::No)
 }
 
 #[cfg(test)]
@@ -95,43 +156,31 @@ mod tests {
     }
 
     #[test]
-    fn news_wait_for_what_comes_before() {
+    fn news_wait_for_what_they_refer_to() {
         let clusters = [standing(CLUSTERS, NEWS, false)];
-        assert!(!news_wait(CLUSTERS, &clusters));
-        for rank in [ENDPOINTS, LISTENERS, ROUTES, OTHERS] {
+        for rank in [ENDPOINTS, LISTENERS, ROUTES, SCOPES, HOSTS] {
             assert!(news_wait(rank, &clusters));
             assert!(!news_wait(rank, &[standing(CLUSTERS, REMOVALS, false)]));
-            assert!(!news_wait(rank, &[standing(rank, NEWS, false)]));
+        }
+        for rank in [CLUSTERS, OTHERS] {
+            assert!(!news_wait(rank, &clusters));
         }
         assert!(!news_wait(LISTENERS, &[standing(ROUTES, NEWS, false)]));
     }
 
     #[test]
     fn what_a_client_may_need_to_answer_does_not_wait_for_the_answer() {
-        let clusters = [standing(CLUSTERS, NEWS, true)];
-        assert!(!news_wait(ENDPOINTS, &clusters));
-        assert!(!news_wait(OTHERS, &clusters), "secrets warm clusters as well");
-        assert!(news_wait(LISTENERS, &clusters) && news_wait(ROUTES, &clusters));
-    }
-
-    #[test]
-    fn what_refers_to_clusters_waits_until_they_are_in_service() {
-        let warming = [standing(CLUSTERS, Unsent::default(), true)];
-        assert!(news_wait(LISTENERS, &warming) && news_wait(ROUTES, &warming));
-        assert!(!news_wait(ENDPOINTS, &warming) && !news_wait(OTHERS, &warming));
-        let endpoints = [standing(ENDPOINTS, Unsent::default(), true)];
-        assert!(!news_wait(ROUTES, &endpoints), "they may be another cluster's");
-    }
-
-    #[test]
-    fn only_answers_of_what_is_waited_for_renew_the_patience() {
-        assert!(
-            renews(CLUSTERS, ROUTES) && renews(CLUSTERS, LISTENERS) && renews(LISTENERS, ROUTES)
-        );
-        // A client may send these while it withholds the answer for the clusters.
-        assert!([LISTENERS, ROUTES, OTHERS].iter().all(|&waiting| !renews(ENDPOINTS, waiting)));
-        assert!(renews(ROUTES, CLUSTERS), "removals of clusters");
-        assert!(!renews(ENDPOINTS, CLUSTERS) && !renews(ROUTES, ROUTES));
+        for unsent in [Unsent::default(), NEWS] {
+            let warming = [standing(CLUSTERS, unsent, true)];
+            for rank in [ENDPOINTS, OTHERS] {
+                assert!(!news_wait(rank, &warming), "{unsent:?}");
+            }
+            for rank in [LISTENERS, ROUTES, SCOPES, HOSTS] {
+                assert!(news_wait(rank, &warming), "not before the cluster is in service");
+            }
+        }
+        let routes = [standing(ROUTES, NEWS, false), standing(LISTENERS, NEWS, false)];
+        assert!(!news_wait(OTHERS, &routes), "a secret waits for nobody");
     }
 
     #[test]
@@ -163,16 +212,44 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_renews_the_patience_of_what_waits_for_it() {
+        for rank in [LISTENERS, ROUTES, SCOPES, HOSTS] {
+            assert!(renews(CLUSTERS, rank) && renews(rank, CLUSTERS));
+            assert!(!renews(ENDPOINTS, rank) && !renews(OTHERS, rank));
+        }
+        assert!(!renews(CLUSTERS, OTHERS) && !renews(CLUSTERS, CLUSTERS));
+    }
+
+    /// What a client may insist on having before it answers a type: the strictest that is known, and more.
+    fn needs(rank: u8) -> &'static [u8] {
+        match rank {
+            // Endpoints and secrets end the warming.
+            CLUSTERS => &[ENDPOINTS, OTHERS],
+            LISTENERS => &[ROUTES, SCOPES, OTHERS],
+            ROUTES => &[HOSTS, OTHERS],
+            SCOPES => &[ROUTES],
+            _ => &[],
+        }
+    }
+
+    /// In every state of all types, something can be sent, or the client can answer, until nothing is left. Each such
+    /// step leaves less to do: so nobody waits for ever, the patience left aside.
+    #[test]
     fn there_is_always_a_next_step() {
-        // Whatever is unsent of the four types, one of them may send all or a part of it.
-        let kinds = [Unsent::default(), NEWS, REMOVALS, Unsent { news: true, removals: true }];
-        for state in 1..4_usize.pow(4) {
-            let all: [Standing; 4] = core::array::from_fn(|rank| {
-                standing(rank as u8, kinds[(state >> (2 * rank)) & 3], false)
+        for state in 1..8_usize.pow(RANKS as u32) {
+            let all: [Standing; RANKS] = core::array::from_fn(|rank| {
+                let bits = state >> (3 * rank);
+                let unsent = Unsent { news: bits & 1 != 0, removals: bits & 2 != 0 };
+                standing(rank as u8, unsent, bits & 4 != 0)
             });
             let moves = all.iter().any(|one| {
-                (one.unsent.news && !news_wait(one.rank, &all))
-                    || (one.unsent.removals && !removals_wait(one.rank, false, &all))
+                if one.unanswered {
+                    let has = |needed: &u8| !all[usize::from(*needed)].unsent.news;
+                    needs(one.rank).iter().all(has)
+                } else {
+                    (one.unsent.news && !news_wait(one.rank, &all))
+                        || (one.unsent.removals && !removals_wait(one.rank, false, &all))
+                }
             });
             assert!(moves, "{all:?}");
         }

@@ -237,11 +237,11 @@ pub(super) struct Cluster {
     pub(super) eds: Option<EdsClusterConfig>,
 }
 
-/// An `envoy.config.endpoint.v3.ClusterLoadAssignment` without endpoints.
+/// A resource with nothing but its name, such as a `ClusterLoadAssignment` without endpoints.
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct ClusterLoadAssignment {
+pub(super) struct Named {
     #[prost(string, tag = "1")]
-    pub(super) cluster_name: String,
+    pub(super) name: String,
 }
 
 /// `EdsClusterConfig`, within a cluster.

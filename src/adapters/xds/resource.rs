@@ -41,15 +41,20 @@ impl TypeUrl {
     /// Secrets: SDS.
     pub const SECRET: &'static str =
         "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret";
+    /// Scoped routes: SRDS.
+    pub const SCOPED_ROUTES: &'static str =
+        "type.googleapis.com/envoy.config.route.v3.ScopedRouteConfiguration";
+    /// Virtual hosts: VHDS.
+    pub const VIRTUAL_HOST: &'static str = "type.googleapis.com/envoy.config.route.v3.VirtualHost";
+    /// Extension configurations: ECDS.
+    pub const EXTENSION: &'static str =
+        "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig";
+    /// Runtime layers: RTDS.
+    pub const RUNTIME: &'static str = "type.googleapis.com/envoy.service.runtime.v3.Runtime";
 
     /// Its last part, for people.
     pub fn short(&self) -> &str {
         self.0.rsplit(['.', '/']).next().unwrap_or(&self.0)
-    }
-
-    /// Whether a state-of-the-world response is the complete set, so that what is left out is removed.
-    pub fn is_complete_set(&self) -> bool {
-        matches!(&*self.0, TypeUrl::CLUSTER | TypeUrl::LISTENER)
     }
 }
 
@@ -99,6 +104,9 @@ impl fmt::Display for TypeUrl {
 /// ```
 #[derive(Clone)]
 pub struct Resource(pub(super) Arc<Inner>);
+
+/// Tags and lengths around a resource or a name in a response.
+pub(super) const FRAMING: usize = 24;
 
 pub(super) struct Inner {
     type_url: TypeUrl,
@@ -164,6 +172,18 @@ impl Resource {
     /// Of the same name, held in a version that isn't known: it is the same as nothing that can be sent.
     pub(super) fn of_no_version(&self) -> Self {
         Resource::held(self.0.type_url.clone(), self.0.name.clone(), "\0")
+    }
+
+    /// One that stands in for a resource that doesn't exist: a message with its name in field 1.
+    pub(super) fn stand_in(type_url: TypeUrl, name: Name) -> Self {
+        let body = proto::Named { name: name.to_string() }.encode_to_vec();
+        Resource::hashed(type_url, name, body)
+    }
+
+    /// How many bytes it takes in a response, at most.
+    pub(super) fn weight(&self) -> usize {
+        let Inner { any, name, version, .. } = &*self.0;
+        any.as_ref().map_or(0, Bytes::len) + name.len() + version.len() + FRAMING
     }
 
     /// Its type.

@@ -21,8 +21,7 @@ pub(super) trait Wire: Send + 'static {
     fn type_url(request: &Self::Request) -> &str;
     /// Every name in the request.
     fn names(request: &Self::Request) -> impl Iterator<Item = &str>;
-    /// `None`: the request is stale, and to be ignored.
-    fn read(subscription: &mut Subscription, request: &Self::Request) -> Option<Received>;
+    fn read(subscription: &mut Subscription, request: &Self::Request) -> Received;
     fn write(reply: Reply) -> Self::Response;
 }
 
@@ -49,7 +48,7 @@ impl Wire for Sotw {
         request.resource_names.iter().map(String::as_str)
     }
 
-    fn read(subscription: &mut Subscription, request: &DiscoveryRequest) -> Option<Received> {
+    fn read(subscription: &mut Subscription, request: &DiscoveryRequest) -> Received {
         subscription.sotw(request)
     }
 
@@ -87,8 +86,8 @@ impl Wire for Delta {
             .map(String::as_str)
     }
 
-    fn read(subscription: &mut Subscription, request: &DeltaDiscoveryRequest) -> Option<Received> {
-        Some(subscription.delta(request))
+    fn read(subscription: &mut Subscription, request: &DeltaDiscoveryRequest) -> Received {
+        subscription.delta(request)
     }
 
     fn write(reply: Reply) -> DeltaDiscoveryResponse {

@@ -122,12 +122,13 @@ async fn an_old_connection_is_closed_in_good_order() {
 #[tokio::test]
 async fn what_a_client_does_can_be_seen() {
     let rig = Rig::start().await;
-    rig.ads.set("default", [cluster("a", "1"), resource(EDS, "e", "1")]).unwrap();
+    let endpoints = [resource(EDS, "e", "1"), resource(EDS, "f", "1")];
+    rig.ads.set("default", endpoints.into_iter().chain([cluster("a", "1")])).unwrap();
     let mut client = rig.sotw().await;
     client.send(ask(CDS, &[]));
     client.take(CDS, &["a@1"], &[]).await;
     client.send(ask(EDS, &["e", "f"]));
-    let response = client.expect(EDS, &["e@1"]).await;
+    let response = client.expect(EDS, &["e@1", "f@1"]).await;
     client.silent().await;
     let seen = rig.ads.clients();
     assert_eq!(seen.len(), 1);

@@ -2,10 +2,13 @@
 
 mod client;
 mod delta;
+mod kinds;
 mod lifecycle;
 mod limits;
 mod on_demand;
 mod order;
+mod reconnect;
+mod size;
 mod sotw;
 mod tls;
 mod waiting;

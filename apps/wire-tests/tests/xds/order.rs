@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use pushlane::adapters::xds::Resource;
 use pushlane::adapters::xds::proto::{DeltaDiscoveryResponse, DiscoveryResponse};
+use pushlane::adapters::xds::{Resource, TypeUrl};
 
 use crate::client::*;
 
@@ -289,4 +289,43 @@ async fn a_removal_that_is_kept_back_keeps_nothing_else_back() {
     client.send(ack(&response, &["a"]));
     rig.ads.wait_acked(&published).await.unwrap();
     client.silent().await;
+}
+
+#[tokio::test]
+async fn secrets_wait_for_nobody_and_listeners_for_the_cluster() {
+    const SDS: &str = TypeUrl::SECRET;
+    // The patience is longer than this test waits for anything.
+    let rig = Rig::with(|limits| limits.order_patience = Duration::from_secs(60)).await;
+    rig.ads.set("default", world("c", "1")).unwrap();
+    let (mut sotw, mut delta) = (envoy(&rig, &["c"]).await, delta_envoy(&rig, "c").await);
+    rig.ads.set("default", world("c", "2").into_iter().chain([resource(SDS, "s", "1")])).unwrap();
+    // It asks for the secret when it has the cluster, and acknowledges the cluster only with the secret.
+    let response = sotw.expect(CDS, &["c@2"]).await;
+    sotw.take(EDS, &["c@2"], &["c"]).await;
+    sotw.send(ask(SDS, &["s"]));
+    sotw.take(SDS, &["s@1"], &["s"]).await;
+    sotw.silent().await;
+    sotw.send(ack(&response, &[]));
+    sotw.take(LDS, &["l@2"], &[]).await;
+    sotw.take(RDS, &["r@2"], &["r"]).await;
+    let response = delta.expect(CDS, &["c@2"]).await;
+    delta.take(EDS, &["c@2"]).await;
+    delta.send(subscribe(SDS, &["s"]));
+    delta.take(SDS, &["s@1"]).await;
+    delta.silent().await;
+    delta.send(delta_ack(&response));
+    delta.take(LDS, &["l@2"]).await;
+    delta.take(RDS, &["r@2"]).await;
+    // Nor while clusters are unsent: whatever a type is that nothing is known about.
+    let response = {
+        rig.ads.update("default", |edit| edit.put(cluster("c", "3"))).unwrap();
+        sotw.expect(CDS, &["c@3"]).await
+    };
+    rig.ads.update("default", |edit| edit.put(cluster("c", "4"))).unwrap();
+    rig.ads.update("default", |edit| edit.put(resource(SDS, "s", "2"))).unwrap();
+    let mut said =
+        [sotw.next().await, sotw.next().await].map(|response| response.contents().concat());
+    said.sort();
+    assert_eq!(said, ["c@2", "s@2"]);
+    drop(response);
 }

@@ -1,5 +1,9 @@
 //! State of the world: subscriptions, nonces, rejections.
 
+use std::time::Duration;
+
+use pushlane::adapters::xds::proto::DiscoveryRequest;
+
 use crate::client::*;
 
 #[tokio::test]
@@ -54,7 +58,7 @@ async fn an_empty_list_is_all_clusters_or_none() {
 }
 
 #[tokio::test]
-async fn a_stale_nonce_is_ignored() {
+async fn a_stale_nonce_answers_nothing_but_its_names_count() {
     let rig = Rig::start().await;
     rig.ads.set("default", [resource(EDS, "a", "1"), resource(EDS, "b", "1")]).unwrap();
     let mut client = rig.sotw().await;
@@ -63,29 +67,64 @@ async fn a_stale_nonce_is_ignored() {
     client.send(ack(&first, &["a"]));
     rig.ads.update("default", |edit| edit.put(resource(EDS, "a", "2"))).unwrap();
     let second = client.expect(EDS, &["a@2"]).await;
-    // Written before the second response was read: neither its names nor its rejection count.
+    // Written before the second response was read: its names count, its rejection doesn't.
     client.send(nack(&first, &["a", "b"], "late"));
-    client.silent().await;
+    client.silent().await; // the second one is still unanswered
     assert_eq!((rig.ads.metrics().stale, rig.ads.metrics().nacks), (1, 0));
     client.send(ack(&second, &["a", "b"]));
     client.take(EDS, &["b@1"], &["a", "b"]).await;
 }
 
 #[tokio::test]
-async fn the_nonce_stays_while_nothing_is_sent() {
-    let rig = Rig::start().await;
-    rig.ads.set("default", [resource(EDS, "a", "1")]).unwrap();
+async fn who_has_given_up_everything_need_not_answer() {
+    let rig = Rig::with(|limits| limits.ack_deadline = Duration::from_millis(400)).await;
+    rig.ads.set("default", [resource(EDS, "a", "1"), resource(EDS, "b", "1")]).unwrap();
     let mut client = rig.sotw().await;
     client.send(ask(EDS, &["a"]));
     let first = client.expect(EDS, &["a@1"]).await;
     client.send(ack(&first, &["a"]));
+    let published = rig.ads.update("default", |edit| edit.put(resource(EDS, "a", "2"))).unwrap();
+    client.expect(EDS, &["a@2"]).await;
+    // Gives up its last name before it has read that, and never answers it.
+    client.send(ack(&first, &[]));
+    rig.ads.wait_acked(&published).await.unwrap();
+    client.send(ack(&first, &["b"]));
+    client.take(EDS, &["b@1"], &["b"]).await;
+    tokio::time::sleep(Duration::from_millis(800)).await;
+    assert_eq!((rig.ads.metrics().evicted, rig.ads.metrics().streams), (0, 1));
+    rig.ads.update("default", |edit| edit.put(resource(EDS, "b", "2"))).unwrap();
+    client.take(EDS, &["b@2"], &["b"]).await;
+}
+
+#[tokio::test]
+async fn what_a_client_that_came_back_rejects_is_not_taken_away() {
+    let rig = Rig::start().await;
+    rig.ads.set("default", [cluster("a", "1"), cluster("b", "2")]).unwrap();
+    let mut client = rig.sotw().await;
+    // It has something of before, and doesn't say of what it complains.
+    client.send(DiscoveryRequest { version_info: "0".into(), ..ask(CDS, &[]) });
+    let response = client.expect(CDS, &["a@1", "b@2"]).await;
+    client.send(nack(&response, &[], "no"));
+    client.silent().await;
+    rig.ads.update("default", |edit| edit.put(cluster("c", "3"))).unwrap();
+    client.take(CDS, &["a@1", "b@2", "c@3"], &[]).await;
+}
+
+#[tokio::test]
+async fn the_nonce_stays_while_nothing_is_sent() {
+    let rig = Rig::start().await;
+    rig.ads.set("default", [resource(RDS, "a", "1")]).unwrap();
+    let mut client = rig.sotw().await;
+    client.send(ask(RDS, &["a"]));
+    let first = client.expect(RDS, &["a@1"]).await;
+    client.send(ack(&first, &["a"]));
     // Neither is anything to this client.
-    rig.ads.update("default", |edit| edit.put(resource(EDS, "b", "1"))).unwrap();
+    rig.ads.update("default", |edit| edit.put(resource(RDS, "b", "1"))).unwrap();
     client.send(ack(&first, &["a", "unknown"]));
     client.silent().await;
     // So the first nonce is still the last.
     client.send(ack(&first, &["a", "b"]));
-    client.take(EDS, &["b@1"], &["a", "b"]).await;
+    client.take(RDS, &["b@1"], &["a", "b"]).await;
     assert_eq!(rig.ads.metrics().stale, 0);
 }
 
@@ -202,16 +241,16 @@ async fn views_are_apart() {
     let ([mut red, mut blue], mut nobody) =
         ([rig.sotw().await, rig.sotw().await], rig.sotw().await);
     for (client, view) in [(&mut red, "red"), (&mut blue, "blue")] {
-        client.send(tonic_node(view, ask(EDS, &["a", "b"])));
+        client.send(tonic_node(view, ask(RDS, &["a", "b"])));
         client.silent().await;
     }
-    rig.ads.set("red", [resource(EDS, "a", "red")]).unwrap();
-    red.take(EDS, &["a@red"], &["a", "b"]).await;
+    rig.ads.set("red", [resource(RDS, "a", "red")]).unwrap();
+    red.take(RDS, &["a@red"], &["a", "b"]).await;
     blue.silent().await;
-    rig.ads.set("blue", [resource(EDS, "a", "blue"), resource(EDS, "b", "blue")]).unwrap();
-    blue.take(EDS, &["a@blue", "b@blue"], &["a", "b"]).await;
+    rig.ads.set("blue", [resource(RDS, "a", "blue"), resource(RDS, "b", "blue")]).unwrap();
+    blue.take(RDS, &["a@blue", "b@blue"], &["a", "b"]).await;
     red.silent().await;
-    nobody.send(tonic_node("nobody", ask(EDS, &["a"])));
+    nobody.send(tonic_node("nobody", ask(RDS, &["a"])));
     assert_eq!(nobody.end().await.0, tonic::Code::PermissionDenied);
 }
 

@@ -7,9 +7,10 @@ use ::tokio::time::Instant;
 use super::Stream;
 use super::entry::{Entry, Push};
 use crate::adapters::xds::change::Change;
+use crate::adapters::xds::event::Event;
 use crate::adapters::xds::hub::PushLease;
 use crate::adapters::xds::order::{self, Standing};
-use crate::adapters::xds::resource::{Name, Resource, TypeUrl};
+use crate::adapters::xds::resource::{Name, TypeUrl};
 use crate::adapters::xds::subscription::Due;
 use crate::adapters::xds::view::Snapshot;
 use crate::backlog::ChangeSet;
@@ -81,11 +82,11 @@ impl Stream {
         let covers = hint.map_or(snapshot.revision, |change: &Change| change.revision);
         let mut due = entry.subscription.due(set, hint);
         let impatient = since.is_some_and(|since| now >= since + self.hub.limits.order_patience);
-        due.changed.extend(self.parting(at, snapshot));
         if !self.types[at].subscription.tells_removals() {
             let gone = core::mem::take(&mut due.gone);
             self.types[at].subscription.forget(&gone);
         }
+        let cut = self.types[at].subscription.cut(&mut due, self.hub.limits.response_bytes);
         let (news, removals) = (due.has_news(), !due.gone.is_empty());
         if !news && !removals {
             return self.nothing(at, snapshot, covers);
@@ -104,30 +105,8 @@ impl Stream {
             }
             return false;
         }
-        self.send(at, snapshot, covers, due, keep, now);
+        self.send(at, snapshot, covers, due, (keep, cut), now);
         true
-    }
-
-    /// Endpoints of clusters that were removed while the client warms them. It doesn't acknowledge them without their
-    /// endpoints, and as long as it doesn't, it can't be told that they are gone.
-    fn parting(&self, at: usize, snapshot: &Snapshot) -> Vec<Resource> {
-        let entry = &self.types[at];
-        let subscription = &entry.subscription;
-        if *subscription.type_url != *TypeUrl::ENDPOINTS || subscription.tells_removals() {
-            return Vec::new();
-        }
-        let clusters = |other: &&Entry| *other.subscription.type_url == *TypeUrl::CLUSTER;
-        let warming = self.types.iter().find(clusters);
-        let Some(warming) = warming.map(|entry| &entry.subscription) else { return Vec::new() };
-        let set = snapshot.of_type(&subscription.type_url);
-        let clusters = snapshot.of_type(&warming.type_url);
-        let wanted = |name: &Name| {
-            let refers = |cluster: &Resource| cluster.endpoints() == Some(name);
-            warming.is_unanswered(refers) && !clusters.resources.values().any(refers)
-        };
-        let missing = subscription.interest.names.iter();
-        let missing = missing.filter(|name| !set.resources.contains_key(*name));
-        missing.filter(|name| wanted(name)).map(|name| subscription.last_endpoints(name)).collect()
     }
 
     fn standings(&mut self, but: usize, snapshot: &Snapshot) -> Vec<Standing> {
@@ -160,7 +139,7 @@ impl Stream {
         snapshot: &Snapshot,
         covers: u64,
         due: Due,
-        keep: bool,
+        (keep, cut): (bool, bool),
         now: Instant,
     ) {
         let rewarmed: Vec<Name> =
@@ -168,18 +147,25 @@ impl Stream {
         self.nonces += 1;
         let entry = &mut self.types[at];
         let set = snapshot.of_type(&entry.subscription.type_url);
-        let (revision, nonce) = (snapshot.revision, self.nonces);
-        let reply = entry.subscription.compose(set, revision, covers, due, keep, nonce);
+        let (revisions, nonce) = ((snapshot.revision, covers), self.nonces);
+        let reply = entry.subscription.compose(set, revisions, due, (keep, cut), nonce);
         self.hub.counters.pushes.one();
+        let bytes = reply.weight();
+        if bytes > self.hub.limits.response_bytes {
+            self.hub.counters.oversized.one();
+            let (stream, node_id) = (self.info.id, self.info.node_id());
+            let type_url = reply.type_url.clone();
+            self.hub.tell(Event::Oversized { stream, node_id, type_url, bytes });
+        }
         self.hub.counters.resources.add(reply.resources.len() as u64);
         self.info.note(&entry.subscription.type_url, |progress| {
-            progress.sent = Some((revision, now));
+            progress.sent = Some((snapshot.revision, now));
             progress.answered = false;
         });
         self.out.send(reply);
         if let Push::Held { mut lease, .. } = core::mem::replace(&mut entry.push, Push::None) {
             lease.release_permit();
-            entry.push = Push::Sent { lease, at: now, incomplete: keep };
+            entry.push = Push::Sent { lease, at: now, incomplete: keep || cut };
         }
         self.rewarm(&rewarmed);
     }
@@ -194,5 +180,18 @@ impl Stream {
         if !repeated.is_empty() {
             entry.ask(&self.hub, repeated);
         }
+    }
+
+    /// A client that comes back says which endpoints it holds. Of clusters that it has been sent already it needs them
+    /// once more.
+    pub(super) fn rewarm_held(&mut self, at: usize, held: Vec<Name>) {
+        let clusters = |entry: &&Entry| *entry.subscription.type_url == *TypeUrl::CLUSTER;
+        if *self.types[at].subscription.type_url != *TypeUrl::ENDPOINTS {
+            return;
+        }
+        let Some(clusters) = self.types.iter().find(clusters) else { return };
+        let sent = clusters.subscription.endpoints_sent();
+        let needed: Vec<_> = held.into_iter().filter(|name| sent.contains(name)).collect();
+        self.rewarm(&needed);
     }
 }

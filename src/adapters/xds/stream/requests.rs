@@ -49,10 +49,10 @@ impl Stream {
         let at = self.entry::<W>(type_url)?;
         let before = self.subscriptions();
         let entry = &mut self.types[at];
-        let Some(received) = W::read(&mut entry.subscription, &request) else {
+        let received = W::read(&mut entry.subscription, &request);
+        if received.stale {
             self.hub.counters.stale.one();
-            return Ok(());
-        };
+        }
         let (now, most) = (self.subscriptions(), self.hub.limits.subscriptions);
         if now > most && now > before {
             return Err(Status::resource_exhausted(format!(
@@ -94,7 +94,8 @@ impl Stream {
         });
         let rank = order::rank(&type_url);
         let at = self.types.partition_point(|entry| entry.rank <= rank);
-        let subscription = Subscription::new(type_url.clone(), W::VARIANT);
+        let kind = self.hub.kinds.of(&type_url);
+        let subscription = Subscription::new(type_url.clone(), W::VARIANT, kind);
         let topics = Default::default();
         self.types.insert(at, Entry { rank, subscription, key, topics, push: Push::None });
         if let Some(view) = &self.view {
@@ -106,9 +107,20 @@ impl Stream {
 
     /// A request has been read into the subscription.
     fn received(&mut self, at: usize, received: Received) {
-        let Received { answered, moved, due } = received;
+        let Received { answered, moved, due, abandoned, held, .. } = received;
         if let Some(answered) = answered {
             self.answered(at, answered);
+        }
+        if abandoned
+            && let Push::Sent { lease, .. } =
+                core::mem::replace(&mut self.types[at].push, Push::None)
+        {
+            let type_url = &self.types[at].subscription.type_url;
+            self.info.note(type_url, |progress| progress.answered = true);
+            lease.complete();
+        }
+        if !held.is_empty() {
+            self.rewarm_held(at, held);
         }
         self.moved(at, moved);
         let entry = &self.types[at];

@@ -28,13 +28,6 @@ pub(in crate::adapters::xds) struct Sent {
     steps: Vec<Step>,
 }
 
-impl Sent {
-    /// What was new or changed in it.
-    pub(super) fn news(&self) -> impl Iterator<Item = &Resource> {
-        self.steps.iter().map(|step| &step.after)
-    }
-}
-
 #[derive(Debug)]
 struct Step {
     before: Option<Resource>,
@@ -83,6 +76,20 @@ impl Delivered {
         self.sent.keys()
     }
 
+    /// What was sent on this stream, and is the client's as far as it is known.
+    pub(super) fn sent_here(&self) -> impl Iterator<Item = &Resource> {
+        self.sent.values().filter(|resource| resource.is_known())
+    }
+
+    /// The outstanding response concerns the client no more. True: there was one.
+    pub(super) fn abandon(&mut self) -> bool {
+        let outstanding = self.outstanding.take().is_some();
+        if outstanding {
+            self.sent.clear();
+        }
+        outstanding
+    }
+
     /// What the client has of this name, if it is known by its bytes.
     pub(super) fn last(&self, name: &str) -> Option<Resource> {
         self.sent.get(name).filter(|resource| resource.is_known()).cloned()
@@ -116,6 +123,11 @@ impl Delivered {
             }
             keep
         });
+    }
+
+    /// What was rejected of this name may be sent again.
+    pub(super) fn pardon(&mut self, name: &str) {
+        self.rejected.remove(name);
     }
 
     pub(super) fn is_quarantined(&self) -> bool {

@@ -7,14 +7,15 @@ use crate::adapters::xds::proto::DeltaDiscoveryRequest;
 use crate::adapters::xds::resource::{Name, Resource};
 
 impl Subscription {
-    /// Reads a request. Its subscriptions count whatever nonce it carries.
+    /// Reads a request. Its subscriptions count whatever nonce it carries, and each is answered.
     pub(in crate::adapters::xds) fn delta(&mut self, request: &DeltaDiscoveryRequest) -> Received {
-        let answered = self.answer_to(&request.response_nonce, request.error_detail.as_ref());
+        let nonce = &*request.response_nonce;
+        let answered = self.answer_to(nonce, request.error_detail.as_ref());
+        let stale = answered.is_none() && !nonce.is_empty() && self.begun;
         let first = !core::mem::replace(&mut self.begun, true);
         let mut next = self.interest.clone();
         let mut asked: Vec<Name> = Vec::new();
-        let mut star =
-            first && request.resource_names_subscribe.is_empty() && self.type_url.is_complete_set();
+        let mut star = first && request.resource_names_subscribe.is_empty() && self.kind.wildcard;
         for name in &request.resource_names_unsubscribe {
             if name == "*" {
                 next.wildcard = false;
@@ -28,32 +29,34 @@ impl Subscription {
                 star = true;
             } else {
                 let name = Name::from(&**name);
+                // Also what it has rejected: it asks for it.
+                self.delivered.pardon(&name);
                 asked.push(name.clone());
                 next.names.insert(name);
             }
         }
         next.wildcard |= star;
+        let mut held = Vec::new();
         if first {
             for (name, version) in &request.initial_resource_versions {
                 let name = Name::from(&**name);
-                if !next.wildcard {
+                if !next.wildcard && next.names.insert(name.clone()) {
                     // Some clients leave out of `subscribe` what they hold.
-                    next.names.insert(name.clone());
+                    held.push(name.clone());
                 }
                 self.delivered.hold(Resource::held(self.type_url.clone(), name, version));
             }
-            // Nothing is asked for that is held: it is sent if it has another version, or told to be gone.
-            asked.retain(|name| !self.delivered.has(name));
         }
         let moved = self.interest.change_to(next);
         self.delivered.keep_only(|name| self.interest.covers(name));
         self.asked.retain(|name| self.interest.covers(name));
+        let abandoned = self.abandon();
         let due = star || !asked.is_empty() || !moved.added.is_empty();
         self.asked.extend(asked);
         self.answer |= star;
         if due {
             self.synced = 0;
         }
-        Received { answered, moved, due }
+        Received { answered, moved, due, stale, abandoned, held }
     }
 }

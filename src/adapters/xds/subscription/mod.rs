@@ -22,15 +22,14 @@ use std::collections::BTreeSet;
 use std::format;
 use std::prelude::v1::*;
 
-use prost::Message;
-
 pub(super) use delivered::{Answered, Due, Sent};
 pub(super) use interest::{Interest, Moved};
 
 use self::delivered::Delivered;
 use super::change::Change;
-use super::proto::{ClusterLoadAssignment, Status};
-use super::resource::{Name, Resource, TypeUrl};
+use super::kinds::Kind;
+use super::proto::Status;
+use super::resource::{FRAMING, Name, Resource, TypeUrl};
 use super::view::TypeSet;
 
 /// Which of the two protocols a stream speaks.
@@ -47,6 +46,7 @@ pub enum Variant {
 pub(super) struct Subscription {
     pub(super) type_url: TypeUrl,
     variant: Variant,
+    kind: Kind,
     pub(super) interest: Interest,
     delivered: Delivered,
     /// To be sent although nothing about them has changed.
@@ -59,6 +59,8 @@ pub(super) struct Subscription {
     begun: bool,
     /// State of the world: the wildcard was asked for by `*`, so that an empty list ends it.
     starred: bool,
+    /// State of the world: the client has something from an earlier stream.
+    returned: bool,
     /// State of the world: a hash of the list that was sent last. Most answers repeat it.
     list: u64,
     /// The change of the type up to which all was found to be sent; 0 for "look".
@@ -73,6 +75,12 @@ pub(super) struct Received {
     pub(super) moved: Moved,
     /// The client has to be sent something on account of it.
     pub(super) due: bool,
+    /// It answers a response that is not the last one.
+    pub(super) stale: bool,
+    /// The outstanding response concerns the client no more: its answer may never come.
+    pub(super) abandoned: bool,
+    /// Names that the client holds from an earlier stream, and has not asked for.
+    pub(super) held: Vec<Name>,
 }
 
 /// A response, for either protocol to put into words.
@@ -85,6 +93,15 @@ pub(super) struct Reply {
     pub(super) removed: Vec<Name>,
 }
 
+impl Reply {
+    /// How many bytes it takes, at most.
+    pub(super) fn weight(&self) -> usize {
+        let resources = self.resources.iter().map(Resource::weight).sum::<usize>();
+        let removed = self.removed.iter().map(|name| name.len() + FRAMING).sum::<usize>();
+        resources + removed
+    }
+}
+
 impl PartialEq for Resource {
     fn eq(&self, other: &Self) -> bool {
         self.type_url() == other.type_url() && self.name() == other.name() && self.same(other)
@@ -92,10 +109,11 @@ impl PartialEq for Resource {
 }
 
 impl Subscription {
-    pub(super) fn new(type_url: TypeUrl, variant: Variant) -> Self {
+    pub(super) fn new(type_url: TypeUrl, variant: Variant, kind: Kind) -> Self {
         Subscription {
             type_url,
             variant,
+            kind,
             interest: Interest::default(),
             delivered: Delivered::default(),
             asked: BTreeSet::new(),
@@ -103,6 +121,7 @@ impl Subscription {
             nonce: String::new(),
             begun: false,
             starred: false,
+            returned: false,
             list: 0,
             synced: 0,
         }
@@ -113,27 +132,29 @@ impl Subscription {
         self.delivered.outstanding()
     }
 
-    /// A resource that the client is to be sent again, although it hasn't changed. False: it doesn't have it.
+    /// A resource that the client is to be sent again, although it hasn't changed, or to be told again
+    /// that it doesn't exist. False: it is none of the client's.
     pub(super) fn repeat(&mut self, name: &Name) -> bool {
-        let has = self.interest.covers(name) && self.delivered.has(name);
-        if has {
+        let named = self.interest.names.contains(name);
+        let its = named || self.interest.wildcard && self.delivered.has(name);
+        if its {
             self.asked.insert(name.clone());
             self.synced = 0;
         }
-        has
+        its
     }
 
-    /// Whether such a resource is new in the response that waits for its answer.
-    pub(super) fn is_unanswered(&self, such: impl Fn(&Resource) -> bool) -> bool {
-        self.outstanding().is_some_and(|sent| sent.news().any(such))
+    /// Whose endpoints the clusters are that were sent on this stream.
+    pub(super) fn endpoints_sent(&self) -> BTreeSet<Name> {
+        self.delivered.sent_here().filter_map(|cluster| cluster.endpoints().cloned()).collect()
     }
 
-    /// The endpoints that the client has under this name, or none.
-    pub(super) fn last_endpoints(&self, name: &Name) -> Resource {
-        self.delivered.last(name).unwrap_or_else(|| {
-            let none = ClusterLoadAssignment { cluster_name: name.to_string() };
-            Resource::hashed(self.type_url.clone(), name.clone(), none.encode_to_vec())
-        })
+    /// Once nothing is subscribed to any more, the answer to what is on its way may never come. True: one was waited for.
+    fn abandon(&mut self) -> bool {
+        let nothing = !self.interest.wildcard && self.interest.names.is_empty();
+        // Nor to what it would be sent now.
+        self.answer &= !nothing;
+        nothing && self.delivered.abandon()
     }
 
     /// The answer to the outstanding response, if `nonce` is its.
@@ -188,10 +209,51 @@ impl Subscription {
             lost.for_each(&mut changed);
         }
         if self.variant == Variant::Sotw {
-            // What isn't there can't be said, other than by leaving it out of a complete set.
-            due.unknown.clear();
+            self.without_removals(&mut due);
         }
         due
+    }
+
+    /// What isn't there can't be said, other than by leaving it out of a complete set, or by something that stands in
+    /// for it. That is sent only when it is asked for: what the client has already serves it better.
+    fn without_removals(&self, due: &mut Due) {
+        let unknown = core::mem::take(&mut due.unknown);
+        if !self.kind.stand_in || self.is_complete() {
+            return;
+        }
+        let none = |name: &Name| Resource::stand_in(self.type_url.clone(), name.clone());
+        let acceptable = |name: &Name| self.delivered.acceptable(name, &none(name));
+        due.changed.extend(unknown.iter().filter_map(acceptable));
+        due.gone.retain(|name| {
+            let asked = self.asked.contains(name);
+            if asked {
+                due.changed.extend(self.delivered.last(name).or_else(|| acceptable(name)));
+            }
+            !asked
+        });
+    }
+
+    /// Leaves in `due` what fits into a response of so many bytes, and at least one thing. True: something is left out.
+    /// It stays due, and removals are left out first.
+    pub(super) fn cut(&self, due: &mut Due, bytes: usize) -> bool {
+        if self.is_complete() {
+            return false;
+        }
+        let (mut left, mut first) = (bytes, true);
+        let mut fits = |weight: usize| {
+            let fits = core::mem::take(&mut first) || weight <= left;
+            left = if fits { left.saturating_sub(weight) } else { 0 };
+            fits
+        };
+        let changed = due.changed.iter().take_while(|one| fits(one.weight())).count();
+        let mut cut = changed < due.changed.len();
+        due.changed.truncate(changed);
+        for names in [&mut due.unknown, &mut due.gone] {
+            let fit = names.iter().take_while(|name| !cut && fits(name.len() + FRAMING)).count();
+            cut |= fit < names.len();
+            names.truncate(fit);
+        }
+        cut
     }
 
     /// Whether the client lacks something: anything new or changed, and anything removed.
@@ -224,7 +286,7 @@ impl Subscription {
     }
 
     fn is_complete(&self) -> bool {
-        self.variant == Variant::Sotw && self.type_url.is_complete_set()
+        self.variant == Variant::Sotw && self.kind.complete
     }
 
     /// The newest revision of which all that concerns the client has been answered.
@@ -243,13 +305,13 @@ impl Subscription {
     }
 
     /// Puts what is due into a response, and takes it for sent. Removals are kept back if `keep`: then they stay due.
+    /// So does what was `cut`.
     pub(super) fn compose(
         &mut self,
         set: &TypeSet,
-        revision: u64,
-        covers: u64,
+        (revision, covers): (u64, u64),
         due: Due,
-        keep: bool,
+        (keep, cut): (bool, bool),
         nonce: u64,
     ) -> Reply {
         let resources = if self.is_complete() {
@@ -265,8 +327,16 @@ impl Subscription {
             removed.clear();
         }
         self.nonce = format!("{nonce:x}");
-        self.asked.clear();
+        if cut {
+            let there = due.changed.iter().map(Resource::shared_name);
+            for name in there.chain(&due.unknown).chain(&due.gone) {
+                self.asked.remove(name);
+            }
+        } else {
+            self.asked.clear();
+        }
         self.answer = false;
+        let covers = if cut { 0 } else { covers };
         self.synced = if !keep && covers >= set.changed_at { set.changed_at } else { 0 };
         self.delivered.sent(due, keep, self.nonce.clone(), revision, covers);
         Reply {
@@ -278,11 +348,16 @@ impl Subscription {
         }
     }
 
-    /// All that the client is to have. For what it has rejected, that is what it had before.
+    /// All that the client is to have. For what it has rejected, that is what it had before. What a client that has
+    /// come back had before isn't known: to leave out what it rejects might take it away.
     fn complete_set(&self, set: &TypeSet, due: &Due, keep: bool) -> Vec<Resource> {
         let wanted = set.resources.iter().filter(|(name, _)| self.interest.covers(name));
-        let mut all: Vec<_> =
-            wanted.filter_map(|(name, there)| self.delivered.acceptable(name, there)).collect();
+        let mut all: Vec<_> = wanted
+            .filter_map(|(name, there)| {
+                let acceptable = self.delivered.acceptable(name, there);
+                acceptable.or_else(|| self.returned.then(|| there.clone()))
+            })
+            .collect();
         if keep {
             all.extend(due.gone.iter().filter_map(|name| self.delivered.last(name)));
         }

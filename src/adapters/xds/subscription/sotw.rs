@@ -16,21 +16,18 @@ fn hash(names: &[String]) -> u64 {
 }
 
 impl Subscription {
-    /// Reads a request. `None`: it answers a response that is not the last one, and says nothing any more.
-    pub(in crate::adapters::xds) fn sotw(
-        &mut self,
-        request: &DiscoveryRequest,
-    ) -> Option<Received> {
+    /// Reads a request. Its names count whatever its nonce: a stream keeps requests in order, so they are the newest.
+    /// A nonce that is not the last one accepts and rejects nothing.
+    pub(in crate::adapters::xds) fn sotw(&mut self, request: &DiscoveryRequest) -> Received {
         let nonce = &*request.response_nonce;
         // An empty nonce answers nothing: the client had read no response when it wrote this.
-        if self.begun && !nonce.is_empty() && nonce != self.nonce {
-            return None;
-        }
+        let stale = self.begun && !nonce.is_empty() && nonce != self.nonce;
         let answered = self.answer_to(nonce, request.error_detail.as_ref());
         let first = !core::mem::replace(&mut self.begun, true);
+        self.returned |= first && !request.version_info.is_empty();
         let list = hash(&request.resource_names);
         if !first && core::mem::replace(&mut self.list, list) == list {
-            return Some(Received { answered, ..Received::default() });
+            return Received { answered, stale, ..Received::default() };
         }
         self.list = list;
         let mut next = Interest {
@@ -39,7 +36,7 @@ impl Subscription {
         };
         next.wildcard = if next.names.is_empty() {
             // Once names were given, an empty list is a list of none.
-            (first && self.type_url.is_complete_set())
+            (first && self.kind.wildcard)
                 || (self.interest.wildcard && self.interest.names.is_empty() && !self.starred)
         } else {
             next.names.remove("*")
@@ -47,6 +44,8 @@ impl Subscription {
         self.starred = next.wildcard && !request.resource_names.is_empty();
         let moved = self.interest.change_to(next);
         self.delivered.keep_only(|name| self.interest.covers(name));
+        self.asked.retain(|name| self.interest.covers(name));
+        let abandoned = self.abandon();
         let more = !moved.added.is_empty() || moved.wildcard == Some(true);
         let due = more || (first && self.interest.wildcard);
         if due {
@@ -54,6 +53,9 @@ impl Subscription {
             // The set as it is now, even if it lacks what was asked for: then that is known.
             self.answer |= self.is_complete();
         }
-        Some(Received { answered, moved, due })
+        if self.kind.stand_in {
+            self.asked.extend(moved.added.iter().cloned());
+        }
+        Received { answered, moved, due, stale, abandoned, ..Received::default() }
     }
 }
