@@ -1,9 +1,9 @@
 //! The command line.
 
 use crate::designs::{Knobs, Name};
+use crate::peers::walk::Timing;
 use crate::population::Sizes;
 use clap::{Parser, ValueEnum};
-use pushlane_peers::walk::Timing;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;

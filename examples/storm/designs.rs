@@ -4,10 +4,10 @@ mod pushlane;
 mod v1_1;
 mod v1_4;
 
+use crate::peers::walk::Timing;
 use crate::request::Request;
 use crate::world::{Notice, World};
 use clap::ValueEnum;
-use pushlane_peers::walk::Timing;
 
 /// What a control plane's push path does: requests come in, pushes come out.
 pub(crate) trait Design {

@@ -10,7 +10,7 @@
 //! | `population` | the clients: scopes, speeds, misfortunes |
 //! | `feed`, `request` | from changes to requests, the same for all designs |
 //! | `clock`, `world` | virtual time, streams and pushes |
-//! | `designs` | the three designs behind one face |
+//! | `designs`, `peers` | the three designs behind one face; what the older two are |
 //! | `oracle` | who is owed what, and what was lost |
 //! | `run`, `stopwatch`, `report`, `table`, `plot` | one run, and how it is told |
 //!
@@ -62,6 +62,9 @@ mod feed;
 mod generate;
 mod history;
 mod oracle;
+#[allow(dead_code, reason = "the benchmarks compare with these too, and use more of them")]
+#[allow(unreachable_pub, reason = "there they are public")]
+mod peers;
 mod plot;
 mod population;
 mod report;

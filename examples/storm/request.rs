@@ -110,7 +110,7 @@ impl Drop for Request {
     }
 }
 
-impl pushlane_peers::merge_queue::Merge for Request {
+impl crate::peers::merge_queue::Merge for Request {
     fn merge(&mut self, other: &Self) {
         self.merge_from(other);
     }

@@ -1,10 +1,10 @@
 //! Whole runs of small scenarios.
 
 use super::*;
+use crate::peers::walk::Timing;
 use crate::population::Sizes;
 use crate::request::Request;
 use crate::world::{Notice, Push, TimeoutFrom};
-use pushlane_peers::walk::Timing;
 use std::sync::Arc;
 
 const NOBODY_SPECIAL: Sizes = Sizes { clients: 1_000, hung: 0, slow: 0, leave: 0 };

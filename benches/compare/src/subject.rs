@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use pushlane_peers::Peer;
-use pushlane_peers::locks::ParkingLot;
-use pushlane_peers::merge_queue::MergeQueue;
+use pushlane_peers::merge_queue::{MergeQueue, ParkingLot};
 use pushlane_peers::notify_each::NotifyEach;
 use pushlane_peers::scheduler::Scheduled;
 use pushlane_peers::sharded::Sharded;

@@ -46,8 +46,7 @@ pub trait Peer: Send + Sync {
 }
 
 /// A request, and the place where it waits in designs that have one place for each client.
-#[cfg(feature = "all")]
-pub trait Request: crate::merge::Merge + Clone + Send + Sync {
+pub trait Request: crate::Merge + Clone + Send + Sync {
     /// The place.
     type Cell: Default + Send + Sync;
 
@@ -58,7 +57,6 @@ pub trait Request: crate::merge::Merge + Clone + Send + Sync {
 }
 
 /// Nothing needs no place.
-#[cfg(feature = "all")]
 impl Request for () {
     type Cell = ();
 
@@ -69,13 +67,12 @@ impl Request for () {
     }
 }
 
-#[cfg(feature = "all")]
-impl<R: crate::merge::Merge + Clone + Send + Sync> Request for std::sync::Arc<R> {
+impl<R: crate::Merge + Clone + Send + Sync> Request for std::sync::Arc<R> {
     type Cell = parking_lot::Mutex<Option<Self>>;
 
     fn record(&self, cell: &Self::Cell) {
         match &mut *cell.lock() {
-            Some(pending) => crate::merge::Merge::merge(pending, self),
+            Some(pending) => crate::Merge::merge(pending, self),
             empty => *empty = Some(Self::clone(self)),
         }
     }

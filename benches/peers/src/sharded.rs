@@ -10,7 +10,7 @@ use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use rustc_hash::FxBuildHasher;
 
-use crate::merge::Merge;
+use crate::Merge;
 
 enum Slot<R> {
     Pending(R),

@@ -1,4 +1,4 @@
-//! 1.1: see [`pushlane_peers::walk`].
+//! 1.1: see [`crate::peers::walk`].
 //!
 //! A full push carries the whole state as of the context it was made with; it is made for everyone, concerned or
 //! not. An endpoint push is sent to those who watch an endpoint in it. The first answer to a new stream is given
@@ -6,9 +6,9 @@
 
 use super::Design;
 use crate::clock::ClientId;
+use crate::peers::walk::{self, Timing, Walk};
 use crate::request::Request;
 use crate::world::{Notice, Push, TimeoutFrom, World};
-use pushlane_peers::walk::{self, Timing, Walk};
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! 1.4: see [`pushlane_peers::merge_queue`].
+//! 1.4: see [`crate::peers::merge_queue`].
 //!
 //! Everyone connected gets every request. A permit is taken, *then* a client; only then is it found out whether
 //! the client needs the push, which for configuration costs the computation of its scope. The permit is held
@@ -12,10 +12,10 @@
 
 use super::Design;
 use crate::clock::ClientId;
+use crate::peers::merge_queue::{MergeQueue, Ticket, Work};
 use crate::population::Client;
 use crate::request::Request;
 use crate::world::{Notice, Push, SCOPE, TimeoutFrom, World};
-use pushlane_peers::merge_queue::{MergeQueue, Ticket, Work};
 use std::sync::Arc;
 use std::time::Duration;
 

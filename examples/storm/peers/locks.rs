@@ -54,36 +54,3 @@ impl Locks for Std {
         condvar.notify_all();
     }
 }
-
-/// parking_lot's.
-#[cfg(feature = "all")]
-#[derive(Debug)]
-pub struct ParkingLot;
-
-#[cfg(feature = "all")]
-impl Locks for ParkingLot {
-    type Mutex<T> = parking_lot::Mutex<T>;
-    type Guard<'a, T: 'a> = parking_lot::MutexGuard<'a, T>;
-    type Condvar = parking_lot::Condvar;
-
-    fn mutex<T>(value: T) -> Self::Mutex<T> {
-        parking_lot::Mutex::new(value)
-    }
-
-    fn lock<T>(mutex: &Self::Mutex<T>) -> Self::Guard<'_, T> {
-        mutex.lock()
-    }
-
-    fn wait<'a, T>(condvar: &Self::Condvar, mut guard: Self::Guard<'a, T>) -> Self::Guard<'a, T> {
-        condvar.wait(&mut guard);
-        guard
-    }
-
-    fn wake_one(condvar: &Self::Condvar) {
-        condvar.notify_one();
-    }
-
-    fn wake_all(condvar: &Self::Condvar) {
-        condvar.notify_all();
-    }
-}

@@ -34,7 +34,7 @@ mod limited;
 #[cfg(test)]
 mod tests;
 
-use crate::limiter::Limiter;
+use super::limiter::Limiter;
 use handover::Handover;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
