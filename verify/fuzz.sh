@@ -3,7 +3,7 @@
 #
 #     verify/fuzz.sh queue|trace SECONDS [libFuzzer's arguments]
 #
-# queue  operations on every backlog and ready set, against the reference of tests/model
+# queue  operations on every backlog and ready set, against the reference of tests/properties/model
 # trace  the trace parser of storm
 #
 # What is interesting stays in fuzz/corpus and is where the next run starts. rustup's stable toolchain and a
@@ -13,7 +13,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . verify/tools.sh
 
 case "${1-} ${2-}" in
-"queue "[1-9]*) seeds=tests/model/seeds ;;
+"queue "[1-9]*) seeds=tests/properties/model/seeds ;;
 "trace "[1-9]*) seeds=fuzz/seeds/trace ;;
 *)
     sed -n 's/^#     /usage: /p' "${BASH_SOURCE[0]}" >&2

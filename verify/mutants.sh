@@ -42,7 +42,9 @@ of=$(cat Cargo.lock verify/mutants/* <(find src tests -type f -print0 | sort -z 
 [[ $of == "$(cat "$work/of" 2>/dev/null)" ]] || {
     rm -rf "$tree"/{src,tests} "$out" && mkdir "$out"
     cp -r src tests README.md Cargo.lock verify/mutants/Cargo.toml "$tree"
-    rm -r "$tree"/src/adapters "$tree"/tests/adapters
+    rm -r "$tree"/src/adapters "$tree"/tests/executors
+    # Seeds are read from beside the manifest.
+    mkdir -p "$tree/model" && cp -r tests/properties/model/seeds "$tree/model/"
     cp verify/mutants/tests.rs "$tree/tests/mutants.rs"
     # Tests use the standard library, and its prelude.
     grep -q '^#!\[no_std\]$' src/lib.rs

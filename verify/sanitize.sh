@@ -37,7 +37,7 @@ export CARGO_TERM_COLOR=never
 # assertions and line numbers stay.
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target}/sanitize-$kind
 export CARGO_PROFILE_DEV_OPT_LEVEL=1 CARGO_PROFILE_DEV_DEBUG=line-tables-only
-cargo=(cargo test --locked -p pushlane --target "$target")
+cargo=(cargo test --locked -p pushlane -p property-tests -p executor-tests --target "$target")
 unstable=()
 
 # The standard library's sources must be of one piece with the compiler. rustup's are taken if they are there.

@@ -4,16 +4,16 @@
 
 use libfuzzer_sys::fuzz_target;
 
-#[path = "../../tests/model/bytes.rs"]
+#[path = "../../tests/properties/model/bytes.rs"]
 mod bytes;
-#[path = "../../tests/model/drive.rs"]
+#[path = "../../tests/properties/model/drive.rs"]
 mod drive;
-#[path = "../../tests/model/kinds.rs"]
+#[path = "../../tests/properties/model/kinds.rs"]
 mod kinds;
 #[allow(dead_code, reason = "the random strategies are the tests'")]
-#[path = "../../tests/model/ops.rs"]
+#[path = "../../tests/properties/model/ops.rs"]
 mod ops;
-#[path = "../../tests/model/reference.rs"]
+#[path = "../../tests/properties/model/reference.rs"]
 mod reference;
 
 fuzz_target!(|bytes: &[u8]| {

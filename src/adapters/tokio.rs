@@ -40,8 +40,9 @@ use crate::queue::Serve;
 /// use pushlane::adapters::{AsyncQueue, Options, tokio::Dispatcher};
 /// use pushlane::{Config, Lane, Target, backlog::Dirty};
 ///
-/// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+/// # runtime.block_on(async {
 /// let queue = Arc::new(AsyncQueue::<Dirty>::new(Config::new(1_000)));
 /// let options = Options::deadline(Duration::from_secs(5))
 ///     .on_evict(|client, reason| eprintln!("{client:?} is disconnected: {reason}"));
@@ -57,6 +58,7 @@ use crate::queue::Serve;
 /// queue.converged(version).await;
 /// dispatcher.drain().await;
 /// # Ok(())
+/// # })
 /// # }
 /// ```
 pub struct Dispatcher<Q: Handle> {

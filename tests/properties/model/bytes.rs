@@ -176,7 +176,7 @@ mod tests {
 
     #[test]
     fn what_a_fuzzer_has_found() {
-        let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/model/seeds");
+        let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("model/seeds");
         let mut done = 0;
         for seed in fs::read_dir(&seeds).unwrap() {
             let path = seed.unwrap().path();

@@ -3,6 +3,7 @@
 #[macro_use]
 mod rig;
 
+mod async_waiting;
 mod behaviour;
 mod only_pool;
 mod only_tokio;

@@ -9,22 +9,15 @@
 
 #[allow(dead_code, reason = "shared with the tests of the adapters, which use all of it")]
 #[macro_use]
-#[path = "adapters/rig.rs"]
+#[path = "../adapters/rig.rs"]
 mod rig;
 
-#[path = "faults/around.rs"]
 mod around;
-#[path = "faults/changes.rs"]
 mod changes;
-#[path = "faults/clients.rs"]
 mod clients;
-#[path = "faults/dice.rs"]
 mod dice;
-#[path = "faults/handlers.rs"]
 mod handlers;
-#[path = "faults/ledger.rs"]
 mod ledger;
-#[path = "faults/recovery.rs"]
 mod recovery;
 
 use changes::{Changes, request};

@@ -7,11 +7,8 @@ use pushlane::backlog::merge::check_laws;
 use pushlane::backlog::{Everything, Merge};
 use pushlane::mesh::*;
 
-#[path = "mesh/queue.rs"]
 mod queue;
-#[path = "mesh/strategies.rs"]
 mod strategies;
-#[path = "mesh/targeting.rs"]
 mod targeting;
 
 use strategies::*;
