@@ -39,6 +39,6 @@ impl Pushlane {
 
     pub(crate) fn metrics(&self) -> String {
         let metrics = self.ads.metrics();
-        format!("pushes={} evicted={}", metrics.pushes, metrics.evicted)
+        format!("pushes={} evicted={}", metrics.pushes, metrics.ended.evicted())
     }
 }

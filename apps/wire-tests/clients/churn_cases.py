@@ -94,7 +94,8 @@ def churn(work):
             each.check()
         until("all is answered", lambda: plane.metrics()["pushlane_xds_outstanding"] == 0)
         metrics = plane.metrics()
-        assert metrics["pushlane_xds_nacks_total"] == metrics["pushlane_xds_streams_evicted_total"] == 0, metrics
+        evicted = [f'pushlane_xds_streams_ended_total{{reason="{reason}"}}' for reason in ("silent", "unread", "unanswered")]
+        assert metrics["pushlane_xds_nacks_total"] == sum(metrics[name] for name in evicted) == 0, metrics
         assert metrics["pushlane_xds_laggards"] == metrics["pushlane_xds_queue_depth"] == 0, metrics
 
 

@@ -161,7 +161,7 @@ impl Hub {
         keys.filter_map(|key| {
             let (info, type_url) = self.whose(key)?;
             // Topics may collide: who is of another view or type is not concerned.
-            let mine = info.node.get().is_some_and(|(_, view)| *view == published.view);
+            let mine = info.view().is_some_and(|view| view == published.view);
             let concerned = published.first || published.changed.contains_key(&type_url);
             (mine && concerned).then_some((key, info, type_url))
         })

@@ -14,7 +14,7 @@ use super::admission::Admission;
 use super::change::Change;
 use super::compute::Compute;
 use super::event::Event;
-use super::hub::{Hub, Phase, Wishes};
+use super::hub::{Hub, Mail, Phase, Wishes};
 use super::identity::Identity;
 use super::kinds::{Kind, Kinds};
 use super::limits::Limits;
@@ -22,7 +22,7 @@ use super::metrics::Metrics;
 use super::proto::Node;
 use super::resource::{Name, Resource, TypeUrl};
 use super::service::AdsService;
-use super::status::ClientStatus;
+use super::status::{ClientStatus, StreamId};
 use super::store::{Applied, Changed, Edit};
 use super::view::{Snapshot, ViewId};
 use crate::queue::Target;
@@ -30,7 +30,7 @@ use crate::slot::Lane;
 use crate::topics::{Scope, Topic};
 use crate::version::Version;
 
-/// The server is being drained: changes are taken, and told to nobody any more.
+/// The server is being drained: nothing is changed any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Draining;
 
@@ -90,7 +90,7 @@ impl Builder {
         self
     }
 
-    /// Which view a client is served from: asked once a stream, with what the client says who it is, and what it has
+    /// Which view a client is served from: asked once a stream, and again by [`Ads::review`], with what the client says who it is, and what it has
     /// proved. `None` turns it away with `PERMISSION_DENIED`. Without this, everybody is served from the view
     /// `default`.
     ///
@@ -217,8 +217,10 @@ impl Ads {
     }
 
     fn apply(&self, view: ViewId, edit: Edit, replace: bool) -> Result<Published, Draining> {
-        let published = |applied| self.published(view.clone(), applied);
-        self.hub.store.apply(&view, edit, replace, published)
+        // Held until it is published, so that a client that is told of a revision has been told of all before.
+        let mut turn = self.hub.begin()?;
+        let applied = turn.apply(&view, edit, replace);
+        self.published(view, applied)
     }
 
     /// What these resources are [computed](Compute) from has changed: whoever is subscribed to them is sent what they
@@ -238,12 +240,55 @@ impl Ads {
             changed.entry(type_url.into()).or_default().insert(name.into());
         }
         // Before it is published, so that who is told computes anew.
-        if let Some(cached) = self.hub.store.find(&view) {
-            for (type_url, names) in &changed {
-                names.iter().for_each(|name| cached.cache.invalidate(type_url, name));
-            }
+        let place = self.hub.store.view(&view);
+        for (type_url, names) in &changed {
+            names.iter().for_each(|name| place.cache.invalidate(type_url, name));
         }
-        self.hub.store.touch(&view, changed, |applied| self.published(view.clone(), applied))
+        let published = self.hub.begin().and_then(|mut turn| {
+            let applied = turn.touch(&view, changed);
+            self.published(view, applied)
+        });
+        self.hub.release(place);
+        published
+    }
+
+    /// Takes a view away. Its clients keep what they have, and are served nothing, not even emptiness, until the view is
+    /// set again or they are [moved](Ads::review) to another one. True: it had been set.
+    ///
+    /// May wait for a computation of the view that is in progress.
+    ///
+    /// ```
+    /// use pushlane::adapters::xds::{Ads, Resource, TypeUrl};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let ads = Ads::builder().start();
+    /// ads.set("default", [Resource::hashed(TypeUrl::ENDPOINTS, "cart", b"\x0a\x04cart".to_vec())])?;
+    /// assert!(ads.remove_view("default") && ads.views().is_empty());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn remove_view(&self, view: impl Into<ViewId>) -> bool {
+        let Some(view) = self.hub.store.find(&view.into()) else { return false };
+        let there = view.cache.clear(|| self.hub.store.begin().clear(&view));
+        self.hub.release(view);
+        there
+    }
+
+    /// Ends a stream in good order: its client may come back at once. False: there is no such stream any more.
+    pub fn disconnect(&self, stream: StreamId) -> bool {
+        let info = self.hub.stream(stream);
+        info.is_some_and(|info| info.mail.send(Mail::Disconnect).is_ok())
+    }
+
+    /// Asks the view function anew for every stream: what it goes by has changed. A client that belongs to another view
+    /// by now is sent what differs there, on the same stream; one that belongs to none is turned away with
+    /// `PERMISSION_DENIED`. Returns at once; the streams do it one by one.
+    pub fn review(&self) {
+        for info in self.hub.streams() {
+            // A stream that has ended meanwhile needs no view.
+            let _ = info.mail.send(Mail::Review);
+        }
     }
 
     fn published(&self, view: ViewId, applied: Applied) -> Result<Published, Draining> {
@@ -359,7 +404,11 @@ impl Ads {
             }
             serving
         });
-        self.hub.queue.close();
+        {
+            // Not between a change and its publication.
+            let _turn = self.hub.store.begin();
+            self.hub.queue.close();
+        }
         let answered = timeout(grace, self.hub.queue.drained()).await.is_ok();
         self.hub.phase.send_replace(Phase::Stopped);
         answered

@@ -1,13 +1,13 @@
 //! [`Compute`]: resources that are made when somebody needs them, once for a whole view.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::prelude::v1::*;
 use std::sync::{Mutex, PoisonError};
 
 use super::proto::Node;
 use super::resource::{Name, Resource, ResourceKey, TypeUrl};
 use super::store::{Edit, Store, View};
-use super::subscription::Interest;
+use super::subscription::{Interest, Moved};
 use super::view::ViewId;
 use crate::backlog::ChangeSet;
 
@@ -83,10 +83,10 @@ struct Known {
     stale: BTreeSet<Name>,
     /// These, if not all. Whether they exist or not.
     names: BTreeSet<Name>,
+    /// How many streams are subscribed to each name, and to all.
+    users: HashMap<Name, usize>,
+    wildcards: usize,
 }
-
-/// Clients choose names: what they make up is not remembered for ever.
-const REMEMBERED: usize = 100_000;
 
 impl Known {
     /// What is lacking of what somebody is interested in: `Some(None)` is all of it.
@@ -107,14 +107,13 @@ impl Known {
 
     fn learnt(&mut self, names: Option<BTreeSet<Name>>) {
         let Some(names) = names else {
-            *self = Known { all: true, ..Known::default() };
+            self.all = true;
+            self.stale.clear();
+            self.names.clear();
             return;
         };
         self.stale.retain(|name| !names.contains(name));
         if !self.all {
-            if self.names.len() > REMEMBERED {
-                self.names.clear();
-            }
             self.names.extend(names);
         }
     }
@@ -127,7 +126,72 @@ impl Known {
     }
 }
 
+impl Known {
+    /// A stream's interest has moved. Returns what nobody is subscribed to any more; `there` is all there is.
+    fn follow<'a>(&mut self, moved: &Moved, there: impl Iterator<Item = &'a Name>) -> Vec<Name> {
+        for name in &moved.added {
+            *self.users.entry(name.clone()).or_default() += 1;
+        }
+        for name in &moved.left {
+            if let Some(count) = self.users.get_mut(name) {
+                *count -= 1;
+                if *count == 0 {
+                    self.users.remove(name);
+                }
+            }
+        }
+        match moved.wildcard {
+            Some(true) => self.wildcards += 1,
+            Some(false) => self.wildcards -= 1,
+            None => {}
+        }
+        if self.wildcards > 0 {
+            return Vec::new();
+        }
+        let users = &self.users;
+        let unused = |name: &&Name| !users.contains_key(*name);
+        if core::mem::take(&mut self.all) {
+            let stale = core::mem::take(&mut self.stale);
+            self.names = users.keys().filter(|name| !stale.contains(*name)).cloned().collect();
+            return there.filter(unused).cloned().collect();
+        }
+        let unused: Vec<_> = moved.left.iter().filter(unused).cloned().collect();
+        for name in &unused {
+            self.names.remove(name);
+        }
+        unused
+    }
+}
+
 impl Cache {
+    /// A stream's interest has moved: what nobody of the view is subscribed to any more is dropped.
+    pub(super) fn follow(&self, (store, view): (&Store, &View), type_url: &TypeUrl, moved: &Moved) {
+        let mut cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = cache.entry(type_url.clone()).or_default();
+        let snapshot = view.snapshot().unwrap_or_default();
+        let unused = known.follow(moved, snapshot.of_type(type_url).resources.keys());
+        drop(snapshot);
+        if known.users.is_empty() && known.wildcards == 0 {
+            cache.remove(type_url);
+        }
+        if !unused.is_empty() {
+            let mut edit = Edit::default();
+            unused.into_iter().for_each(|name| edit.remove(type_url.clone(), name));
+            store.begin().apply(&view.id, edit, false);
+        }
+    }
+
+    /// Nothing is known any more, and `then` is done before anything is learnt.
+    pub(super) fn clear<T>(&self, then: impl FnOnce() -> T) -> T {
+        let mut cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for known in cache.values_mut() {
+            known.all = false;
+            known.stale.clear();
+            known.names.clear();
+        }
+        then()
+    }
+
     /// Computes what somebody is interested in and nobody has computed yet. Whoever else needs the same waits here.
     pub(super) fn fill(
         &self,
@@ -162,7 +226,7 @@ impl Cache {
         }
         compute.compute(&ask).into_iter().for_each(|resource| edit.put(resource));
         // Whom it concerns has been told by the invalidation, or is the one that asks.
-        store.apply(&view.id, edit, false, |_| ());
+        store.begin().apply(&view.id, edit, false);
         known.learnt(names);
     }
 
@@ -184,6 +248,32 @@ mod tests {
 
     fn interest(wildcard: bool, of: &[&str]) -> Interest {
         Interest { wildcard, names: names(of) }
+    }
+
+    #[test]
+    fn what_nobody_is_subscribed_to_is_dropped() {
+        let list = |names: &[&str]| names.iter().map(|name| Name::from(*name)).collect::<Vec<_>>();
+        let moved = |added: &[&str], left: &[&str], wildcard| Moved {
+            added: list(added),
+            left: list(left),
+            wildcard,
+        };
+        let there = list(&["a", "b", "c"]);
+        let mut known = Known::default();
+        let mut follow = |known: &mut Known, moved: Moved| known.follow(&moved, there.iter());
+        assert_eq!(follow(&mut known, moved(&["a", "b"], &[], None)), list(&[]));
+        assert_eq!(follow(&mut known, moved(&["b"], &[], None)), list(&[]));
+        known.learnt(Some(names(&["a", "b"])));
+        assert_eq!(follow(&mut known, moved(&[], &["a", "b"], None)), list(&["a"]));
+        assert_eq!(known.lacks(&interest(false, &["a", "b"])), Some(Some(names(&["a"]))));
+        // Under a wildcard all stay, and without it what is named.
+        assert_eq!(follow(&mut known, moved(&[], &[], Some(true))), list(&[]));
+        known.learnt(None);
+        assert_eq!(follow(&mut known, moved(&["c"], &["b"], None)), list(&[]));
+        assert_eq!(follow(&mut known, moved(&[], &[], Some(false))), list(&["a", "b"]));
+        assert_eq!(known.lacks(&interest(false, &["c"])), None);
+        assert_eq!(follow(&mut known, moved(&[], &["c"], None)), list(&["c"]));
+        assert!(known.users.is_empty() && known.names.is_empty());
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use ::tokio::sync::{mpsc, watch};
 
 use super::acked::{Departure, Nack};
+use super::ads::Draining;
 use super::change::Change;
 use super::compute::Compute;
 use super::event::Event;
@@ -17,8 +18,9 @@ use super::limits::Limits;
 use super::metrics::{Counters, Metrics};
 use super::proto::Node;
 use super::resource::TypeUrl;
+use super::shared::Extensions;
 use super::status::{StreamId, StreamInfo};
-use super::store::Store;
+use super::store::{Store, Turn, View};
 use super::topics::TopicSpace;
 use super::view::ViewId;
 use crate::adapters::AsyncQueue;
@@ -30,6 +32,17 @@ use crate::registry::ClientKey;
 
 pub(super) type Queue = AsyncQueue<Shared<Change>>;
 pub(super) type PushLease = Lease<Arc<Queue>>;
+
+/// What a stream is told from outside.
+pub(super) enum Mail {
+    /// It is a type's turn.
+    Lease(PushLease),
+    /// It is to end.
+    Disconnect,
+    /// It may belong to another view.
+    Review,
+}
+
 pub(super) type Observer = dyn Fn(&Event) + Send + Sync;
 pub(super) type Views = dyn Fn(&Node, Option<&Identity>) -> Option<ViewId> + Send + Sync;
 
@@ -63,6 +76,7 @@ pub(super) struct Hub {
     pub(super) compute: Option<Box<dyn Compute>>,
     pub(super) kinds: Kinds,
     observer: Option<Box<Observer>>,
+    pub(super) extensions: Extensions,
     pub(super) phase: watch::Sender<Phase>,
     /// To whom a lease goes, by the place of its client.
     routes: Box<[Mutex<Option<Route>>]>,
@@ -75,7 +89,7 @@ pub(super) struct Hub {
 /// One client of the queue: a stream's subscription to one type.
 pub(super) struct Route {
     pub(super) key: ClientKey,
-    pub(super) leases: mpsc::UnboundedSender<PushLease>,
+    pub(super) mail: mpsc::UnboundedSender<Mail>,
     pub(super) info: Arc<StreamInfo>,
     pub(super) type_url: TypeUrl,
 }
@@ -101,6 +115,7 @@ impl Hub {
             compute,
             kinds,
             observer,
+            extensions: Extensions::default(),
             phase: watch::Sender::new(Phase::Serving),
             routes,
             streams: Mutex::default(),
@@ -130,7 +145,7 @@ impl Hub {
         let route = lock(&self.routes[lease.key().index()]);
         if let Some(route) = route.as_ref().filter(|route| route.key == lease.key()) {
             // A stream that is gone has unregistered its clients: what comes back ends there.
-            let _ = route.leases.send(lease);
+            let _ = route.mail.send(Mail::Lease(lease));
         }
     }
 
@@ -177,6 +192,21 @@ impl Hub {
         self.counters.closed.one();
     }
 
+    pub(super) fn stream(&self, id: StreamId) -> Option<Arc<StreamInfo>> {
+        lock(&self.streams).get(&id).cloned()
+    }
+
+    /// The right to change views, unless the queue has been closed.
+    pub(super) fn begin(&self) -> Result<Turn<'_>, Draining> {
+        let turn = self.store.begin();
+        if self.queue.is_closed() { Err(Draining) } else { Ok(turn) }
+    }
+
+    /// Nobody looks at the view any more, as far as the caller is concerned.
+    pub(super) fn release(&self, view: Arc<View>) {
+        self.store.release(view, self.compute.is_some());
+    }
+
     pub(super) fn streams(&self) -> Vec<Arc<StreamInfo>> {
         lock(&self.streams).values().cloned().collect()
     }
@@ -201,11 +231,10 @@ impl Hub {
         Metrics {
             streams: lock(&self.streams).len() as u64,
             opened: counters.opened.get(),
-            refused: counters.refused.get(),
-            evicted: counters.evicted.get(),
+            refused: counters.refusals.read(),
+            ended: counters.ended.read(),
             requests: counters.requests.get(),
             stale: counters.stale.get(),
-            malformed: counters.malformed.get(),
             published: counters.published.get(),
             pushes: counters.pushes.get(),
             resources: counters.resources.get(),

@@ -7,11 +7,10 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 pub(super) struct Counters {
     pub(super) opened: Counter,
     pub(super) closed: Counter,
-    pub(super) refused: Counter,
-    pub(super) evicted: Counter,
+    pub(super) refusals: Refusals<Counter>,
+    pub(super) ended: Endings<Counter>,
     pub(super) requests: Counter,
     pub(super) stale: Counter,
-    pub(super) malformed: Counter,
     pub(super) published: Counter,
     pub(super) pushes: Counter,
     pub(super) resources: Counter,
@@ -23,8 +22,9 @@ pub(super) struct Counters {
     pub(super) ack_micros: Counter,
 }
 
+/// Counts.
 #[derive(Debug, Default)]
-pub(super) struct Counter(AtomicU64);
+pub struct Counter(AtomicU64);
 
 impl Counter {
     pub(super) fn add(&self, more: u64) {
@@ -40,6 +40,79 @@ impl Counter {
     }
 }
 
+macro_rules! by_reason {
+    ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident,)+ }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        pub struct $name<N = u64> {
+            $($(#[$field_doc])* pub $field: N,)+
+        }
+
+        impl $name {
+            /// Each reason, by name, and how many there were.
+            pub fn reasons(&self) -> impl Iterator<Item = (&'static str, u64)> {
+                [$((stringify!($field), self.$field)),+].into_iter()
+            }
+
+            /// For any reason.
+            pub fn total(&self) -> u64 {
+                self.reasons().map(|(_, count)| count).sum()
+            }
+        }
+
+        impl $name<Counter> {
+            pub(super) fn read(&self) -> $name {
+                $name { $($field: self.$field.get()),+ }
+            }
+        }
+    };
+}
+
+by_reason! {
+    /// Streams that were refused, by reason.
+    Refusals {
+        /// As many streams were open as there may be.
+        full,
+        /// They came too fast.
+        rate,
+        /// The server was being drained.
+        draining,
+    }
+}
+
+by_reason! {
+    /// Streams that have ended, by reason.
+    Endings {
+        /// The client has closed it, or its connection is gone.
+        left,
+        /// Its connection has reached its age, or is closed for another reason of the server.
+        closed,
+        /// The server has ended.
+        stopped,
+        /// By [`Ads::disconnect`](super::Ads::disconnect).
+        disconnected,
+        /// The view function has turned the client away.
+        denied,
+        /// A request that can't be read or makes no sense.
+        malformed,
+        /// A request that was more than the [`Limits`](super::Limits) allow.
+        limited,
+        /// No first request before its deadline.
+        silent,
+        /// A response was not read before its deadline.
+        unread,
+        /// A response was not answered before its deadline.
+        unanswered,
+    }
+}
+
+impl Endings {
+    /// Streams that were thrown out because they missed a deadline.
+    pub fn evicted(&self) -> u64 {
+        self.silent + self.unread + self.unanswered
+    }
+}
+
 /// What a server has done so far, and how busy it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -48,16 +121,14 @@ pub struct Metrics {
     pub streams: u64,
     /// Streams that were opened so far.
     pub opened: u64,
-    /// Streams that were refused: too many, or too fast.
-    pub refused: u64,
-    /// Streams that were thrown out because they missed a deadline.
-    pub evicted: u64,
+    /// Streams that were refused.
+    pub refused: Refusals,
+    /// Streams that have ended.
+    pub ended: Endings,
     /// Requests read.
     pub requests: u64,
     /// Requests ignored because they answered a response that was not the last one.
     pub stale: u64,
-    /// Streams closed because of a request that could not be accepted.
-    pub malformed: u64,
     /// Changes published.
     pub published: u64,
     /// Responses sent.

@@ -53,6 +53,109 @@ pub struct Node {
     /// Its program, such as `envoy`.
     #[prost(string, tag = "6")]
     pub user_agent_name: String,
+    /// The program's version, if it says it in words.
+    #[prost(string, tag = "7")]
+    pub user_agent_version: String,
+    /// The program's version, if it says it in parts.
+    #[prost(message, optional, tag = "8")]
+    pub user_agent_build_version: Option<BuildVersion>,
+    /// What it can load. Given to the view function; elsewhere it is left out, because Envoy lists hundreds, and
+    /// [`ClientStatus::extensions`](super::ClientStatus::extensions) has it.
+    #[prost(message, repeated, tag = "9")]
+    pub extensions: Vec<Extension>,
+    /// What it supports, such as `envoy.lb.does_not_support_overprovisioning`.
+    #[prost(string, repeated, tag = "10")]
+    pub client_features: Vec<String>,
+    /// Parameters by type URL, for resource names of the new scheme.
+    #[prost(btree_map = "string, message", tag = "12")]
+    pub dynamic_parameters: BTreeMap<String, ContextParams>,
+}
+
+impl Node {
+    /// A value of the metadata. A path goes down into objects.
+    ///
+    /// ```
+    /// use pushlane::adapters::xds::proto::{Kind, Node, Struct, Value};
+    ///
+    /// let text = |text: &str| Value { kind: Some(Kind::Text(text.into())) };
+    /// let labels = Struct { fields: [("app".into(), text("cart"))].into() };
+    /// let labels = Value { kind: Some(Kind::Struct(labels)) };
+    /// let fields = [("tenant".into(), text("shop")), ("labels".into(), labels)].into();
+    /// let node = Node { metadata: Some(Struct { fields }), ..Node::default() };
+    /// assert_eq!(node.metadata_str("tenant"), Some("shop"));
+    /// assert_eq!(node.metadata(["labels", "app"]), Some(&text("cart")));
+    /// assert_eq!(node.metadata_str("labels"), None);
+    /// ```
+    pub fn metadata<'a>(&self, path: impl IntoIterator<Item = &'a str>) -> Option<&Value> {
+        let mut path = path.into_iter();
+        let mut value = self.metadata.as_ref()?.fields.get(path.next()?)?;
+        for key in path {
+            let Some(Kind::Struct(inner)) = &value.kind else { return None };
+            value = inner.fields.get(key)?;
+        }
+        Some(value)
+    }
+
+    /// A value of the metadata that is text.
+    pub fn metadata_str(&self, key: &str) -> Option<&str> {
+        match &self.metadata([key])?.kind {
+            Some(Kind::Text(text)) => Some(text),
+            _ => None,
+        }
+    }
+}
+
+/// `envoy.config.core.v3.BuildVersion`.
+#[derive(Clone, PartialEq, Message)]
+pub struct BuildVersion {
+    /// The number.
+    #[prost(message, optional, tag = "1")]
+    pub version: Option<SemanticVersion>,
+    /// Whatever else it tells.
+    #[prost(message, optional, tag = "2")]
+    pub metadata: Option<Struct>,
+}
+
+/// `envoy.type.v3.SemanticVersion`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Message)]
+pub struct SemanticVersion {
+    /// Major.
+    #[prost(uint32, tag = "1")]
+    pub major_number: u32,
+    /// Minor.
+    #[prost(uint32, tag = "2")]
+    pub minor_number: u32,
+    /// Patch.
+    #[prost(uint32, tag = "3")]
+    pub patch: u32,
+}
+
+/// `envoy.config.core.v3.Extension`.
+#[derive(Clone, PartialEq, Message)]
+pub struct Extension {
+    /// Its name.
+    #[prost(string, tag = "1")]
+    pub name: String,
+    /// Its category, such as `envoy.filters.http`.
+    #[prost(string, tag = "2")]
+    pub category: String,
+    /// Its version.
+    #[prost(message, optional, tag = "4")]
+    pub version: Option<BuildVersion>,
+    /// Whether it is there and may not be used.
+    #[prost(bool, tag = "5")]
+    pub disabled: bool,
+    /// Its configurations.
+    #[prost(string, repeated, tag = "6")]
+    pub type_urls: Vec<String>,
+}
+
+/// `xds.core.v3.ContextParams`.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct ContextParams {
+    /// By name.
+    #[prost(btree_map = "string, string", tag = "1")]
+    pub params: BTreeMap<String, String>,
 }
 
 /// `envoy.config.core.v3.Locality`.

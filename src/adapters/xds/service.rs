@@ -9,6 +9,7 @@ use core::task::{Context, Poll};
 use std::prelude::v1::*;
 use std::sync::Arc;
 
+use ::tokio::sync::mpsc;
 use http::{Request, Response};
 use tonic::Status;
 use tonic::body::Body;
@@ -110,10 +111,11 @@ async fn begin<W: Wire>(
 ) -> Result<tonic::Response<Responses<W>>, Status> {
     let hub = Arc::clone(&ads.hub);
     if *hub.phase.borrow() != Phase::Serving {
+        hub.counters.refusals.draining.one();
         return Err(Status::unavailable("the server is being drained"));
     }
     if !ads.admission.enter().await {
-        hub.counters.refused.one();
+        hub.counters.refusals.rate.one();
         return Err(Status::resource_exhausted("too many new streams at once"));
     }
     let extensions = request.extensions();
@@ -121,16 +123,17 @@ async fn begin<W: Wire>(
     let identity = extensions.get::<Identity>().cloned();
     let names = identity.as_ref().map(|identity| identity.names().to_vec()).unwrap_or_default();
     let peer = connection.as_ref().map(|connection| connection.peer);
-    let info = StreamInfo::new(hub.next_stream(), peer, names, W::VARIANT);
+    let (mail, inbox) = mpsc::unbounded_channel();
+    let info = StreamInfo::new(hub.next_stream(), peer, names, W::VARIANT, mail);
     if !hub.enter(&info) {
-        hub.counters.refused.one();
+        hub.counters.refusals.full.one();
         let most = hub.limits.streams;
         return Err(Status::resource_exhausted(std::format!("{most} streams are open already")));
     }
     let out = Outbound::default();
     let mut responses = tonic::Response::new(out.responses());
     responses.extensions_mut().insert(out.progress());
-    let stream = Stream::new(hub, info, identity, connection.clone(), out);
+    let stream = Stream::new(hub, info, identity, connection.clone(), out, inbox);
     let requests = request.into_inner();
     ::tokio::spawn(async move {
         if let Some(connection) = &connection {

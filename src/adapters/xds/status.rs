@@ -7,9 +7,11 @@ use std::net::SocketAddr;
 use std::prelude::v1::*;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use ::tokio::sync::mpsc;
 use ::tokio::time::Instant;
 
-use super::proto::Node;
+use super::hub::Mail;
+use super::proto::{Extension, Node};
 use super::resource::TypeUrl;
 use super::subscription::Variant;
 use super::view::ViewId;
@@ -30,8 +32,10 @@ impl fmt::Display for StreamId {
 pub struct ClientStatus {
     /// The stream.
     pub stream: StreamId,
-    /// Who it says it is. `None` before its first request.
+    /// Who it says it is, without its extensions. `None` before its first request.
     pub node: Option<Node>,
+    /// What it says that it can load. Clients of one build share the list.
+    pub extensions: Arc<[Extension]>,
     /// What it is served from. `None` before its first request.
     pub view: Option<ViewId>,
     /// Where it comes from.
@@ -83,7 +87,10 @@ pub(super) struct StreamInfo {
     pub(super) identity: Vec<String>,
     pub(super) variant: Variant,
     pub(super) since: Instant,
-    pub(super) node: OnceLock<(Node, ViewId)>,
+    pub(super) node: OnceLock<Node>,
+    pub(super) extensions: OnceLock<Arc<[Extension]>>,
+    view: Mutex<Option<ViewId>>,
+    pub(super) mail: mpsc::UnboundedSender<Mail>,
     types: Mutex<BTreeMap<TypeUrl, Progress>>,
 }
 
@@ -104,6 +111,7 @@ impl StreamInfo {
         peer: Option<SocketAddr>,
         identity: Vec<String>,
         variant: Variant,
+        mail: mpsc::UnboundedSender<Mail>,
     ) -> Arc<Self> {
         Arc::new(StreamInfo {
             id,
@@ -112,12 +120,23 @@ impl StreamInfo {
             variant,
             since: Instant::now(),
             node: OnceLock::new(),
+            extensions: OnceLock::new(),
+            view: Mutex::default(),
+            mail,
             types: Mutex::default(),
         })
     }
 
     pub(super) fn node_id(&self) -> String {
-        self.node.get().map(|(node, _)| node.id.clone()).unwrap_or_default()
+        self.node.get().map(|node| node.id.clone()).unwrap_or_default()
+    }
+
+    pub(super) fn view(&self) -> Option<ViewId> {
+        self.view.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn belongs_to(&self, view: &ViewId) {
+        *self.view.lock().unwrap_or_else(PoisonError::into_inner) = Some(view.clone());
     }
 
     fn types(&self) -> MutexGuard<'_, BTreeMap<TypeUrl, Progress>> {
@@ -136,8 +155,9 @@ impl StreamInfo {
         let types = self.types().clone();
         ClientStatus {
             stream: self.id,
-            node: self.node.get().map(|(node, _)| node.clone()),
-            view: self.node.get().map(|(_, view)| view.clone()),
+            node: self.node.get().cloned(),
+            extensions: self.extensions.get().cloned().unwrap_or_default(),
+            view: self.view(),
             peer: self.peer,
             identity: self.identity.clone(),
             variant: self.variant,

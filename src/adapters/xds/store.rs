@@ -62,6 +62,15 @@ impl View {
         self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Serves nothing from it until it is set again. True: there was something.
+    fn clear(&self) -> bool {
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        let there = current.take().is_some();
+        drop(current);
+        self.changed.send_replace(());
+        there
+    }
+
     fn apply(&self, edit: Edit, replace: bool, revision: u64) -> Applied {
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
         let first = current.is_none();
@@ -77,6 +86,9 @@ impl View {
         let mut changed = Changed::new();
         // Copied only if a push is being prepared from it at this moment.
         let snapshot = Arc::make_mut(current.get_or_insert_default());
+        if first {
+            snapshot.none.changed_at = revision;
+        }
         for (type_url, mut steps) in edit.steps {
             let there = snapshot.of_type(&type_url);
             steps.retain(|name, resource| match (there.resources.get(name), resource) {
@@ -130,62 +142,63 @@ impl Store {
         self.views.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
     }
 
-    /// Forgets a view that was never set and that nobody else looks at: what clients say who they are costs no
-    /// memory once they have gone.
-    pub(super) fn release(&self, view: Arc<View>) {
-        if view.snapshot().is_some() {
+    /// Forgets a view that nobody else looks at, if it was never set, or is `computed` on demand: what clients say who
+    /// they are costs no memory once they have gone.
+    pub(super) fn release(&self, view: Arc<View>, computed: bool) {
+        if view.snapshot().is_some() && !computed {
             return;
         }
         let mut views = self.views.write().unwrap_or_else(PoisonError::into_inner);
         let id = view.id.clone();
         drop(view);
         // Behind the lock nobody else can get at it: one count is the table's.
-        if views
-            .get(&id)
-            .is_some_and(|view| Arc::strong_count(view) == 1 && view.snapshot().is_none())
-        {
+        if views.get(&id).is_some_and(|view| {
+            Arc::strong_count(view) == 1 && (computed || view.snapshot().is_none())
+        }) {
             views.remove(&id);
         }
     }
 
-    /// Applies an edit, and has `publish` tell of it before the next one begins.
-    pub(super) fn apply<T>(
-        &self,
-        id: &ViewId,
-        edit: Edit,
-        replace: bool,
-        publish: impl FnOnce(Applied) -> T,
-    ) -> T {
-        let mut newest = self.newest();
-        let applied = self.view(id).apply(edit, replace, *newest + 1);
-        *newest = applied.revision.max(*newest);
-        publish(applied)
-    }
-
-    /// Gives a view another revision without changing it: what it is computed from has changed.
-    pub(super) fn touch<T>(
-        &self,
-        id: &ViewId,
-        changed: Changed,
-        publish: impl FnOnce(Applied) -> T,
-    ) -> T {
-        let mut newest = self.newest();
-        *newest += 1;
-        let (revision, view) = (*newest, self.view(id));
-        let mut current = view.current.write().unwrap_or_else(PoisonError::into_inner);
-        Arc::make_mut(current.get_or_insert_default()).revision = revision;
-        drop(current);
-        view.changed.send_replace(());
-        publish(Applied { revision, changed, first: false })
-    }
-
-    fn newest(&self) -> MutexGuard<'_, u64> {
-        self.newest.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Waits until it is the caller's turn to change something, and to tell of it.
+    pub(super) fn begin(&self) -> Turn<'_> {
+        let newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        Turn { store: self, newest }
     }
 
     pub(super) fn ids(&self) -> Vec<ViewId> {
         let views = self.views.read().unwrap_or_else(PoisonError::into_inner);
         views.keys().cloned().collect()
+    }
+}
+
+/// The right to change views. What is changed is to be published before it is dropped.
+pub(super) struct Turn<'a> {
+    store: &'a Store,
+    newest: MutexGuard<'a, u64>,
+}
+
+impl Turn<'_> {
+    /// Applies an edit.
+    pub(super) fn apply(&mut self, id: &ViewId, edit: Edit, replace: bool) -> Applied {
+        let applied = self.store.view(id).apply(edit, replace, *self.newest + 1);
+        *self.newest = applied.revision.max(*self.newest);
+        applied
+    }
+
+    /// Gives a view another revision without changing it: what it is computed from has changed.
+    pub(super) fn touch(&mut self, id: &ViewId, changed: Changed) -> Applied {
+        *self.newest += 1;
+        let (revision, view) = (*self.newest, self.store.view(id));
+        let mut current = view.current.write().unwrap_or_else(PoisonError::into_inner);
+        Arc::make_mut(current.get_or_insert_default()).revision = revision;
+        drop(current);
+        view.changed.send_replace(());
+        Applied { revision, changed, first: false }
+    }
+
+    /// Takes away all that a view has. True: it had been set.
+    pub(super) fn clear(&mut self, view: &View) -> bool {
+        view.clear()
     }
 }
 
@@ -208,10 +221,9 @@ mod tests {
     }
 
     fn apply(store: &Store, edit: Edit, replace: bool) -> (u64, Vec<String>, bool) {
-        store.apply(&ViewId::from("v"), edit, replace, |applied| {
-            let names = applied.changed.values().flatten().map(|name| name.to_string());
-            (applied.revision, names.collect(), applied.first)
-        })
+        let applied = store.begin().apply(&ViewId::from("v"), edit, replace);
+        let names = applied.changed.values().flatten().map(|name| name.to_string());
+        (applied.revision, names.collect(), applied.first)
     }
 
     #[test]
@@ -251,12 +263,26 @@ mod tests {
     fn a_view_that_was_only_asked_for_is_forgotten() {
         let store = Store::default();
         let (one, two) = (store.view(&"x".into()), store.view(&"x".into()));
-        store.release(one);
+        store.release(one, false);
         assert_eq!(store.ids().len(), 1, "somebody still looks at it");
-        store.release(two);
+        store.release(two, false);
         assert_eq!(store.ids().len(), 0);
-        store.apply(&"x".into(), Edit::default(), true, |_| ());
-        store.release(store.view(&"x".into()));
+        store.begin().apply(&"x".into(), Edit::default(), true);
+        store.release(store.view(&"x".into()), false);
         assert_eq!(store.ids().len(), 1, "it has been set, if to nothing");
+        store.release(store.view(&"x".into()), true);
+        assert_eq!(store.ids().len(), 0, "it can be computed again");
+    }
+
+    #[test]
+    fn what_is_missing_from_a_view_that_is_set_again_has_changed() {
+        let store = Store::default();
+        apply(&store, put(&[("a", "1")]), true);
+        let view = store.view(&"v".into());
+        assert!(store.begin().clear(&view) && !store.begin().clear(&view));
+        assert!(view.snapshot().is_none());
+        assert_eq!(apply(&store, Edit::default(), true), (2, Vec::new(), true));
+        let snapshot = view.snapshot().unwrap();
+        assert_eq!(snapshot.of_type(&TypeUrl::ENDPOINTS.into()).changed_at, 2);
     }
 }

@@ -49,6 +49,8 @@ impl fmt::Display for ViewId {
 pub struct Snapshot {
     pub(super) revision: u64,
     pub(super) types: BTreeMap<TypeUrl, Arc<TypeSet>>,
+    /// For types that have no resource.
+    pub(super) none: TypeSet,
 }
 
 impl Snapshot {
@@ -78,8 +80,7 @@ impl Snapshot {
     }
 
     pub(super) fn of_type(&self, type_url: &TypeUrl) -> &TypeSet {
-        static NONE: TypeSet = TypeSet { changed_at: 0, resources: BTreeMap::new() };
-        self.types.get(type_url).map_or(&NONE, |set| set)
+        self.types.get(type_url).map_or(&self.none, |set| set)
     }
 }
 

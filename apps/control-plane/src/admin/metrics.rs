@@ -45,17 +45,11 @@ fn write(seen: &Seen, out: &mut String) -> fmt::Result {
     }
     for (name, help, value) in [
         ("streams_opened", "Streams opened.", m.opened),
-        ("streams_refused", "Streams refused: too many, or too fast.", m.refused),
-        ("streams_evicted", "Streams that missed a deadline.", m.evicted),
-        (
-            "streams_malformed",
-            "Streams closed because of a request that can't be accepted.",
-            m.malformed,
-        ),
         ("requests", "Requests read.", m.requests),
         ("requests_stale", "Requests that answered a response that was not the last one.", m.stale),
         ("published", "Changes published.", m.published),
         ("responses", "Responses sent.", m.pushes),
+        ("responses_oversized", "Responses that couldn't be split.", m.oversized),
         ("resources", "Resources in those responses.", m.resources),
         ("pushes_empty", "Pushes that found nothing to send.", m.nothing),
         ("pushes_deferred", "Pushes that waited for another type of their stream.", m.deferred),
@@ -64,6 +58,8 @@ fn write(seen: &Seen, out: &mut String) -> fmt::Result {
     ] {
         one(out, &format!("pushlane_xds_{name}_total"), "counter", help, value)?;
     }
+    by_reason(out, "streams_refused", "Streams refused.", m.refused.reasons())?;
+    by_reason(out, "streams_ended", "Streams that have ended.", m.ended.reasons())?;
     let name = "pushlane_xds_answer_seconds";
     writeln!(
         out,
@@ -85,6 +81,20 @@ fn write(seen: &Seen, out: &mut String) -> fmt::Result {
     writeln!(out, "# HELP {name} Resources served.\n# TYPE {name} gauge")?;
     for (kind, count) in &source.counts {
         writeln!(out, "{name}{{type=\"{}\"}} {count}", label(kind))?;
+    }
+    Ok(())
+}
+
+fn by_reason(
+    out: &mut String,
+    name: &str,
+    help: &str,
+    reasons: impl Iterator<Item = (&'static str, u64)>,
+) -> fmt::Result {
+    let name = format!("pushlane_xds_{name}_total");
+    writeln!(out, "# HELP {name} {help}\n# TYPE {name} counter")?;
+    for (reason, count) in reasons {
+        writeln!(out, "{name}{{reason=\"{reason}\"}} {count}")?;
     }
     Ok(())
 }

@@ -98,9 +98,9 @@ fn numbers(seen: &Seen, out: &mut String) -> fmt::Result {
         ("Responses", m.pushes.to_string()),
         ("ACKs", m.acks.to_string()),
         ("NACKs", m.nacks.to_string()),
-        ("Refused", m.refused.to_string()),
-        ("Evicted", m.evicted.to_string()),
-        ("Malformed", m.malformed.to_string()),
+        ("Refused", m.refused.total().to_string()),
+        ("Evicted", m.ended.evicted().to_string()),
+        ("Malformed", (m.ended.malformed + m.ended.limited).to_string()),
     ] {
         writeln!(out, "<div><dt>{name}</dt><dd>{value}</dd></div>")?;
     }

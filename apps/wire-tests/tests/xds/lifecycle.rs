@@ -91,6 +91,23 @@ async fn draining_ends_when_its_grace_does() {
 }
 
 #[tokio::test]
+async fn after_the_drain_nothing_is_changed() {
+    let rig = Rig::start().await;
+    rig.ads.set("default", [resource(EDS, "a", "1")]).unwrap();
+    assert!(rig.ads.drain(Duration::from_secs(1)).await);
+    let before = rig.ads.snapshot("default").unwrap();
+    // Whatever it is, also what would change nothing.
+    assert!(rig.ads.set("default", [resource(EDS, "a", "2")]).is_err());
+    assert!(rig.ads.set("default", [resource(EDS, "a", "1")]).is_err());
+    assert!(rig.ads.update("other", |edit| edit.put(resource(EDS, "a", "2"))).is_err());
+    assert!(rig.ads.invalidate("default", [(EDS, "a")]).is_err());
+    let after = rig.ads.snapshot("default").unwrap();
+    assert_eq!(after.revision(), before.revision());
+    assert_eq!(after.get(EDS, "a").unwrap().version(), "1");
+    assert_eq!(rig.ads.views().len(), 1);
+}
+
+#[tokio::test]
 async fn a_server_that_is_stopped_ends_its_streams_and_itself() {
     let mut rig = Rig::start().await;
     rig.ads.set("default", [resource(EDS, "a", "1")]).unwrap();

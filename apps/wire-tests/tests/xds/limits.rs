@@ -32,7 +32,7 @@ async fn there_are_no_more_streams_than_allowed() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     Sotw::open(rig.channel().await, SOTW).await.map(|_| ()).unwrap();
-    assert_eq!(rig.ads.metrics().refused, 1);
+    assert_eq!(rig.ads.metrics().refused.full, 1);
 }
 
 #[tokio::test]
@@ -78,7 +78,8 @@ async fn subscriptions_types_and_names_are_limited() {
     let (code, message) = client.end().await;
     assert_eq!(code, Code::ResourceExhausted);
     assert!(message.contains("2 types"), "{message}");
-    assert_eq!(rig.ads.metrics().malformed, 4);
+    let ended = rig.ads.metrics().ended;
+    assert_eq!((ended.malformed, ended.limited), (1, 3));
 }
 
 #[tokio::test]
@@ -129,7 +130,7 @@ async fn who_does_not_answer_is_evicted_and_nobody_else() {
     let done = rig.ads.wait_acked(&published).await.unwrap();
     assert!(done.departed[0].reason.contains("not answered"));
     good.silent().await;
-    assert_eq!((rig.ads.metrics().evicted, rig.ads.metrics().streams), (1, 1));
+    assert_eq!((rig.ads.metrics().ended.unanswered, rig.ads.metrics().streams), (1, 1));
 }
 
 #[tokio::test]
@@ -155,13 +156,13 @@ async fn who_reads_nothing_is_evicted_while_others_are_served() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     for _ in 0..200 {
-        if rig.ads.metrics().evicted == 1 {
+        if rig.ads.metrics().ended.unread == 1 {
             break;
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let metrics = rig.ads.metrics();
-    assert_eq!((metrics.evicted, metrics.streams, metrics.permits_held), (1, 1, 0));
+    assert_eq!((metrics.ended.unread, metrics.streams, metrics.permits_held), (1, 1, 0));
     drop(stuck);
 }
 

@@ -11,4 +11,5 @@ mod reconnect;
 mod size;
 mod sotw;
 mod tls;
+mod views;
 mod waiting;

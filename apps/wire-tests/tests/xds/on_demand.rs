@@ -114,3 +114,60 @@ async fn what_is_computed_is_sent_in_order() {
         }
     }
 }
+
+/// Waits until this is all that is kept of the view.
+async fn kept(rig: &Rig, expected: &[&str]) {
+    let mut names = Vec::new();
+    for _ in 0..500 {
+        let snapshot = rig.ads.snapshot("v");
+        names = snapshot
+            .iter()
+            .flat_map(|all| all.iter().map(|one| one.name().into()))
+            .collect::<Vec<String>>();
+        if names == expected {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    panic!("{names:?} is kept, not {expected:?}");
+}
+
+#[tokio::test]
+async fn what_nobody_is_subscribed_to_is_dropped() {
+    let (rig, world) = rig().await;
+    for name in ["a", "b", "c"] {
+        set(&world, EDS, name, "1");
+    }
+    let (mut one, mut two) = (rig.sotw().await, rig.delta().await);
+    one.send(ask(EDS, &["a", "b"]));
+    let response = one.expect(EDS, &["a@1", "b@1"]).await;
+    two.send(subscribe(EDS, &["b", "c"]));
+    two.take(EDS, &["b@1", "c@1"]).await;
+    kept(&rig, &["a", "b", "c"]).await;
+    one.send(ack(&response, &["b"]));
+    kept(&rig, &["b", "c"]).await;
+    two.send(unsubscribe(EDS, &["b", "c"]));
+    kept(&rig, &["b"]).await;
+    assert_eq!(computed(&world), ["ClusterLoadAssignment a,b", "ClusterLoadAssignment c"]);
+    // It is computed again when it is asked for again.
+    set(&world, EDS, "a", "2");
+    one.send(ack(&response, &["a", "b"]));
+    one.take(EDS, &["a@2"], &["a", "b"]).await;
+    drop(one);
+    kept(&rig, &[]).await;
+    drop(two);
+    for _ in 0..500 {
+        if rig.ads.views().is_empty() {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    panic!("the view is kept");
+}
+
+#[tokio::test]
+async fn a_view_that_nobody_uses_is_not_kept_by_invalidating_it() {
+    let (rig, _) = rig().await;
+    rig.ads.invalidate("nobody", [(EDS, "a")]).unwrap();
+    assert!(rig.ads.views().is_empty());
+}

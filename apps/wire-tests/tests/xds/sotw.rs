@@ -91,7 +91,7 @@ async fn who_has_given_up_everything_need_not_answer() {
     client.send(ack(&first, &["b"]));
     client.take(EDS, &["b@1"], &["b"]).await;
     tokio::time::sleep(Duration::from_millis(800)).await;
-    assert_eq!((rig.ads.metrics().evicted, rig.ads.metrics().streams), (0, 1));
+    assert_eq!((rig.ads.metrics().ended.evicted(), rig.ads.metrics().streams), (0, 1));
     rig.ads.update("default", |edit| edit.put(resource(EDS, "b", "2"))).unwrap();
     client.take(EDS, &["b@2"], &["b"]).await;
 }

@@ -7,8 +7,8 @@ use std::vec::Vec;
 
 use ::tokio::time::Instant;
 
-use super::Stream;
 use super::entry::Push;
+use super::{Missed, Stream};
 use crate::adapters::xds::acked::Departure;
 use crate::adapters::xds::subscription::Unsent;
 
@@ -34,20 +34,24 @@ impl Stream {
     }
 
     /// A deadline may have passed: why the stream is evicted, if it is.
-    pub(super) fn expired(&self) -> Option<String> {
+    pub(super) fn expired(&self) -> Option<(Missed, String)> {
         let (now, limits) = (Instant::now(), &self.hub.limits);
         if self.view.is_none() && now >= self.info.since + limits.first_request {
-            return Some(format!("it has sent no request for {:?}", limits.first_request));
+            let reason = format!("it has sent no request for {:?}", limits.first_request);
+            return Some((Missed::FirstRequest, reason));
         }
         if self.out.unread_since().is_some_and(|since| now >= since + limits.send_deadline) {
-            return Some(format!("it has read nothing for {:?}", limits.send_deadline));
+            let reason = format!("it has read nothing for {:?}", limits.send_deadline);
+            return Some((Missed::Reading, reason));
         }
         let late = self.types.iter().find(|entry| match entry.push {
             Push::Sent { at, .. } => now >= at + limits.ack_deadline,
             _ => false,
         })?;
         let short = late.subscription.type_url.short();
-        Some(format!("it has not answered a response of {short} for {:?}", limits.ack_deadline))
+        let deadline = limits.ack_deadline;
+        let reason = format!("it has not answered a response of {short} for {deadline:?}");
+        Some((Missed::Answer, reason))
     }
 
     /// Leaves the queue, and says what it had still to answer.
@@ -74,8 +78,9 @@ impl Stream {
         }
         for entry in self.types.drain(..) {
             self.hub.leave(entry.key);
+            entry.follow(&self.hub, &view, &entry.subscription.interest.nothing_of());
         }
-        self.hub.store.release(view);
+        self.hub.release(view);
     }
 }
 

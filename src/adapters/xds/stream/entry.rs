@@ -9,7 +9,8 @@ use ::tokio::time::Instant;
 use crate::adapters::xds::change::Change;
 use crate::adapters::xds::hub::{Hub, PushLease};
 use crate::adapters::xds::resource::Name;
-use crate::adapters::xds::subscription::Subscription;
+use crate::adapters::xds::store::View;
+use crate::adapters::xds::subscription::{Moved, Subscription};
 use crate::queue::Target;
 use crate::registry::ClientKey;
 use crate::slot::Lane;
@@ -61,6 +62,41 @@ impl Entry {
         if *count == 0 {
             self.topics.remove(&topic);
             let _ = hub.queue.unsubscribe(self.key, topic);
+        }
+    }
+
+    pub(super) fn quit_all(&mut self, hub: &Hub) {
+        for (topic, _) in self.topics.drain() {
+            let _ = hub.queue.unsubscribe(self.key, topic);
+        }
+    }
+
+    /// Is to be told of what concerns the whole of a view, or of its type.
+    pub(super) fn look_at(&mut self, hub: &Hub, view: &View) {
+        let all = hub.topics.all(&view.id, &self.subscription.type_url);
+        self.join(hub, hub.topics.view(&view.id));
+        self.join(hub, all);
+    }
+
+    /// Its interest has moved.
+    pub(super) fn moved(&mut self, hub: &Hub, view: &View, moved: &Moved) {
+        let type_url = self.subscription.type_url.clone();
+        let topic = |name: &Name| hub.topics.name(&view.id, &type_url, name);
+        moved.added.iter().for_each(|name| self.join(hub, topic(name)));
+        moved.left.iter().for_each(|name| self.quit(hub, topic(name)));
+        let wildcard = hub.topics.wildcard(&view.id, &type_url);
+        match moved.wildcard {
+            Some(true) => self.join(hub, wildcard),
+            Some(false) => self.quit(hub, wildcard),
+            None => {}
+        }
+        self.follow(hub, view, moved);
+    }
+
+    /// What is computed on demand, and nobody else of the view is subscribed to, is dropped.
+    pub(super) fn follow(&self, hub: &Hub, view: &View, moved: &Moved) {
+        if hub.compute.is_some() && *moved != Moved::default() {
+            view.cache.follow((&hub.store, view), &self.subscription.type_url, moved);
         }
     }
 

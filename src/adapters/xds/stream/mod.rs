@@ -4,6 +4,7 @@ mod ends;
 mod entry;
 mod pushes;
 mod requests;
+mod review;
 
 use core::pin::pin;
 use std::string::String;
@@ -13,11 +14,11 @@ use std::vec::Vec;
 use ::tokio::select;
 use ::tokio::sync::{mpsc, watch};
 use ::tokio::time::sleep_until;
-use tonic::Status;
+use tonic::{Code, Status};
 
 use self::entry::Entry;
 use super::connection::Connection;
-use super::hub::{Hub, Phase, PushLease};
+use super::hub::{Hub, Mail, Phase};
 use super::identity::Identity;
 use super::outbound::Outbound;
 use super::status::StreamInfo;
@@ -32,10 +33,20 @@ pub(super) enum End {
     Closing,
     /// The server is being drained.
     Stopped,
+    /// The control plane ends it.
+    Disconnected,
     /// A deadline has passed.
-    Evicted(String),
-    /// A request that can't be accepted.
+    Evicted(Missed, String),
+    /// A request that can't be accepted, or a client that isn't wanted.
     Malformed(Status),
+}
+
+/// Which deadline.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Missed {
+    FirstRequest,
+    Reading,
+    Answer,
 }
 
 pub(super) struct Stream {
@@ -49,8 +60,7 @@ pub(super) struct Stream {
     changed: Option<watch::Receiver<()>>,
     /// In the order in which they are sent.
     types: Vec<Entry>,
-    leases: mpsc::UnboundedReceiver<PushLease>,
-    routed: mpsc::UnboundedSender<PushLease>,
+    mail: mpsc::UnboundedReceiver<Mail>,
     nonces: u64,
     departed: bool,
 }
@@ -62,8 +72,8 @@ impl Stream {
         identity: Option<Identity>,
         connection: Option<Arc<Connection>>,
         out: Outbound,
+        mail: mpsc::UnboundedReceiver<Mail>,
     ) -> Self {
-        let (routed, leases) = mpsc::unbounded_channel();
         let (view, changed, types, nonces, departed) = (None, None, Vec::new(), 0, false);
         Stream {
             hub,
@@ -74,8 +84,7 @@ impl Stream {
             view,
             changed,
             types,
-            leases,
-            routed,
+            mail,
             nonces,
             departed,
         }
@@ -85,21 +94,41 @@ impl Stream {
         let end = self.serve::<W>(requests).await;
         let counters = &self.hub.counters;
         let (reason, result) = match end {
-            End::Left => ("it closed its stream".into(), Ok(())),
+            End::Left => {
+                counters.ended.left.one();
+                ("it closed its stream".into(), Ok(()))
+            }
             // An orderly end: a client that has been served comes back without waiting.
-            End::Closing => ("its connection has reached its age".into(), Ok(())),
+            End::Closing => {
+                counters.ended.closed.one();
+                ("its connection has reached its age".into(), Ok(()))
+            }
+            End::Disconnected => {
+                counters.ended.disconnected.one();
+                ("it was disconnected".into(), Ok(()))
+            }
             End::Stopped => {
+                counters.ended.stopped.one();
                 ("the server has ended".into(), Err(Status::unavailable("the server is ending")))
             }
-            End::Evicted(reason) => {
-                counters.evicted.one();
+            End::Evicted(missed, reason) => {
+                match missed {
+                    Missed::FirstRequest => counters.ended.silent.one(),
+                    Missed::Reading => counters.ended.unread.one(),
+                    Missed::Answer => counters.ended.unanswered.one(),
+                }
                 if let Some(connection) = &self.connection {
                     connection.evicted();
                 }
                 (reason.clone(), Err(Status::deadline_exceeded(reason)))
             }
             End::Malformed(status) => {
-                counters.malformed.one();
+                match status.code() {
+                    Code::PermissionDenied => counters.ended.denied.one(),
+                    Code::ResourceExhausted => counters.ended.limited.one(),
+                    Code::Unavailable => counters.ended.stopped.one(),
+                    _ => counters.ended.malformed.one(),
+                }
                 (status.message().into(), Err(status))
             }
         };
@@ -120,7 +149,16 @@ impl Stream {
                 _ = phase.wait_for(|phase| *phase == Phase::Stopped) => return End::Stopped,
                 () = closed(&mut closing) => return End::Closing,
                 () = self.out.gone() => return End::Left,
-                lease = self.leases.recv() => self.granted(lease),
+                // Never `None`: the stream's own status holds a sender.
+                mail = self.mail.recv() => match mail {
+                    Some(Mail::Lease(lease)) => self.granted(lease),
+                    Some(Mail::Review) => {
+                        if let Err(status) = self.review() {
+                            return End::Malformed(status);
+                        }
+                    }
+                    Some(Mail::Disconnect) | None => return End::Disconnected,
+                },
                 // What is held back may have to be something else by now. What changes for others merges in the queue.
                 () = told(&mut self.changed), if self.types.iter().any(Entry::is_held) => {}
                 request = requests.message() => match request {
@@ -136,8 +174,8 @@ impl Stream {
                     },
                 },
                 () = timer.as_mut() => {
-                    if let Some(reason) = self.expired() {
-                        return End::Evicted(reason);
+                    if let Some((missed, reason)) = self.expired() {
+                        return End::Evicted(missed, reason);
                     }
                 }
             }
@@ -168,7 +206,6 @@ async fn told(changed: &mut Option<watch::Receiver<()>>) {
 
 /// Why a request could not be read, if it is the request's fault.
 fn unreadable(status: Status) -> Option<Status> {
-    use tonic::Code;
     match status.code() {
         // The size limit.
         Code::OutOfRange => Some(Status::resource_exhausted(status.message())),

@@ -17,8 +17,7 @@ use crate::backlog::ChangeSet;
 
 impl Stream {
     /// The queue says that it is a type's turn.
-    pub(super) fn granted(&mut self, lease: Option<PushLease>) {
-        let Some(lease) = lease else { return };
+    pub(super) fn granted(&mut self, lease: PushLease) {
         // A lease of a type whose last push is in progress there can't be.
         if let Some(entry) = self.types.iter_mut().find(|entry| entry.key == lease.key()) {
             entry.push = Push::Held { lease, since: None };
@@ -48,7 +47,7 @@ impl Stream {
     /// Has computed what this stream is to be sent, of all types: which of them is first depends on what changed.
     fn compute(&self) {
         let (Some(compute), Some(view)) = (&self.hub.compute, &self.view) else { return };
-        let Some((node, _)) = self.info.node.get() else { return };
+        let Some(node) = self.info.node.get() else { return };
         for entry in &self.types {
             let none = ChangeSet::nothing();
             let changes = match &entry.push {

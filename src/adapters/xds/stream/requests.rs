@@ -12,7 +12,7 @@ use super::entry::{Entry, Push};
 use crate::adapters::xds::acked::Nack;
 use crate::adapters::xds::hub::Route;
 use crate::adapters::xds::order;
-use crate::adapters::xds::resource::{Name, TypeUrl};
+use crate::adapters::xds::resource::TypeUrl;
 use crate::adapters::xds::status::NackStatus;
 use crate::adapters::xds::subscription::{Answered, Moved, Received, Subscription};
 use crate::adapters::xds::wire::Wire;
@@ -23,15 +23,13 @@ impl Stream {
         self.hub.counters.requests.one();
         let node = W::node(&mut request);
         if self.view.is_none() {
-            let node =
+            let mut node =
                 node.ok_or_else(|| Status::invalid_argument("the first request has no node"))?;
-            let view = (self.hub.views)(&node, self.identity.as_ref()).ok_or_else(|| {
-                Status::permission_denied(format!("node {:?} belongs to no view", node.id))
-            })?;
-            let place = self.hub.store.view(&view);
-            self.changed = Some(place.changed.subscribe());
-            self.view = Some(place);
-            let _ = self.info.node.set((node, view));
+            let view = self.belongs_to(&node)?;
+            self.look_at(&view);
+            let extensions = core::mem::take(&mut node.extensions);
+            let _ = self.info.extensions.set(self.hub.extensions.share(extensions));
+            let _ = self.info.node.set(node);
         }
         let longest = self.hub.limits.name_bytes;
         let type_url = W::type_url(&request);
@@ -88,7 +86,7 @@ impl Stream {
         let type_url = TypeUrl::from(type_url);
         self.hub.route(Route {
             key,
-            leases: self.routed.clone(),
+            mail: self.info.mail.clone(),
             info: Arc::clone(&self.info),
             type_url: type_url.clone(),
         });
@@ -99,8 +97,7 @@ impl Stream {
         let topics = Default::default();
         self.types.insert(at, Entry { rank, subscription, key, topics, push: Push::None });
         if let Some(view) = &self.view {
-            let topics = [self.hub.topics.view(&view.id), self.hub.topics.all(&view.id, &type_url)];
-            topics.into_iter().for_each(|topic| self.types[at].join(&self.hub, topic));
+            self.types[at].look_at(&self.hub, view);
         }
         Ok(at)
     }
@@ -135,17 +132,7 @@ impl Stream {
 
     fn moved(&mut self, at: usize, moved: Moved) {
         let Some(view) = &self.view else { return };
-        let (hub, entry) = (&self.hub, &mut self.types[at]);
-        let type_url = entry.subscription.type_url.clone();
-        let topic = |name: &Name| hub.topics.name(&view.id, &type_url, name);
-        moved.added.iter().for_each(|name| entry.join(hub, topic(name)));
-        moved.left.iter().for_each(|name| entry.quit(hub, topic(name)));
-        let wildcard = hub.topics.wildcard(&view.id, &type_url);
-        match moved.wildcard {
-            Some(true) => entry.join(hub, wildcard),
-            Some(false) => entry.quit(hub, wildcard),
-            None => {}
-        }
+        self.types[at].moved(&self.hub, view, &moved);
     }
 
     /// A response of this rank has been answered: whatever waits for that type begins to wait anew. The client plays

@@ -14,6 +14,8 @@ pub(super) struct Delivered {
     /// What it has refused. Not sent to it again.
     rejected: BTreeMap<Name, Resource>,
     outstanding: Option<Sent>,
+    /// State of the world: the client has something from an earlier stream, and it isn't known what.
+    pub(super) returned: bool,
     /// The newest revision of which all that concerns the client has been answered.
     pub(super) covered: u64,
 }
@@ -202,6 +204,9 @@ impl Delivered {
             if self.sent.get(&name).is_some_and(|sent| sent.same(&step.after)) {
                 match step.before {
                     Some(before) => self.sent.insert(name.clone(), before),
+                    None if self.returned => {
+                        self.sent.insert(name.clone(), step.after.of_no_version())
+                    }
                     None => self.sent.remove(&name),
                 };
             }

@@ -26,6 +26,16 @@ impl Interest {
         self.wildcard || self.names.contains(name)
     }
 
+    /// From nothing to this.
+    pub(in crate::adapters::xds) fn all_of(&self) -> Moved {
+        Interest::default().change_to(self.clone())
+    }
+
+    /// From this to nothing.
+    pub(in crate::adapters::xds) fn nothing_of(&self) -> Moved {
+        self.clone().change_to(Interest::default())
+    }
+
     /// Becomes `next`.
     pub(super) fn change_to(&mut self, next: Interest) -> Moved {
         let moved = Moved {

@@ -59,8 +59,6 @@ pub(super) struct Subscription {
     begun: bool,
     /// State of the world: the wildcard was asked for by `*`, so that an empty list ends it.
     starred: bool,
-    /// State of the world: the client has something from an earlier stream.
-    returned: bool,
     /// State of the world: a hash of the list that was sent last. Most answers repeat it.
     list: u64,
     /// The change of the type up to which all was found to be sent; 0 for "look".
@@ -121,7 +119,6 @@ impl Subscription {
             nonce: String::new(),
             begun: false,
             starred: false,
-            returned: false,
             list: 0,
             synced: 0,
         }
@@ -272,6 +269,11 @@ impl Subscription {
         unsent
     }
 
+    /// It is compared with something else from now on.
+    pub(super) fn look_anew(&mut self) {
+        self.synced = 0;
+    }
+
     /// Notes that there was nothing to send, after a look with this hint.
     pub(super) fn looked(&mut self, set: &TypeSet, covers: u64) {
         if covers >= set.changed_at {
@@ -355,7 +357,7 @@ impl Subscription {
         let mut all: Vec<_> = wanted
             .filter_map(|(name, there)| {
                 let acceptable = self.delivered.acceptable(name, there);
-                acceptable.or_else(|| self.returned.then(|| there.clone()))
+                acceptable.or_else(|| self.delivered.returned.then(|| there.clone()))
             })
             .collect();
         if keep {

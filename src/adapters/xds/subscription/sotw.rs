@@ -24,7 +24,7 @@ impl Subscription {
         let stale = self.begun && !nonce.is_empty() && nonce != self.nonce;
         let answered = self.answer_to(nonce, request.error_detail.as_ref());
         let first = !core::mem::replace(&mut self.begun, true);
-        self.returned |= first && !request.version_info.is_empty();
+        self.delivered.returned |= first && !request.version_info.is_empty();
         let list = hash(&request.resource_names);
         if !first && core::mem::replace(&mut self.list, list) == list {
             return Received { answered, stale, ..Received::default() };
