@@ -235,6 +235,7 @@ impl Hub {
             ended: counters.ended.read(),
             requests: counters.requests.get(),
             stale: counters.stale.get(),
+            connections: counters.connections.read(),
             published: counters.published.get(),
             pushes: counters.pushes.get(),
             resources: counters.resources.get(),

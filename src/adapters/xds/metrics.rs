@@ -11,6 +11,7 @@ pub(super) struct Counters {
     pub(super) ended: Endings<Counter>,
     pub(super) requests: Counter,
     pub(super) stale: Counter,
+    pub(super) connections: Gone<Counter>,
     pub(super) published: Counter,
     pub(super) pushes: Counter,
     pub(super) resources: Counter,
@@ -106,6 +107,20 @@ by_reason! {
     }
 }
 
+by_reason! {
+    /// Connections that the server has not taken or has given up, by reason.
+    Gone {
+        /// As many were busy as there may be, in all or of the peer.
+        refused,
+        /// It was idle, and another one needed its place.
+        replaced,
+        /// It has not begun to speak HTTP/2 before the deadline.
+        silent,
+        /// It has opened no stream before the deadline.
+        unused,
+    }
+}
+
 impl Endings {
     /// Streams that were thrown out because they missed a deadline.
     pub fn evicted(&self) -> u64 {
@@ -129,6 +144,8 @@ pub struct Metrics {
     pub requests: u64,
     /// Requests ignored because they answered a response that was not the last one.
     pub stale: u64,
+    /// Connections that the server has not taken or has given up.
+    pub connections: Gone,
     /// Changes published.
     pub published: u64,
     /// Responses sent.

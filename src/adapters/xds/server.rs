@@ -4,6 +4,7 @@ use core::fmt;
 use core::future::Future;
 use core::hash::BuildHasher;
 use core::pin::pin;
+use core::sync::atomic::Ordering::Relaxed;
 use core::time::Duration;
 use std::collections::hash_map::RandomState;
 use std::io;
@@ -21,7 +22,8 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tonic::codegen::Service;
 
 use super::ads::Ads;
-use super::connection::Connection;
+use super::connection::{Admitted, Connection, Connections, Ending};
+use super::heard::Heard;
 use super::identity::Identity;
 use super::tls::Tls;
 
@@ -77,7 +79,10 @@ pub struct ServerBuilder {
     keepalive: Option<(Duration, Duration)>,
     age: Option<Duration>,
     grace: Duration,
+    preface: Duration,
+    first_stream: Duration,
     connections: usize,
+    of_peer: Option<usize>,
 }
 
 impl fmt::Debug for ServerBuilder {
@@ -98,6 +103,9 @@ impl ServerBuilder {
             keepalive: Some((Duration::from_secs(30), Duration::from_secs(10))),
             age: Some(Duration::from_secs(30 * 60)),
             grace: Duration::from_secs(5),
+            preface: Duration::from_secs(5),
+            first_stream: Duration::from_secs(30),
+            of_peer: None,
             connections: ads.limits().streams.saturating_mul(2).max(64),
         }
     }
@@ -126,11 +134,34 @@ impl ServerBuilder {
         self
     }
 
-    /// How many connections there may be at once. One more is closed as soon as it is accepted. Default: twice as many as
+    /// How many connections there may be at once. One more takes the place of the one that has had no stream for the
+    /// longest time; if all have streams, it is closed as soon as it is accepted. Default: twice as many as
     /// [streams](super::Limits::streams), and at least 64.
     #[must_use]
     pub fn max_connections(mut self, most: usize) -> Self {
         self.connections = most;
+        self
+    }
+
+    /// How many connections there may be from one address. One more takes the place of an idle one of the same address,
+    /// or is closed. Default: three quarters of [all](ServerBuilder::max_connections).
+    #[must_use]
+    pub fn max_connections_per_peer(mut self, most: usize) -> Self {
+        self.of_peer = Some(most);
+        self
+    }
+
+    /// How long a connection may take to begin with HTTP/2, after TLS. Default: 5 s.
+    #[must_use]
+    pub fn preface_timeout(mut self, limit: Duration) -> Self {
+        self.preface = limit;
+        self
+    }
+
+    /// How long a connection may take to open its first stream. Default: 30 s.
+    #[must_use]
+    pub fn first_stream_timeout(mut self, limit: Duration) -> Self {
+        self.first_stream = limit;
         self
     }
 
@@ -152,6 +183,9 @@ impl ServerBuilder {
         stop: impl Future<Output = ()>,
     ) -> io::Result<()> {
         let mut stop = pin!(stop);
+        let of_peer = self.of_peer.unwrap_or(self.connections - self.connections / 4);
+        let all = Connections::new(self.connections, of_peer);
+        let gone = &self.ads.hub.counters.connections;
         let mut connections = JoinSet::new();
         loop {
             let accepted = select! {
@@ -160,11 +194,24 @@ impl ServerBuilder {
                 accepted = listener.accept() => accepted,
             };
             match accepted {
-                Ok(_) if connections.len() >= self.connections => {}
-                Ok((socket, peer)) => {
-                    let connection = Connection::new(peer);
-                    connections.spawn(self.clone().connection(socket, connection));
-                }
+                Ok((socket, peer)) => match all.admit(peer) {
+                    Admitted::Yes { connection, instead } => {
+                        if instead {
+                            gone.replaced.one();
+                        }
+                        let (server, all) = (self.clone(), Arc::clone(&all));
+                        connections.spawn(async move {
+                            let mut ending = connection.ending();
+                            select! {
+                                () = server.connection(socket, Arc::clone(&connection)) => {}
+                                // Nothing is said to it, and nothing is kept.
+                                _ = ending.wait_for(|ending| *ending == Ending::Gone) => {}
+                            }
+                            all.left(&connection);
+                        });
+                    }
+                    Admitted::No => gone.refused.one(),
+                },
                 // The connection's fault, not the listener's.
                 Err(error) if is_momentary(&error) => {}
                 // No file descriptors left, as a rule: connections that end will free some.
@@ -207,14 +254,17 @@ impl ServerBuilder {
         let service = self.ads.service();
         let of = Arc::clone(&connection);
         let served = service_fn(move |mut request: http::Request<hyper::body::Incoming>| {
+            of.used.store(true, Relaxed);
             request.extensions_mut().insert(Arc::clone(&of));
             if let Some(identity) = &identity {
                 request.extensions_mut().insert(identity.clone());
             }
             service.clone().call(request)
         });
+        let io = Heard::new(io, Arc::clone(&connection));
         let mut http = pin!(builder.serve_connection(TokioIo::new(io), served));
-        let (mut closing, mut cut) = (connection.closing(), connection.cut());
+        let mut ending = connection.ending();
+        let mut unheard = pin!(self.unheard(&connection));
         let mut phase = self.ads.hub.phase.subscribe();
         let aged = async {
             match self.age {
@@ -223,17 +273,31 @@ impl ServerBuilder {
             }
         };
         let mut aged = pin!(aged);
-        loop {
-            select! {
-                _ = http.as_mut() => return,
-                _ = cut.wait_for(|cut| *cut) => break,
-                () = aged.as_mut(), if !*closing.borrow() => connection.close(),
-                _ = closing.wait_for(|closing| *closing) => break,
-                _ = phase.wait_for(|phase| *phase == super::hub::Phase::Stopped) => break,
-            }
+        select! {
+            _ = http.as_mut() => return,
+            () = unheard.as_mut() => return,
+            () = aged.as_mut() => connection.end(Ending::Closing),
+            _ = ending.wait_for(|ending| *ending != Ending::Open) => {}
+            _ = phase.wait_for(|phase| *phase == super::hub::Phase::Stopped) => {}
         }
         http.as_mut().graceful_shutdown();
         let _ = timeout(LAST_WORDS, http).await;
+    }
+}
+
+impl ServerBuilder {
+    /// Waits until a deadline of a connection that says nothing has passed.
+    async fn unheard(&self, connection: &Connection) {
+        let gone = &self.ads.hub.counters.connections;
+        sleep(self.preface.min(self.first_stream)).await;
+        if !connection.spoken.load(Relaxed) {
+            return gone.silent.one();
+        }
+        sleep(self.first_stream.saturating_sub(self.preface)).await;
+        if !connection.used.load(Relaxed) {
+            return gone.unused.one();
+        }
+        core::future::pending().await
     }
 }
 

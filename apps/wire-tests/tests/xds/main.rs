@@ -2,12 +2,15 @@
 
 mod client;
 mod delta;
+mod floods;
 mod kinds;
 mod lifecycle;
 mod limits;
 mod on_demand;
 mod order;
+mod raw;
 mod reconnect;
+mod silent;
 mod size;
 mod sotw;
 mod tls;

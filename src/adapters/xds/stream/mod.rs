@@ -17,7 +17,7 @@ use ::tokio::time::sleep_until;
 use tonic::{Code, Status};
 
 use self::entry::Entry;
-use super::connection::Connection;
+use super::connection::{Connection, Ending};
 use super::hub::{Hub, Mail, Phase};
 use super::identity::Identity;
 use super::outbound::Outbound;
@@ -138,7 +138,7 @@ impl Stream {
 
     async fn serve<W: Wire>(&mut self, mut requests: tonic::Streaming<W::Request>) -> End {
         let mut phase = self.hub.phase.subscribe();
-        let mut closing = self.connection.as_ref().map(|connection| connection.closing());
+        let mut ending = self.connection.as_ref().map(|connection| connection.ending());
         let mut timer = pin!(sleep_until(self.info.since + self.hub.limits.first_request));
         loop {
             let deadline = self.deadline();
@@ -147,7 +147,7 @@ impl Stream {
             }
             select! {
                 _ = phase.wait_for(|phase| *phase == Phase::Stopped) => return End::Stopped,
-                () = closed(&mut closing) => return End::Closing,
+                () = closed(&mut ending) => return End::Closing,
                 () = self.out.gone() => return End::Left,
                 // Never `None`: the stream's own status holds a sender.
                 mail = self.mail.recv() => match mail {
@@ -185,9 +185,9 @@ impl Stream {
 }
 
 /// Waits until the connection is to be closed.
-async fn closed(closing: &mut Option<watch::Receiver<bool>>) {
-    if let Some(closing) = closing
-        && closing.wait_for(|closing| *closing).await.is_ok()
+async fn closed(ending: &mut Option<watch::Receiver<Ending>>) {
+    if let Some(ending) = ending
+        && ending.wait_for(|ending| *ending == Ending::Closing).await.is_ok()
     {
         return;
     }
