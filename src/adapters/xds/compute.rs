@@ -260,7 +260,7 @@ mod tests {
         };
         let there = list(&["a", "b", "c"]);
         let mut known = Known::default();
-        let mut follow = |known: &mut Known, moved: Moved| known.follow(&moved, there.iter());
+        let follow = |known: &mut Known, moved: Moved| known.follow(&moved, there.iter());
         assert_eq!(follow(&mut known, moved(&["a", "b"], &[], None)), list(&[]));
         assert_eq!(follow(&mut known, moved(&["b"], &[], None)), list(&[]));
         known.learnt(Some(names(&["a", "b"])));

@@ -261,7 +261,8 @@ mod tests {
         let (other, _) = admit(&all, 2).unwrap();
         let (c, instead) = admit(&all, 1).unwrap();
         assert!(instead && is_gone(&a) && !is_gone(&b) && !is_gone(&other));
-        (b.begun(), c.begun());
+        b.begun();
+        c.begun();
         assert!(admit(&all, 1).is_none());
         assert!(!admit(&all, 2).unwrap().1, "others have theirs");
     }

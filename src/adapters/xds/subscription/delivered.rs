@@ -14,8 +14,10 @@ pub(super) struct Delivered {
     /// What it has refused. Not sent to it again.
     rejected: BTreeMap<Name, Resource>,
     outstanding: Option<Sent>,
-    /// State of the world: the client has something from an earlier stream, and it isn't known what.
-    pub(super) returned: bool,
+    /// In a response that was given up: the client may yet read them, until it answers a later one.
+    coming: Vec<Name>,
+    /// The client may have something that isn't known: from an earlier stream, or from a response that was given up.
+    pub(super) may_have_more: bool,
     /// The newest revision of which all that concerns the client has been answered.
     pub(super) covered: u64,
 }
@@ -85,11 +87,10 @@ impl Delivered {
 
     /// The outstanding response concerns the client no more. True: there was one.
     pub(super) fn abandon(&mut self) -> bool {
-        let outstanding = self.outstanding.take().is_some();
-        if outstanding {
-            self.sent.clear();
-        }
-        outstanding
+        let Some(sent) = self.outstanding.take() else { return false };
+        self.coming.extend(sent.steps.iter().map(|step| step.after.shared_name().clone()));
+        self.may_have_more = true;
+        true
     }
 
     /// What the client has of this name, if it is known by its bytes.
@@ -116,8 +117,8 @@ impl Delivered {
     pub(super) fn keep_only(&mut self, covered: impl Fn(&Name) -> bool) {
         self.rejected.retain(|name, _| covered(name));
         let steps = self.outstanding.iter().flat_map(|sent| &sent.steps);
-        let coming: BTreeSet<&Name> =
-            steps.map(|step| step.after.shared_name()).filter(|name| !covered(name)).collect();
+        let steps = steps.map(|step| step.after.shared_name()).filter(|name| !covered(name));
+        let coming: BTreeSet<&Name> = steps.chain(&self.coming).collect();
         self.sent.retain(|name, resource| {
             let keep = covered(name) || coming.contains(name);
             if keep && !covered(name) {
@@ -179,6 +180,7 @@ impl Delivered {
     /// The outstanding response is answered.
     pub(super) fn answered(&mut self, error: Option<&Status>) -> Option<Answered> {
         let sent = self.outstanding.take()?;
+        self.coming.clear();
         let after = self.covered;
         self.cover(sent.covers);
         let rejected =
@@ -200,19 +202,19 @@ impl Delivered {
         for step in steps.into_iter().filter(|step| !named || blamed(step)) {
             let name = step.after.shared_name().clone();
             let repeated = step.before.as_ref().is_some_and(|before| before.same(&step.after));
-            // Unless it has unsubscribed meanwhile: then what it has is known anew.
+            // If it has unsubscribed meanwhile, or asked anew, that counts for what it has and will be sent.
             if self.sent.get(&name).is_some_and(|sent| sent.same(&step.after)) {
                 match step.before {
                     Some(before) => self.sent.insert(name.clone(), before),
-                    None if self.returned => {
+                    None if self.may_have_more => {
                         self.sent.insert(name.clone(), step.after.of_no_version())
                     }
                     None => self.sent.remove(&name),
                 };
-            }
-            // What was sent once more in place of a version that it has rejected doesn't lift that.
-            if !repeated || !self.rejected.contains_key(&name) {
-                self.rejected.insert(name, step.after.clone());
+                // What was sent once more in place of a version that it has rejected doesn't lift that.
+                if !repeated || !self.rejected.contains_key(&name) {
+                    self.rejected.insert(name, step.after.clone());
+                }
             }
             rejected.push(step.after);
         }

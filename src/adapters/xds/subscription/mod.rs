@@ -357,7 +357,7 @@ impl Subscription {
         let mut all: Vec<_> = wanted
             .filter_map(|(name, there)| {
                 let acceptable = self.delivered.acceptable(name, there);
-                acceptable.or_else(|| self.delivered.returned.then(|| there.clone()))
+                acceptable.or_else(|| self.delivered.may_have_more.then(|| there.clone()))
             })
             .collect();
         if keep {

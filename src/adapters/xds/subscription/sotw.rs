@@ -24,7 +24,7 @@ impl Subscription {
         let stale = self.begun && !nonce.is_empty() && nonce != self.nonce;
         let answered = self.answer_to(nonce, request.error_detail.as_ref());
         let first = !core::mem::replace(&mut self.begun, true);
-        self.delivered.returned |= first && !request.version_info.is_empty();
+        self.delivered.may_have_more |= first && !request.version_info.is_empty();
         let list = hash(&request.resource_names);
         if !first && core::mem::replace(&mut self.list, list) == list {
             return Received { answered, stale, ..Received::default() };
@@ -45,6 +45,8 @@ impl Subscription {
         let moved = self.interest.change_to(next);
         self.delivered.keep_only(|name| self.interest.covers(name));
         self.asked.retain(|name| self.interest.covers(name));
+        // Also what it has rejected: it asks for it.
+        moved.added.iter().for_each(|name| self.delivered.pardon(name));
         let abandoned = self.abandon();
         let more = !moved.added.is_empty() || moved.wildcard == Some(true);
         let due = more || (first && self.interest.wildcard);

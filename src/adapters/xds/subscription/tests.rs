@@ -72,11 +72,19 @@ struct World {
     begun: bool,
     /// What it has asked for and heard nothing about.
     waits: BTreeSet<Name>,
-    /// What it has not read yet; and whether it had unsubscribed from everything since.
-    inbox: VecDeque<(Reply, bool)>,
+    /// What it has not read yet.
+    inbox: VecDeque<Unread>,
     nonce: String,
     /// The last that it has accepted, on any stream.
     version: String,
+}
+
+struct Unread {
+    reply: Reply,
+    /// It has unsubscribed from everything since.
+    void: bool,
+    /// What it has asked for anew since: it will be sent what there is, whatever it says of this.
+    anew: BTreeSet<&'static str>,
 }
 
 fn names(wants: u8) -> Vec<String> {
@@ -134,7 +142,10 @@ impl World {
         let first = !core::mem::replace(&mut self.begun, true);
         let (before, now) = (names(if first { 0 } else { self.wants }), names(wants));
         let added = without(&now, &before);
+        let covered = NAMES.into_iter().filter(|name| self.wants(name)).collect::<Vec<_>>();
         self.wants = wants;
+        let anew = NAMES.into_iter().filter(|name| self.wants(name) && !covered.contains(name));
+        let anew = anew.collect::<Vec<_>>();
         self.legacy &= wants == STAR;
         // What it doesn't want any more it forgets. If it asks again, it is sent what there is.
         let kept: BTreeSet<Name> =
@@ -147,6 +158,7 @@ impl World {
         let type_url = self.type_url.to_string();
         let received = if self.variant == Variant::Sotw {
             let resource_names = if self.legacy { Vec::new() } else { now };
+            self.refused.retain(|one| !added.iter().any(|name| name == one.name()));
             let new = added.iter().filter(|name| *name != "*" && !self.has.contains_key(&***name));
             self.waits.extend(new.map(|name| Name::from(&**name)));
             self.subscription.sotw(&DiscoveryRequest {
@@ -182,9 +194,11 @@ impl World {
             })
         };
         self.everything |= received.due;
-        assert_eq!(received.abandoned, wants == 0 && self.inbox.back().is_some_and(|last| !last.1));
-        if wants == 0 {
-            self.inbox.iter_mut().for_each(|(_, void)| *void = true);
+        let unread = self.inbox.back().is_some_and(|last| !last.void);
+        assert_eq!(received.abandoned, wants == 0 && unread);
+        for unread in &mut self.inbox {
+            unread.void |= wants == 0;
+            unread.anew.extend(anew.iter().copied());
         }
     }
 
@@ -262,13 +276,13 @@ impl World {
         let reply = self.subscription.compose(&self.set, revisions, due, (keep, cut), self.nonces);
         let one = reply.resources.len() + reply.removed.len() <= 1;
         assert!(!small || one || self.is_complete() || keep, "{reply:?} is not small");
-        self.inbox.push_back((reply, false));
+        self.inbox.push_back(Unread { reply, void: false, anew: BTreeSet::new() });
         true
     }
 
     /// The client reads what was sent first, and answers it.
     fn read(&mut self, rejects: bool) {
-        let Some((reply, void)) = self.inbox.pop_front() else { return };
+        let Some(Unread { reply, void, anew }) = self.inbox.pop_front() else { return };
         if void && self.wants == 0 {
             return; // nor does it answer
         }
@@ -284,7 +298,8 @@ impl World {
             });
             let new = reply.resources.iter().filter(|new| self.has.get(new.name()) != Some(*new));
             // That it rejects what it had given up for lost counts for nothing.
-            let new: Vec<_> = new.filter(|new| !void && self.wants(new.name())).cloned().collect();
+            let counts = |name: &str| self.wants(name) && !anew.contains(name);
+            let new: Vec<_> = new.filter(|new| !void && counts(new.name())).cloned().collect();
             self.refused.extend(new);
             let error = Status { code: 3, message: "no".into() };
             return self.say(self.wants, reply.nonce, Some(error), false);
