@@ -40,6 +40,8 @@ mod lease;
 mod queue;
 mod signal;
 pub mod storage;
+// When events become a publish.
+pub mod debounce;
 // Tables that every control plane needs.
 #[cfg(all(
     feature = "alloc",

@@ -91,6 +91,7 @@ fn the_report_has_the_keys_that_were_promised_and_no_others() {
         let expected = [
             "bookkeeping_ns_per_event",
             "convergence_ms",
+            "freshness_ms",
             "lost",
             "merged",
             "name",
@@ -104,10 +105,41 @@ fn the_report_has_the_keys_that_were_promised_and_no_others() {
         assert_eq!(keys(&design["convergence_ms"]), ["max", "p50", "p99"]);
         assert!(design["pushes"].as_u64() > Some(0));
         assert!(design["bookkeeping_ns_per_event"].as_f64() > Some(0.0));
-        let [p50, p99, max] =
-            ["p50", "p99", "max"].map(|p| design["convergence_ms"][p].as_f64().unwrap());
-        assert!(0.0 < p50 && p50 <= p99 && p99 <= max);
+        for times in ["convergence_ms", "freshness_ms"] {
+            let [p50, p99, max] = ["p50", "p99", "max"].map(|p| design[times][p].as_f64().unwrap());
+            assert!(0.0 < p50 && p50 <= p99 && p99 <= max);
+        }
     }
+}
+
+/// The fewer pushes, the later they are; what is held back is never lost.
+#[test]
+fn debounce_and_pace_trade_freshness_for_pushes() {
+    let run = |options: &[&str]| {
+        let report = json(&[&SMALL[..], &["--design", "pushlane"], options].concat(), "");
+        let design = design(&report, "pushlane");
+        assert_eq!(design["lost"], 0, "{options:?}");
+        let fresh = design["freshness_ms"]["p50"].as_f64().unwrap();
+        (design["pushes"].as_u64().unwrap(), fresh)
+    };
+    let none = run(&["--debounce", "none"]);
+    let adaptive = run(&["--debounce", "adaptive"]);
+    let fixed = run(&["--debounce", "fixed"]);
+    let paced = run(&["--pace", "adaptive"]);
+    let slower = run(&["--pace", "fixed", "--interval", "5000"]);
+    assert!(none.0 > adaptive.0 && none.1 < adaptive.1, "{none:?} {adaptive:?}");
+    assert!(adaptive.1 < fixed.1, "{adaptive:?} {fixed:?}");
+    assert!(fixed.0 >= paced.0 && paced.0 > slower.0, "{fixed:?} {paced:?} {slower:?}");
+    assert!(fixed.1 <= paced.1 && paced.1 < slower.1, "{fixed:?} {paced:?} {slower:?}");
+}
+
+#[test]
+fn the_curve_shows_both_designs_that_lose_nothing() {
+    let path = temporary("curve.svg");
+    let output = run(&[&SMALL[..], &["--curve", path.to_str().unwrap()]].concat(), "");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let svg = std::fs::read_to_string(&path).expect("it was written");
+    assert!(svg.contains("v1_4") && svg.contains("no pace"), "{svg}");
 }
 
 #[test]

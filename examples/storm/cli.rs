@@ -3,7 +3,9 @@
 use crate::designs::{Knobs, Name};
 use crate::peers::walk::Timing;
 use crate::population::Sizes;
+use crate::run::Quiet;
 use clap::{Parser, ValueEnum};
+use pushlane::debounce::{Pace, Stretch};
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -42,9 +44,6 @@ pub(crate) struct Cli {
         help_heading = "History"
     )]
     pub(crate) root: String,
-    /// Configuration changes wait until it is quiet for so many milliseconds, 10 s at most. 0: don't wait
-    #[arg(long, value_name = "MS", default_value_t = 100, help_heading = "History")]
-    pub(crate) debounce: u64,
     /// What history and clients are drawn from
     #[arg(long, default_value_t = 1, help_heading = "History")]
     pub(crate) seed: u64,
@@ -67,6 +66,20 @@ pub(crate) struct Cli {
     /// Run one design alone
     #[arg(long, help_heading = "Designs")]
     pub(crate) design: Option<Name>,
+    /// How pushlane debounces configuration changes. The others always do as they shipped: fixed, 100 ms
+    #[arg(long, value_enum, default_value_t = Wait::Fixed, help_heading = "Designs")]
+    debounce: Wait,
+    /// The quiet period of --debounce, 10 s at most in all. Adaptive: this while 1,000 clients or more are busy,
+    /// down to a fifth of it while none is
+    #[arg(long, value_name = "MS", default_value_t = 100, help_heading = "Designs")]
+    quiet: u64,
+    /// Whether pushlane keeps an interval between two pushes to one client
+    #[arg(long, value_enum, default_value_t = Wait::None, help_heading = "Designs")]
+    pace: Wait,
+    /// The interval of --pace. Adaptive: this while 10,000 clients are busy, down to 100 ms while none is
+    /// [default: 500, or 2000 if adaptive]
+    #[arg(long, value_name = "MS", help_heading = "Designs")]
+    interval: Option<u64>,
     /// Permits of v1_4 and pushlane
     #[arg(long, default_value_t = 100, help_heading = "Designs")]
     pub(crate) limit: u32,
@@ -90,6 +103,20 @@ pub(crate) struct Cli {
     /// Draw the backlog over time
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub(crate) svg: Option<PathBuf>,
+    /// Draw how pushes sent and freshness trade for one another: pushlane at several paces, and 1.4. Runs pushlane
+    /// once more for each
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub(crate) curve: Option<PathBuf>,
+}
+
+/// Whether something waits, and how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Wait {
+    None,
+    /// Always as long
+    Fixed,
+    /// Longer while more clients are busy
+    Adaptive,
 }
 
 const AFTER: &str = "\
@@ -103,6 +130,8 @@ What the numbers mean:
   stalled         time in which hung clients held every permit, so that nobody else was served
   convergence     from a change to the moment when the last client to which it was owed has it; a change
                   that some client never gets counts until the end of the run
+  freshness       from a change to the moment when a client to which it was owed has it, over all pairs of a
+                  change and a client: what users feel. Convergence is decided by the slowest client alone
   bookkeeping     real time inside the design itself, without simulation and oracle. The one number that
                   differs from run to run, and that a busy machine inflates
 
@@ -113,6 +142,8 @@ What they depend on:
   v1_4 stalls     on --hung against --limit: only while hung clients hold every permit. On --rate: they
                   must be met within one --send-timeout. With --send-timeout 0 it never recovers
   pushlane waits  for the slowest clients: --slow, --send-timeout
+  pushlane sends  what it can't merge: it is hardly held up, so that it sends more, fresher pushes than v1_4
+                  where changes come faster than v1_4 can push. --debounce and --pace trade one for the other
 
 Exit codes: 0, or 1 if a file or stream can't be read or written, or 2 for a wrong command line or a
 malformed trace.";
@@ -177,6 +208,8 @@ impl Cli {
                 1e9,
             ),
             ("--walk-rate", self.walk_rate, 0.0, 1e9),
+            ("--quiet", self.quiet as f64, 0.0, 1e7),
+            ("--interval", self.interval.unwrap_or(0) as f64, 0.0, 1e7),
         ];
         for (flag, value, low, high) in ranges {
             if !(low..=high).contains(&value) {
@@ -211,7 +244,28 @@ impl Cli {
             burst: self.walk_burst,
             ..Timing::default()
         };
-        Knobs { limit: self.limit, walk }
+        Knobs { limit: self.limit, walk, pace: self.pace(self.interval) }
+    }
+
+    pub(crate) fn quiet(&self) -> Quiet {
+        let quiet = Duration::from_millis(self.quiet);
+        let pushlane = match self.debounce {
+            Wait::None => None,
+            Wait::Fixed => Some(Stretch::fixed(quiet)),
+            Wait::Adaptive => Some(Stretch::between(quiet / 5, quiet, 1_000)),
+        };
+        Quiet { others: Some(Stretch::fixed(Duration::from_millis(100))), pushlane }
+    }
+
+    /// The pace with another interval.
+    pub(crate) fn pace(&self, interval: Option<u64>) -> Option<Pace> {
+        let shortest = Duration::from_millis(100);
+        let interval = |default| Duration::from_millis(interval.unwrap_or(default));
+        match self.pace {
+            Wait::None => None,
+            Wait::Fixed => Some(Pace::new(Stretch::fixed(interval(500)))),
+            Wait::Adaptive => Some(Pace::new(Stretch::between(shortest, interval(2_000), 10_000))),
+        }
     }
 
     pub(crate) fn send_timeout(&self) -> Duration {

@@ -15,8 +15,8 @@ pub(crate) type ClientId = u32;
 pub(crate) enum Event {
     /// The change with this number.
     Change(u32),
-    /// The request with this number is made.
-    Publish(u32),
+    /// What was debounced may be due.
+    Due,
     /// Those that hang stop reading.
     Hang,
     Leave(ClientId),

@@ -7,6 +7,7 @@ mod v1_4;
 use crate::peers::walk::Timing;
 use crate::request::Request;
 use crate::world::{Notice, World};
+use ::pushlane::debounce::Pace;
 use clap::ValueEnum;
 
 /// What a control plane's push path does: requests come in, pushes come out.
@@ -19,6 +20,11 @@ pub(crate) trait Design {
 
     /// Requests accepted for a client whose push hasn't begun, over all clients.
     fn backlog(&self) -> usize;
+
+    /// How many clients wait for a push or are being pushed to, for a debounce that adapts to it.
+    fn busy(&self) -> usize {
+        0
+    }
 
     /// What the design keeps for each of these, in bytes, apart from the request itself.
     fn entry_bytes(&self) -> usize;
@@ -61,6 +67,8 @@ pub(crate) struct Knobs {
     pub(crate) limit: u32,
     /// Timers and bounds of `v1_1`.
     pub(crate) walk: Timing,
+    /// Between two pushes of `pushlane` to one client.
+    pub(crate) pace: Option<Pace>,
 }
 
 /// Makes a design that serves the clients of this world.
@@ -68,6 +76,6 @@ pub(crate) fn design<'a>(name: Name, knobs: Knobs, world: &World<'a>) -> Box<dyn
     match name {
         Name::V1_1 => Box::new(v1_1::WalkEveryone::new(knobs.walk, world)),
         Name::V1_4 => Box::new(v1_4::MergeForEach::new(knobs.limit, world)),
-        Name::Pushlane => Box::new(pushlane::Mesh::new(knobs.limit, world)),
+        Name::Pushlane => Box::new(pushlane::Mesh::new(knobs.limit, knobs.pace, world)),
     }
 }

@@ -1,4 +1,4 @@
-//! From changes to requests: what every design is given, at the same times.
+//! From changes to requests: what a design is given, and when.
 //!
 //! Configuration changes are debounced, as both versions of the control plane did: once it has been quiet for a
 //! while, or at the latest some seconds after the first, they become one request. Endpoint changes bypass that:
@@ -6,101 +6,102 @@
 
 use crate::history::{History, Key};
 use crate::request::{Numbers, Request};
+use pushlane::Lane;
+use pushlane::backlog::Merge;
+use pushlane::debounce::{Debounce, Stretch};
 use std::time::Duration;
 
 /// A debounced request waits no longer than this.
 const LONGEST: Duration = Duration::from_secs(10);
 
-/// All requests of a history.
-#[derive(Debug, Default)]
-pub(crate) struct Feed {
-    pub(crate) requests: Vec<Fed>,
-    /// The number of the request that a change went into, by number of the change.
-    pub(crate) request_of: Vec<u32>,
+/// The requests of one run, as they come to be made.
+#[derive(Debug)]
+pub(crate) struct Feed<'a> {
+    history: &'a History,
+    /// None: each change becomes a request at once.
+    debounce: Option<Debounce<(), Batch>>,
+    made: u32,
 }
 
-/// One request, when it is made.
+/// A request that has just been made, and the numbers of the changes in it.
 #[derive(Debug)]
-pub(crate) struct Fed {
-    pub(crate) at: Duration,
-    pub(crate) full: bool,
-    pub(crate) concerns_all: bool,
-    pub(crate) keys: Vec<Key>,
+pub(crate) struct Made {
+    pub(crate) number: u32,
+    pub(crate) request: Request,
+    pub(crate) changes: Vec<u32>,
+}
+
+/// Changes that will become one request.
+#[derive(Debug)]
+struct Batch {
+    full: bool,
+    concerns_all: bool,
+    keys: Vec<Key>,
     start: Duration,
-    /// How many changes had happened when it was made.
-    context: u32,
     changes: Vec<u32>,
 }
 
-impl Feed {
-    /// The requests of a history, debounced until `quiet` passes without a configuration change.
-    pub(crate) fn new(history: &History, quiet: Duration) -> Self {
-        let mut requests = Vec::new();
-        let mut batch: Option<(Fed, Duration)> = None;
-        for (number, change) in history.changes.iter().enumerate() {
-            let number = number as u32;
-            if batch.as_ref().is_some_and(|(_, due)| *due < change.at) {
-                requests.extend(batch.take().map(|(fed, due)| fed.made(due, number)));
-            }
-            if history.endpoint_like(change.key.kind) {
-                let mut fed = Fed::new(false, change.at);
-                fed.add(number, change.key, history);
-                requests.push(fed.made(change.at, number + 1));
-                continue;
-            }
-            let (fed, due) = batch.get_or_insert_with(|| (Fed::new(true, change.at), change.at));
-            fed.add(number, change.key, history);
-            *due = (change.at + quiet).min(fed.start + LONGEST);
-        }
-        let all = history.changes.len() as u32;
-        requests.extend(batch.map(|(fed, due)| fed.made(due, all)));
-        let mut request_of = vec![0; history.changes.len()];
-        for (number, fed) in requests.iter().enumerate() {
-            fed.changes.iter().for_each(|&change| request_of[change as usize] = number as u32);
-        }
-        Self { requests, request_of }
+impl<'a> Feed<'a> {
+    /// Debounced until the quiet period passes without a configuration change; not at all if there is none.
+    pub(crate) fn new(history: &'a History, quiet: Option<Stretch>) -> Self {
+        let debounce = quiet.map(|quiet| Debounce::new(quiet, LONGEST));
+        Self { history, debounce, made: 0 }
     }
 
-    /// The request with this number, for a design to keep.
-    pub(crate) fn request(&self, number: u32) -> Request {
-        let fed = &self.requests[number as usize];
-        Request {
-            everything: false,
-            full: fed.full,
-            concerns_all: fed.concerns_all,
-            keys: fed.keys.clone(),
-            numbers: Numbers::one(number),
-            context: fed.context,
-            start: fed.start,
-        }
-        .metered()
+    /// The change with this number has just happened, at `now`. What it makes at once.
+    pub(crate) fn change(&mut self, number: u32, now: Duration) -> Option<Made> {
+        let key = self.history.changes[number as usize].key;
+        let endpoints = self.history.endpoint_like(key.kind);
+        let batch = Batch {
+            full: !endpoints,
+            concerns_all: self.history.concerns_all(key),
+            keys: vec![key],
+            start: now,
+            changes: vec![number],
+        };
+        let at_once = match &mut self.debounce {
+            Some(debounce) => {
+                let lane = if endpoints { Lane::Urgent } else { Lane::Normal };
+                debounce.offer((), lane, batch, now)
+            }
+            None => Some(batch),
+        };
+        at_once.map(|batch| self.make(batch, number + 1))
+    }
+
+    /// When to ask for what is due next, while so many clients are busy.
+    pub(crate) fn next_due(&self, busy: usize) -> Option<Duration> {
+        self.debounce.as_ref()?.next_due(busy)
+    }
+
+    /// What is to be made now; `happened` changes have happened.
+    pub(crate) fn take_due(&mut self, now: Duration, busy: usize, happened: u32) -> Option<Made> {
+        let ((), batch) = self.debounce.as_mut()?.take_due(now, busy)?;
+        Some(self.make(batch, happened))
+    }
+
+    fn make(&mut self, batch: Batch, context: u32) -> Made {
+        let number = self.made;
+        self.made += 1;
+        let Batch { full, concerns_all, keys, start, changes } = batch;
+        let numbers = Numbers::one(number);
+        let request =
+            Request { everything: false, full, concerns_all, keys, numbers, context, start };
+        Made { number, request: request.metered(), changes }
     }
 }
 
-impl Fed {
-    fn new(full: bool, start: Duration) -> Self {
-        let at = start;
-        Self {
-            at,
-            full,
-            concerns_all: false,
-            keys: Vec::new(),
-            start,
-            context: 0,
-            changes: Vec::new(),
+impl Merge for Batch {
+    fn merge(&mut self, other: &Self) {
+        self.full |= other.full;
+        self.concerns_all |= other.concerns_all;
+        for key in &other.keys {
+            if let Err(place) = self.keys.binary_search(key) {
+                self.keys.insert(place, *key);
+            }
         }
-    }
-
-    fn add(&mut self, number: u32, key: Key, history: &History) {
-        self.concerns_all |= history.concerns_all(key);
-        if let Err(place) = self.keys.binary_search(&key) {
-            self.keys.insert(place, key);
-        }
-        self.changes.push(number);
-    }
-
-    fn made(self, at: Duration, context: u32) -> Self {
-        Self { at, context, ..self }
+        self.start = self.start.min(other.start);
+        self.changes.extend(&other.changes);
     }
 }
 
@@ -108,21 +109,33 @@ impl Fed {
 mod tests {
     use super::*;
 
-    /// Changes of `(milliseconds, kind)`, all in one namespace.
+    /// Requests for changes of `(milliseconds, kind)`, all in one namespace.
     fn feed(changes: &[(u64, &str)]) -> Vec<(u128, bool, Vec<u32>, u32)> {
         let mut history = History::default();
         let mut times = Vec::new();
         for (at, kind) in changes {
             history.push(*at as f64, "a", kind, &mut times);
         }
-        for (change, (at, _)) in history.changes.iter_mut().zip(changes) {
-            change.at = Duration::from_millis(*at);
+        let mut feed = Feed::new(&history, Some(Stretch::fixed(Duration::from_millis(100))));
+        let mut all = Vec::new();
+        let mut made = |at: Duration, made: Option<Made>| {
+            let some = made.is_some();
+            all.extend(made.map(|Made { request, changes, .. }| {
+                (at.as_millis(), request.full, changes, request.context)
+            }));
+            some
+        };
+        let forever = (u64::MAX / 2, "");
+        for (number, (at, _)) in changes.iter().chain([&forever]).enumerate() {
+            let (number, now) = (number as u32, Duration::from_millis(*at));
+            while let Some(due) = feed.next_due(0).filter(|&due| due < now) {
+                while made(due, feed.take_due(due, 0, number)) {}
+            }
+            if (number as usize) < changes.len() {
+                made(now, feed.change(number, now));
+            }
         }
-        let feed = Feed::new(&history, Duration::from_millis(100));
-        feed.requests
-            .into_iter()
-            .map(|fed| (fed.at.as_millis(), fed.full, fed.changes, fed.context))
-            .collect()
+        all
     }
 
     #[test]
@@ -139,7 +152,6 @@ mod tests {
         let changes: Vec<_> = (0..120).map(|n| (n * 100, "service")).collect();
         let requests = feed(&changes);
         assert_eq!(requests[0].0, 10_000);
-        assert_eq!(requests[0].2.len(), 101);
-        assert_eq!(requests[1].2.len(), 19);
+        assert_eq!(requests[1].2.len(), 120 - requests[0].2.len());
     }
 }

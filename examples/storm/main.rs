@@ -8,11 +8,11 @@
 //! | `cli` | the command line |
 //! | `history`, `generate`, `trace` | what changes, drawn or recorded |
 //! | `population` | the clients: scopes, speeds, misfortunes |
-//! | `feed`, `request` | from changes to requests, the same for all designs |
+//! | `feed`, `request` | from changes to requests |
 //! | `clock`, `world` | virtual time, streams and pushes |
 //! | `designs`, `peers` | the three designs behind one face; what the older two are |
 //! | `oracle` | who is owed what, and what was lost |
-//! | `run`, `stopwatch`, `report`, `table`, `plot` | one run, and how it is told |
+//! | `run`, `stopwatch`, `report`, `table`, `plot`, `curve` | one run, and how it is told |
 //!
 //! # The model of a push
 //!
@@ -52,10 +52,12 @@
 //!
 //! Whoever serves later merges more: a design that is held up sends fewer pushes, each with more in it, and its
 //! clients wait for them. So the pushes of two designs compare only beside their convergence. `--limit` moves
-//! pushlane along that line: with fewer permits it sends fewer, later pushes.
+//! pushlane along that line: with fewer permits it sends fewer, later pushes. `--debounce` and `--pace` do so on
+//! purpose, and `--curve` draws the line.
 
 mod cli;
 mod clock;
+mod curve;
 mod designs;
 mod dice;
 mod feed;
@@ -82,6 +84,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use population::Population;
 use report::{Input, Outcome, Report};
 use run::Scenario;
+use std::error::Error;
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufReader, Write};
@@ -140,7 +143,7 @@ fn storm(cli: &Cli) -> Result<(), StormError> {
     cli.check().map_err(StormError::Value)?;
     let history = history(cli)?;
     // Before the work, not after it: a plot that can't be written is known at once.
-    if let Some(path) = &cli.svg {
+    for path in [&cli.svg, &cli.curve].into_iter().flatten() {
         let writable = OpenOptions::new().create(true).truncate(false).write(true).open(path);
         writable.map_err(|error| StormError::Svg(path.clone(), error))?;
     }
@@ -151,15 +154,16 @@ fn storm(cli: &Cli) -> Result<(), StormError> {
         bad_lines: history.bad_lines,
     };
     let population = Population::new(&history, cli.sizes(), cli.seed);
-    let feed = feed::Feed::new(&history, Duration::from_millis(cli.debounce));
-    let (send_timeout, knobs) = (cli.send_timeout(), cli.knobs());
-    let scenario = Scenario { history, population, feed, send_timeout, knobs };
+    let (send_timeout, knobs, quiet) = (cli.send_timeout(), cli.knobs(), cli.quiet());
+    let mut scenario = Scenario { history, population, quiet, send_timeout, knobs };
     let outcomes = run_all(cli, &scenario);
     let title = title(cli, input, scenario.history.span());
     if let Some(path) = &cli.svg {
-        let svg = plot::backlog(&title, &outcomes)
-            .map_err(|error| StormError::Draw(error.to_string()))?;
-        fs::write(path, svg).map_err(|error| StormError::Svg(path.clone(), error))?;
+        draw(path, plot::backlog(&title, &outcomes))?;
+    }
+    if let Some(path) = &cli.curve {
+        let points = curve::points(&mut scenario, &outcomes);
+        draw(path, curve::draw(&title, &points))?;
     }
     print(&match cli.format {
         Format::Table => table::table(input, &title, &outcomes),
@@ -168,6 +172,11 @@ fn storm(cli: &Cli) -> Result<(), StormError> {
             serde_json::to_string(&report).map_err(|error| StormError::Print(error.into()))? + "\n"
         }
     })
+}
+
+fn draw(path: &Path, svg: Result<String, Box<dyn Error>>) -> Result<(), StormError> {
+    let svg = svg.map_err(|error| StormError::Draw(error.to_string()))?;
+    fs::write(path, svg).map_err(|error| StormError::Svg(path.to_owned(), error))
 }
 
 fn history(cli: &Cli) -> Result<History, StormError> {
@@ -185,7 +194,7 @@ fn history(cli: &Cli) -> Result<History, StormError> {
 
 fn run_all(cli: &Cli, scenario: &Scenario) -> Vec<Outcome> {
     let designs = cli.designs();
-    let steps = designs.len() * scenario.feed.requests.len();
+    let steps = designs.len() * scenario.history.changes.len();
     // Draws on standard error, and only if that is a terminal.
     let bar = ProgressBar::new(steps as u64);
     bar.set_style(

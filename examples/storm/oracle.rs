@@ -11,7 +11,6 @@
 //! counts as not converged until the end of the run: that is a lower bound, for the truth is "never".
 
 use crate::clock::ClientId;
-use crate::feed::Feed;
 use crate::history::History;
 use crate::population::{Concerned, Population};
 use crate::request::Carried;
@@ -22,13 +21,16 @@ use std::time::Duration;
 pub(crate) struct Oracle<'a> {
     history: &'a History,
     population: &'a Population,
-    feed: &'a Feed,
     concerned: Concerned,
     accounts: Vec<Account>,
+    /// The number of the request that a change went into, by number of the change.
+    request_of: Vec<u32>,
     /// How many clients are still owed a change, by number of the change.
     outstanding: Vec<u32>,
     /// When a client last received a change that it was owed.
     received: Vec<Option<Duration>>,
+    /// How long changes took to reach the clients to which they were owed, in microseconds.
+    freshness: Vec<u32>,
     happened: u32,
 }
 
@@ -51,21 +53,25 @@ pub(crate) struct Verdict {
     pub(crate) stale_clients: u64,
     /// How long each change took, in order of length. Changes that concerned nobody are left out.
     pub(crate) convergence: Vec<Duration>,
+    /// How long each change took to each client to which it was owed, in microseconds and in order. What a client
+    /// never gets counts until the end of the run.
+    pub(crate) freshness: Vec<u32>,
 }
 
 impl<'a> Oracle<'a> {
     /// Everyone connected, and up to date.
-    pub(crate) fn new(history: &'a History, population: &'a Population, feed: &'a Feed) -> Self {
+    pub(crate) fn new(history: &'a History, population: &'a Population) -> Self {
         let changes = history.changes.len();
         let connected = Account { connected: true, ..Account::default() };
         Self {
             history,
             population,
-            feed,
             concerned: Concerned::default(),
             accounts: vec![connected; population.clients.len()],
+            request_of: vec![u32::MAX; changes],
             outstanding: vec![0; changes],
             received: vec![None; changes],
+            freshness: Vec::new(),
             happened: 0,
         }
     }
@@ -87,6 +93,11 @@ impl<'a> Oracle<'a> {
             }
         }
         self.happened = number + 1;
+    }
+
+    /// These changes went into the request with this number.
+    pub(crate) fn made(&mut self, request: u32, changes: &[u32]) {
+        changes.iter().for_each(|&change| self.request_of[change as usize] = request);
     }
 
     /// A client leaves of its own accord.
@@ -128,13 +139,15 @@ impl<'a> Oracle<'a> {
             account.state = None;
         }
         let (outstanding, received) = (&mut self.outstanding, &mut self.received);
-        let (numbers, request_of) = (request.numbers(), &self.feed.request_of);
+        let (numbers, request_of) = (request.numbers(), &self.request_of);
+        let (changes, freshness) = (&self.history.changes, &mut self.freshness);
         account.owed.retain(|&change| {
             let index = change as usize;
             let has = change < state || numbers.contains(request_of[index]);
             if has {
                 outstanding[index] -= 1;
                 received[index] = Some(now);
+                freshness.push(microseconds(now - changes[index].at));
                 news = true;
             }
             !has
@@ -144,19 +157,23 @@ impl<'a> Oracle<'a> {
 
     /// What is left when nothing more can happen.
     pub(crate) fn verdict(&self, end: Duration) -> Verdict {
-        let mut verdict = Verdict { lost: 0, stale_clients: 0, convergence: Vec::new() };
+        let freshness = self.freshness.clone();
+        let mut verdict = Verdict { lost: 0, stale_clients: 0, convergence: Vec::new(), freshness };
         for (client, account) in self.accounts.iter().enumerate() {
             let lost = self.owed_to(client as ClientId, account);
             if account.connected && !account.hung && lost > 0 {
                 verdict.lost += lost;
                 verdict.stale_clients += 1;
             }
+            let late = |&change: &u32| microseconds(end - self.history.changes[change as usize].at);
+            verdict.freshness.extend(account.owed.iter().map(late));
         }
         for (index, change) in self.history.changes.iter().enumerate() {
             let when = if self.outstanding[index] > 0 { Some(end) } else { self.received[index] };
             verdict.convergence.extend(when.map(|when| when - change.at));
         }
         verdict.convergence.sort_unstable();
+        verdict.freshness.sort_unstable();
         verdict
     }
 
@@ -178,6 +195,11 @@ impl<'a> Oracle<'a> {
             self.outstanding[change as usize] -= 1;
         }
     }
+}
+
+/// Up to an hour, which is longer than any run that delivers.
+fn microseconds(time: Duration) -> u32 {
+    time.as_micros().try_into().unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

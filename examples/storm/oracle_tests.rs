@@ -24,8 +24,9 @@ fn with_oracle(test: impl FnOnce(&mut Oracle<'_>)) {
     let mut population = Population::new(&history, sizes, 1);
     // Client 0 depends on everything, client 1 on nothing.
     population.clients[1] = Client::default();
-    let feed = Feed::new(&history, Duration::ZERO);
-    test(&mut Oracle::new(&history, &population, &feed));
+    let mut oracle = Oracle::new(&history, &population);
+    (0..3).for_each(|number| oracle.made(number, &[number]));
+    test(&mut oracle);
 }
 
 fn push(numbers: &[u32], context: u32) -> Request {
@@ -48,6 +49,7 @@ fn a_change_that_never_arrives_is_lost_and_never_converges() {
         assert_eq!((verdict.lost, verdict.stale_clients), (1, 1));
         let seconds: Vec<_> = verdict.convergence.iter().map(Duration::as_secs).collect();
         assert_eq!(seconds, [3, 5, 99]);
+        assert_eq!(verdict.freshness, [3_000_000, 5_000_000, 99_000_000]);
     });
 }
 
@@ -78,7 +80,10 @@ fn who_leaves_or_hangs_is_owed_nothing() {
         oracle.change(0);
         oracle.left(0);
         oracle.change(1);
-        assert_eq!(oracle.verdict(END), Verdict { lost: 0, stale_clients: 0, convergence: vec![] });
+        assert_eq!(
+            oracle.verdict(END),
+            Verdict { lost: 0, stale_clients: 0, convergence: vec![], freshness: vec![] }
+        );
     });
     with_oracle(|oracle| {
         oracle.change(0);
@@ -130,8 +135,10 @@ fn a_change_elsewhere_concerns_nobody() {
     let sizes = Sizes { clients: 1, hung: 0, slow: 0, leave: 0 };
     let mut population = Population::new(&history, sizes, 1);
     population.clients[0].namespaces = vec![0];
-    let feed = Feed::new(&history, Duration::ZERO);
-    let mut oracle = Oracle::new(&history, &population, &feed);
+    let mut oracle = Oracle::new(&history, &population);
     oracle.change(3);
-    assert_eq!(oracle.verdict(END), Verdict { lost: 0, stale_clients: 0, convergence: vec![] });
+    assert_eq!(
+        oracle.verdict(END),
+        Verdict { lost: 0, stale_clients: 0, convergence: vec![], freshness: vec![] }
+    );
 }

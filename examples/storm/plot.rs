@@ -7,13 +7,13 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use std::error::Error;
 use std::time::Duration;
 
-const SIZE: (u32, u32) = (960, 480);
-const FONT: &str = "sans-serif";
+pub(crate) const SIZE: (u32, u32) = (960, 480);
+pub(crate) const FONT: &str = "sans-serif";
 /// Finer than this, lines that go up and down hide one another.
 const POINTS: usize = 240;
 
 /// Distinguishable also by those who don't see red and green as two.
-fn color(name: &str) -> RGBColor {
+pub(crate) fn color(name: &str) -> RGBColor {
     match name {
         "v1_1" => RGBColor(213, 94, 0),
         "v1_4" => RGBColor(86, 140, 200),

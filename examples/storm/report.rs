@@ -42,6 +42,14 @@ impl Outcome {
         all.get(rank.max(1) - 1).copied()
     }
 
+    /// The time in which this share of all changes has reached those whom they concern, over all pairs of a
+    /// change and a client; none if no change concerned anyone.
+    pub(crate) fn freshness(&self, percent: usize) -> Option<Duration> {
+        let all = &self.verdict.freshness;
+        let rank = (all.len() * percent).div_ceil(100);
+        all.get(rank.max(1) - 1).map(|&time| Duration::from_micros(time.into()))
+    }
+
     pub(crate) fn nanoseconds_per_event(&self) -> f64 {
         self.bookkeeping.as_nanos() as f64 / self.events.max(1) as f64
     }
@@ -73,13 +81,14 @@ pub(crate) struct Line {
     lost: u64,
     stale_clients: u64,
     peak_backlog: usize,
-    convergence_ms: Convergence,
+    convergence_ms: Percentiles,
+    freshness_ms: Percentiles,
     stalled_ms: f64,
     bookkeeping_ns_per_event: f64,
 }
 
 #[derive(Debug, Serialize)]
-struct Convergence {
+struct Percentiles {
     p50: Option<f64>,
     p99: Option<f64>,
     max: Option<f64>,
@@ -93,7 +102,10 @@ impl Report {
 
 impl From<&Outcome> for Line {
     fn from(outcome: &Outcome) -> Self {
-        let percentile = |percent| outcome.convergence(percent).map(milliseconds);
+        let percentiles = |of: &dyn Fn(usize) -> Option<Duration>| {
+            let [p50, p99, max] = [50, 99, 100].map(|percent| of(percent).map(milliseconds));
+            Percentiles { p50, p99, max }
+        };
         Self {
             name: outcome.name,
             pushes: outcome.counts.pushes,
@@ -102,11 +114,8 @@ impl From<&Outcome> for Line {
             lost: outcome.verdict.lost,
             stale_clients: outcome.verdict.stale_clients,
             peak_backlog: outcome.peak_requests(),
-            convergence_ms: Convergence {
-                p50: percentile(50),
-                p99: percentile(99),
-                max: percentile(100),
-            },
+            convergence_ms: percentiles(&|percent| outcome.convergence(percent)),
+            freshness_ms: percentiles(&|percent| outcome.freshness(percent)),
             stalled_ms: milliseconds(outcome.stalled),
             bookkeeping_ns_per_event: (outcome.nanoseconds_per_event() * 10.0).round() / 10.0,
         }
@@ -127,7 +136,7 @@ mod tests {
         Outcome {
             name: "toy",
             counts: Counts::default(),
-            verdict: Verdict { lost: 1, stale_clients: 1, convergence },
+            verdict: Verdict { lost: 1, stale_clients: 1, convergence, freshness: vec![] },
             stalled: Duration::from_micros(1500),
             samples: vec![],
             bookkeeping: Duration::from_nanos(200),

@@ -2,13 +2,14 @@
 
 use crate::clock::{ClientId, Event};
 use crate::designs::{Design, Knobs, Name, design};
-use crate::feed::Feed;
+use crate::feed::{Feed, Made};
 use crate::history::History;
 use crate::oracle::Oracle;
 use crate::population::Population;
 use crate::report::{Outcome, Sample};
 use crate::request::live_bytes;
 use crate::world::World;
+use pushlane::debounce::Stretch;
 use std::time::Duration;
 
 /// How often the backlog is looked at, besides after every request.
@@ -21,12 +22,21 @@ const QUIET: Duration = Duration::from_secs(30);
 pub(crate) struct Scenario {
     pub(crate) history: History,
     pub(crate) population: Population,
-    pub(crate) feed: Feed,
+    pub(crate) quiet: Quiet,
     pub(crate) send_timeout: Duration,
     pub(crate) knobs: Knobs,
 }
 
-/// Runs a design; `progress` is told after each request.
+/// How configuration changes are debounced.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Quiet {
+    /// In the designs of 1.1 and 1.4.
+    pub(crate) others: Option<Stretch>,
+    /// In pushlane.
+    pub(crate) pushlane: Option<Stretch>,
+}
+
+/// Runs a design; `progress` is told after each change.
 pub(crate) fn run(scenario: &Scenario, name: Name, progress: &mut dyn FnMut()) -> Outcome {
     run_with(scenario, name.text(), |world| design(name, scenario.knobs, world), progress)
 }
@@ -38,9 +48,12 @@ pub(crate) fn run_with<'a>(
     make: impl FnOnce(&World<'a>) -> Box<dyn Design + 'a>,
     progress: &mut dyn FnMut(),
 ) -> Outcome {
-    let Scenario { history, population, feed, send_timeout, .. } = scenario;
-    let mut world =
-        World::new(history, population, Oracle::new(history, population, feed), *send_timeout);
+    let Scenario { history, population, quiet, send_timeout, .. } = scenario;
+    let oracle = Oracle::new(history, population);
+    let mut world = World::new(history, population, oracle, *send_timeout);
+    let quiet = if name == Name::Pushlane.text() { quiet.pushlane } else { quiet.others };
+    let mut feed = Feed::new(history, quiet);
+    let mut alarm = Alarm::default();
     schedule(scenario, &mut world);
     let before = live_bytes();
     let mut design = make(&world);
@@ -49,19 +62,32 @@ pub(crate) fn run_with<'a>(
     while let Some((at, event)) = world.clock.next() {
         watch.pass(at - world.now);
         world.now = at;
-        if let Event::Publish(number) = event {
-            let request = feed.request(number);
-            design.publish(request, &mut world);
-            progress();
-        }
         if let Some(notice) = world.happen(event) {
             design.notice(notice, &mut world);
         }
+        let mut publish = |made: Made, world: &mut World<'a>, design: &mut Box<dyn Design + 'a>| {
+            world.oracle.made(made.number, &made.changes);
+            design.publish(made.request, world);
+            watch.look(at, &**design, before);
+        };
+        if let Event::Change(number) = event {
+            if let Some(made) = feed.change(number, at) {
+                publish(made, &mut world, &mut design);
+            }
+            progress();
+        }
+        if feed.next_due(usize::MAX).is_some() {
+            let busy = design.busy();
+            alarm.rung(at, event);
+            let happened = world.oracle.happened();
+            while let Some(made) = feed.take_due(at, busy, happened) {
+                publish(made, &mut world, &mut design);
+            }
+            alarm.set(feed.next_due(design.busy()), &mut world);
+        }
         watch.stalled = design.is_stalled(&world);
-        if let Event::Publish(_) | Event::Tick = event {
-            let requests = design.backlog();
-            let bytes = (live_bytes() - before) as usize + requests * design.entry_bytes();
-            watch.samples.push(Sample { at, requests, bytes });
+        if event == Event::Tick {
+            watch.look(at, &*design, before);
         }
         if event == Event::Tick && at < quiet_until {
             world.clock.schedule(at + TICK, Event::Tick);
@@ -81,6 +107,25 @@ pub(crate) fn run_with<'a>(
     }
 }
 
+/// The next event at which the feed will be asked for what is due.
+#[derive(Debug, Default)]
+struct Alarm(Option<Duration>);
+
+impl Alarm {
+    fn rung(&mut self, now: Duration, event: Event) {
+        if event == Event::Due && self.0 == Some(now) {
+            self.0 = None;
+        }
+    }
+
+    fn set(&mut self, due: Option<Duration>, world: &mut World<'_>) {
+        if let Some(due) = due.filter(|&due| self.0.is_none_or(|set| due < set)) {
+            world.clock.schedule(due, Event::Due);
+            self.0 = Some(due);
+        }
+    }
+}
+
 /// What is looked at from outside.
 #[derive(Debug, Default)]
 struct Watch {
@@ -90,6 +135,12 @@ struct Watch {
 }
 
 impl Watch {
+    fn look(&mut self, at: Duration, design: &dyn Design, before: isize) {
+        let requests = design.backlog();
+        let bytes = (live_bytes() - before) as usize + requests * design.entry_bytes();
+        self.samples.push(Sample { at, requests, bytes });
+    }
+
     fn pass(&mut self, time: Duration) {
         if self.stalled {
             self.stalled_for += time;
@@ -108,9 +159,6 @@ fn schedule(scenario: &Scenario, world: &mut World<'_>) {
             world.clock.schedule(leaves, Event::Leave(number as ClientId));
             world.clock.schedule(returns, Event::Return(number as ClientId));
         }
-    }
-    for (number, fed) in scenario.feed.requests.iter().enumerate() {
-        world.clock.schedule(fed.at, Event::Publish(number as u32));
     }
     world.clock.schedule(Duration::ZERO, Event::Tick);
 }

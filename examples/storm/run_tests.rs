@@ -21,9 +21,10 @@ fn scenario(changes: &[(u64, &str)], sizes: Sizes) -> Scenario {
     }
     history.root = history.namespaces.find("root");
     let population = Population::new(&history, sizes, 1);
-    let feed = Feed::new(&history, Duration::from_millis(100));
-    let knobs = Knobs { limit: 10, walk: Timing::default() };
-    Scenario { history, population, feed, send_timeout: Duration::from_secs(5), knobs }
+    let quiet = Some(Stretch::fixed(Duration::from_millis(100)));
+    let quiet = Quiet { others: quiet, pushlane: quiet };
+    let knobs = Knobs { limit: 10, walk: Timing::default(), pace: None };
+    Scenario { history, population, quiet, send_timeout: Duration::from_secs(5), knobs }
 }
 
 fn outcome(scenario: &Scenario, name: Name) -> Outcome {

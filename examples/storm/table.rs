@@ -35,6 +35,8 @@ pub(crate) fn table(input: Input, title: &str, outcomes: &[Outcome]) -> String {
     row("convergence, half of all changes within", &|run| time(run.convergence(50)));
     row("  99 %", &|run| time(run.convergence(99)));
     row("  all", &|run| time(run.convergence(100)));
+    row("freshness, half of all pairs within", &|run| time(run.freshness(50)));
+    row("  99 %", &|run| time(run.freshness(99)));
     row("bookkeeping, real time a change", &|run| {
         time(Some(Duration::from_nanos(run.nanoseconds_per_event() as u64)))
     });
@@ -137,6 +139,7 @@ mod tests {
                 lost,
                 stale_clients: lost.min(3),
                 convergence: vec![Duration::from_secs(pushes); 2],
+                freshness: vec![],
             },
             stalled: Duration::from_millis(stalled),
             samples: vec![],

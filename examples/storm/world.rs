@@ -214,7 +214,7 @@ impl<'a> World<'a> {
                 self.hang();
                 None
             }
-            Event::Publish(_) | Event::Tick => None,
+            Event::Due | Event::Tick => None,
         }
     }
 
@@ -304,7 +304,6 @@ impl<'a> World<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::feed::Feed;
     use crate::generate::generate;
     use crate::population::Sizes;
 
@@ -313,8 +312,7 @@ mod tests {
         let history = generate(1, 1.0, 1, "root");
         let sizes = Sizes { clients: 1, hung: 1, slow: 0, leave: 0 };
         let population = Population::new(&history, sizes, 1);
-        let feed = Feed::new(&history, Duration::ZERO);
-        let oracle = Oracle::new(&history, &population, &feed);
+        let oracle = Oracle::new(&history, &population);
         let mut world = World::new(&history, &population, oracle, Duration::from_secs(5));
         world.happen(Event::Hang);
         let push = Push { timeout_from, ..Push::first_answer(Arc::new(world.everything())) };

@@ -22,6 +22,7 @@ use crate::request::{Numbers, Request};
 use crate::world::{Notice, Push, TimeoutFrom, World};
 use load::{CONNECTED, Load};
 use pushlane::backlog::{Merge, Shared};
+use pushlane::debounce::Pace;
 use pushlane::mesh::{Change, ClientScope, Directory, Isolation, PushRequest, Resubscription};
 use pushlane::{ClientKey, Config, Lane, PushQueue, Target};
 use std::sync::Arc;
@@ -40,6 +41,18 @@ pub(super) struct Mesh<'a> {
     owners: Vec<ClientId>,
     /// Who holds a permit.
     preparing: Vec<ClientId>,
+    pace: Option<Pace>,
+    /// Pushes in progress, and clients that wait for their pace.
+    in_progress: usize,
+    paced: usize,
+}
+
+/// What to do with the next lease.
+enum Next {
+    /// Prepare a push with this.
+    Push(Lease, PushRequest),
+    /// Its client was pushed to a moment ago: hold it until then.
+    Early(Lease, Duration),
 }
 
 struct Client {
@@ -48,10 +61,14 @@ struct Client {
     key: Option<ClientKey>,
     /// While a push to it is in progress.
     lease: Option<Lease>,
+    /// While it waits for its pace.
+    paced: Option<Lease>,
+    /// When its last push began, since it connected.
+    last: Option<Duration>,
 }
 
 impl<'a> Mesh<'a> {
-    pub(super) fn new(limit: u32, world: &World<'a>) -> Self {
+    pub(super) fn new(limit: u32, pace: Option<Pace>, world: &World<'a>) -> Self {
         let words = Words::new(world.history);
         let topics = Directory::topics_for(words.len());
         let config = Config::new(world.clients()).topics(topics as usize).permits(limit as usize);
@@ -60,11 +77,20 @@ impl<'a> Mesh<'a> {
             queue: Arc::new(Queue::new(config)),
             directory: Directory::new(topics, Isolation::Namespace).expect("there are enough"),
             clients: clients
-                .map(|client| Client { scope: words.scope(client), key: None, lease: None })
+                .map(|client| Client {
+                    scope: words.scope(client),
+                    key: None,
+                    lease: None,
+                    paced: None,
+                    last: None,
+                })
                 .collect(),
             words,
             owners: vec![0; world.clients()],
             preparing: Vec::new(),
+            pace,
+            in_progress: 0,
+            paced: 0,
         };
         for client in 0..world.clients() as ClientId {
             mesh.register(client);
@@ -81,6 +107,7 @@ impl<'a> Mesh<'a> {
         subscriptions.apply(&self.queue, key).expect("it has just registered");
         self.owners[key.index()] = client;
         *place = Some(key);
+        self.clients[client as usize].last = None;
         key
     }
 
@@ -113,23 +140,52 @@ impl<'a> Mesh<'a> {
     /// The next push that is worth making, and what of its request is for its client.
     ///
     /// Who was queued by chance, because others depend on the same names, is done on the way.
-    fn next(&self, merged: &mut u64) -> Option<(Lease, PushRequest)> {
+    fn next(&mut self, now: Duration, merged: &mut u64) -> Option<Next> {
         loop {
             let lease = PushQueue::try_lease_from(Arc::clone(&self.queue))?;
-            *merged += lease.request().merged() - 1;
-            let client = &self.clients[self.owner(&lease) as usize];
-            match client.scope.filtered(lease.request().request()) {
-                Some(left) => return Some((lease, left)),
-                None => lease.complete(),
-            }
+            let owner = self.owner(&lease);
+            let busy = self.busy();
+            let client = &mut self.clients[owner as usize];
+            let Some(left) = client.scope.filtered(lease.request().request()) else {
+                *merged += lease.request().merged() - 1;
+                lease.complete();
+                continue;
+            };
+            let wait =
+                self.pace.zip(client.last).and_then(|(pace, last)| pace.wait(last, now, busy));
+            return Some(match wait {
+                Some(wait) => Next::Early(lease, now + wait),
+                None => {
+                    *merged += lease.request().merged() - 1;
+                    client.last = Some(now);
+                    Next::Push(lease, left)
+                }
+            });
         }
+    }
+
+    /// Its permit is free at once, and what is published meanwhile merges.
+    fn hold(&mut self, mut lease: Lease, until: Duration, world: &mut World<'_>) {
+        world.cpu.time(|| lease.release_permit());
+        let client = self.owner(&lease);
+        self.clients[client as usize].paced = Some(lease);
+        self.paced += 1;
+        world.wake_at(until, client.into());
     }
 
     /// Begins pushes while there are permits and clients that need one.
     fn pump(&mut self, world: &mut World<'_>) {
         loop {
             let merged = &mut world.counts.merged;
-            let Some((lease, left)) = world.cpu.time(|| self.next(merged)) else { break };
+            let now = world.now;
+            let (lease, left) = match world.cpu.time(|| self.next(now, merged)) {
+                None => break,
+                Some(Next::Push(lease, left)) => (lease, left),
+                Some(Next::Early(lease, until)) => {
+                    self.hold(lease, until, world);
+                    continue;
+                }
+            };
             let client = self.owner(&lease);
             let push = Push {
                 request: Arc::clone(lease.request()) as _,
@@ -138,6 +194,7 @@ impl<'a> Mesh<'a> {
                 timeout_from: TimeoutFrom::Grant,
             };
             self.preparing.push(client);
+            self.in_progress += 1;
             self.clients[client as usize].lease = Some(lease);
             world.begin(client, push);
         }
@@ -174,27 +231,40 @@ impl Design for Mesh<'_> {
             }
             Notice::Sent(client) => {
                 if let Some(lease) = self.clients[client as usize].lease.take() {
+                    self.in_progress -= 1;
                     world.cpu.time(|| lease.complete());
                 }
             }
             Notice::Disconnected(client) => {
                 self.forget_permit(client);
-                let Client { key, lease, .. } = &mut self.clients[client as usize];
-                let (key, lease) = (key.take(), lease.take());
+                let Client { key, lease, paced, .. } = &mut self.clients[client as usize];
+                let (key, lease, paced) = (key.take(), lease.take(), paced.take());
+                self.in_progress -= usize::from(lease.is_some());
+                self.paced -= usize::from(paced.is_some());
                 world.cpu.time(|| {
                     if let Some(key) = key {
                         self.queue.unregister(key).expect("it was registered");
                     }
-                    drop(lease);
+                    drop((lease, paced));
                 });
             }
-            Notice::Timer(_) => return,
+            Notice::Timer(client) => {
+                // Back into the queue, to be leased with what has come meanwhile.
+                if let Some(lease) = self.clients[client as usize].paced.take() {
+                    self.paced -= 1;
+                    world.cpu.time(|| drop(lease));
+                }
+            }
         }
         self.pump(world);
     }
 
     fn backlog(&self) -> usize {
-        self.queue.waiting()
+        self.queue.waiting() + self.paced
+    }
+
+    fn busy(&self) -> usize {
+        self.queue.waiting() + self.in_progress + self.paced
     }
 
     fn entry_bytes(&self) -> usize {
