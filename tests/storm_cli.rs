@@ -26,7 +26,8 @@ fn build() -> PathBuf {
         Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("it lies in the target directory");
     let mut cargo = Command::new(env!("CARGO"));
     cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
-    cargo.args(["build", "--quiet", "--example", "storm", "--profile", profile]);
+    // With the features of the workspace, as when all of it is tested: the dependencies are compiled already.
+    cargo.args(["build", "--quiet", "--workspace", "--example", "storm", "--profile", profile]);
     cargo.args(["--message-format", "json", "--target-dir"]).arg(target);
     let built = cargo.stderr(Stdio::inherit()).output().expect("cargo runs");
     assert!(built.status.success(), "the example does not build");

@@ -13,6 +13,7 @@
 
 use std::prelude::v1::*;
 
+#[doc(no_inline)]
 pub use envoy_types::pb::envoy as v3;
 use prost::Message;
 
