@@ -5,6 +5,7 @@ mod cli;
 mod resources;
 mod serve;
 mod source;
+mod virtual_hosts;
 mod watch;
 
 use clap::Parser;

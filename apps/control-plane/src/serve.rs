@@ -4,6 +4,7 @@ use crate::admin::{self, Sight};
 use crate::cli::Cli;
 use crate::resources::{Resource, parse};
 use crate::source::Source;
+use crate::virtual_hosts::with_domains;
 use crate::watch::{News, Watch};
 use pushlane::adapters::xds::{self, Ads, Limits, Published, Server, ServerBuilder, Tls};
 use std::io::Write;
@@ -173,7 +174,8 @@ impl Taker {
 }
 
 fn resource(from: &Resource) -> xds::Resource {
-    xds::Resource::hashed(from.type_url.as_str(), from.name.as_str(), from.value.clone())
+    let (type_url, name) = (from.type_url.as_str(), from.name.as_str());
+    with_domains(xds::Resource::hashed(type_url, name, from.value.clone()))
 }
 
 /// Says when everybody has it, or who doesn't want it.

@@ -294,7 +294,7 @@ impl Ads {
     fn published(&self, view: ViewId, applied: Applied) -> Result<Published, Draining> {
         self.hub.counters.published.add(u64::from(applied.first || !applied.changed.is_empty()));
         let versions = self.publish(&view, &applied)?;
-        let Applied { revision, changed, first } = applied;
+        let Applied { revision, changed, first, .. } = applied;
         Ok(Published { view, revision, changed: Arc::new(changed), versions, first })
     }
 
@@ -318,6 +318,9 @@ impl Ads {
             let mut by_topic = BTreeMap::<Topic, Vec<_>>::new();
             for name in names {
                 by_topic.entry(topics.name(view, type_url, name)).or_default().push(name.clone());
+            }
+            for (_, alias, name) in applied.aliases.iter().filter(|(of, _, _)| of == type_url) {
+                by_topic.entry(topics.name(view, type_url, alias)).or_default().push(name.clone());
             }
             if by_topic.len() > SCATTERED {
                 let all = change(names.iter().cloned().collect());

@@ -6,12 +6,13 @@ use super::resource::TypeUrl;
 
 /// How the resources of a type are subscribed to and answered.
 ///
-/// | type | wildcard | complete | stand-in |
-/// | --- | --- | --- | --- |
-/// | clusters, listeners, scoped routes | yes | yes | |
-/// | endpoints | | | yes |
-/// | routes, virtual hosts, secrets, extension configurations, runtime layers | | | |
-/// | every other type | yes | yes | |
+/// | type | wildcard | complete | stand-in | aliased |
+/// | --- | --- | --- | --- | --- |
+/// | clusters, listeners, scoped routes | yes | yes | | |
+/// | endpoints | | | yes | |
+/// | virtual hosts | | | | yes |
+/// | routes, secrets, extension configurations, runtime layers | | | | |
+/// | every other type | yes | yes | | |
 ///
 /// [`Builder::kind`](super::Builder::kind) replaces a row, or adds one.
 ///
@@ -34,22 +35,23 @@ pub struct Kind {
     /// A state-of-the-world client that asks for a resource that doesn't exist is sent one with
     /// nothing but the name (in field 1), so that it stops waiting. It can't be told otherwise.
     pub stand_in: bool,
+    /// An incremental client that asks for a resource that doesn't exist is answered with a resource
+    /// without contents, whose name and alias is what it has asked for. Envoy waits for that with
+    /// virtual hosts. Otherwise it is told that the resource is removed.
+    pub aliased: bool,
 }
 
-const BY_NAME: Kind = Kind { wildcard: false, complete: false, stand_in: false };
+const BY_NAME: Kind = Kind { wildcard: false, complete: false, stand_in: false, aliased: false };
 
 impl Kind {
     /// The row of a type, as it is unless it is replaced.
     pub fn of(type_url: &str) -> Self {
         match type_url {
             TypeUrl::ENDPOINTS => Kind { stand_in: true, ..BY_NAME },
-            TypeUrl::ROUTES
-            | TypeUrl::VIRTUAL_HOST
-            | TypeUrl::SECRET
-            | TypeUrl::EXTENSION
-            | TypeUrl::RUNTIME => BY_NAME,
+            TypeUrl::ROUTES | TypeUrl::SECRET | TypeUrl::EXTENSION | TypeUrl::RUNTIME => BY_NAME,
+            TypeUrl::VIRTUAL_HOST => Kind { aliased: true, ..BY_NAME },
             // Of a type that nothing is known about a full set is right for every client.
-            _ => Kind { wildcard: true, complete: true, stand_in: false },
+            _ => Kind { wildcard: true, complete: true, ..BY_NAME },
         }
     }
 }

@@ -10,9 +10,10 @@
 //! | what is served | [`Resource`], in a [`Snapshot`] for each [`ViewId`] |
 //! | the control plane's end | [`Ads`] |
 //! | resources made on demand | [`Compute`] |
-//! | a server | [`Server`]; or [`AdsService`] in one of your own |
+//! | what is known of each type | [`Kind`] |
+//! | a server | [`Server`], with [`Tls`]; or [`AdsService`] in one of your own |
 //! | what a client may cost | [`Limits`] |
-//! | what can be seen | [`ClientStatus`], [`Metrics`], [`Laggard`] |
+//! | what can be seen | [`ClientStatus`], [`Metrics`], [`Laggard`], [`Event`] |
 
 mod acked;
 mod admission;
@@ -22,7 +23,9 @@ mod change;
 mod chunked;
 mod compute;
 mod connection;
+mod csds;
 mod event;
+mod health;
 mod heard;
 mod hub;
 mod identity;

@@ -331,6 +331,23 @@ pub struct DeltaResource {
     /// Its name.
     #[prost(string, tag = "3")]
     pub name: String,
+    /// Its other names.
+    #[prost(string, repeated, tag = "4")]
+    pub aliases: Vec<String>,
+    /// How long it is kept without being heard of.
+    #[prost(message, optional, tag = "6")]
+    pub ttl: Option<Duration>,
+}
+
+/// `google.protobuf.Duration`.
+#[derive(Clone, Copy, PartialEq, Eq, Message)]
+pub struct Duration {
+    /// Whole seconds.
+    #[prost(int64, tag = "1")]
+    pub seconds: i64,
+    /// The rest.
+    #[prost(int32, tag = "2")]
+    pub nanos: i32,
 }
 
 /// What has to be known of an `envoy.config.cluster.v3.Cluster`.

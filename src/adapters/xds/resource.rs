@@ -4,6 +4,7 @@ use core::borrow::Borrow;
 use core::fmt;
 use core::hash::{Hash, Hasher};
 use core::ops::Deref;
+use core::time::Duration;
 use std::collections::hash_map::DefaultHasher;
 use std::format;
 use std::prelude::v1::*;
@@ -108,6 +109,10 @@ pub struct Resource(pub(super) Arc<Inner>);
 /// Tags and lengths around a resource or a name in a response.
 pub(super) const FRAMING: usize = 24;
 
+/// What a resource is wrapped in.
+const WRAPPER: &str = "type.googleapis.com/envoy.service.discovery.v3.Resource";
+
+#[derive(Clone)]
 pub(super) struct Inner {
     type_url: TypeUrl,
     name: Name,
@@ -116,6 +121,8 @@ pub(super) struct Inner {
     any: Option<Bytes>,
     body: usize,
     endpoints: Option<Name>,
+    aliases: Option<Box<[Name]>>,
+    ttl: Option<Duration>,
 }
 
 impl Resource {
@@ -139,8 +146,82 @@ impl Resource {
             any: Some(any.into()),
             endpoints,
             type_url,
+            aliases: None,
+            ttl: None,
         };
         Resource(Arc::new(inner))
+    }
+
+    /// With other names that incremental clients may ask for it by, such as those of a virtual host: the domains
+    /// that it serves, each behind the name of its route configuration. Of two resources with the same alias the
+    /// later counts.
+    ///
+    /// ```
+    /// use pushlane::adapters::xds::{Resource, TypeUrl};
+    ///
+    /// let host = Resource::hashed(TypeUrl::VIRTUAL_HOST, "routes/shop", "bytes");
+    /// let host = host.with_aliases(["routes/shop.example", "routes/www.shop.example"]);
+    /// assert_eq!(host.aliases().count(), 2);
+    /// ```
+    #[must_use]
+    pub fn with_aliases<N: Into<Name>>(mut self, aliases: impl IntoIterator<Item = N>) -> Self {
+        let aliases: Box<[Name]> = aliases.into_iter().map(Into::into).collect();
+        Arc::make_mut(&mut self.0).aliases = Some(aliases).filter(|aliases| !aliases.is_empty());
+        self
+    }
+
+    /// With a time to live: a client forgets it when it hasn't heard of it for so long. As long as a client has it, it is
+    /// sent again three times in that time.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use pushlane::adapters::xds::{Resource, TypeUrl};
+    ///
+    /// let layer = Resource::hashed(TypeUrl::RUNTIME, "incident", "bytes");
+    /// assert_eq!(layer.with_ttl(Duration::from_secs(60)).ttl(), Some(Duration::from_secs(60)));
+    /// ```
+    #[must_use]
+    pub fn with_ttl(mut self, ttl: Duration) -> Self {
+        Arc::make_mut(&mut self.0).ttl = Some(ttl);
+        self
+    }
+
+    /// How long a client keeps it without hearing of it. `None`: for ever.
+    pub fn ttl(&self) -> Option<Duration> {
+        self.0.ttl
+    }
+
+    /// As it is sent by the state-of-the-world protocol: wrapped, if there is more to say than its contents.
+    pub(super) fn sotw_any(&self) -> Bytes {
+        if self.0.ttl.is_none() {
+            return self.any();
+        }
+        let value = self.message().encode_to_vec().into();
+        proto::Any { type_url: WRAPPER.into(), value }.encode_to_vec().into()
+    }
+
+    /// As it is sent by the incremental protocol.
+    pub(super) fn message(&self) -> proto::DeltaResource {
+        let ttl = self.0.ttl.map(|ttl| proto::Duration {
+            seconds: i64::try_from(ttl.as_secs()).unwrap_or(i64::MAX),
+            nanos: ttl.subsec_nanos() as i32,
+        });
+        proto::DeltaResource {
+            version: self.version().into(),
+            resource: self.any(),
+            name: self.name().into(),
+            aliases: self.aliases().map(String::from).collect(),
+            ttl,
+        }
+    }
+
+    /// Its other names.
+    pub fn aliases(&self) -> impl Iterator<Item = &str> {
+        self.shared_aliases().iter().map(|alias| &**alias)
+    }
+
+    pub(super) fn shared_aliases(&self) -> &[Name] {
+        self.0.aliases.as_deref().unwrap_or_default()
     }
 
     /// A resource whose version is a hash of its bytes: the same in every process of this build.
@@ -166,12 +247,15 @@ impl Resource {
     /// What a client says it holds: a name and a version.
     pub(super) fn held(type_url: TypeUrl, name: Name, version: &str) -> Self {
         let version = version.into();
-        Resource(Arc::new(Inner { type_url, name, version, any: None, body: 0, endpoints: None }))
+        let (any, body, endpoints, aliases, ttl) = (None, 0, None, None, None);
+        Resource(Arc::new(Inner { type_url, name, version, any, body, endpoints, aliases, ttl }))
     }
 
     /// Of the same name, held in a version that isn't known: it is the same as nothing that can be sent.
     pub(super) fn of_no_version(&self) -> Self {
-        Resource::held(self.0.type_url.clone(), self.0.name.clone(), "\0")
+        let mut held = Resource::held(self.0.type_url.clone(), self.0.name.clone(), "\0");
+        Arc::make_mut(&mut held.0).aliases = self.0.aliases.clone();
+        held
     }
 
     /// One that stands in for a resource that doesn't exist: a message with its name in field 1.
@@ -183,7 +267,10 @@ impl Resource {
     /// How many bytes it takes in a response, at most.
     pub(super) fn weight(&self) -> usize {
         let Inner { any, name, version, .. } = &*self.0;
-        any.as_ref().map_or(0, Bytes::len) + name.len() + version.len() + FRAMING
+        let aliases = self.shared_aliases().iter().map(|alias| alias.len() + FRAMING);
+        let bytes = any.as_ref().map_or(0, Bytes::len) + name.len() + version.len();
+        let wrapper = self.0.ttl.map_or(0, |_| WRAPPER.len() + 2 * FRAMING);
+        bytes + FRAMING + aliases.sum::<usize>() + wrapper
     }
 
     /// Its type.
@@ -229,7 +316,11 @@ impl Resource {
     pub(super) fn same(&self, other: &Resource) -> bool {
         let held = !self.is_known() || !other.is_known();
         Arc::ptr_eq(&self.0, &other.0)
-            || (self.0.version == other.0.version && (held || self.0.any == other.0.any))
+            || (self.0.version == other.0.version
+                && (held
+                    || (self.0.any == other.0.any
+                        && self.0.aliases == other.0.aliases
+                        && self.0.ttl == other.0.ttl)))
     }
 }
 

@@ -25,6 +25,7 @@ use super::ads::Ads;
 use super::connection::{Admitted, Connection, Connections, Ending};
 use super::heard::Heard;
 use super::identity::Identity;
+use super::service::Extras;
 use super::tls::Tls;
 
 /// A server is built with [`Server::tls`], or, where nobody else can listen, with
@@ -83,6 +84,7 @@ pub struct ServerBuilder {
     first_stream: Duration,
     connections: usize,
     of_peer: Option<usize>,
+    extras: Extras,
 }
 
 impl fmt::Debug for ServerBuilder {
@@ -106,6 +108,7 @@ impl ServerBuilder {
             preface: Duration::from_secs(5),
             first_stream: Duration::from_secs(30),
             of_peer: None,
+            extras: Extras::default(),
             connections: ads.limits().streams.saturating_mul(2).max(64),
         }
     }
@@ -162,6 +165,21 @@ impl ServerBuilder {
     #[must_use]
     pub fn first_stream_timeout(mut self, limit: Duration) -> Self {
         self.first_stream = limit;
+        self
+    }
+
+    /// Whether `grpc.health.v1.Health` is served on the same port: `SERVING` until the server is drained. Default: no.
+    #[must_use]
+    pub fn health(mut self, served: bool) -> Self {
+        self.extras.health = served;
+        self
+    }
+
+    /// Whether client status discovery (CSDS) is served on the same port: each client's node, and by type how far it is.
+    /// Everybody who may connect may ask, so it is best behind [mutual TLS](Tls::mutual). Default: no.
+    #[must_use]
+    pub fn client_status(mut self, served: bool) -> Self {
+        self.extras.client_status = served;
         self
     }
 
@@ -251,7 +269,7 @@ impl ServerBuilder {
         if let Some((interval, limit)) = self.keepalive {
             builder.keep_alive_interval(interval).keep_alive_timeout(limit);
         }
-        let service = self.ads.service();
+        let service = self.ads.service().with(self.extras);
         let of = Arc::clone(&connection);
         let served = service_fn(move |mut request: http::Request<hyper::body::Incoming>| {
             of.used.store(true, Relaxed);

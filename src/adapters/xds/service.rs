@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use ::tokio::sync::mpsc;
 use http::{Request, Response};
+use prost::Message;
 use tonic::Status;
 use tonic::body::Body;
 use tonic::codegen::{Body as HttpBody, BoxFuture, Service, StdError};
@@ -20,6 +21,8 @@ use tonic_prost::ProstCodec;
 use super::ads::Ads;
 use super::chunked::Chunked;
 use super::connection::Connection;
+use super::csds::{Each, FETCH, Fetch, STREAM};
+use super::health::{CHECK, Check, WATCH, Watch};
 use super::hub::Phase;
 use super::identity::Identity;
 use super::outbound::{Outbound, Progress, Responses};
@@ -27,7 +30,7 @@ use super::status::StreamInfo;
 use super::stream::Stream;
 use super::wire::{Delta, Sotw, Wire};
 
-const SERVICE: &str = "envoy.service.discovery.v3.AggregatedDiscoveryService";
+pub(super) const SERVICE: &str = "envoy.service.discovery.v3.AggregatedDiscoveryService";
 const SOTW: &str =
     "/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources";
 const DELTA: &str =
@@ -40,11 +43,23 @@ const DELTA: &str =
 #[derive(Clone, Debug)]
 pub struct AdsService {
     ads: Ads,
+    extras: Extras,
+}
+
+/// What else there is on the same port.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Extras {
+    pub(super) health: bool,
+    pub(super) client_status: bool,
 }
 
 impl AdsService {
     pub(super) fn new(ads: Ads) -> Self {
-        AdsService { ads }
+        AdsService { ads, extras: Extras::default() }
+    }
+
+    pub(super) fn with(self, extras: Extras) -> Self {
+        AdsService { extras, ..self }
     }
 }
 
@@ -69,10 +84,37 @@ where
         match request.uri().path() {
             SOTW => Box::pin(open::<Sotw, B>(self.ads.clone(), request)),
             DELTA => Box::pin(open::<Delta, B>(self.ads.clone(), request)),
+            CHECK if self.extras.health => {
+                let check = Check(Arc::clone(&self.ads.hub));
+                Box::pin(async { Ok(grpc().unary(check, request).await) })
+            }
+            WATCH if self.extras.health => {
+                let watch = Watch(Arc::clone(&self.ads.hub));
+                Box::pin(async { Ok(grpc().server_streaming(watch, request).await) })
+            }
+            FETCH if self.extras.client_status => {
+                let fetch = Fetch(Arc::clone(&self.ads.hub));
+                Box::pin(async { Ok(grpc().unary(fetch, request).await) })
+            }
+            STREAM if self.extras.client_status => {
+                let each = Each(Arc::clone(&self.ads.hub));
+                Box::pin(async { Ok(grpc().streaming(each, request).await) })
+            }
             _ => Box::pin(async { Ok(Status::unimplemented("no such method").into_http()) }),
         }
     }
 }
+
+/// For the small services, whose requests are small.
+fn grpc<Q, A>() -> Grpc<ProstCodec<A, Q>>
+where
+    Q: Message + Default + Send + 'static,
+    A: Message + Default + Send + 'static,
+{
+    Grpc::new(ProstCodec::default()).max_decoding_message_size(SMALL)
+}
+
+const SMALL: usize = 64 << 10;
 
 /// The future is boxed by the caller.
 async fn open<W: Wire, B>(ads: Ads, request: Request<B>) -> Result<Response<Body>, Infallible>

@@ -37,6 +37,8 @@ pub(super) type Changed = BTreeMap<TypeUrl, BTreeSet<Name>>;
 pub(super) struct Applied {
     pub(super) revision: u64,
     pub(super) changed: Changed,
+    /// By which other names clients may know what has changed: type, alias and name.
+    pub(super) aliases: Vec<(TypeUrl, Name, Name)>,
     /// The view had never been set: everything in it is new, also types that have no resource.
     pub(super) first: bool,
 }
@@ -83,7 +85,7 @@ impl View {
                 }
             }
         }
-        let mut changed = Changed::new();
+        let (mut changed, mut aliases) = (Changed::new(), Vec::new());
         // Copied only if a push is being prepared from it at this moment.
         let snapshot = Arc::make_mut(current.get_or_insert_default());
         if first {
@@ -100,13 +102,13 @@ impl View {
                 continue;
             }
             changed.insert(type_url.clone(), steps.keys().cloned().collect());
+            let set_url = type_url.clone();
             let set = Arc::make_mut(snapshot.types.entry(type_url).or_default());
             set.changed_at = revision;
             for (name, resource) in steps {
-                match resource {
-                    Some(resource) => set.resources.insert(name, resource),
-                    None => set.resources.remove(&name),
-                };
+                for alias in set.put(name.clone(), resource) {
+                    aliases.push((set_url.clone(), alias, name.clone()));
+                }
             }
         }
         if first || !changed.is_empty() {
@@ -115,7 +117,7 @@ impl View {
         let revision = snapshot.revision;
         drop(current);
         self.changed.send_replace(());
-        Applied { revision, changed, first }
+        Applied { revision, changed, aliases, first }
     }
 }
 
@@ -193,7 +195,7 @@ impl Turn<'_> {
         Arc::make_mut(current.get_or_insert_default()).revision = revision;
         drop(current);
         view.changed.send_replace(());
-        Applied { revision, changed, first: false }
+        Applied { revision, changed, aliases: Vec::new(), first: false }
     }
 
     /// Takes away all that a view has. True: it had been set.

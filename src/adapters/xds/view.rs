@@ -90,4 +90,39 @@ pub(super) struct TypeSet {
     /// The revision of the last change to any of them.
     pub(super) changed_at: u64,
     pub(super) resources: BTreeMap<Name, Resource>,
+    /// The names of resources, by their aliases.
+    aliases: BTreeMap<Name, Name>,
+}
+
+impl TypeSet {
+    /// By its name, or by an alias.
+    pub(super) fn find(&self, name: &str) -> Option<&Resource> {
+        let named = self.resources.get(name);
+        named.or_else(|| self.resources.get(self.aliases.get(name)?))
+    }
+
+    /// Whether one resource may have several names.
+    pub(super) fn has_aliases(&self) -> bool {
+        !self.aliases.is_empty()
+    }
+
+    /// Puts a resource, or removes it. Returns the aliases that it had and has.
+    pub(super) fn put(&mut self, name: Name, resource: Option<Resource>) -> Vec<Name> {
+        let new = resource.iter().flat_map(Resource::shared_aliases).cloned();
+        let mut aliases: Vec<Name> = new.collect();
+        let old = match resource {
+            Some(resource) => self.resources.insert(name.clone(), resource),
+            None => self.resources.remove(&name),
+        };
+        for alias in old.iter().flat_map(Resource::shared_aliases) {
+            if self.aliases.get(alias).is_some_and(|of| *of == name) {
+                self.aliases.remove(alias);
+            }
+        }
+        for alias in &aliases {
+            self.aliases.insert(alias.clone(), name.clone());
+        }
+        aliases.extend(old.iter().flat_map(Resource::shared_aliases).cloned());
+        aliases
+    }
 }

@@ -9,6 +9,7 @@ use super::proto::{
     ControlPlane, DeltaDiscoveryRequest, DeltaDiscoveryResponse, DeltaResource, DiscoveryRequest,
     DiscoveryResponse, Node,
 };
+use super::resource::Resource;
 use super::subscription::{Received, Reply, Subscription, Variant};
 
 /// One of the two protocols.
@@ -55,7 +56,7 @@ impl Wire for Sotw {
     fn write(reply: Reply) -> DiscoveryResponse {
         DiscoveryResponse {
             version_info: format!("{}", reply.revision),
-            resources: reply.resources.iter().map(|resource| resource.any()).collect(),
+            resources: reply.resources.iter().map(Resource::sotw_any).collect(),
             type_url: reply.type_url.to_string(),
             nonce: reply.nonce,
             control_plane: control_plane(),
@@ -91,14 +92,15 @@ impl Wire for Delta {
     }
 
     fn write(reply: Reply) -> DeltaDiscoveryResponse {
-        let resources = reply.resources.iter().map(|resource| DeltaResource {
-            version: resource.version().into(),
-            resource: resource.any(),
-            name: resource.name().into(),
+        let resources = reply.resources.iter().map(Resource::message);
+        let unresolved = reply.unresolved.iter().map(|name| DeltaResource {
+            name: String::from(&**name),
+            aliases: Vec::from([String::from(&**name)]),
+            ..DeltaResource::default()
         });
         DeltaDiscoveryResponse {
             system_version_info: format!("{}", reply.revision),
-            resources: resources.collect(),
+            resources: resources.chain(unresolved).collect(),
             type_url: reply.type_url.to_string(),
             nonce: reply.nonce,
             removed_resources: reply.removed.iter().map(|name| String::from(&**name)).collect(),

@@ -1,7 +1,9 @@
 //! The xDS server on the wire: a tonic client on loopback, one stream at a time or many.
 
+mod aliases;
 mod client;
 mod delta;
+mod extras;
 mod floods;
 mod kinds;
 mod lifecycle;
@@ -14,5 +16,6 @@ mod silent;
 mod size;
 mod sotw;
 mod tls;
+mod ttl;
 mod views;
 mod waiting;

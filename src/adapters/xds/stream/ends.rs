@@ -30,12 +30,16 @@ impl Stream {
         let reading = self.out.unread_since().map(|since| since + limits.send_deadline);
         let first = self.view.is_none().then(|| self.info.since + limits.first_request);
         let idle = Instant::now() + IDLE;
-        pushes.chain(reading).chain(first).fold(idle, Instant::min)
+        let refresh = self.types.iter().filter_map(|entry| entry.refresh);
+        pushes.chain(refresh).chain(reading).chain(first).fold(idle, Instant::min)
     }
 
     /// A deadline may have passed: why the stream is evicted, if it is.
-    pub(super) fn expired(&self) -> Option<(Missed, String)> {
+    pub(super) fn expired(&mut self) -> Option<(Missed, String)> {
         let (now, limits) = (Instant::now(), &self.hub.limits);
+        for entry in &mut self.types {
+            entry.refresh(&self.hub, now);
+        }
         if self.view.is_none() && now >= self.info.since + limits.first_request {
             let reason = format!("it has sent no request for {:?}", limits.first_request);
             return Some((Missed::FirstRequest, reason));

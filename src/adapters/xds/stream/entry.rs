@@ -1,5 +1,6 @@
 //! One of a stream's subscriptions, and its place in the queue.
 
+use core::time::Duration;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::vec::Vec;
@@ -8,7 +9,7 @@ use ::tokio::time::Instant;
 
 use crate::adapters::xds::change::Change;
 use crate::adapters::xds::hub::{Hub, PushLease};
-use crate::adapters::xds::resource::Name;
+use crate::adapters::xds::resource::{Name, Resource};
 use crate::adapters::xds::store::View;
 use crate::adapters::xds::subscription::{Moved, Subscription};
 use crate::queue::Target;
@@ -24,6 +25,9 @@ pub(super) struct Entry {
     /// How many of its names each topic stands for.
     pub(super) topics: HashMap<Topic, u32>,
     pub(super) push: Push,
+    /// The shortest time to live of what has been sent, and when that is to be sent again.
+    pub(super) ttl: Option<Duration>,
+    pub(super) refresh: Option<Instant>,
 }
 
 /// The push of one type that is in progress.
@@ -45,6 +49,30 @@ pub(super) enum Push {
 impl Entry {
     pub(super) fn is_held(&self) -> bool {
         matches!(self.push, Push::Held { .. })
+    }
+
+    /// These have been sent.
+    pub(super) fn sent(&mut self, resources: &[Resource], now: Instant) {
+        let shortest = resources.iter().filter_map(Resource::ttl).min();
+        self.ttl = self.ttl.into_iter().chain(shortest).min();
+        if shortest.is_some() {
+            self.refresh = self.ttl.map(|ttl| now + ttl / 3);
+        }
+    }
+
+    /// Has what the client has for a limited time sent again, if it is time.
+    pub(super) fn refresh(&mut self, hub: &Hub, now: Instant) {
+        if self.refresh.is_none_or(|at| at > now) {
+            return;
+        }
+        // From now on it is for what is sent to say when.
+        self.refresh = None;
+        let names = self.subscription.refresh();
+        if names.is_empty() {
+            self.ttl = None;
+        } else {
+            self.ask(hub, names);
+        }
     }
 
     pub(super) fn join(&mut self, hub: &Hub, topic: Topic) {

@@ -149,6 +149,7 @@ impl Stream {
         let (revisions, nonce) = ((snapshot.revision, covers), self.nonces);
         let reply = entry.subscription.compose(set, revisions, due, (keep, cut), nonce);
         self.hub.counters.pushes.one();
+        entry.sent(&reply.resources, now);
         let bytes = reply.weight();
         if bytes > self.hub.limits.response_bytes {
             self.hub.counters.oversized.one();

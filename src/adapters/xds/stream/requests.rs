@@ -95,7 +95,9 @@ impl Stream {
         let kind = self.hub.kinds.of(&type_url);
         let subscription = Subscription::new(type_url.clone(), W::VARIANT, kind);
         let topics = Default::default();
-        self.types.insert(at, Entry { rank, subscription, key, topics, push: Push::None });
+        let (push, ttl, refresh) = (Push::None, None, None);
+        let entry = Entry { rank, subscription, key, topics, push, ttl, refresh };
+        self.types.insert(at, entry);
         if let Some(view) = &self.view {
             self.types[at].look_at(&self.hub, view);
         }

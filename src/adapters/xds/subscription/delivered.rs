@@ -76,6 +76,11 @@ impl Delivered {
         self.sent.contains_key(name)
     }
 
+    /// What the client has of this name, known or not.
+    pub(super) fn get(&self, name: &str) -> Option<&Resource> {
+        self.sent.get(name)
+    }
+
     pub(super) fn names(&self) -> impl Iterator<Item = &Name> {
         self.sent.keys()
     }
@@ -114,14 +119,15 @@ impl Delivered {
     /// The client doesn't have what it doesn't subscribe to any more, and if it asks again, it is sent what there is.
     ///
     /// What is still on its way to it, it may have all the same, if it has asked again by the time it reads it.
-    pub(super) fn keep_only(&mut self, covered: impl Fn(&Name) -> bool) {
-        self.rejected.retain(|name, _| covered(name));
-        let steps = self.outstanding.iter().flat_map(|sent| &sent.steps);
-        let steps = steps.map(|step| step.after.shared_name()).filter(|name| !covered(name));
+    pub(super) fn keep_only(&mut self, covered: impl Fn(&Resource) -> bool) {
+        self.rejected.retain(|_, resource| covered(resource));
+        let steps = self.outstanding.iter().flat_map(|sent| &sent.steps).map(|step| &step.after);
+        let steps = steps.filter(|after| !covered(after)).map(Resource::shared_name);
         let coming: BTreeSet<&Name> = steps.chain(&self.coming).collect();
         self.sent.retain(|name, resource| {
-            let keep = covered(name) || coming.contains(name);
-            if keep && !covered(name) {
+            let covered = covered(resource);
+            let keep = covered || coming.contains(name);
+            if keep && !covered {
                 *resource = resource.of_no_version();
             }
             keep

@@ -48,7 +48,7 @@ impl Subscription {
             }
         }
         let moved = self.interest.change_to(next);
-        self.delivered.keep_only(|name| self.interest.covers(name));
+        self.delivered.keep_only(|one| self.interest.covers_resource(one));
         self.asked.retain(|name| self.interest.covers(name));
         let abandoned = self.abandon();
         let due = star || !asked.is_empty() || !moved.added.is_empty();

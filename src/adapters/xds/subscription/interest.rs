@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::prelude::v1::*;
 
-use crate::adapters::xds::resource::Name;
+use crate::adapters::xds::resource::{Name, Resource};
 
 /// What is asked for: some names, everything, or both.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,6 +24,11 @@ pub(in crate::adapters::xds) struct Moved {
 impl Interest {
     pub(in crate::adapters::xds) fn covers(&self, name: &str) -> bool {
         self.wildcard || self.names.contains(name)
+    }
+
+    /// By its name, or by an alias.
+    pub(super) fn covers_resource(&self, resource: &Resource) -> bool {
+        self.covers(resource.name()) || resource.aliases().any(|alias| self.names.contains(alias))
     }
 
     /// From nothing to this.

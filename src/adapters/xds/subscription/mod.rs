@@ -88,6 +88,8 @@ pub(super) struct Reply {
     pub(super) nonce: String,
     pub(super) revision: u64,
     pub(super) resources: Vec<Resource>,
+    /// Asked for by an alias that no resource has.
+    pub(super) unresolved: Vec<Name>,
     pub(super) removed: Vec<Name>,
 }
 
@@ -96,7 +98,8 @@ impl Reply {
     pub(super) fn weight(&self) -> usize {
         let resources = self.resources.iter().map(Resource::weight).sum::<usize>();
         let removed = self.removed.iter().map(|name| name.len() + FRAMING).sum::<usize>();
-        resources + removed
+        let unresolved = self.unresolved.iter().map(|name| 2 * (name.len() + FRAMING));
+        resources + removed + unresolved.sum::<usize>()
     }
 }
 
@@ -141,6 +144,14 @@ impl Subscription {
         its
     }
 
+    /// What the client has for a limited time is to be sent again. Returns what that is.
+    pub(super) fn refresh(&mut self) -> Vec<Name> {
+        let limited = self.delivered.sent_here().filter(|one| one.ttl().is_some());
+        let names: Vec<_> = limited.map(|one| one.shared_name().clone()).collect();
+        self.asked.extend(names.iter().cloned());
+        names
+    }
+
     /// Whose endpoints the clusters are that were sent on this stream.
     pub(super) fn endpoints_sent(&self) -> BTreeSet<Name> {
         self.delivered.sent_here().filter_map(|cluster| cluster.endpoints().cloned()).collect()
@@ -164,7 +175,7 @@ impl Subscription {
         }
         let answered = self.delivered.answered(error);
         // Nothing is on its way any more.
-        self.delivered.keep_only(|name| self.interest.covers(name));
+        self.delivered.keep_only(|one| self.interest.covers_resource(one));
         answered
     }
 
@@ -175,7 +186,8 @@ impl Subscription {
         let keys = hint.and_then(|change| change.keys.keys());
         let mut due = Due { answer: self.answer, ..Due::default() };
         let mut look = |name: &Name, asked: bool| {
-            let there = set.resources.get(name).filter(|_| self.interest.covers(name));
+            let there = set.find(name).filter(|there| self.interest.covers_resource(there));
+            let name = there.map_or(name, Resource::shared_name);
             self.delivered.look(name, there, asked, &mut due);
         };
         for name in &self.asked {
@@ -188,7 +200,7 @@ impl Subscription {
         };
         if let Some(keys) = keys {
             for key in keys.filter(|key| key.type_url == self.type_url) {
-                if self.interest.covers(&key.name) {
+                if self.wants(&key.name, set) {
                     changed(&key.name);
                 }
             }
@@ -201,14 +213,29 @@ impl Subscription {
                 .filter(|name| !(self.interest.wildcard && set.resources.contains_key(*name)))
                 .for_each(&mut changed);
             let lost = self.delivered.names().filter(|name| !set.resources.contains_key(*name));
-            let lost =
-                lost.filter(|name| self.interest.wildcard && !self.interest.names.contains(*name));
-            lost.for_each(&mut changed);
+            let its = |name: &&Name| {
+                let one = self.delivered.get(name);
+                !self.interest.names.contains(*name)
+                    && one.is_some_and(|one| self.interest.covers_resource(one))
+            };
+            lost.filter(its).for_each(&mut changed);
+        }
+        if set.has_aliases() {
+            // Known by several names, it is sent once.
+            let mut once = BTreeSet::new();
+            due.changed.retain(|one| once.insert(one.shared_name().clone()));
         }
         if self.variant == Variant::Sotw {
             self.without_removals(&mut due);
         }
         due
+    }
+
+    /// Whether a resource concerns the client, or has concerned it, by whatever name it knows it.
+    fn wants(&self, name: &str, set: &TypeSet) -> bool {
+        let known = set.resources.get(name).into_iter().chain(self.delivered.get(name));
+        self.interest.covers(name)
+            || known.into_iter().any(|one| self.interest.covers_resource(one))
     }
 
     /// What isn't there can't be said, other than by leaving it out of a complete set, or by something that stands in
@@ -246,7 +273,8 @@ impl Subscription {
         let mut cut = changed < due.changed.len();
         due.changed.truncate(changed);
         for names in [&mut due.unknown, &mut due.gone] {
-            let fit = names.iter().take_while(|name| !cut && fits(name.len() + FRAMING)).count();
+            let fits = |name: &&Name| !cut && fits(2 * (name.len() + FRAMING));
+            let fit = names.iter().take_while(fits).count();
             cut |= fit < names.len();
             names.truncate(fit);
         }
@@ -321,19 +349,25 @@ impl Subscription {
         } else {
             due.changed.clone()
         };
-        let mut removed = due.unknown.clone();
+        let (mut removed, mut unresolved) = (Vec::new(), due.unknown.clone());
+        if !self.kind.aliased {
+            core::mem::swap(&mut removed, &mut unresolved);
+        }
         if !keep {
             removed.extend(due.gone.iter().cloned());
         }
         if self.variant == Variant::Sotw {
             removed.clear();
+            unresolved.clear();
         }
         self.nonce = format!("{nonce:x}");
         if cut {
             let there = due.changed.iter().map(Resource::shared_name);
-            for name in there.chain(&due.unknown).chain(&due.gone) {
-                self.asked.remove(name);
-            }
+            let sent: BTreeSet<_> = there.chain(&due.unknown).chain(&due.gone).collect();
+            self.asked.retain(|asked| {
+                let name = set.find(asked).map_or(asked, Resource::shared_name);
+                !sent.contains(name)
+            });
         } else {
             self.asked.clear();
         }
@@ -346,6 +380,7 @@ impl Subscription {
             nonce: self.nonce.clone(),
             revision,
             resources,
+            unresolved,
             removed,
         }
     }
@@ -353,7 +388,7 @@ impl Subscription {
     /// All that the client is to have. For what it has rejected, that is what it had before. What a client that has
     /// come back had before isn't known: to leave out what it rejects might take it away.
     fn complete_set(&self, set: &TypeSet, due: &Due, keep: bool) -> Vec<Resource> {
-        let wanted = set.resources.iter().filter(|(name, _)| self.interest.covers(name));
+        let wanted = set.resources.iter().filter(|(_, there)| self.interest.covers_resource(there));
         let mut all: Vec<_> = wanted
             .filter_map(|(name, there)| {
                 let acceptable = self.delivered.acceptable(name, there);

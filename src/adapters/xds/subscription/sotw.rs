@@ -43,7 +43,7 @@ impl Subscription {
         };
         self.starred = next.wildcard && !request.resource_names.is_empty();
         let moved = self.interest.change_to(next);
-        self.delivered.keep_only(|name| self.interest.covers(name));
+        self.delivered.keep_only(|one| self.interest.covers_resource(one));
         self.asked.retain(|name| self.interest.covers(name));
         // Also what it has rejected: it asks for it.
         moved.added.iter().for_each(|name| self.delivered.pardon(name));
