@@ -72,6 +72,7 @@ def main():
     import cases
     import churn_cases  # noqa: F401: they register what they have
     import envoy_cases  # noqa: F401
+    import fault_cases  # noqa: F401
     import file_cases  # noqa: F401
     import grpc_cases  # noqa: F401
 

@@ -36,6 +36,9 @@ const SOTW: &str =
 const DELTA: &str =
     "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources";
 
+/// Envoy asks for virtual hosts on a stream of their own, and nowhere else.
+const VIRTUAL_HOSTS: &str = "/envoy.service.route.v3.VirtualHostDiscoveryService/DeltaVirtualHosts";
+
 /// `AggregatedDiscoveryService`, for a tonic server or any other that takes a tower service. From
 /// [`Ads::service`].
 ///
@@ -83,7 +86,7 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         match request.uri().path() {
             SOTW => Box::pin(open::<Sotw, B>(self.ads.clone(), request)),
-            DELTA => Box::pin(open::<Delta, B>(self.ads.clone(), request)),
+            DELTA | VIRTUAL_HOSTS => Box::pin(open::<Delta, B>(self.ads.clone(), request)),
             CHECK if self.extras.health => {
                 let check = Check(Arc::clone(&self.ads.hub));
                 Box::pin(async { Ok(grpc().unary(check, request).await) })

@@ -42,6 +42,19 @@ async fn a_virtual_host_is_found_by_its_domain() {
 }
 
 #[tokio::test]
+async fn virtual_hosts_have_a_stream_of_their_own() {
+    let rig = Rig::start().await;
+    rig.ads.set("default", [host("shop", "1", &["a"])]).unwrap();
+    let path = "/envoy.service.route.v3.VirtualHostDiscoveryService/DeltaVirtualHosts";
+    let mut client = Delta::open(rig.channel().await, path).await.unwrap();
+    client.send(subscribe(VHDS, &[]));
+    client.take(VHDS, &[]).await;
+    client.send(subscribe(VHDS, &["rc/a"]));
+    client.take(VHDS, &["rc/shop@1"]).await;
+    client.silent().await;
+}
+
+#[tokio::test]
 async fn who_knows_it_by_an_alias_is_told_of_changes_and_of_its_end() {
     let rig = Rig::start().await;
     rig.ads.set("default", [host("shop", "1", &["a", "b"])]).unwrap();
