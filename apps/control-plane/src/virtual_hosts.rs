@@ -12,7 +12,7 @@ struct VirtualHost {
 
 /// A virtual host is also known by each of its domains, behind the name of its route configuration: `routes/shop` by
 /// `routes/shop.example`. Envoy asks like this when it has a request for a domain that it doesn't know.
-pub fn with_domains(resource: Resource) -> Resource {
+pub(crate) fn with_domains(resource: Resource) -> Resource {
     if **resource.type_url() != *TypeUrl::VIRTUAL_HOST {
         return resource;
     }
