@@ -1,7 +1,8 @@
 //! Compiles the sources of the main crate against loom, for this package alone.
 
 /// Features of the main crate that stay off here: loom can't see into what they build on.
-const OFF: &str = r#""blocking", "heapless", "mesh", "tokio", "xds", "xds-types""#;
+const OFF: &str =
+    r#""blocking", "embassy", "heapless", "mesh", "smol", "tokio", "xds", "xds-types""#;
 
 fn main() {
     println!("cargo::rustc-cfg=loom");

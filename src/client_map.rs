@@ -255,11 +255,15 @@ impl<T> ClientMap<T> {
         N: Signal,
     {
         // The value first: afterwards the place may have another client.
-        let place = self.places.get(client.index());
-        let sitting =
-            place.and_then(|place| place.with(|place| place.take_if(|it| it.client == client)));
+        let value = self.take(client);
         let _ = queue.unregister(client);
-        sitting.map(|sitting| sitting.value)
+        value
+    }
+
+    /// Takes the client's value out.
+    pub(crate) fn take(&self, client: ClientKey) -> Option<Arc<T>> {
+        let place = self.places.get(client.index())?;
+        place.with(|place| place.take_if(|it| it.client == client)).map(|it| it.value)
     }
 
     /// The clients and their values, in the order of their places. Each place is looked at when the

@@ -3,7 +3,7 @@
 use core::fmt;
 use core::ops::Deref;
 
-use crate::queue::{Serve, Ticket};
+use crate::queue::{Outlook, Serve, Ticket};
 use crate::registry::ClientKey;
 use crate::slot::Lane;
 
@@ -55,6 +55,12 @@ where
         Lease { queue, ticket, payload: Some(payload), permit: true, ended: false }
     }
 
+    /// A push whose beginning has failed: it has no request, and can only be given back.
+    #[cfg(all(feature = "async", not(loom)))]
+    pub(crate) fn without_request(queue: Q, ticket: Ticket) -> Self {
+        Lease { queue, ticket, payload: None, permit: true, ended: false }
+    }
+
     /// Who is pushed to.
     #[inline]
     pub fn key(&self) -> ClientKey {
@@ -83,7 +89,13 @@ where
     /// Whether newer work for the client is pending already. The handler may stop early: if it requeues,
     /// its request is merged with the newer one.
     pub fn is_superseded(&self) -> bool {
-        self.queue.is_pending(&self.ticket)
+        matches!(self.queue.outlook(&self.ticket), Outlook::Superseded(_))
+    }
+
+    /// What else there is for the client, if it is still there.
+    #[cfg(all(feature = "async", not(loom)))]
+    pub(crate) fn outlook(&self) -> Outlook {
+        self.queue.outlook(&self.ticket)
     }
 
     /// Gives the permit back before the push has ended, as a rule when the push is prepared and a slow send

@@ -1,5 +1,7 @@
 //! How a queue tells whoever serves it that there is something to do.
 
+use crate::queue::Ticket;
+
 /// Told by a queue that there is work, or that work has ended.
 ///
 /// The core never blocks and knows no executor: it calls this, and an adapter turns it into a wake-up. A
@@ -26,6 +28,17 @@ pub trait Signal {
     /// group of clients that is marked for such a publish.
     #[inline]
     fn progress(&self) {}
+
+    /// A publish may have reached a client whose push is in progress, or such a client has left: a
+    /// worker may look whether to go on. Called once for each publish, after its marks.
+    #[inline]
+    fn interrupted(&self) {}
+
+    /// User code has panicked while a lease was begun, which an adapter may keep: true if it does.
+    #[doc(hidden)]
+    fn keep_failed(&self, _ticket: &Ticket) -> bool {
+        false
+    }
 
     /// The queue has been closed. It may be drained already, and from now on any progress may end it.
     fn closed(&self) {
@@ -63,6 +76,15 @@ impl<T: Signal + ?Sized> Signal for &T {
         (**self).progress();
     }
 
+    #[inline]
+    fn interrupted(&self) {
+        (**self).interrupted();
+    }
+
+    fn keep_failed(&self, ticket: &Ticket) -> bool {
+        (**self).keep_failed(ticket)
+    }
+
     fn closed(&self) {
         (**self).closed();
     }
@@ -83,6 +105,15 @@ impl<T: Signal + ?Sized> Signal for alloc::sync::Arc<T> {
     #[inline]
     fn progress(&self) {
         (**self).progress();
+    }
+
+    #[inline]
+    fn interrupted(&self) {
+        (**self).interrupted();
+    }
+
+    fn keep_failed(&self, ticket: &Ticket) -> bool {
+        (**self).keep_failed(ticket)
     }
 
     fn closed(&self) {

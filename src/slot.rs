@@ -246,6 +246,12 @@ impl Snapshot {
         self.pending() & (1 << slot) != 0
     }
 
+    /// Whether a slot is pending in the urgent lane.
+    #[inline]
+    pub(crate) const fn is_urgent(self, slot: usize) -> bool {
+        self.plane(URGENT) & 1 << slot != 0
+    }
+
     pub(crate) const fn state(self, slot: usize) -> State {
         let bit = 1 << slot;
         let (live, active, pending) =

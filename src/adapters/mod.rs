@@ -1,36 +1,60 @@
 //! What serves a queue: any executor, a pool of threads, or tokio.
 //!
-//! The core never blocks and knows no executor, no thread and no clock. Everything here is written over
-//! its public face, and is thin: the queue is the only place where work waits.
+//! The core never blocks and knows no executor, no thread and no clock. Everything here is written
+//! over its public face, and is thin: the queue is the only place where work waits.
 //!
 //! * [`AsyncQueue`] can be awaited, on any executor. The others serve such a queue.
-//! * `blocking::Pool` calls a handler for each push, on one of a fixed number of threads.
-//! * `tokio::Dispatcher` spawns a handler for each push, as a task.
-//! * `xds` serves one with the clients of an xDS server.
+//! * [`Dispatcher`] calls a handler for each push: a future, on tokio or on any executor that has a
+//!   [`Timer`].
+//! * `blocking::Pool` does so on a fixed number of threads, with handlers that block.
+//! * `xds` serves a queue with the clients of an xDS server.
 //!
-//! The pool and the dispatcher give the handler a [`Push`], and hold it to a deadline; see [`Options`].
+//! The dispatcher and the pool are made by a [`Builder`], give the handler a [`Push`], hold it to a
+//! deadline, and try again with [`Backoff`] what has failed.
+//!
+//! What user code does stops none of them: a panic in a handler, a callback, a waker, the merge, the
+//! clone or the drop of a request is caught, and reported with
+//! [`on_panic`](Builder::on_panic) where the client is known.
 
+#[cfg(not(loom))]
+mod backoff;
 #[cfg(all(feature = "blocking", not(loom)))]
 pub mod blocking;
-#[cfg(all(any(feature = "blocking", feature = "tokio"), not(loom)))]
-mod eviction;
-#[cfg(all(any(feature = "blocking", feature = "tokio"), not(loom)))]
-mod grant;
-#[cfg(all(any(feature = "blocking", feature = "tokio"), not(loom)))]
-mod options;
-#[cfg(all(any(feature = "blocking", feature = "tokio"), not(loom)))]
+#[cfg(not(loom))]
+mod builder;
+#[cfg(not(loom))]
+mod clients;
+#[cfg(not(loom))]
+mod dispatcher;
+#[cfg(not(loom))]
+mod outcome;
+#[cfg(not(loom))]
+mod pace;
+#[cfg(not(loom))]
 mod push;
+#[cfg(not(loom))]
+mod timer;
 #[cfg(all(feature = "tokio", not(loom)))]
-pub mod tokio;
+mod tokio;
 mod waiting;
 mod wake;
 #[cfg(all(feature = "xds", not(loom)))]
 pub mod xds;
 
+#[cfg(all(feature = "embassy", not(loom)))]
+pub use timer::EmbassyTimer;
+#[cfg(all(feature = "smol", not(loom)))]
+pub use timer::SmolTimer;
+#[cfg(all(feature = "tokio", not(loom)))]
+pub use timer::TokioTimer;
 pub use waiting::{AsyncQueue, Waiters};
-#[cfg(all(any(feature = "blocking", feature = "tokio"), not(loom)))]
+#[cfg(not(loom))]
 pub use {
-    eviction::EvictReason,
-    options::Options,
-    push::{Handle, Push},
+    backoff::Backoff,
+    builder::Builder,
+    clients::Clients,
+    dispatcher::Dispatcher,
+    outcome::{EvictReason, Outcome, PushError, Stats, Unserved},
+    push::{Detached, Handle, Push},
+    timer::Timer,
 };

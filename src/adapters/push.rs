@@ -5,11 +5,12 @@ use core::fmt;
 use core::ops::Deref;
 use core::time::Duration;
 
-use super::grant::{Clock, Grant};
-use super::options::Options;
+use super::outcome::PushError;
+use super::pace::{End, Pace};
 use super::waiting::Waiters;
+use super::wake::until;
 use crate::lease::Lease;
-use crate::queue::Serve;
+use crate::queue::{Outlook, Serve};
 use crate::registry::ClientKey;
 use crate::slot::Lane;
 
@@ -28,39 +29,59 @@ impl<Q> Handle for Q where
 
 /// One push to one client, for a handler to carry out: a [`Lease`] with a deadline.
 ///
-/// It ends by [`complete`](Push::complete), by [`requeue`](Push::requeue), or by being dropped, which is
-/// a requeue: a handler that panics or returns early loses nothing. It may outlive the handler, to be
-/// completed when the client has acknowledged, say; its deadline goes with it.
+/// It ends when its handler has returned, as the handler says: `Ok` completes it, `Err` gives it
+/// back. A handler that panics or is stopped loses nothing. While it lives no other handler runs for
+/// the client. Where the end comes later than the handler's, with the client's acknowledgement say,
+/// [`detach`](Push::detach) it.
 ///
-/// When the deadline passes first, the client is evicted, and whatever is done with the push later has no
-/// effect on anybody. The client's place in the queue is free for another one only when the push has
-/// been dropped.
-#[must_use = "a push that is dropped goes back into the queue"]
+/// When the deadline passes first, the client is evicted, and nothing that is done with the push
+/// later has any effect. The client's place in the queue is free for another one only when the push
+/// has been dropped.
+///
+/// In a signature, an alias of the queue's handle keeps it short:
+///
+/// ```
+/// use std::sync::Arc;
+/// use pushlane::adapters::{self, AsyncQueue, Outcome};
+/// use pushlane::backlog::Bits;
+///
+/// type Queue = Arc<AsyncQueue<Bits<1>>>;
+/// type Push = adapters::Push<Queue>;
+///
+/// async fn handle(mut push: Push) -> Outcome {
+///     let frame = format!("changed: {:b}", push.request()[0]);
+///     push.release_permit();
+///     println!("to {}: {frame}", push.key()); // a slow send
+///     Ok(())
+/// }
+/// # let _ = handle;
+/// ```
 pub struct Push<Q: Handle> {
-    /// `None` only while the push ends.
+    /// `None` only while it is dropped.
     lease: Option<Lease<Q>>,
-    grant: Arc<Grant<Q>>,
+    attempt: u32,
+    deadline: Option<Duration>,
+    pace: Arc<Pace<Q>>,
 }
 
 impl<Q: Handle> Push<Q> {
-    /// The push, and what the adapter keeps of it.
-    pub(super) fn begin(
-        mut lease: Lease<Q>,
-        options: &Options,
-        clock: Clock,
-    ) -> (Self, Arc<Grant<Q>>) {
-        let grant = Grant::begin(&mut lease, options.limit, clock);
-        (Push { lease: Some(lease), grant: Arc::clone(&grant) }, grant)
+    pub(super) fn new(
+        lease: Lease<Q>,
+        attempt: u32,
+        deadline: Option<Duration>,
+        pace: Arc<Pace<Q>>,
+    ) -> Self {
+        Push { lease: Some(lease), attempt, deadline, pace }
     }
 
     fn lease(&self) -> &Lease<Q> {
         match &self.lease {
             Some(lease) => lease,
-            None => unreachable!("taken only when the push ends"),
+            None => unreachable!("taken only when it is dropped"),
         }
     }
 
-    /// Who is pushed to.
+    /// The client that is pushed to.
     pub fn key(&self) -> ClientKey {
         self.lease().key()
     }
@@ -80,52 +101,128 @@ impl<Q: Handle> Push<Q> {
         self.lease().queue()
     }
 
-    /// Whether newer work for the client is pending already: the handler may stop early and requeue.
+    /// Which attempt this is: 1, and one more for each push to the client that has failed since the
+    /// last one that completed.
+    pub fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
+    /// Whether newer work for the client is pending already: the handler may stop early, and give
+    /// the push back with [`requeue_after`](Push::requeue_after).
     pub fn is_superseded(&self) -> bool {
         self.lease().is_superseded()
     }
 
-    /// Gives the permit back before the push has ended, as a rule when the push is prepared and a slow
-    /// send begins. Twice is once.
+    /// Waits until newer work for the client is pending, or the client has left: a slow send may be
+    /// abandoned then. Cancel-safe.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use futures_util::future::{Either, select};
+    /// use pushlane::adapters::{Handle, Outcome, Push};
+    /// # async fn send(_key: pushlane::ClientKey) -> Outcome { Ok(()) }
+    ///
+    /// async fn handle<Q: Handle>(push: Push<Q>) -> Outcome {
+    ///     let sending = Box::pin(send(push.key()));
+    ///     match select(sending, Box::pin(push.superseded())).await {
+    ///         Either::Left((sent, _)) => sent,
+    ///         Either::Right(_) => {
+    ///             // Merged with what is newer, and pushed again.
+    ///             push.requeue_after(Duration::ZERO);
+    ///             Ok(())
+    ///         }
+    ///     }
+    /// }
+    /// ```
+    pub async fn superseded(&self) {
+        let is_over = || self.lease().outlook() != Outlook::Current;
+        until(self.queue().signal().interruptions(), is_over).await;
+    }
+
+    /// Gives the permit back before the push has ended, as a rule when the push is prepared and a
+    /// slow send begins. Twice is once.
     pub fn release_permit(&mut self) {
-        drop(self.grant.take_permit());
+        self.pace.release_permit(self.key());
     }
 
     /// How long the push may still take; `None` without a deadline.
     pub fn remaining(&self) -> Option<Duration> {
-        self.grant.remaining()
+        self.deadline.map(|deadline| deadline.saturating_sub(self.pace.now()))
     }
 
-    /// Whether the deadline has passed and the client has been evicted. A handler that blocks in steps
-    /// should look between them, and return.
+    /// Whether the deadline has passed and the client has been evicted. A handler that blocks in
+    /// steps should look between them, and return.
     pub fn is_expired(&self) -> bool {
-        self.grant.is_expired()
+        self.pace.is_expired(self.key())
     }
 
-    /// Ends the push: the client has all that the request contained.
-    pub fn complete(mut self) {
-        self.end(Lease::complete);
+    /// Gives the push back, to be tried again after `delay` at the earliest. Not a failure; what the
+    /// handler returns afterwards counts for nothing.
+    ///
+    /// ```
+    /// # #[cfg(feature = "blocking")] {
+    /// use std::sync::Arc;
+    /// use std::time::Duration;
+    /// use pushlane::adapters::{AsyncQueue, Dispatcher};
+    /// use pushlane::{Config, Lane, backlog::Dirty};
+    ///
+    /// let queue = Arc::new(AsyncQueue::<Dirty>::new(Config::new(1)));
+    /// queue.register_with(Lane::Normal, ())?;
+    /// let asked_to_wait = std::sync::Once::new();
+    /// let pool = Dispatcher::builder(queue).start_pool(1, move |push| {
+    ///     assert_eq!(push.attempt(), 1);
+    ///     asked_to_wait.call_once(|| push.requeue_after(Duration::from_millis(1)));
+    ///     Ok(())
+    /// })?;
+    /// assert!(pool.drain(Duration::MAX).is_ok());
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn requeue_after(self, delay: Duration) {
+        self.end(End::Requeue(delay));
     }
 
-    /// Ends the push without success: the request is merged with what was published meanwhile, and the
-    /// client is queued again, behind those that wait already. Dropping the push does the same.
-    pub fn requeue(self) {
-        drop(self);
+    /// Takes the push out of its handler, to be ended later and elsewhere. What the handler returns
+    /// then counts for nothing; the deadline stays. Until it ends, and its handler has returned, no
+    /// other push to the client begins.
+    ///
+    /// ```
+    /// # #[cfg(feature = "blocking")] {
+    /// use std::sync::{Arc, mpsc};
+    /// use std::time::Duration;
+    /// use pushlane::adapters::{AsyncQueue, Dispatcher};
+    /// use pushlane::{Config, Lane, backlog::Dirty};
+    ///
+    /// let queue = Arc::new(AsyncQueue::<Dirty>::new(Config::new(1)));
+    /// queue.register_with(Lane::Normal, ())?;
+    /// let (sent, acknowledgements) = mpsc::channel();
+    /// let pool = Dispatcher::builder(queue).start_pool(1, move |push| {
+    ///     // ... send ...
+    ///     sent.send(push.detach())?;
+    ///     Ok(())
+    /// })?;
+    /// acknowledgements.recv()?.complete();
+    /// assert!(pool.drain(Duration::MAX).is_ok());
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn detach(self) -> Detached<Q> {
+        self.pace.detach(self.key());
+        Detached(self)
     }
 
-    fn end(&mut self, end: fn(Lease<Q>)) {
+    fn end(mut self, end: End) {
         if let Some(lease) = self.lease.take() {
-            // First the permit: whoever is woken by the end of the lease finds it, and whoever has seen
-            // the queue drained finds none held.
-            drop(self.grant.end());
-            end(lease);
+            self.pace.give_back(lease, Some(end));
         }
     }
 }
 
 impl<Q: Handle> Drop for Push<Q> {
     fn drop(&mut self) {
-        self.end(Lease::requeue);
+        if let Some(lease) = self.lease.take() {
+            self.pace.give_back(lease, None);
+        }
     }
 }
 
@@ -133,7 +230,43 @@ impl<Q: Handle> fmt::Debug for Push<Q> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Push")
             .field("client", &self.key())
+            .field("attempt", &self.attempt)
             .field("remaining", &self.remaining())
             .finish_non_exhaustive()
+    }
+}
+
+/// A push that outlives its handler; see [`Push::detach`]. Dropping it is a failure.
+#[must_use = "a detached push that is dropped has failed"]
+pub struct Detached<Q: Handle>(Push<Q>);
+
+impl<Q: Handle> Detached<Q> {
+    /// Ends the push: the client has all that the request contained.
+    pub fn complete(self) {
+        self.0.end(End::Complete);
+    }
+
+    /// Ends the push without success: it is tried again, after a [`Backoff`](super::Backoff).
+    pub fn fail(self, error: impl Into<PushError>) {
+        self.0.end(End::Fail(error.into()));
+    }
+
+    /// As [`Push::requeue_after`].
+    pub fn requeue_after(self, delay: Duration) {
+        self.0.end(End::Requeue(delay));
+    }
+}
+
+impl<Q: Handle> Deref for Detached<Q> {
+    type Target = Push<Q>;
+
+    fn deref(&self) -> &Push<Q> {
+        &self.0
+    }
+}
+
+impl<Q: Handle> fmt::Debug for Detached<Q> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }

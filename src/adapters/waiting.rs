@@ -4,17 +4,30 @@
 //! Every wait here has the same shape: look; listen; look again; sleep. What happens before the second
 //! look is seen by it, what happens after it reaches the listener, and there is nothing in between.
 
+#[cfg(not(loom))]
+use alloc::boxed::Box;
+#[cfg(not(loom))]
+use core::any::Any;
+#[cfg(not(loom))]
+use core::cell::Cell;
 use core::fmt;
 use core::future::Future;
 use core::ops::Deref;
+#[cfg(not(loom))]
+use core::panic::AssertUnwindSafe;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 
+#[cfg(not(loom))]
+use std::panic::catch_unwind;
+
 use event_listener::Event;
 
-use super::wake::{Listener, notify};
+use super::wake::{Listener, notify, until};
 use crate::backlog::Backlog;
 use crate::lease::Lease;
+#[cfg(not(loom))]
+use crate::queue::Ticket;
 use crate::queue::{PushQueue, Serve};
 use crate::ready::{ReadySet, Sweep};
 use crate::signal::Signal;
@@ -55,6 +68,8 @@ pub struct Waiters {
     ready: Event,
     /// Who waits for convergence or the end of a drain. All are told, for each waits for something else.
     progress: Event,
+    /// Pushes that would be abandoned for newer work. All are told.
+    interruptions: Event,
 }
 
 impl Waiters {
@@ -70,7 +85,7 @@ impl Waiters {
     /// ```
     #[cfg(not(loom))] // loom's types aren't made in constants
     pub const fn new() -> Self {
-        Waiters { ready: Event::new(), progress: Event::new() }
+        Waiters { ready: Event::new(), progress: Event::new(), interruptions: Event::new() }
     }
 }
 
@@ -85,6 +100,21 @@ impl Signal for Waiters {
 
     fn progress(&self) {
         notify(&self.progress, usize::MAX);
+    }
+
+    fn interrupted(&self) {
+        notify(&self.interruptions, usize::MAX);
+    }
+
+    #[cfg(not(loom))]
+    fn keep_failed(&self, ticket: &Ticket) -> bool {
+        FAILED.with(|failed| {
+            let kept = matches!(failed.get(), Failed::Awaited);
+            if kept {
+                failed.set(Failed::Kept(*ticket));
+            }
+            kept
+        })
     }
 
     fn closed(&self) {
@@ -165,15 +195,14 @@ impl<B: Backlog, S: Storage, R: ReadySet> PushQueue<B, S, R, Waiters> {
 }
 
 impl Waiters {
+    #[cfg(not(loom))]
+    pub(super) fn interruptions(&self) -> &Event {
+        &self.interruptions
+    }
+
     /// Waits until `holds`, which only progress can bring about.
     pub(super) async fn until(&self, holds: impl Fn() -> bool) {
-        while !holds() {
-            let progress = Listener::of(&self.progress);
-            if holds() {
-                return;
-            }
-            progress.await;
-        }
+        until(&self.progress, holds).await;
     }
 }
 
@@ -210,10 +239,55 @@ where
     }
 }
 
+/// What has become of a lease whose beginning has panicked, on this thread.
+#[cfg(not(loom))]
+#[derive(Clone, Copy)]
+enum Failed {
+    /// Nothing keeps it: it goes back into the queue.
+    Unawaited,
+    /// [`poll_caught`] would keep it.
+    Awaited,
+    Kept(Ticket),
+}
+
+#[cfg(not(loom))]
+std::thread_local! {
+    static FAILED: Cell<Failed> = const { Cell::new(Failed::Unawaited) };
+}
+
+/// What has panicked, and the lease that had begun by then.
+#[cfg(not(loom))]
+pub(super) type BeginFailed<Q> = (Box<dyn Any + Send>, Option<Lease<Q>>);
+
+/// Polls [`next`], and survives user code that panics in it: a merge or a clone of requests.
+#[cfg(not(loom))]
+pub(super) fn poll_caught<Q>(
+    queue: &Q,
+    next: Pin<&mut impl Future<Output = Option<Lease<Q>>>>,
+    context: &mut Context<'_>,
+) -> Poll<Result<Option<Lease<Q>>, BeginFailed<Q>>>
+where
+    Q: Deref<Target: Serve> + Clone,
+{
+    FAILED.set(Failed::Awaited);
+    let polled = catch_unwind(AssertUnwindSafe(|| next.poll(context)));
+    let failed = FAILED.replace(Failed::Unawaited);
+    match polled {
+        Ok(polled) => polled.map(Ok),
+        Err(panic) => Poll::Ready(Err((
+            panic,
+            match failed {
+                Failed::Kept(ticket) => Some(Lease::without_request(queue.clone(), ticket)),
+                _ => None,
+            },
+        ))),
+    }
+}
+
 /// Done when one of the two is. The other, if notified too, passes that on.
-struct Either {
-    ready: Listener,
-    end: Option<Listener>,
+pub(super) struct Either {
+    pub(super) ready: Listener,
+    pub(super) end: Option<Listener>,
 }
 
 impl Future for Either {

@@ -66,6 +66,17 @@ fn wake_afterwards(locking: impl FnOnce()) {
     handed_over(|own| own.wakers = wakers);
 }
 
+/// Waits until something holds that `event` tells of.
+pub(super) async fn until(event: &Event, holds: impl Fn() -> bool) {
+    while !holds() {
+        let listener = Listener::of(event);
+        if holds() {
+            return;
+        }
+        listener.await;
+    }
+}
+
 fn wake(waker: Arc<HandOver>) {
     // Calls, and maybe drops, the executor's waker.
     if let Err(panic) = catch_unwind(AssertUnwindSafe(move || waker.0.wake_by_ref())) {

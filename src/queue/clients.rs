@@ -106,6 +106,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
             self.retire(place);
         }
         self.signal.progress();
+        self.signal.interrupted();
         Ok(())
     }
 

@@ -30,7 +30,7 @@ use crate::topics::Topics;
 pub(crate) use batch::Entries;
 pub use publish::Target;
 pub use serve::Serve;
-pub(crate) use serve::Ticket;
+pub(crate) use serve::{Outlook, Ticket};
 
 /// Who is pushed to, when, and with what.
 ///

@@ -109,6 +109,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         let mut recording = self.backlog.begin(request, audience);
         let mut fresh = Fresh::new(self, lane);
         mark(&mut fresh, &mut recording);
+        self.signal.interrupted();
         // Numbered after the last mark, so that the number may be waited for: whoever reads it sees the
         // marks. Given before them, an idle client would pass for one that is caught up.
         self.published(self.convergence.number(), audience, Until::Number, recording)
@@ -148,6 +149,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
             let clients = self.clients();
             if clients > 0 {
                 self.signal.ready(clients);
+                self.signal.interrupted();
             }
         }
         self.published(numbered, Audience::EVERYONE, Until::Goal(lane, goal), recording)
@@ -185,6 +187,8 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         if ready != 0 {
             self.line(lane).join(place.bank, place.slot);
             self.signal.ready(1);
+        } else if marked.in_progress(place.slot) {
+            self.signal.interrupted();
         }
         match newest {
             Ok(number) => Ok(Version { number, audience, until: Until::Push(push) }),

@@ -17,7 +17,7 @@ use crate::ready::ReadySet;
 use crate::ready::line::Served;
 use crate::registry::{ClientKey, Place};
 use crate::signal::Signal;
-use crate::slot::{Lane, Released, State};
+use crate::slot::{Lane, Released, State, slots};
 use crate::storage::Storage;
 
 mod sealed {
@@ -64,7 +64,20 @@ pub trait Serve: sealed::Sealed {
     #[doc(hidden)]
     fn return_permit(&self);
     #[doc(hidden)]
-    fn is_pending(&self, ticket: &Ticket) -> bool;
+    fn outlook(&self, ticket: &Ticket) -> Outlook;
+    #[doc(hidden)]
+    fn each_unserved(&self, each: &mut dyn FnMut(ClientKey));
+}
+
+/// What a push in progress can know of its client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outlook {
+    /// It has nothing newer to be sent.
+    Current,
+    /// More is pending, and this is the most urgent lane of it.
+    Superseded(Lane),
+    /// It has left.
+    Gone,
 }
 
 /// The plain data of a lease.
@@ -200,14 +213,15 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         let client = self.registry.key(place);
         let changing = self.topics.begin(place);
         let cells = self.cells(place.bank);
-        let on_panic = GiveBack { queue: self, place, lane, permits: counted.into() };
+        let ticket = Ticket { client, lane, seen, whole: false, counted, changing };
+        let on_panic = Failed { queue: self, ticket };
         let concerned = |audience: &Audience| self.concerns(audience, client);
         let Taken { payload, whole } = self.backlog.take(cells, place.slot, &concerned);
         core::mem::forget(on_panic);
         if whole {
             self.progress(place.bank).begin(place.slot, seen);
         }
-        (Ticket { client, lane, seen, whole, counted, changing }, payload)
+        (Ticket { whole, ..ticket }, payload)
     }
 
     /// Whether the leased client belongs to an audience.
@@ -310,6 +324,22 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> Drop for GiveBack<'_, B, S,
     }
 }
 
+/// User code has panicked while a lease was begun: an adapter may keep it, to try again later. Otherwise
+/// it goes back.
+struct Failed<'a, B: Backlog, S: Storage, R: ReadySet, N: Signal> {
+    queue: &'a PushQueue<B, S, R, N>,
+    ticket: Ticket,
+}
+
+impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> Drop for Failed<'_, B, S, R, N> {
+    fn drop(&mut self) {
+        let Failed { queue, ticket } = *self;
+        if !queue.signal.keep_failed(&ticket) {
+            Serve::requeue(queue, &ticket, None, true);
+        }
+    }
+}
+
 impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> sealed::Sealed for PushQueue<B, S, R, N> {}
 
 impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> Serve for PushQueue<B, S, R, N> {
@@ -393,14 +423,28 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> Serve for PushQueue<B, S, R
         self.end(0, 1);
     }
 
-    fn is_pending(&self, ticket: &Ticket) -> bool {
+    fn each_unserved(&self, each: &mut dyn FnMut(ClientKey)) {
+        // Those that a fan-out has still to reach are busy as soon as it has.
+        let is_expanded = [Lane::Urgent, Lane::Normal].into_iter().all(|it| self.is_expanded(it));
+        for (bank, word) in self.banks().iter().enumerate() {
+            let now = word.load();
+            let unserved = if is_expanded { now.busy() } else { now.live() };
+            slots(unserved).for_each(|slot| each(self.registry.key(Place { bank, slot })));
+        }
+    }
+
+    fn outlook(&self, ticket: &Ticket) -> Outlook {
         // Before the bank: what is visited by now has its marks.
         let Place { bank, slot } = ticket.place();
         let behind = self.is_behind_fan_out(ticket.seen);
-        match self.banks()[bank].load().state(slot) {
-            State::InProgressPending => true,
-            State::InProgress => behind,
-            _ => false, // the client has left
+        let now = self.banks()[bank].load();
+        match now.state(slot) {
+            State::InProgressPending if now.is_urgent(slot) => Outlook::Superseded(Lane::Urgent),
+            State::InProgressPending => Outlook::Superseded(Lane::Normal),
+            // Whichever lane it came through: the push would contain it.
+            State::InProgress if behind => Outlook::Superseded(Lane::Urgent),
+            State::InProgress => Outlook::Current,
+            _ => Outlook::Gone,
         }
     }
 }

@@ -4,10 +4,10 @@ use std::collections::HashSet;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use pushlane::adapters::{EvictReason, Options};
+use pushlane::adapters::EvictReason;
 use pushlane::{Lane, Refusal, Target};
 
-use crate::rig::{Log, Push, Rig, Then, gate, publish, publish_to_all, queue};
+use crate::rig::{Log, Rig, Then, complete, fail, gate, options, publish, publish_to_all, queue};
 
 on_each_rig! {
     serves_everybody_once
@@ -30,15 +30,10 @@ on_each_rig! {
     one_in_a_hundred_hangs_and_all_others_are_served
 }
 
-fn complete(push: Push) -> Then {
-    push.complete();
-    Then::Return
-}
-
 pub(crate) async fn serves_everybody_once<R: Rig>() {
     let (queue, clients) = queue(100, 4);
     let (log, served) = Log::new();
-    let rig = R::start(&queue, 3, Options::no_deadline(), move |push| {
+    let rig = R::start(options(&queue), 3, move |push| {
         log((push.key(), push.request()[0]));
         complete(push)
     });
@@ -56,15 +51,18 @@ pub(crate) async fn past_the_deadline_the_client_is_evicted_and_the_permit_comes
     let (queue, clients) = queue(2, 1);
     let (hung, other) = (clients[0], clients[1]);
     let (evict, evicted) = Log::new();
-    let options = Options::deadline(R::LIMIT).on_evict(move |key, reason| evict((key, reason)));
+    let options =
+        options(&queue).deadline(R::LIMIT).on_evict(move |key, reason| evict((key, reason)));
     let (_opener, closed) = gate();
-    let rig = R::start(&queue, 1, options, move |push| {
+    let rig = R::start(options, 1, move |push| {
         if push.key() == hung { Then::Hang(push, closed.clone()) } else { complete(push) }
     });
     let version = publish_to_all(&queue, 1);
     // There is one permit: the other client is served only when it has come back.
     queue.converged(version).await;
-    assert_eq!(evicted.next().await, (hung, EvictReason::Deadline(R::LIMIT)));
+    let (client, reason) = evicted.next().await;
+    assert_eq!(client, hung);
+    assert!(matches!(reason, EvictReason::Deadline(limit) if limit == R::LIMIT));
     assert!(!queue.is_registered(hung) && queue.is_registered(other));
     assert!(rig.drain().await);
     assert_eq!(queue.held(), 0);
@@ -73,8 +71,9 @@ pub(crate) async fn past_the_deadline_the_client_is_evicted_and_the_permit_comes
 pub(crate) async fn a_push_that_ends_in_time_evicts_nobody<R: Rig>() {
     let (queue, clients) = queue(10, 2);
     let (evict, evicted) = Log::new();
-    let options = Options::deadline(Duration::from_secs(3_600)).on_evict(move |key, _| evict(key));
-    let rig = R::start(&queue, 2, options, |push| {
+    let options =
+        options(&queue).deadline(Duration::from_secs(3_600)).on_evict(move |key, _| evict(key));
+    let rig = R::start(options, 2, |push| {
         assert!(!push.is_expired());
         assert!(push.remaining().is_some_and(|left| !left.is_zero()));
         complete(push)
@@ -92,12 +91,12 @@ pub(crate) async fn a_late_completion_does_not_touch_the_next_owner_of_the_place
     let (log, events) = Log::new();
     let evict = log.clone();
     let (keep, kept) = Log::new();
-    let options = Options::deadline(R::LIMIT).on_evict(move |_, _| evict("evicted"));
+    let options = options(&queue).deadline(R::LIMIT).on_evict(move |_, _| evict("evicted"));
     // The push is held by nobody's handler, so that it can be late on both.
-    let rig = R::start(&queue, 2, options, move |push| {
+    let rig = R::start(options, 2, move |push| {
         if push.key() == hung {
-            keep(push);
-            return Then::Return;
+            keep(push.detach());
+            return Then::End(Ok(()));
         }
         log("pushed to the next");
         complete(push)
@@ -121,10 +120,10 @@ pub(crate) async fn a_push_that_outlives_its_handler_keeps_its_deadline<R: Rig>(
     let (queue, clients) = queue(2, 1);
     let (keep, kept) = Log::new();
     let (evict, evicted) = Log::new();
-    let options = Options::deadline(R::LIMIT).on_evict(move |key, _| evict(key));
-    let rig = R::start(&queue, 1, options, move |push| {
-        keep(push);
-        Then::Return
+    let options = options(&queue).deadline(R::LIMIT).on_evict(move |key, _| evict(key));
+    let rig = R::start(options, 1, move |push| {
+        keep(push.detach());
+        Then::End(Ok(()))
     });
     publish(&queue, clients[0], 1);
     let push = kept.next().await;
@@ -138,11 +137,12 @@ pub(crate) async fn a_push_may_be_completed_after_its_handler_has_returned<R: Ri
     let (queue, clients) = queue(1, 1);
     let (keep, kept) = Log::new();
     let (evict, evicted) = Log::new();
-    let options = Options::deadline(Duration::from_secs(3_600)).on_evict(move |key, _| evict(key));
-    let rig = R::start(&queue, 1, options, move |mut push| {
+    let options =
+        options(&queue).deadline(Duration::from_secs(3_600)).on_evict(move |key, _| evict(key));
+    let rig = R::start(options, 1, move |mut push| {
         push.release_permit();
-        keep(push);
-        Then::Return
+        keep(push.detach());
+        Then::End(Ok(()))
     });
     let version = publish(&queue, clients[0], 1);
     let push = kept.next().await;
@@ -157,9 +157,9 @@ pub(crate) async fn a_client_that_left_by_itself_is_not_evicted<R: Rig>() {
     let (queue, clients) = queue(2, 1);
     let (gone, other) = (clients[0], clients[1]);
     let (evict, evicted) = Log::new();
-    let options = Options::deadline(R::LIMIT).on_evict(move |key, _| evict(key));
+    let options = options(&queue).deadline(R::LIMIT).on_evict(move |key, _| evict(key));
     let (_opener, closed) = gate();
-    let rig = R::start(&queue, 1, options, move |push| {
+    let rig = R::start(options, 1, move |push| {
         if push.key() == gone {
             push.queue().unregister(gone).unwrap();
             Then::Hang(push, closed.clone())
@@ -180,11 +180,11 @@ pub(crate) async fn a_panic_loses_nothing<R: Rig>() {
     let unlucky = clients[0];
     let (report, panics) = Log::new();
     let (log, served) = Log::new();
-    let options = Options::no_deadline().on_panic(move |key, panic| {
+    let options = options(&queue).on_panic(move |key, panic| {
         report((key, panic.downcast_ref::<&str>().map(|text| text.to_string())));
     });
     let attempts = Mutex::new(0);
-    let rig = R::start(&queue, 1, options, move |push| {
+    let rig = R::start(options, 1, move |push| {
         if push.key() == unlucky {
             let mut attempts = attempts.lock().unwrap();
             *attempts += 1;
@@ -214,9 +214,10 @@ pub(crate) async fn a_panic_loses_nothing<R: Rig>() {
 pub(crate) async fn a_panic_after_completion_repeats_nothing<R: Rig>() {
     let (queue, clients) = queue(1, 1);
     let (report, panics) = Log::new();
-    let options = Options::deadline(Duration::from_secs(3_600)).on_panic(move |key, _| report(key));
-    let rig = R::start(&queue, 1, options, |push| {
-        push.complete();
+    let options =
+        options(&queue).deadline(Duration::from_secs(3_600)).on_panic(move |key, _| report(key));
+    let rig = R::start(options, 1, |push| {
+        push.detach().complete();
         panic!("on purpose");
     });
     let version = publish(&queue, clients[0], 1);
@@ -228,12 +229,13 @@ pub(crate) async fn a_panic_after_completion_repeats_nothing<R: Rig>() {
 pub(crate) async fn a_callback_that_panics_stops_nothing<R: Rig>() {
     let (queue, clients) = queue(3, 1);
     let (hangs, panics) = (clients[0], clients[1]);
-    let options = Options::deadline(R::LIMIT)
+    let options = options(&queue)
+        .deadline(R::LIMIT)
         .on_evict(|_, _| panic!("on purpose: evicted"))
         .on_panic(|_, _| panic!("on purpose: reported"));
     let (_opener, closed) = gate();
     let tried = Mutex::new(HashSet::new());
-    let rig = R::start(&queue, 1, options, move |push| {
+    let rig = R::start(options, 1, move |push| {
         if push.key() == hangs {
             return Then::Hang(push, closed.clone());
         }
@@ -250,13 +252,12 @@ pub(crate) async fn a_client_that_always_fails_starves_nobody<R: Rig>() {
     let (queue, clients) = queue(40, 1);
     let [panics, requeues] = [clients[0], clients[1]];
     let (log, served) = Log::new();
-    let rig = R::start(&queue, 1, Options::no_deadline(), move |push| {
+    let rig = R::start(options(&queue), 1, move |push| {
         if push.key() == panics {
             panic!("on purpose");
         }
         if push.key() == requeues {
-            push.requeue();
-            return Then::Return;
+            return fail(push);
         }
         log(push.key());
         complete(push)
@@ -277,7 +278,7 @@ pub(crate) async fn requeueing_and_dropping_push_again<R: Rig>() {
     let (queue, clients) = queue(1, 1);
     let (log, seen) = Log::new();
     let attempts = Mutex::new(0);
-    let rig = R::start(&queue, 1, Options::no_deadline(), move |push| {
+    let rig = R::start(options(&queue), 1, move |push| {
         log(push.request()[0]);
         let mut attempts = attempts.lock().unwrap();
         *attempts += 1;
@@ -286,12 +287,12 @@ pub(crate) async fn requeueing_and_dropping_push_again<R: Rig>() {
                 // Published meanwhile: merged with what comes back.
                 publish(push.queue(), push.key(), 2);
                 assert!(push.is_superseded());
-                push.requeue();
+                push.requeue_after(Duration::ZERO);
             }
-            2 => drop(push),
-            _ => push.complete(),
+            2 => drop(push.detach()),
+            _ => return complete(push),
         }
-        Then::Return
+        Then::End(Ok(()))
     });
     let version = publish(&queue, clients[0], 1);
     queue.converged(version).await;
@@ -303,7 +304,7 @@ pub(crate) async fn a_released_permit_lets_another_push_begin<R: Rig>() {
     let (queue, clients) = queue(3, 1);
     let (log, begun) = Log::new();
     let (opener, closed) = gate();
-    let rig = R::start(&queue, 3, Options::no_deadline(), move |mut push| {
+    let rig = R::start(options(&queue), 3, move |mut push| {
         push.release_permit();
         push.release_permit();
         log(push.key());
@@ -322,7 +323,7 @@ pub(crate) async fn without_permits_nothing_begins_until_there_are_some<R: Rig>(
     let (queue, clients) = queue(3, 0);
     let (log, begun) = Log::new();
     let (opener, closed) = gate();
-    let rig = R::start(&queue, 3, Options::no_deadline(), move |push| {
+    let rig = R::start(options(&queue), 3, move |push| {
         log(push.queue().held());
         Then::Hang(push, closed.clone())
     });
@@ -341,7 +342,7 @@ pub(crate) async fn without_permits_nothing_begins_until_there_are_some<R: Rig>(
 pub(crate) async fn draining_serves_what_is_pending_and_refuses_more<R: Rig>() {
     let (queue, clients) = queue(50, 2);
     let (log, served) = Log::new();
-    let rig = R::start(&queue, 2, Options::no_deadline(), move |push| {
+    let rig = R::start(options(&queue), 2, move |push| {
         log(push.key());
         complete(push)
     });
@@ -358,9 +359,9 @@ pub(crate) async fn draining_ends_in_spite_of_a_hung_handler<R: Rig>() {
     let hung = clients[5];
     let (evict, evicted) = Log::new();
     let (log, served) = Log::new();
-    let options = Options::deadline(R::LIMIT).on_evict(move |key, _| evict(key));
+    let options = options(&queue).deadline(R::LIMIT).on_evict(move |key, _| evict(key));
     let (_opener, closed) = gate();
-    let rig = R::start(&queue, 1, options, move |push| {
+    let rig = R::start(options, 1, move |push| {
         if push.key() == hung {
             return Then::Hang(push, closed.clone());
         }
@@ -377,7 +378,7 @@ pub(crate) async fn dropping_the_adapter_loses_nothing<R: Rig>() {
     let (queue, clients) = queue(30, 2);
     let (log, begun) = Log::new();
     let (opener, closed) = gate();
-    let rig = R::start(&queue, 2, Options::no_deadline(), move |push| {
+    let rig = R::start(options(&queue), 2, move |push| {
         log(push.key());
         Then::Hang(push, closed.clone())
     });
@@ -408,12 +409,13 @@ pub(crate) async fn one_in_a_hundred_hangs_and_all_others_are_served<R: Rig>() {
     let (evict, evicted) = Log::new();
     let (log, served) = Log::new();
     // Fewer permits than hung clients: without the deadline everything would stand still.
-    let options = Options::deadline(2 * R::LIMIT)
+    let options = options(&queue)
+        .deadline(2 * R::LIMIT)
         .on_evict(move |key, _| evict(key))
         .stuck_threads(hung.len());
     let (opener, closed) = gate();
     let hangs = hung.clone();
-    let rig = R::start(&queue, 8, options, move |push| {
+    let rig = R::start(options, 8, move |push| {
         if hangs.contains(&push.key()) {
             return Then::Hang(push, closed.clone());
         }

@@ -1,4 +1,4 @@
-//! What the adapters promise, written once, over threads and over tokio.
+//! What the adapters promise, written once, over threads, tokio, and one future on any executor.
 
 #[macro_use]
 mod rig;
@@ -7,6 +7,7 @@ mod async_waiting;
 mod behaviour;
 mod only_pool;
 mod only_tokio;
+mod pacing;
 
 use pushlane::backlog::{Backlog, Bits};
 

@@ -3,11 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pushlane::adapters::Options;
-use pushlane::adapters::tokio::Dispatcher;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::rig::{Log, Push, Rig, Tokio, publish_to_all, queue};
+use crate::rig::{Log, Push, Rig, Tokio, options, publish_to_all, queue};
 
 fn paused() -> Runtime {
     Builder::new_current_thread().enable_time().start_paused(true).build().unwrap()
@@ -27,19 +25,19 @@ fn the_handler_is_dropped_at_its_deadline_even_after_it_has_completed() {
     let (queue, clients) = queue(1, 1);
     let (log, dropped) = Log::new();
     paused().block_on(async {
-        let options = Options::deadline(Tokio::LIMIT);
-        let dispatcher = Dispatcher::start(Arc::clone(&queue), options, move |push: Push| {
+        let dispatcher = options(&queue).deadline(Tokio::LIMIT).start(move |push: Push| {
             let tell = OnDrop(log.clone());
             async move {
-                push.complete();
+                push.detach().complete();
                 std::future::pending::<()>().await;
                 drop(tell);
+                Ok(())
             }
         });
         publish_to_all(&queue, 1);
         dropped.next().await;
         assert!(queue.is_registered(clients[0]));
-        assert!(dispatcher.drain().await);
+        assert!(dispatcher.drain(Duration::MAX).await.is_ok());
     });
 }
 
@@ -53,10 +51,11 @@ fn a_runtime_that_shuts_down_loses_nothing() {
             log(push.key());
             async move {
                 std::future::pending::<()>().await;
-                push.complete();
+                drop(push);
+                Ok(())
             }
         };
-        let dispatcher = Dispatcher::start(Arc::clone(&queue), Options::no_deadline(), handler);
+        let dispatcher = options(&queue).start(handler);
         publish_to_all(&queue, 1);
         begun.take(2).await;
         dispatcher
@@ -74,25 +73,21 @@ fn a_runtime_that_shuts_down_loses_nothing() {
 
 #[test]
 fn a_drain_that_the_runtime_cuts_short_says_so() {
-    let (queue, _) = queue(1, 0);
+    let (queue, clients) = queue(1, 0);
     let runtime = paused();
-    let dispatcher = runtime.block_on(async {
-        let options = Options::no_deadline();
-        Dispatcher::start(Arc::clone(&queue), options, |push: Push| async { push.complete() })
-    });
+    let dispatcher = runtime.block_on(async { options(&queue).start(|_push| async { Ok(()) }) });
     publish_to_all(&queue, 1);
     drop(runtime);
-    assert!(!paused().block_on(dispatcher.drain()));
+    assert_eq!(paused().block_on(dispatcher.drain(Duration::MAX)).unwrap_err().clients(), clients);
 }
 
 #[test]
 #[should_panic(expected = "timer")]
-fn a_deadline_without_a_timer_is_refused_at_the_start() {
+fn a_runtime_without_a_timer_is_refused_at_the_start() {
     let runtime = Builder::new_current_thread().build().unwrap();
     let (queue, _) = queue(1, 1);
     runtime.block_on(async {
-        let options = Options::deadline(Duration::from_secs(5));
-        drop(Dispatcher::start(queue, options, |push: Push| async { push.complete() }));
+        drop(options(&queue).start(|_push| async { Ok(()) }));
     });
 }
 
@@ -101,17 +96,17 @@ fn handlers_in_one_queue_run_side_by_side() {
     let (queue, _) = queue(3, 3);
     let barrier = Arc::new(tokio::sync::Barrier::new(3));
     paused().block_on(async {
-        let options = Options::deadline(Tokio::LIMIT);
-        let dispatcher = Dispatcher::start(Arc::clone(&queue), options, move |push: Push| {
+        let dispatcher = options(&queue).deadline(Tokio::LIMIT).start(move |push: Push| {
             let barrier = Arc::clone(&barrier);
             async move {
                 barrier.wait().await;
-                push.complete();
+                drop(push);
+                Ok(())
             }
         });
         let version = publish_to_all(&queue, 1);
         queue.converged(version).await;
-        assert!(dispatcher.drain().await);
+        assert!(dispatcher.drain(Duration::MAX).await.is_ok());
         assert_eq!(queue.clients(), 3);
     });
 }

@@ -3,14 +3,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
-use pushlane::adapters::Options;
 use pushlane::{Lane, PublishError, Refusal, RegisterError, SLOTS, Target};
 use smol::future::yield_now;
 
 use crate::changes::BOMB;
 use crate::ledger::{Ledger, storms};
 use crate::recovery::{assert_recovered, eventually};
-use crate::rig::{Log, Queue, Rig, queue};
+use crate::rig::{Log, Queue, Rig, options, queue};
 
 on_each_rig! {
     a_publisher_dies_in_a_merge
@@ -32,7 +31,7 @@ async fn a_publisher_dies_in_a_merge<R: Rig>() {
     let ledger = Ledger::new(&clients);
     let (log, served) = Log::new();
     let delivering = Arc::clone(&ledger);
-    let rig = R::start(&queue, 2, Options::no_deadline(), move |push| {
+    let rig = R::start(options(&queue), 2, move |push| {
         log((push.key(), push.request().numbers.contains(&BOMB)));
         delivering.deliver(push)
     });
@@ -57,7 +56,7 @@ async fn publishers_die_in_a_storm<R: Rig>() {
     let (queue, clients) = queue(3 * SLOTS, 2);
     let ledger = Ledger::new(&clients);
     let delivering = Arc::clone(&ledger);
-    let rig = R::start(&queue, 2, Options::no_deadline(), move |push| delivering.deliver(push));
+    let rig = R::start(options(&queue), 2, move |push| delivering.deliver(push));
     let publishers = storms(2, &queue, &ledger, &clients, 500);
     let mut died = 0;
     for _ in 0..30 {
@@ -80,7 +79,7 @@ async fn the_limit_goes_to_zero_and_back<R: Rig>() {
     let ledger = Ledger::new(&clients);
     let begun = Arc::new(AtomicUsize::new(0));
     let (count, delivering) = (Arc::clone(&begun), Arc::clone(&ledger));
-    let rig = R::start(&queue, 4, Options::no_deadline(), move |push| {
+    let rig = R::start(options(&queue), 4, move |push| {
         count.fetch_add(1, SeqCst);
         delivering.deliver(push)
     });
@@ -110,7 +109,7 @@ async fn the_queue_is_closed_in_a_storm<R: Rig>() {
     let ledger = Ledger::new(&clients);
     let (log, served) = Log::new();
     let delivering = Arc::clone(&ledger);
-    let rig = R::start(&queue, 4, Options::no_deadline(), move |push| {
+    let rig = R::start(options(&queue), 4, move |push| {
         log(());
         delivering.deliver(push)
     });

@@ -4,13 +4,13 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
-use pushlane::adapters::{AsyncQueue, Options};
+use pushlane::adapters::AsyncQueue;
 use pushlane::{ClientKey, Config, Lane, Refusal, RegisterError};
 
 use crate::dice::Dice;
 use crate::ledger::{Ledger, storms};
 use crate::recovery::{assert_recovered, eventually};
-use crate::rig::{Log, Push, Queue, Rig, Then, gate, queue};
+use crate::rig::{Log, Push, Queue, Rig, Then, complete, fail, gate, options, queue};
 
 on_each_rig! {
     clients_leave_while_they_are_queued
@@ -25,7 +25,7 @@ async fn clients_leave_while_they_are_queued<R: Rig>() {
     let ledger = Ledger::new(&clients);
     let (log, served) = Log::new();
     let delivering = Arc::clone(&ledger);
-    let rig = R::start(&queue, 2, Options::no_deadline(), move |push: Push| {
+    let rig = R::start(options(&queue), 2, move |push: Push| {
         log(push.key());
         delivering.deliver(push)
     });
@@ -54,21 +54,20 @@ async fn clients_leave_while_a_push_is_in_progress<R: Rig>() {
     let (hang, hanging) = Log::new();
     let delivering = Arc::clone(&ledger);
     // As many threads as handlers that hang, and one.
-    let rig = R::start(&queue, 7, Options::no_deadline(), move |mut push: Push| {
+    let rig = R::start(options(&queue), 7, move |mut push: Push| {
         if push.key().index() >= 18 {
             return delivering.deliver(push);
         }
         push.queue().unregister(push.key()).unwrap();
         match push.key().index() % 3 {
-            0 => push.complete(),
-            1 => drop(push),
+            0 => complete(push),
+            1 => fail(push),
             _ => {
                 push.release_permit();
                 hang(());
-                return Then::Hang(push, closed.clone());
+                Then::Hang(push, closed.clone())
             }
         }
-        Then::Return
     });
     let version = ledger.publish(&queue, None, Lane::Normal).unwrap();
     queue.converged(version).await;
@@ -88,7 +87,7 @@ async fn clients_leave_while_they_are_being_registered<R: Rig>() {
     let (here, delivering) = (staying.clone(), Arc::clone(&ledger));
     let unregistered = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&unregistered);
-    let rig = R::start(&queue, 3, Options::no_deadline(), move |push: Push| {
+    let rig = R::start(options(&queue), 3, move |push: Push| {
         if !here.contains(&push.key()) {
             let left = push.queue().unregister(push.key()).is_ok();
             count.fetch_add(usize::from(left), SeqCst);
@@ -142,7 +141,7 @@ async fn clients_come_and_go_from_several_threads<R: Rig>() {
     let staying: Vec<_> = (0..20).map(|_| queue.register().unwrap()).collect();
     let ledger = Ledger::new(&staying);
     let delivering = Arc::clone(&ledger);
-    let rig = R::start(&queue, 3, Options::no_deadline(), move |push| delivering.deliver(push));
+    let rig = R::start(options(&queue), 3, move |push| delivering.deliver(push));
     // Four threads for four places: seldom a place is vacant for long.
     let passing: Vec<_> = (0..4)
         .map(|thread| {
@@ -188,7 +187,7 @@ async fn there_are_more_clients_than_places<R: Rig>() {
     let (opener, closed) = gate();
     let (hang, hanging) = Log::new();
     let delivering = Arc::clone(&ledger);
-    let rig = R::start(&queue, 3, Options::no_deadline(), move |mut push: Push| {
+    let rig = R::start(options(&queue), 3, move |mut push: Push| {
         // The first client of the first place.
         if (push.key().index(), push.key().generation()) == (0, 1) {
             push.release_permit();

@@ -4,14 +4,12 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 
 use pushlane::Lane;
-use pushlane::adapters::Options;
-use pushlane::adapters::tokio::Dispatcher;
 
 use crate::changes::panic_quietly;
 use crate::dice::Dice;
 use crate::ledger::{Ledger, storms};
 use crate::recovery::assert_recovered;
-use crate::rig::{Log, Push, Rig, Then, Tokio, gate, queue};
+use crate::rig::{Log, Push, Rig, Then, Tokio, gate, options, queue};
 
 on_each_rig! {
     one_push_in_ten_panics
@@ -38,7 +36,7 @@ async fn panicking<R: Rig>(percent: usize) {
     let (queue, clients) = queue(100, 3);
     let ledger = Ledger::new(&clients);
     let (dice, delivering) = (Dice::new(percent as u64), Arc::clone(&ledger));
-    let rig = R::start(&queue, 3, Options::no_deadline(), move |push| {
+    let rig = R::start(options(&queue), 3, move |push| {
         if dice.roll(100) < percent {
             if dice.roll(4) == 0 {
                 delivering.deliver(push);
@@ -60,10 +58,10 @@ async fn some_handlers_never_return<R: Rig>() {
     let hung: HashSet<_> = clients.iter().copied().step_by(100 / HUNG).take(HUNG).collect();
     let (evict, evicted) = Log::new();
     let options =
-        Options::deadline(R::LIMIT).on_evict(move |key, _| evict(key)).stuck_threads(HUNG);
+        options(&queue).deadline(R::LIMIT).on_evict(move |key, _| evict(key)).stuck_threads(HUNG);
     let (opener, closed) = gate();
     let (hangs, delivering) = (hung.clone(), Arc::clone(&ledger));
-    let rig = R::start(&queue, 3, options, move |push| {
+    let rig = R::start(options, 3, move |push| {
         if hangs.contains(&push.key()) {
             return Then::Hang(push, closed.clone());
         }
@@ -85,14 +83,14 @@ async fn handlers_return_after_their_deadline<R: Rig>() {
     let (queue, clients) = queue(40, 2);
     let ledger = Ledger::new(&clients);
     let (evict, evicted) = Log::new();
-    let options = Options::deadline(R::LIMIT).on_evict(move |key, _| evict(key));
+    let options = options(&queue).deadline(R::LIMIT).on_evict(move |key, _| evict(key));
     let (keep, kept) = Log::new();
     let unlucky: HashSet<_> = clients.iter().copied().take(LATE).collect();
     let (late, delivering) = (unlucky.clone(), Arc::clone(&ledger));
-    let rig = R::start(&queue, 2, options, move |push: Push| {
+    let rig = R::start(options, 2, move |push: Push| {
         if late.contains(&push.key()) {
-            keep(push);
-            return Then::Return;
+            keep(push.detach());
+            return Then::End(Ok(()));
         }
         delivering.deliver(push)
     });
@@ -103,7 +101,7 @@ async fn handlers_return_after_their_deadline<R: Rig>() {
     for (turn, push) in late.drain(..).enumerate() {
         match turn % 3 {
             0 => push.complete(),
-            1 => push.requeue(),
+            1 => push.fail("on purpose"),
             _ => drop(push),
         }
         let (_, first) = ledger.change();
@@ -132,7 +130,8 @@ async fn all_hang(release: bool) {
     let ledger = Ledger::new(&clients);
     let evicted = Arc::new(Mutex::new(HashSet::new()));
     let evict = Arc::clone(&evicted);
-    let options = Options::deadline(Tokio::LIMIT)
+    let options = options(&queue)
+        .deadline(Tokio::LIMIT)
         .on_evict(move |key, _| assert!(evict.lock().unwrap().insert(key), "evicted once"));
     let (all, delivering) = (clients.iter().copied().collect::<HashSet<_>>(), Arc::clone(&ledger));
     let (begin, begun) = Log::new();
@@ -144,15 +143,16 @@ async fn all_hang(release: bool) {
         async move {
             if !hangs.contains(&push.key()) {
                 delivering.deliver(push);
-                return;
+                return Ok(());
             }
             if release {
                 push.release_permit();
             }
             std::future::pending::<()>().await;
+            Ok(())
         }
     };
-    let dispatcher = Dispatcher::start(Arc::clone(&queue), options, handler);
+    let dispatcher = options.start(handler);
     let version = ledger.publish(&queue, None, Lane::Normal).unwrap();
     if release {
         begun.take(clients.len()).await;
@@ -166,5 +166,5 @@ async fn all_hang(release: bool) {
     for _ in 0..clients.len() {
         ledger.join(queue.register().unwrap());
     }
-    assert_recovered(queue, Tokio::from(dispatcher), ledger).await;
+    assert_recovered(queue, Tokio(dispatcher), ledger).await;
 }

@@ -8,7 +8,7 @@ use pushlane::{ClientKey, Lane, Refusal, Target, Version};
 
 use crate::changes::Changes;
 use crate::dice::Dice;
-use crate::rig::{Push, Queue, Then};
+use crate::rig::{Push, Queue, Then, complete};
 
 /// Publishes and deliveries of one queue.
 #[derive(Default)]
@@ -65,8 +65,7 @@ impl Ledger {
     pub(crate) fn deliver(&self, push: Push) -> Then {
         let numbers = &push.request().numbers;
         self.got.lock().unwrap().entry(push.key()).or_default().extend(numbers);
-        push.complete();
-        Then::Return
+        complete(push)
     }
 
     /// How many requests are in memory.

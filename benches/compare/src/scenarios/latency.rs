@@ -6,9 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use criterion::Criterion;
-use pushlane::adapters::blocking::Pool;
-use pushlane::adapters::tokio::Dispatcher;
-use pushlane::adapters::{AsyncQueue, Options};
+use pushlane::adapters::{AsyncQueue, Dispatcher};
 use pushlane::backlog::Dirty;
 use pushlane::{Config, Lane, Target};
 use pushlane_peers::merge_queue::MergeQueue;
@@ -70,14 +68,15 @@ pub(super) fn run(criterion: &mut Criterion, plan: Plan) {
         let (queue, stamp) = (queue(), Stamp::new());
         let client = register(&queue);
         let handler = Arc::clone(&stamp);
-        let pool = Pool::start(Arc::clone(&queue), 1, Options::no_deadline(), move |push| {
+        let builder = Dispatcher::builder(Arc::clone(&queue)).no_deadline();
+        let pool = builder.start_pool(1, move |_push| {
             handler.set();
-            push.complete();
+            Ok(())
         });
         let pool = pool.expect("a thread can be started");
         let once = || stamp.after(|| publish(&queue, client));
         plan.sampled(&mut group, "pushlane, blocking", "thread", once);
-        assert!(pool.drain());
+        assert!(pool.drain(Duration::MAX).is_ok());
     }
     for (name, fast) in [("merge queue", false), ("merge queue, parking_lot", true)] {
         let stamp = Stamp::new();
@@ -124,15 +123,15 @@ pub(super) fn run(criterion: &mut Criterion, plan: Plan) {
         let client = register(&queue);
         let handler = Arc::clone(&stamp);
         let entered = runtime.enter();
-        let options = Options::no_deadline();
-        let dispatcher = Dispatcher::start(Arc::clone(&queue), options, move |push| {
+        let builder = Dispatcher::builder(Arc::clone(&queue)).no_deadline();
+        let dispatcher = builder.start(move |_push| {
             handler.set();
-            async move { push.complete() }
+            async { Ok(()) }
         });
         drop(entered);
         let once = || stamp.after(|| publish(&queue, client));
         plan.sampled(&mut group, "pushlane, tokio", "task", once);
-        assert!(runtime.block_on(dispatcher.drain()));
+        assert!(runtime.block_on(dispatcher.drain(Duration::MAX)).is_ok());
     }
     {
         let (runtime, notify, stamp) = (runtime(), Arc::new(Notify::new()), Stamp::new());

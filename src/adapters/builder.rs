@@ -1,0 +1,194 @@
+//! [`Builder`]: what is chosen before a queue is served.
+
+use alloc::boxed::Box;
+use core::any::Any;
+use core::fmt;
+use core::time::Duration;
+
+use super::backoff::Backoff;
+use super::outcome::{EvictReason, PushError};
+use super::push::Handle;
+use crate::registry::ClientKey;
+
+/// What a panic leaves behind: its message, as a rule.
+pub(super) type Panic = Box<dyn Any + Send>;
+
+type OnEvict = dyn Fn(ClientKey, EvictReason) + Send + Sync;
+type OnFailure = dyn Fn(ClientKey, u32, &PushError) + Send + Sync;
+type OnPanic = dyn Fn(ClientKey, Panic) + Send + Sync;
+
+/// How a queue is to be served: how long a push may take, how soon one that failed is tried again,
+/// and who hears of it. [`Dispatcher::builder`](super::Dispatcher::builder) makes one, and a method
+/// that is named for an executor ends it.
+///
+/// Callbacks must not block, for other deadlines wait for them. One that panics stops nothing.
+///
+/// ```
+/// # #[cfg(feature = "blocking")] {
+/// use std::sync::Arc;
+/// use std::time::Duration;
+/// use pushlane::adapters::{AsyncQueue, Backoff, Dispatcher};
+/// use pushlane::{Config, backlog::Dirty};
+///
+/// let queue = Arc::new(AsyncQueue::<Dirty>::new(Config::new(1_000)));
+/// let pool = Dispatcher::builder(queue)
+///     .deadline(Duration::from_secs(5))
+///     .backoff(Backoff::new(Duration::from_millis(50), Duration::from_secs(60)))
+///     .attempts(20)
+///     .on_evict(|client, reason| eprintln!("{client} is disconnected: {reason}"))
+///     .on_failure(|client, attempt, error| eprintln!("{client}, attempt {attempt}: {error}"))
+///     .start_pool(8, |push| {
+///         // ... prepare what `push.key()` needs, and send it ...
+///         Ok(())
+///     })?;
+/// # assert!(pool.drain(Duration::MAX).is_ok());
+/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "nothing is served until it is started"]
+pub struct Builder<Q> {
+    pub(super) queue: Q,
+    pub(super) options: Options,
+}
+
+/// The choices.
+pub(super) struct Options {
+    pub(super) limit: Option<Duration>,
+    pub(super) backoff: Backoff,
+    pub(super) attempts: Option<u32>,
+    #[cfg(feature = "blocking")]
+    pub(super) stuck_threads: Option<usize>,
+    on_evict: Option<Box<OnEvict>>,
+    on_failure: Option<Box<OnFailure>>,
+    on_panic: Option<Box<OnPanic>>,
+}
+
+/// How long a push may take where nothing else is said.
+const LIMIT: Duration = Duration::from_secs(30);
+
+impl<Q: Handle> Builder<Q> {
+    pub(super) fn new(queue: Q) -> Self {
+        let options = Options {
+            limit: Some(LIMIT),
+            backoff: Backoff::default(),
+            attempts: None,
+            #[cfg(feature = "blocking")]
+            stuck_threads: None,
+            on_evict: None,
+            on_failure: None,
+            on_panic: None,
+        };
+        Builder { queue, options }
+    }
+
+    /// Each push must end within `limit` of the moment its lease began; 30 s by default. Past that,
+    /// the client is evicted: it is unregistered, its permit comes back, and its handler is dropped
+    /// or, where it can't be, given up.
+    pub fn deadline(mut self, limit: Duration) -> Self {
+        self.options.limit = Some(limit);
+        self
+    }
+
+    /// A push may take for ever. A client that hangs then keeps its permit (unless the handler
+    /// releases it early), and with as many such clients as permits nothing is served any more.
+    pub fn no_deadline(mut self) -> Self {
+        self.options.limit = None;
+        self
+    }
+
+    /// How long a client waits after a push to it has failed. Meanwhile it holds no permit, and what
+    /// is published for it merges.
+    pub fn backoff(mut self, backoff: Backoff) -> Self {
+        self.options.backoff = backoff;
+        self
+    }
+
+    /// Evicts a client when so many pushes to it have failed in a row, at least one. By default it
+    /// is tried for ever.
+    pub fn attempts(mut self, most: u32) -> Self {
+        self.options.attempts = Some(most);
+        self
+    }
+
+    /// For a pool of threads: how many of them may be stuck past the deadline *and* replaced.
+    /// Further ones that get stuck are missing until one comes back. Default: as many as the pool
+    /// has.
+    #[cfg(feature = "blocking")]
+    pub fn stuck_threads(mut self, most: usize) -> Self {
+        self.options.stuck_threads = Some(most);
+        self
+    }
+
+    /// Called after a client has been evicted, once for each.
+    pub fn on_evict(
+        mut self,
+        callback: impl Fn(ClientKey, EvictReason) + Send + Sync + 'static,
+    ) -> Self {
+        self.options.on_evict = Some(Box::new(callback));
+        self
+    }
+
+    /// Called after a push has failed, with the client, how many have failed in a row, and why.
+    pub fn on_failure(
+        mut self,
+        callback: impl Fn(ClientKey, u32, &PushError) + Send + Sync + 'static,
+    ) -> Self {
+        self.options.on_failure = Some(Box::new(callback));
+        self
+    }
+
+    /// Called after a handler, or other code that is called for a push (a merge, the drop of a
+    /// request), has panicked, with the client and what it panicked with. A handler's panic counts
+    /// as a failure, unless the push had ended before.
+    pub fn on_panic(
+        mut self,
+        callback: impl Fn(ClientKey, Box<dyn Any + Send>) + Send + Sync + 'static,
+    ) -> Self {
+        self.options.on_panic = Some(Box::new(callback));
+        self
+    }
+}
+
+impl Options {
+    pub(super) fn evicted(&self, client: ClientKey, reason: EvictReason) {
+        shielded(|| match &self.on_evict {
+            Some(callback) => callback(client, reason),
+            None => drop(reason),
+        });
+    }
+
+    pub(super) fn failed(&self, client: ClientKey, attempt: u32, error: &PushError) {
+        if let Some(callback) = &self.on_failure {
+            shielded(|| callback(client, attempt, error));
+        }
+    }
+
+    pub(super) fn panicked(&self, client: ClientKey, panic: Panic) {
+        shielded(|| match &self.on_panic {
+            Some(callback) => callback(client, panic),
+            None => drop(panic),
+        });
+    }
+}
+
+/// A panic in here has been reported by the panic hook, and stops nothing.
+pub(super) fn shielded(what: impl FnOnce()) {
+    if let Err(panic) = caught(what) {
+        // Dropping it could panic as well.
+        core::mem::forget(panic);
+    }
+}
+
+pub(super) fn caught<T>(what: impl FnOnce() -> T) -> Result<T, Panic> {
+    std::panic::catch_unwind(core::panic::AssertUnwindSafe(what))
+}
+
+impl<Q> fmt::Debug for Builder<Q> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("deadline", &self.options.limit)
+            .field("backoff", &self.options.backoff)
+            .field("attempts", &self.options.attempts)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,115 @@
+//! How a push ends, and what is said of it.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::error::Error;
+use core::fmt;
+use core::time::Duration;
+
+use crate::registry::ClientKey;
+
+/// Why a push has failed: any error, and with `?` or `into()` also a text.
+pub type PushError = Box<dyn Error + Send + Sync>;
+
+/// What a handler returns. `Ok`: the client has all that the request contained, and the push is
+/// complete. `Err`: it goes back into the queue, and is tried again after a [`Backoff`].
+///
+/// [`Backoff`]: super::Backoff
+///
+/// ```
+/// use pushlane::adapters::Outcome;
+///
+/// fn send(frame: &str, connection: &mut Vec<u8>) -> Outcome {
+///     if frame.is_empty() {
+///         return Err("nothing to send".into());
+///     }
+///     std::io::Write::write_all(connection, frame.as_bytes())?;
+///     Ok(())
+/// }
+/// # assert!(send("", &mut Vec::new()).is_err() && send("a", &mut Vec::new()).is_ok());
+/// ```
+pub type Outcome = Result<(), PushError>;
+
+/// Why an adapter has unregistered a client.
+///
+/// Close the client's connection: the queue has forgotten what it was owed, so it has to come back
+/// as a newcomer and start from everything.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum EvictReason {
+    /// A push to it had not ended after this long.
+    Deadline(Duration),
+    /// So many pushes to it failed in a row.
+    Failures {
+        /// How many: as many as [`attempts`](super::Builder::attempts) allows.
+        attempts: u32,
+        /// Why the last one did.
+        last: PushError,
+    },
+}
+
+impl fmt::Display for EvictReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            EvictReason::Deadline(limit) => write!(f, "a push had not ended after {limit:?}"),
+            EvictReason::Failures { attempts, last } => {
+                write!(f, "{attempts} pushes failed in a row, the last one because: {last}")
+            }
+        }
+    }
+}
+
+/// The end of a drain whose time was up: the clients that have not got all that they are owed.
+///
+/// Nothing is lost. What they are owed is in the queue, or in pushes that have not ended yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unserved(pub(super) Vec<ClientKey>);
+
+impl Unserved {
+    /// The clients, in the order of their places.
+    pub fn clients(&self) -> &[ClientKey] {
+        &self.0
+    }
+}
+
+impl fmt::Display for Unserved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} clients have not got all that they are owed", self.0.len())
+    }
+}
+
+impl Error for Unserved {}
+
+/// What an adapter has done, and does.
+///
+/// ```
+/// # #[cfg(feature = "blocking")] {
+/// use std::sync::Arc;
+/// use std::time::Duration;
+/// use pushlane::adapters::{AsyncQueue, Dispatcher};
+/// use pushlane::{Config, Lane, backlog::Dirty};
+///
+/// let queue = Arc::new(AsyncQueue::<Dirty>::new(Config::new(10)));
+/// queue.register_with(Lane::Normal, ())?;
+/// let pool = Dispatcher::builder(queue).start_pool(1, |_push| Ok(()))?;
+/// while pool.stats().completed < 1 {}
+/// assert_eq!(pool.stats().in_progress, 0);
+/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Pushes in progress: begun and not ended.
+    pub in_progress: usize,
+    /// Clients that wait to be tried again.
+    pub backing_off: usize,
+    /// Pushes that have completed.
+    pub completed: u64,
+    /// Pushes that have failed, those included that panicked.
+    pub failed: u64,
+    /// Pushes that have panicked.
+    pub panicked: u64,
+    /// Clients that have been evicted.
+    pub evicted: u64,
+}

@@ -1,0 +1,622 @@
+//! [`Pace`]: the pushes of an adapter that have not ended, and what becomes of each.
+//!
+//! A push has two ends: its handler returns, and the [`Push`] is dropped. When it has reached both,
+//! it is settled:
+//!
+//! ```text
+//!               begin                settle: completed ──────────► lease completed
+//!     next lease ───► active ──────────────┤
+//!                       │                  ├ failed ──► waiting ──► lease given back
+//!              deadline │                  │             backoff
+//!                       ▼                  ▼ too often
+//!                     evicting ◄───────────┘
+//! ```
+//!
+//! A client that waits holds its lease and no permit: nothing else leases it, what is published for
+//! it merges, and it goes on holding back what it has not got. Deadlines and the ends of waits are
+//! in one list, which the adapter's keeper (a task or a thread) works off: [`Pace::turn`].
+//!
+//! User code runs where leases and permits end, in callbacks, and when a client is unregistered. All
+//! of that is done after the lock has been released, and a panic there is caught.
+
+use alloc::boxed::Box;
+use alloc::collections::BTreeSet;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::hash::BuildHasher;
+use core::mem;
+use core::time::Duration;
+use std::collections::HashMap;
+use std::hash::RandomState;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use event_listener::Event;
+use futures_util::future::AbortHandle;
+
+use super::builder::{Options, Panic, caught, shielded};
+use super::outcome::{EvictReason, Outcome, PushError, Stats, Unserved};
+use super::push::{Handle, Push};
+use super::waiting::Either;
+use super::wake::{Listener, notify};
+use crate::lease::{Lease, Permit};
+use crate::queue::{Outlook, Serve};
+use crate::registry::ClientKey;
+use crate::slot::Lane;
+
+pub(super) type Clock = Box<dyn Fn() -> Duration + Send + Sync>;
+
+pub(super) struct Pace<Q: Handle> {
+    queue: Q,
+    options: Options,
+    clock: Clock,
+    jitter: RandomState,
+    book: Mutex<Book<Q>>,
+    /// Something is due earlier than the keeper knows, or nothing more will be.
+    pub(super) changed: Event,
+    /// No push begins any more, or the keeper has gone.
+    pub(super) stopped: Event,
+}
+
+struct Book<Q: Handle> {
+    /// By the client's place: it has one push at a time.
+    clients: HashMap<usize, Entry<Q>>,
+    /// When something is to be done about the client of a place.
+    due: BTreeSet<(Duration, usize)>,
+    /// How long the keeper sleeps.
+    armed: Option<Duration>,
+    drain_by: Option<Duration>,
+    /// No push begins, and none waits.
+    is_stopping: bool,
+    /// The keeper has gone: nothing is worked off any more.
+    has_ended: bool,
+    /// The queue was found closed, and everything served.
+    was_drained: bool,
+    counts: Stats,
+}
+
+/// A client with a push in progress, or one whose last push has failed.
+struct Entry<Q: Handle> {
+    client: ClientKey,
+    failures: u32,
+    push: Option<Ongoing<Q>>,
+}
+
+struct Ongoing<Q: Handle> {
+    phase: Phase,
+    handler: Handler,
+    permit: Option<Permit<Q>>,
+    /// Back from the push.
+    lease: Option<Lease<Q>>,
+    end: Option<End>,
+    is_detached: bool,
+    due: Option<Duration>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Active,
+    Waiting,
+    /// Its client is being unregistered.
+    Evicting,
+    Evicted,
+}
+
+/// What runs the handler, while it does.
+pub(super) enum Handler {
+    Task(AbortHandle),
+    #[cfg(feature = "blocking")]
+    Thread,
+    Returned,
+}
+
+/// How a push ends.
+pub(super) enum End {
+    Complete,
+    Fail(PushError),
+    /// Without success and without failure: it is tried again after this long.
+    Requeue(Duration),
+}
+
+impl From<Outcome> for End {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Ok(()) => End::Complete,
+            Err(error) => End::Fail(error),
+        }
+    }
+}
+
+/// What is left to do about a push when the lock has been released.
+struct Rest<Q: Handle> {
+    client: ClientKey,
+    permit: Option<Permit<Q>>,
+    lease: Option<Lease<Q>>,
+    is_complete: bool,
+    failure: Option<(u32, PushError)>,
+    is_evicted: bool,
+    /// Of no use any more.
+    dropped: Option<End>,
+    /// The keeper would sleep for too long.
+    is_earlier: bool,
+}
+
+impl<Q: Handle> Pace<Q> {
+    pub(super) fn new(queue: Q, options: Options, clock: Clock) -> Arc<Self> {
+        let book = Book {
+            clients: HashMap::new(),
+            due: BTreeSet::new(),
+            armed: None,
+            drain_by: None,
+            is_stopping: false,
+            has_ended: false,
+            was_drained: false,
+            counts: Stats::default(),
+        };
+        let (jitter, book) = (RandomState::new(), Mutex::new(book));
+        let (changed, stopped) = (Event::new(), Event::new());
+        Arc::new(Pace { queue, options, clock, jitter, book, changed, stopped })
+    }
+
+    pub(super) fn queue(&self) -> &Q {
+        &self.queue
+    }
+
+    #[cfg(feature = "blocking")]
+    pub(super) fn options(&self) -> &Options {
+        &self.options
+    }
+
+    pub(super) fn now(&self) -> Duration {
+        (self.clock)()
+    }
+
+    /// A push begins. A limit that is beyond the clock's range is none.
+    pub(super) fn begin(self: &Arc<Self>, mut lease: Lease<Q>, handler: Handler) -> Push<Q> {
+        let (client, permit) = (lease.key(), lease.take_permit());
+        let deadline = self.options.limit.and_then(|limit| self.now().checked_add(limit));
+        let mut book = self.book();
+        let failures = book.begin(client, handler, permit, deadline);
+        let is_earlier = deadline.is_some_and(|deadline| book.arm(deadline));
+        drop(book);
+        if is_earlier {
+            notify(&self.changed, usize::MAX);
+        }
+        Push::new(lease, failures.saturating_add(1), deadline, Arc::clone(self))
+    }
+
+    /// User code has panicked while a lease began; the lease is there if its client is known.
+    pub(super) fn begin_failed(&self, lease: Option<Lease<Q>>, panic: Panic) {
+        let Some(mut lease) = lease else { return shielded(|| drop(panic)) };
+        let (client, permit) = (lease.key(), lease.take_permit());
+        self.book().begin(client, Handler::Returned, permit, None);
+        let failure = End::Fail(self.panicked(client, panic));
+        self.give_back(lease, Some(failure));
+    }
+
+    pub(super) fn release_permit(&self, client: ClientKey) {
+        let permit = self.book().push(client).and_then(|push| push.permit.take());
+        // Not under the lock: it wakes others.
+        drop(permit);
+    }
+
+    pub(super) fn is_expired(&self, client: ClientKey) -> bool {
+        // A push that is not in the book has been evicted, for it is asked by the push.
+        self.book().push(client).is_none_or(|push| push.phase != Phase::Active)
+    }
+
+    pub(super) fn detach(&self, client: ClientKey) {
+        if let Some(push) = self.book().push(client) {
+            push.is_detached = true;
+        }
+    }
+
+    /// The push has been dropped, or ended from outside of its handler.
+    pub(super) fn give_back(&self, lease: Lease<Q>, end: Option<End>) {
+        let client = lease.key();
+        let mut book = self.book();
+        let Some(push) = book.push(client) else { unreachable!("in the book until it is back") };
+        push.lease = Some(lease);
+        let before = if end.is_some() { mem::replace(&mut push.end, end) } else { None };
+        let rest = self.settle(&mut book, client);
+        drop(book);
+        shielded(|| drop(before));
+        self.finish(rest);
+    }
+
+    /// The handler has returned. False if it had been given up at its deadline.
+    pub(super) fn returned(&self, client: ClientKey, result: Result<End, Panic>) -> bool {
+        let end = result.unwrap_or_else(|panic| End::Fail(self.panicked(client, panic)));
+        let mut end = Some(end);
+        let mut book = self.book();
+        let Some(push) = book.push(client).filter(|push| push.is_handled()) else {
+            drop(book);
+            shielded(|| drop(end));
+            return false;
+        };
+        push.handler = Handler::Returned;
+        // What has been decided before goes first, and a detached push is still to be decided.
+        if push.end.is_none() && !(push.is_detached && matches!(end, Some(End::Complete))) {
+            push.end = end.take();
+        }
+        let rest = self.settle(&mut book, client);
+        let is_last = book.is_stopping && !book.is_handling();
+        drop(book);
+        shielded(|| drop(end));
+        self.finish(rest);
+        if is_last {
+            notify(&self.changed, usize::MAX);
+        }
+        true
+    }
+
+    /// Decides what becomes of a push, if it has reached both of its ends.
+    fn settle(&self, book: &mut Book<Q>, client: ClientKey) -> Option<Rest<Q>> {
+        let is_stopping = book.is_stopping;
+        let entry = book.clients.get_mut(&client.index())?;
+        let push = entry.push.as_mut()?;
+        let mut rest = Rest {
+            client,
+            permit: None,
+            lease: None,
+            is_complete: false,
+            failure: None,
+            is_evicted: false,
+            dropped: None,
+            is_earlier: false,
+        };
+        if push.phase == Phase::Evicted {
+            // Nobody waits for the handler of a client that is gone.
+            rest.lease = push.lease.take();
+            if rest.lease.is_some() {
+                rest.dropped = push.end.take();
+                book.clients.remove(&client.index());
+            }
+            return Some(rest);
+        }
+        if push.phase != Phase::Active || push.lease.is_none() || push.is_handled() {
+            return None;
+        }
+        rest.permit = push.permit.take();
+        let due = push.due.take();
+        let end = push.end.take().unwrap_or_else(|| End::Fail("the push was dropped".into()));
+        let wait = match end {
+            End::Complete => {
+                entry.failures = 0;
+                rest.is_complete = true;
+                book.counts.completed += 1;
+                Duration::ZERO
+            }
+            End::Requeue(delay) => delay,
+            End::Fail(error) => {
+                entry.failures = entry.failures.saturating_add(1);
+                book.counts.failed += 1;
+                let failures = entry.failures;
+                rest.failure = Some((failures, error));
+                rest.is_evicted = self.options.attempts.is_some_and(|most| failures >= most);
+                let random = self.jitter.hash_one((client, failures));
+                self.options.backoff.after(failures, random)
+            }
+        };
+        let until = self.now().checked_add(wait);
+        if rest.is_evicted {
+            push.phase = Phase::Evicting;
+        } else if rest.is_complete || wait.is_zero() || is_stopping {
+            rest.lease = push.lease.take();
+            entry.push = None;
+            if entry.failures == 0 {
+                book.clients.remove(&client.index());
+            }
+        } else {
+            push.phase = Phase::Waiting;
+            push.due = until;
+        }
+        if let Some(due) = due {
+            book.due.remove(&(due, client.index()));
+        }
+        if let Some(until) = until.filter(|_| book.is_waiting(client)) {
+            book.due.insert((until, client.index()));
+            // So that the keeper listens for what would cut the wait short.
+            rest.is_earlier = book.arm(until) || self.options.backoff.is_cut_short;
+        }
+        Some(rest)
+    }
+
+    fn finish(&self, rest: Option<Rest<Q>>) {
+        let Some(rest) = rest else { return };
+        // First the permit: a worker that is woken by the end of the lease finds it, and a thread
+        // that has seen the queue drained finds none held.
+        drop(rest.permit);
+        if let Some(lease) = rest.lease {
+            self.end(lease, rest.is_complete);
+        }
+        if rest.is_earlier {
+            notify(&self.changed, usize::MAX);
+        }
+        shielded(|| drop(rest.dropped));
+        let Some((attempts, last)) = rest.failure else { return };
+        self.options.failed(rest.client, attempts, &last);
+        if rest.is_evicted {
+            self.evict(rest.client, EvictReason::Failures { attempts, last });
+        } else {
+            shielded(|| drop(last));
+        }
+    }
+
+    fn end(&self, lease: Lease<Q>, is_complete: bool) {
+        let client = lease.key();
+        let ended = caught(|| if is_complete { lease.complete() } else { lease.requeue() });
+        ended.unwrap_or_else(|panic| drop(self.panicked(client, panic)));
+    }
+
+    /// Unregisters a client whose push is in [`Phase::Evicting`]. Its lease ends afterwards, when it
+    /// is back: ended before, the client could be leased once more.
+    fn evict(&self, client: ClientKey, reason: EvictReason) {
+        let left = caught(|| self.queue.unregister(client));
+        let is_evicted = match left {
+            Ok(left) => left.is_ok(),
+            Err(panic) => {
+                drop(self.panicked(client, panic));
+                true
+            }
+        };
+        let mut book = self.book();
+        book.counts.evicted += u64::from(is_evicted);
+        let permit = book.push(client).and_then(|push| {
+            push.phase = Phase::Evicted;
+            push.permit.take()
+        });
+        let rest = self.settle(&mut book, client);
+        drop(book);
+        drop(permit);
+        self.finish(rest);
+        if is_evicted {
+            self.options.evicted(client, reason);
+        } else {
+            shielded(|| drop(reason));
+        }
+    }
+
+    /// Reports a panic, and makes an error of it.
+    fn panicked(&self, client: ClientKey, panic: Panic) -> PushError {
+        let text = panic.downcast_ref::<&str>().copied();
+        let text = text.or_else(|| panic.downcast_ref::<alloc::string::String>().map(|it| &**it));
+        let error =
+            text.map_or("panicked".into(), |text| alloc::format!("panicked: {text}").into());
+        self.book().counts.panicked += 1;
+        self.options.panicked(client, panic);
+        error
+    }
+
+    /// What the keeper waits for beside the clock.
+    pub(super) fn disturbed(&self) -> Either {
+        let is_cut_short = self.options.backoff.is_cut_short && self.stats().backing_off > 0;
+        let interruptions = || Listener::of(self.queue.signal().interruptions());
+        Either { ready: Listener::of(&self.changed), end: is_cut_short.then(interruptions) }
+    }
+
+    /// Ends the waits of clients that have left, or that something urgent was published to.
+    fn cut_short(&self) {
+        let mut book = self.book();
+        let Book { clients, due, .. } = &mut *book;
+        let cut = |entry: &mut Entry<Q>| {
+            let push = entry.push.as_ref().filter(|push| push.phase == Phase::Waiting)?;
+            match push.lease.as_ref()?.outlook() {
+                Outlook::Gone | Outlook::Superseded(Lane::Urgent) => {}
+                Outlook::Current | Outlook::Superseded(Lane::Normal) => return None,
+            }
+            due.remove(&(push.due?, entry.client.index()));
+            entry.take_waiting()
+        };
+        let ended: Vec<_> = clients.values_mut().filter_map(cut).collect();
+        drop(book);
+        ended.into_iter().for_each(|lease| self.end(lease, false));
+    }
+
+    /// Works off what is due, and says when to come again. `stuck` is called for each thread that
+    /// has to be given up.
+    #[cfg_attr(not(feature = "blocking"), allow(unused_variables))]
+    pub(super) fn turn(&self, stuck: &mut dyn FnMut()) -> Option<Duration> {
+        if self.options.backoff.is_cut_short {
+            self.cut_short();
+        }
+        loop {
+            let mut book = self.book();
+            let now = self.now();
+            if !book.is_stopping && book.drain_by.is_some_and(|by| by <= now) {
+                drop(book);
+                self.stop();
+                continue;
+            }
+            match book.due.first().copied().filter(|(due, _)| *due <= now) {
+                Some(next) => {
+                    book.due.remove(&next);
+                    match book.come_due(next.1) {
+                        Due::Retry(lease) => {
+                            drop(book);
+                            self.end(lease, false);
+                        }
+                        Due::Expired(client, handler) => {
+                            let rest = self.settle(&mut book, client);
+                            let is_over = rest.is_some();
+                            drop(book);
+                            self.finish(rest);
+                            if !is_over {
+                                let limit = self.options.limit.unwrap_or_default();
+                                self.evict(client, EvictReason::Deadline(limit));
+                            }
+                            // Stopped before, it would give its push back, to be leased once more.
+                            match handler {
+                                Handler::Task(abort) => abort.abort(),
+                                #[cfg(feature = "blocking")]
+                                Handler::Thread => stuck(),
+                                Handler::Returned => {}
+                            }
+                        }
+                        Due::Nothing => {}
+                    }
+                }
+                None => {
+                    let drain_by = book.drain_by.filter(|_| !book.is_stopping);
+                    let due = book.due.first().map(|(due, _)| *due);
+                    book.armed = due.into_iter().chain(drain_by).min();
+                    return book.armed;
+                }
+            }
+        }
+    }
+
+    /// Nothing begins any more, and nothing waits: clients that back off go back into the queue.
+    pub(super) fn stop(&self) {
+        let mut book = self.book();
+        book.is_stopping = true;
+        let waiting: Vec<_> = book.clients.values_mut().filter_map(Entry::take_waiting).collect();
+        let Book { clients, due, .. } = &mut *book;
+        due.retain(|(_, place)| clients.get(place).is_some_and(|entry| entry.push.is_some()));
+        drop(book);
+        waiting.into_iter().for_each(|lease| self.end(lease, false));
+        notify(&self.changed, usize::MAX);
+        notify(&self.stopped, usize::MAX);
+    }
+
+    pub(super) fn is_stopping(&self) -> bool {
+        self.book().is_stopping
+    }
+
+    /// Whether a handler runs that has not been given up.
+    #[cfg(feature = "blocking")]
+    pub(super) fn is_handling(&self) -> bool {
+        self.book().is_handling()
+    }
+
+    /// The keeper has gone.
+    pub(super) fn ended(&self) {
+        self.stop();
+        self.book().has_ended = true;
+        notify(&self.stopped, usize::MAX);
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.book().has_ended
+    }
+
+    /// Closes the queue, and stops when everything has been served, or after this long.
+    pub(super) fn drain(&self, within: Duration) {
+        self.queue.close();
+        let by = self.now().checked_add(within);
+        self.book().drain_by = by;
+        notify(&self.changed, usize::MAX);
+    }
+
+    /// There is nothing more to serve. A publish that is refused later may still mark clients.
+    pub(super) fn found_drained(&self) {
+        self.book().was_drained = true;
+    }
+
+    /// How a drain has ended.
+    pub(super) fn drained(&self) -> Result<(), Unserved> {
+        if self.book().was_drained || self.queue.is_drained() {
+            return Ok(());
+        }
+        let mut clients = Vec::new();
+        self.queue.each_unserved(&mut |client| clients.push(client));
+        if clients.is_empty() { Ok(()) } else { Err(Unserved(clients)) }
+    }
+
+    pub(super) fn stats(&self) -> Stats {
+        let book = self.book();
+        let pushes = || book.clients.values().filter_map(|entry| entry.push.as_ref());
+        let backing_off = pushes().filter(|push| push.phase == Phase::Waiting).count();
+        Stats { in_progress: pushes().count() - backing_off, backing_off, ..book.counts }
+    }
+
+    /// Nothing in here panics half-way, so a poisoned book is a good one.
+    fn book(&self) -> MutexGuard<'_, Book<Q>> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What is to be done about a push whose time has come.
+enum Due<Q: Handle> {
+    Retry(Lease<Q>),
+    Expired(ClientKey, Handler),
+    Nothing,
+}
+
+impl<Q: Handle> Book<Q> {
+    /// How many pushes to the client have failed since one completed.
+    fn begin(
+        &mut self,
+        client: ClientKey,
+        handler: Handler,
+        permit: Option<Permit<Q>>,
+        deadline: Option<Duration>,
+    ) -> u32 {
+        let entry = self.clients.entry(client.index());
+        let entry = entry.or_insert(Entry { client, failures: 0, push: None });
+        if entry.client != client {
+            *entry = Entry { client, failures: 0, push: None };
+        }
+        entry.push = Some(Ongoing {
+            phase: Phase::Active,
+            handler,
+            permit,
+            lease: None,
+            end: None,
+            is_detached: false,
+            due: deadline,
+        });
+        self.due.extend(deadline.map(|deadline| (deadline, client.index())));
+        entry.failures
+    }
+
+    fn push(&mut self, client: ClientKey) -> Option<&mut Ongoing<Q>> {
+        let entry = self.clients.get_mut(&client.index()).filter(|entry| entry.client == client);
+        entry.and_then(|entry| entry.push.as_mut())
+    }
+
+    fn is_waiting(&mut self, client: ClientKey) -> bool {
+        self.push(client).is_some_and(|push| push.phase == Phase::Waiting)
+    }
+
+    fn is_handling(&self) -> bool {
+        let mut pushes = self.clients.values().filter_map(|entry| entry.push.as_ref());
+        pushes.any(Ongoing::is_handled)
+    }
+
+    /// True if the keeper would sleep past this.
+    fn arm(&mut self, due: Duration) -> bool {
+        let is_earlier = self.armed.is_none_or(|armed| due < armed);
+        if is_earlier {
+            self.armed = Some(due);
+        }
+        is_earlier
+    }
+
+    fn come_due(&mut self, place: usize) -> Due<Q> {
+        let Some(entry) = self.clients.get_mut(&place) else { return Due::Nothing };
+        if let Some(lease) = entry.take_waiting() {
+            return Due::Retry(lease);
+        }
+        let Some(push) = &mut entry.push else { return Due::Nothing };
+        push.due = None;
+        // A push that has ended is settled, though its handler is still there.
+        if push.lease.is_none() || push.end.is_none() {
+            push.phase = Phase::Evicting;
+        }
+        let handler = mem::replace(&mut push.handler, Handler::Returned);
+        Due::Expired(entry.client, handler)
+    }
+}
+
+impl<Q: Handle> Entry<Q> {
+    fn take_waiting(&mut self) -> Option<Lease<Q>> {
+        let push = self.push.take_if(|push| push.phase == Phase::Waiting)?;
+        push.lease
+    }
+}
+
+impl<Q: Handle> Ongoing<Q> {
+    fn is_handled(&self) -> bool {
+        !matches!(self.handler, Handler::Returned)
+    }
+}
