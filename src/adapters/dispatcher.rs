@@ -12,12 +12,14 @@ use futures_util::StreamExt;
 use futures_util::future::{AbortHandle, Abortable};
 use futures_util::stream::FuturesUnordered;
 
+use super::begin::poll_caught;
+use super::book::{End, Handler};
 use super::builder::{Builder, Panic, caught};
 use super::outcome::{Outcome, Stats, Unserved};
-use super::pace::{End, Handler, Pace};
+use super::pace::Pace;
 use super::push::{Handle, Push};
 use super::timer::Timer;
-use super::waiting::{next, poll_caught};
+use super::waiting::next;
 use super::wake::until;
 use crate::lease::Lease;
 use crate::registry::ClientKey;

@@ -18,8 +18,14 @@
 
 #[cfg(not(loom))]
 mod backoff;
+#[cfg(not(loom))]
+mod begin;
+#[cfg(all(feature = "blocking", not(loom)))]
+mod block_on;
 #[cfg(all(feature = "blocking", not(loom)))]
 pub mod blocking;
+#[cfg(not(loom))]
+mod book;
 #[cfg(not(loom))]
 mod builder;
 #[cfg(not(loom))]
@@ -37,6 +43,8 @@ mod timer;
 #[cfg(all(feature = "tokio", not(loom)))]
 mod tokio;
 mod waiting;
+#[cfg(not(loom))]
+mod waits;
 mod wake;
 #[cfg(all(feature = "xds", not(loom)))]
 pub mod xds;

@@ -6,6 +6,7 @@ use core::error::Error;
 use core::fmt;
 use core::time::Duration;
 
+use crate::queue::Serve;
 use crate::registry::ClientKey;
 
 /// Why a push has failed: any error, and with `?` or `into()` also a text.
@@ -59,13 +60,20 @@ impl fmt::Display for EvictReason {
     }
 }
 
-/// The end of a drain whose time was up: the clients that have not got all that they are owed.
+/// The end of a drain, or of a wait, whose time was up: the clients that have not got all that they are owed.
 ///
 /// Nothing is lost. What they are owed is in the queue, or in pushes that have not ended yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unserved(pub(super) Vec<ClientKey>);
 
 impl Unserved {
+    /// The clients that have something pending, or a push in progress.
+    pub(super) fn of(queue: &(impl Serve + ?Sized)) -> Self {
+        let mut clients = Vec::new();
+        queue.each_unserved(&mut |client| clients.push(client));
+        Unserved(clients)
+    }
+
     /// The clients, in the order of their places.
     pub fn clients(&self) -> &[ClientKey] {
         &self.0

@@ -31,10 +31,10 @@ use std::hash::RandomState;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use event_listener::Event;
-use futures_util::future::AbortHandle;
 
+use super::book::{Book, Due, End, Entry, Handler, Phase};
 use super::builder::{Options, Panic, caught, shielded};
-use super::outcome::{EvictReason, Outcome, PushError, Stats, Unserved};
+use super::outcome::{EvictReason, PushError, Stats, Unserved};
 use super::push::{Handle, Push};
 use super::waiting::Either;
 use super::wake::{Listener, notify};
@@ -55,75 +55,6 @@ pub(super) struct Pace<Q: Handle> {
     pub(super) changed: Event,
     /// No push begins any more, or the keeper has gone.
     pub(super) stopped: Event,
-}
-
-struct Book<Q: Handle> {
-    /// By the client's place: it has one push at a time.
-    clients: HashMap<usize, Entry<Q>>,
-    /// When something is to be done about the client of a place.
-    due: BTreeSet<(Duration, usize)>,
-    /// How long the keeper sleeps.
-    armed: Option<Duration>,
-    drain_by: Option<Duration>,
-    /// No push begins, and none waits.
-    is_stopping: bool,
-    /// The keeper has gone: nothing is worked off any more.
-    has_ended: bool,
-    /// The queue was found closed, and everything served.
-    was_drained: bool,
-    counts: Stats,
-}
-
-/// A client with a push in progress, or one whose last push has failed.
-struct Entry<Q: Handle> {
-    client: ClientKey,
-    failures: u32,
-    push: Option<Ongoing<Q>>,
-}
-
-struct Ongoing<Q: Handle> {
-    phase: Phase,
-    handler: Handler,
-    permit: Option<Permit<Q>>,
-    /// Back from the push.
-    lease: Option<Lease<Q>>,
-    end: Option<End>,
-    is_detached: bool,
-    due: Option<Duration>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    Active,
-    Waiting,
-    /// Its client is being unregistered.
-    Evicting,
-    Evicted,
-}
-
-/// What runs the handler, while it does.
-pub(super) enum Handler {
-    Task(AbortHandle),
-    #[cfg(feature = "blocking")]
-    Thread,
-    Returned,
-}
-
-/// How a push ends.
-pub(super) enum End {
-    Complete,
-    Fail(PushError),
-    /// Without success and without failure: it is tried again after this long.
-    Requeue(Duration),
-}
-
-impl From<Outcome> for End {
-    fn from(outcome: Outcome) -> Self {
-        match outcome {
-            Ok(()) => End::Complete,
-            Err(error) => End::Fail(error),
-        }
-    }
 }
 
 /// What is left to do about a push when the lock has been released.
@@ -517,9 +448,8 @@ impl<Q: Handle> Pace<Q> {
         if self.book().was_drained || self.queue.is_drained() {
             return Ok(());
         }
-        let mut clients = Vec::new();
-        self.queue.each_unserved(&mut |client| clients.push(client));
-        if clients.is_empty() { Ok(()) } else { Err(Unserved(clients)) }
+        let unserved = Unserved::of(&*self.queue);
+        if unserved.clients().is_empty() { Ok(()) } else { Err(unserved) }
     }
 
     pub(super) fn stats(&self) -> Stats {
@@ -532,91 +462,5 @@ impl<Q: Handle> Pace<Q> {
     /// Nothing in here panics half-way, so a poisoned book is a good one.
     fn book(&self) -> MutexGuard<'_, Book<Q>> {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// What is to be done about a push whose time has come.
-enum Due<Q: Handle> {
-    Retry(Lease<Q>),
-    Expired(ClientKey, Handler),
-    Nothing,
-}
-
-impl<Q: Handle> Book<Q> {
-    /// How many pushes to the client have failed since one completed.
-    fn begin(
-        &mut self,
-        client: ClientKey,
-        handler: Handler,
-        permit: Option<Permit<Q>>,
-        deadline: Option<Duration>,
-    ) -> u32 {
-        let entry = self.clients.entry(client.index());
-        let entry = entry.or_insert(Entry { client, failures: 0, push: None });
-        if entry.client != client {
-            *entry = Entry { client, failures: 0, push: None };
-        }
-        entry.push = Some(Ongoing {
-            phase: Phase::Active,
-            handler,
-            permit,
-            lease: None,
-            end: None,
-            is_detached: false,
-            due: deadline,
-        });
-        self.due.extend(deadline.map(|deadline| (deadline, client.index())));
-        entry.failures
-    }
-
-    fn push(&mut self, client: ClientKey) -> Option<&mut Ongoing<Q>> {
-        let entry = self.clients.get_mut(&client.index()).filter(|entry| entry.client == client);
-        entry.and_then(|entry| entry.push.as_mut())
-    }
-
-    fn is_waiting(&mut self, client: ClientKey) -> bool {
-        self.push(client).is_some_and(|push| push.phase == Phase::Waiting)
-    }
-
-    fn is_handling(&self) -> bool {
-        let mut pushes = self.clients.values().filter_map(|entry| entry.push.as_ref());
-        pushes.any(Ongoing::is_handled)
-    }
-
-    /// True if the keeper would sleep past this.
-    fn arm(&mut self, due: Duration) -> bool {
-        let is_earlier = self.armed.is_none_or(|armed| due < armed);
-        if is_earlier {
-            self.armed = Some(due);
-        }
-        is_earlier
-    }
-
-    fn come_due(&mut self, place: usize) -> Due<Q> {
-        let Some(entry) = self.clients.get_mut(&place) else { return Due::Nothing };
-        if let Some(lease) = entry.take_waiting() {
-            return Due::Retry(lease);
-        }
-        let Some(push) = &mut entry.push else { return Due::Nothing };
-        push.due = None;
-        // A push that has ended is settled, though its handler is still there.
-        if push.lease.is_none() || push.end.is_none() {
-            push.phase = Phase::Evicting;
-        }
-        let handler = mem::replace(&mut push.handler, Handler::Returned);
-        Due::Expired(entry.client, handler)
-    }
-}
-
-impl<Q: Handle> Entry<Q> {
-    fn take_waiting(&mut self) -> Option<Lease<Q>> {
-        let push = self.push.take_if(|push| push.phase == Phase::Waiting)?;
-        push.lease
-    }
-}
-
-impl<Q: Handle> Ongoing<Q> {
-    fn is_handled(&self) -> bool {
-        !matches!(self.handler, Handler::Returned)
     }
 }

@@ -5,8 +5,9 @@ use core::fmt;
 use core::ops::Deref;
 use core::time::Duration;
 
+use super::book::End;
 use super::outcome::PushError;
-use super::pace::{End, Pace};
+use super::pace::Pace;
 use super::waiting::Waiters;
 use super::wake::until;
 use crate::lease::Lease;

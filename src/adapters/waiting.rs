@@ -4,22 +4,11 @@
 //! Every wait here has the same shape: look; listen; look again; sleep. What happens before the second
 //! look is seen by it, what happens after it reaches the listener, and there is nothing in between.
 
-#[cfg(not(loom))]
-use alloc::boxed::Box;
-#[cfg(not(loom))]
-use core::any::Any;
-#[cfg(not(loom))]
-use core::cell::Cell;
 use core::fmt;
 use core::future::Future;
 use core::ops::Deref;
-#[cfg(not(loom))]
-use core::panic::AssertUnwindSafe;
 use core::pin::Pin;
 use core::task::{Context, Poll};
-
-#[cfg(not(loom))]
-use std::panic::catch_unwind;
 
 use event_listener::Event;
 
@@ -108,13 +97,7 @@ impl Signal for Waiters {
 
     #[cfg(not(loom))]
     fn keep_failed(&self, ticket: &Ticket) -> bool {
-        FAILED.with(|failed| {
-            let kept = matches!(failed.get(), Failed::Awaited);
-            if kept {
-                failed.set(Failed::Kept(*ticket));
-            }
-            kept
-        })
+        super::begin::keep_failed(ticket)
     }
 
     fn closed(&self) {
@@ -236,51 +219,6 @@ where
         // A wake-up that is consumed by this await is followed by a look in the same poll: no
         // cancellation comes between.
         Either { ready, end }.await;
-    }
-}
-
-/// What has become of a lease whose beginning has panicked, on this thread.
-#[cfg(not(loom))]
-#[derive(Clone, Copy)]
-enum Failed {
-    /// Nothing keeps it: it goes back into the queue.
-    Unawaited,
-    /// [`poll_caught`] would keep it.
-    Awaited,
-    Kept(Ticket),
-}
-
-#[cfg(not(loom))]
-std::thread_local! {
-    static FAILED: Cell<Failed> = const { Cell::new(Failed::Unawaited) };
-}
-
-/// What has panicked, and the lease that had begun by then.
-#[cfg(not(loom))]
-pub(super) type BeginFailed<Q> = (Box<dyn Any + Send>, Option<Lease<Q>>);
-
-/// Polls [`next`], and survives user code that panics in it: a merge or a clone of requests.
-#[cfg(not(loom))]
-pub(super) fn poll_caught<Q>(
-    queue: &Q,
-    next: Pin<&mut impl Future<Output = Option<Lease<Q>>>>,
-    context: &mut Context<'_>,
-) -> Poll<Result<Option<Lease<Q>>, BeginFailed<Q>>>
-where
-    Q: Deref<Target: Serve> + Clone,
-{
-    FAILED.set(Failed::Awaited);
-    let polled = catch_unwind(AssertUnwindSafe(|| next.poll(context)));
-    let failed = FAILED.replace(Failed::Unawaited);
-    match polled {
-        Ok(polled) => polled.map(Ok),
-        Err(panic) => Poll::Ready(Err((
-            panic,
-            match failed {
-                Failed::Kept(ticket) => Some(Lease::without_request(queue.clone(), ticket)),
-                _ => None,
-            },
-        ))),
     }
 }
 

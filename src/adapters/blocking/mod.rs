@@ -1,6 +1,5 @@
 //! Serving a queue with threads, for handlers that block.
 
-mod block_on;
 mod workers;
 
 use alloc::boxed::Box;

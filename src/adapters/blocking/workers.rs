@@ -15,12 +15,14 @@ use std::time::Instant;
 
 use event_listener::Event;
 
-use super::block_on::block_on_until;
+use crate::adapters::begin::poll_caught;
+use crate::adapters::block_on::block_on_until;
+use crate::adapters::book::Handler;
 use crate::adapters::builder::{Options, caught};
 use crate::adapters::outcome::{Outcome, Stats, Unserved};
-use crate::adapters::pace::{Handler, Pace};
+use crate::adapters::pace::Pace;
 use crate::adapters::push::{Handle, Push};
-use crate::adapters::waiting::{next, poll_caught};
+use crate::adapters::waiting::next;
 use crate::adapters::wake::{Listener, notify, until};
 use crate::lease::Lease;
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
-use pushlane::adapters::{AsyncQueue, Backoff};
+use pushlane::adapters::{AsyncQueue, Backoff, Dispatcher};
 use pushlane::{ClientKey, Config};
 
 use crate::request::{CLONE, MERGE, panic_quietly};
@@ -216,7 +216,7 @@ async fn two_panics_at_once<R: Rig>() {
 
 /// The handler's future panics when it is dropped, after its end or at its deadline.
 async fn futures_panic_when_they_are_dropped(
-    start: fn(Options, fn(Push) -> Handling) -> pushlane::adapters::Dispatcher<Queue>,
+    start: impl FnOnce(Options, fn(Push) -> Handling) -> Dispatcher<Queue>,
 ) {
     let queue = queue(3);
     let clients: Vec<ClientKey> = (0..2).map(|_| queue.register().unwrap()).collect();

@@ -1,0 +1,168 @@
+//! [`Book`]: the clients of an adapter that have a push in progress, or whose last one has failed.
+
+use alloc::collections::BTreeSet;
+use core::mem;
+use core::time::Duration;
+use std::collections::HashMap;
+
+use futures_util::future::AbortHandle;
+
+use super::outcome::{Outcome, PushError, Stats};
+use super::push::Handle;
+use crate::lease::{Lease, Permit};
+use crate::registry::ClientKey;
+
+pub(super) struct Book<Q: Handle> {
+    /// By the client's place: it has one push at a time.
+    pub(super) clients: HashMap<usize, Entry<Q>>,
+    /// When something is to be done about the client of a place.
+    pub(super) due: BTreeSet<(Duration, usize)>,
+    /// How long the keeper sleeps.
+    pub(super) armed: Option<Duration>,
+    pub(super) drain_by: Option<Duration>,
+    /// No push begins, and none waits.
+    pub(super) is_stopping: bool,
+    /// The keeper has gone: nothing is worked off any more.
+    pub(super) has_ended: bool,
+    /// The queue was found closed, and everything served.
+    pub(super) was_drained: bool,
+    pub(super) counts: Stats,
+}
+
+/// A client with a push in progress, or one whose last push has failed.
+pub(super) struct Entry<Q: Handle> {
+    pub(super) client: ClientKey,
+    pub(super) failures: u32,
+    pub(super) push: Option<Ongoing<Q>>,
+}
+
+pub(super) struct Ongoing<Q: Handle> {
+    pub(super) phase: Phase,
+    pub(super) handler: Handler,
+    pub(super) permit: Option<Permit<Q>>,
+    /// Back from the push.
+    pub(super) lease: Option<Lease<Q>>,
+    pub(super) end: Option<End>,
+    pub(super) is_detached: bool,
+    pub(super) due: Option<Duration>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    Active,
+    Waiting,
+    /// Its client is being unregistered.
+    Evicting,
+    Evicted,
+}
+
+/// What runs the handler, while it does.
+pub(super) enum Handler {
+    Task(AbortHandle),
+    #[cfg(feature = "blocking")]
+    Thread,
+    Returned,
+}
+
+/// How a push ends.
+pub(super) enum End {
+    Complete,
+    Fail(PushError),
+    /// Without success and without failure: it is tried again after this long.
+    Requeue(Duration),
+}
+
+impl From<Outcome> for End {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Ok(()) => End::Complete,
+            Err(error) => End::Fail(error),
+        }
+    }
+}
+
+/// What is to be done about a push whose time has come.
+pub(super) enum Due<Q: Handle> {
+    Retry(Lease<Q>),
+    Expired(ClientKey, Handler),
+    Nothing,
+}
+
+impl<Q: Handle> Book<Q> {
+    /// How many pushes to the client have failed since one completed.
+    pub(super) fn begin(
+        &mut self,
+        client: ClientKey,
+        handler: Handler,
+        permit: Option<Permit<Q>>,
+        deadline: Option<Duration>,
+    ) -> u32 {
+        let entry = self.clients.entry(client.index());
+        let entry = entry.or_insert(Entry { client, failures: 0, push: None });
+        if entry.client != client {
+            *entry = Entry { client, failures: 0, push: None };
+        }
+        entry.push = Some(Ongoing {
+            phase: Phase::Active,
+            handler,
+            permit,
+            lease: None,
+            end: None,
+            is_detached: false,
+            due: deadline,
+        });
+        self.due.extend(deadline.map(|deadline| (deadline, client.index())));
+        entry.failures
+    }
+
+    pub(super) fn push(&mut self, client: ClientKey) -> Option<&mut Ongoing<Q>> {
+        let entry = self.clients.get_mut(&client.index()).filter(|entry| entry.client == client);
+        entry.and_then(|entry| entry.push.as_mut())
+    }
+
+    pub(super) fn is_waiting(&mut self, client: ClientKey) -> bool {
+        self.push(client).is_some_and(|push| push.phase == Phase::Waiting)
+    }
+
+    pub(super) fn is_handling(&self) -> bool {
+        let mut pushes = self.clients.values().filter_map(|entry| entry.push.as_ref());
+        pushes.any(Ongoing::is_handled)
+    }
+
+    /// True if the keeper would sleep past this.
+    pub(super) fn arm(&mut self, due: Duration) -> bool {
+        let is_earlier = self.armed.is_none_or(|armed| due < armed);
+        if is_earlier {
+            self.armed = Some(due);
+        }
+        is_earlier
+    }
+
+    pub(super) fn come_due(&mut self, place: usize) -> Due<Q> {
+        let Some(entry) = self.clients.get_mut(&place) else { return Due::Nothing };
+        if let Some(lease) = entry.take_waiting() {
+            return Due::Retry(lease);
+        }
+        let Some(push) = &mut entry.push else { return Due::Nothing };
+        push.due = None;
+        // A push that has ended is settled, though its handler is still there.
+        if push.lease.is_none() || push.end.is_none() {
+            push.phase = Phase::Evicting;
+        }
+        let handler = mem::replace(&mut push.handler, Handler::Returned);
+        Due::Expired(entry.client, handler)
+    }
+}
+
+impl<Q: Handle> Entry<Q> {
+    pub(super) fn take_waiting(&mut self) -> Option<Lease<Q>> {
+        let push = self.push.take_if(|push| push.phase == Phase::Waiting)?;
+        push.lease
+    }
+}
+
+impl<Q: Handle> Ongoing<Q> {
+    pub(super) fn is_handled(&self) -> bool {
+        !matches!(self.handler, Handler::Returned)
+    }
+}
