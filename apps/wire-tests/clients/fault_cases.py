@@ -112,8 +112,10 @@ def virtual_hosts(work):
         plane = stack.enter_context(Plane(work))
         filters = [{"name": "on_demand", "typed_config": {
             "@type": T + "envoy.extensions.filters.http.on_demand.v3.OnDemand"}}]
-        listener = with_manager(http_filters=filters + config.manager("echo")["http_filters"])
-        source = {"resource_api_version": "V3", "api_config_source": {
+        filters += config.manager("echo")["http_filters"]
+        # Envoy asks for what is in the request's header, port included.
+        listener = with_manager(http_filters=filters, strip_any_host_port=True)
+        source = {"resource_api_version": "V3", "initial_fetch_timeout": "0.5s", "api_config_source": {
             "api_type": "DELTA_GRPC", "transport_api_version": "V3",
             "grpc_services": [{"envoy_grpc": {"cluster_name": "xds"}}]}}
         route = {"@type": config.ROUTES, "name": "echo", "vhds": {"config_source": source}}

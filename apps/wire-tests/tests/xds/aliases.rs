@@ -47,8 +47,7 @@ async fn virtual_hosts_have_a_stream_of_their_own() {
     rig.ads.set("default", [host("shop", "1", &["a"])]).unwrap();
     let path = "/envoy.service.route.v3.VirtualHostDiscoveryService/DeltaVirtualHosts";
     let mut client = Delta::open(rig.channel().await, path).await.unwrap();
-    client.send(subscribe(VHDS, &[]));
-    client.take(VHDS, &[]).await;
+    client.send(subscribe(VHDS, &[])); // as Envoy begins
     client.send(subscribe(VHDS, &["rc/a"]));
     client.take(VHDS, &["rc/shop@1"]).await;
     client.silent().await;

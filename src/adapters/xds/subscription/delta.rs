@@ -2,7 +2,7 @@
 
 use std::prelude::v1::*;
 
-use super::{Interest, Received, Subscription};
+use super::{Received, Subscription};
 use crate::adapters::xds::proto::DeltaDiscoveryRequest;
 use crate::adapters::xds::resource::{Name, Resource};
 
@@ -51,11 +51,9 @@ impl Subscription {
         self.delivered.keep_only(|one| self.interest.covers_resource(one));
         self.asked.retain(|name| self.interest.covers(name));
         let abandoned = self.abandon();
-        // Envoy asks for virtual hosts like this at first, and warms its route until it is answered.
-        let greeted = first && self.kind.aliased && self.interest == Interest::default();
-        let due = star || greeted || !asked.is_empty() || !moved.added.is_empty();
+        let due = star || !asked.is_empty() || !moved.added.is_empty();
         self.asked.extend(asked);
-        self.answer |= star || greeted;
+        self.answer |= star;
         if due {
             self.synced = 0;
         }
