@@ -21,7 +21,7 @@ pub mod ready;
 // with what,
 pub mod backlog;
 // who is there and what it depends on,
-mod audience;
+mod recipients;
 mod registry;
 mod topics;
 // who has got what,
@@ -74,6 +74,8 @@ pub use config::Config;
 pub use error::{PublishError, Refusal, RegisterError, Stale, SubscribeError};
 pub use lease::{Lease, Permit};
 pub use limiter::MAX_PERMITS;
+#[cfg(all(feature = "spin", feature = "alloc", target_has_atomic = "ptr"))]
+pub use queue::Queue;
 pub use queue::{PushQueue, Serve, StaticQueue, Target};
 pub use registry::ClientKey;
 pub use signal::{Signal, Silent};

@@ -47,7 +47,7 @@ impl ClientKey {
     }
 
     /// The key of these two.
-    #[cfg(any(feature = "spin", test))]
+    #[cfg(all(test, not(loom)))]
     #[inline]
     pub(crate) const fn of(index: u32, generation: u32) -> ClientKey {
         ClientKey { index, generation }
@@ -60,12 +60,6 @@ impl ClientKey {
         let bits = usize::BITS - GENERATION_SHIFT;
         let ahead = other.generation.wrapping_sub(self.generation) << (u32::BITS - bits);
         ahead.cast_signed() > 0
-    }
-
-    /// `==`, part by part: a journal's reader has just written them in two parts, and one load of both would wait.
-    #[inline]
-    pub(crate) const fn is(self, other: ClientKey) -> bool {
-        (self.index ^ other.index) | (self.generation ^ other.generation) == 0
     }
 
     #[inline]

@@ -4,10 +4,10 @@ use core::cmp::Ordering as Order;
 use core::fmt;
 use core::hash::{Hash, Hasher};
 
-use crate::audience::{Audience, Whom};
 use crate::convergence::Number;
 use crate::fan_out::Goal;
 use crate::progress::Push;
+use crate::recipients::Recipients;
 use crate::registry::ClientKey;
 use crate::slot::Lane;
 
@@ -26,7 +26,7 @@ use crate::slot::Lane;
 #[derive(Clone, Copy, Debug)]
 pub struct Version {
     pub(crate) number: Number,
-    pub(crate) audience: Audience,
+    pub(crate) recipients: Recipients,
     pub(crate) until: Until,
 }
 
@@ -44,8 +44,8 @@ pub(crate) enum Until {
 impl Version {
     /// What tells versions of the same number apart.
     fn push(&self) -> Option<(ClientKey, Push)> {
-        match (self.audience.0, self.until) {
-            (Whom::Client(client), Until::Push(push)) => Some((client, push)),
+        match (self.recipients, self.until) {
+            (Recipients::Client(client), Until::Push(push)) => Some((client, push)),
             _ => None,
         }
     }
@@ -101,21 +101,21 @@ mod tests {
     use super::*;
     use crate::topics::Scope;
 
-    const fn to_many(number: usize, audience: Audience) -> Version {
-        Version { number: Number::from_word(number), audience, until: Until::Number }
+    const fn to_many(number: usize, recipients: Recipients) -> Version {
+        Version { number: Number::from_word(number), recipients, until: Until::Number }
     }
 
     fn to_one(number: usize, index: u32, count: u32) -> Version {
-        let audience = Audience::client(ClientKey::of(index, 1));
+        let recipients = Recipients::Client(ClientKey::of(index, 1));
         let until = Until::Push(Push::from_count(count));
-        Version { number: Number::from_word(number), audience, until }
+        Version { number: Number::from_word(number), recipients, until }
     }
 
     #[test]
     fn versions_are_their_numbers() {
-        let one = to_many(1, Audience::EVERYONE);
-        let same = to_many(1, Audience::scope(&Scope::any(&[])));
-        let two = to_many(2, Audience::EVERYONE);
+        let one = to_many(1, Recipients::Everyone);
+        let same = to_many(1, Recipients::scope(&Scope::any(&[])));
+        let two = to_many(2, Recipients::Everyone);
         assert!(one == same && one != two);
         assert!(one < two && two > same && one <= same);
         let hash = std::hash::RandomState::new();
@@ -127,11 +127,11 @@ mod tests {
     #[test]
     fn of_one_number_they_are_their_clients_pushes() {
         let in_order = [
-            to_many(1, Audience::EVERYONE),
+            to_many(1, Recipients::Everyone),
             to_one(1, 4, (1 << 28) - 1),
             to_one(1, 4, 0),
             to_one(1, 7, 3),
-            to_many(2, Audience::EVERYONE),
+            to_many(2, Recipients::Everyone),
             to_one(2, 4, 1),
         ];
         let hash = std::hash::RandomState::new();

@@ -84,7 +84,7 @@ fn nothing_is_allocated_for_flags() {
 
 #[test]
 fn nothing_is_allocated_by_the_journal() {
-    rounds::<Journal<Flags, 16>>(|| Flags(4));
+    rounds::<Journal<Locked<Flags>, 16>>(|| Flags(4));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pushlane::backlog::{Backlog, Bits, Dirty, Everything, Folded, Journal, Merge, Shared};
+use pushlane::backlog::{Backlog, Bits, Dirty, Everything, Journal, Merge, Shared};
 use pushlane::ready::{Fifo, Sweep};
 
 use crate::round::{self, Round};
@@ -61,14 +61,14 @@ impl Kind for Shared<Streams> {
 }
 
 /// So short that clients fall off it all the time.
-pub(crate) type Ring = Journal<Streams, 64>;
+pub(crate) type Ring = Journal<Shared<Streams>, 64>;
 
 impl Kind for Ring {
-    fn request(stream: usize) -> Streams {
-        Streams(1 << stream)
+    fn request(stream: usize) -> Arc<Streams> {
+        Arc::new(Streams(1 << stream))
     }
 
-    fn streams(payload: &Folded<Streams>) -> u32 {
+    fn streams(payload: &Arc<Streams>) -> u32 {
         payload.0
     }
 }

@@ -5,7 +5,7 @@ mod model;
 use std::sync::Arc;
 
 use model::{explore, on, race};
-use pushlane::backlog::{Audience, Backlog, Bits, Locked, Merge, Shared};
+use pushlane::backlog::{Backlog, Bits, Locked, Merge, Shared};
 
 /// How often each of three things was asked for: a merge that is lost or done twice shows.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,7 +38,7 @@ fn what_is_recorded_stays<B>(
         let bank = Arc::new((backlog, cells));
         let record = move |what: Asked| {
             move |bank: &Arc<(B, B::Cells)>| {
-                let mut recording = bank.0.begin(request(what), Audience::EVERYONE);
+                let mut recording = bank.0.begin(request(what));
                 bank.0.record(&mut recording, &bank.1, 0b1);
             }
         };
@@ -47,18 +47,18 @@ fn what_is_recorded_stays<B>(
             on(&bank, record(SECOND)),
             on(&bank, record(THIRD)),
             on(&bank, |bank| {
-                let first = bank.0.take(&bank.1, 0, &|_| true).payload.expect("recorded before");
+                let first = bank.0.take(&bank.1, 0).expect("recorded before");
                 bank.0.restore(&bank.1, 0, first);
-                bank.0.take(&bank.1, 0, &|_| true).payload.expect("given back before")
+                bank.0.take(&bank.1, 0).expect("given back before")
             }),
         ));
         let (backlog, cells) = &*bank;
         let mut all = asked(&taken);
-        if let Some(rest) = backlog.take(cells, 0, &|_| true).payload {
+        if let Some(rest) = backlog.take(cells, 0) {
             all.merge(&asked(&rest));
         }
         assert_eq!(all, Asked([1, 1, 1]));
-        assert!(backlog.take(cells, 0, &|_| true).payload.is_none());
+        assert!(backlog.take(cells, 0).is_none());
     });
 }
 
@@ -96,12 +96,12 @@ fn what_is_recorded_for_several_stays_for_each<B>(
         let bank = Arc::new((backlog, cells));
         let record = move |what: Asked, slots: usize| {
             move |bank: &Arc<(B, B::Cells)>| {
-                let mut recording = bank.0.begin(request(what), Audience::EVERYONE);
+                let mut recording = bank.0.begin(request(what));
                 bank.0.record(&mut recording, &bank.1, slots);
             }
         };
         let take = move |bank: &(B, B::Cells), slot| {
-            let taken = bank.0.take(&bank.1, slot, &|_| true).payload;
+            let taken = bank.0.take(&bank.1, slot);
             taken.as_ref().map_or(Asked([0; 3]), asked)
         };
         record(FIRST, 0b0111)(&bank);
@@ -109,7 +109,7 @@ fn what_is_recorded_for_several_stays_for_each<B>(
             on(&bank, record(SECOND, 0b0110)),
             on(&bank, record(THIRD, 0b1011)),
             on(&bank, move |bank| {
-                let first = bank.0.take(&bank.1, 1, &|_| true).payload.expect("recorded before");
+                let first = bank.0.take(&bank.1, 1).expect("recorded before");
                 bank.0.restore(&bank.1, 1, first);
                 take(bank, 1)
             }),
@@ -140,7 +140,7 @@ fn shared_merges_with_what_is_pending_now() {
 
     fn fan_out(what: Asked) -> impl FnOnce(&Arc<Banks>) {
         move |banks| {
-            let mut recording = banks.0.begin(Arc::new(what), Audience::EVERYONE);
+            let mut recording = banks.0.begin(Arc::new(what));
             for cells in &banks.1 {
                 banks.0.record(&mut recording, cells, 0b1);
             }
@@ -152,7 +152,7 @@ fn shared_merges_with_what_is_pending_now() {
         let cells = [backlog.cells(), backlog.cells()];
         let banks = Arc::new((backlog, cells));
         fan_out(FIRST)(&banks);
-        let take = |banks: &Banks, bank: usize| banks.0.take(&banks.1[bank], 0, &|_| true).payload;
+        let take = |banks: &Banks, bank: usize| banks.0.take(&banks.1[bank], 0);
         let (_, _, taken) = race((
             on(&banks, fan_out(SECOND)),
             on(&banks, fan_out(THIRD)),

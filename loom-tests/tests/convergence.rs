@@ -8,7 +8,7 @@ use std::sync::Arc;
 use loom::sync::atomic::AtomicU32;
 use loom::sync::atomic::Ordering::{AcqRel, Relaxed};
 use model::{Queue, drain, explore, on, pause, race};
-use pushlane::backlog::{Audience, Backlog, Bits, Dirty, Taken};
+use pushlane::backlog::{Backlog, Bits, Dirty};
 use pushlane::{Config, Lane, PushQueue, SLOTS, Scope, Silent, Target, Version};
 
 /// A queue, and what its client has got.
@@ -116,7 +116,7 @@ impl Backlog for TakesOut {
         core::array::from_fn(|_| AtomicU32::new(0))
     }
 
-    fn begin(&self, request: [u32; 1], _: Audience) -> [u32; 1] {
+    fn begin(&self, request: [u32; 1]) -> [u32; 1] {
         request
     }
 
@@ -131,14 +131,9 @@ impl Backlog for TakesOut {
         }
     }
 
-    fn take(
-        &self,
-        cells: &Self::Cells,
-        slot: usize,
-        _: &dyn Fn(&Audience) -> bool,
-    ) -> Taken<[u32; 1]> {
+    fn take(&self, cells: &Self::Cells, slot: usize) -> Option<[u32; 1]> {
         let flags = cells[slot].swap(0, AcqRel);
-        Taken::whole((flags != 0).then_some([flags]))
+        (flags != 0).then_some([flags])
     }
 
     fn restore(&self, cells: &Self::Cells, slot: usize, [flags]: [u32; 1]) {

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use loom::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use loom::sync::atomic::{AtomicU32, AtomicUsize};
 use model::{Queue, drain, explore, on, pause, race};
-use pushlane::backlog::{Audience, Backlog, Taken};
+use pushlane::backlog::Backlog;
 use pushlane::{Config, Lane, PushQueue, Silent, Target, Topic};
 
 /// Four flags a client, for the first slot of a bank: the queue has one place. The backlog keeps an eye on its
@@ -48,7 +48,7 @@ impl Backlog for Loose {
         cell
     }
 
-    fn begin(&self, request: u32, _: Audience) -> u32 {
+    fn begin(&self, request: u32) -> u32 {
         request
     }
 
@@ -62,10 +62,10 @@ impl Backlog for Loose {
     }
 
     /// What was recorded for an earlier client goes as well.
-    fn take(&self, cell: &Arc<LooseCell>, _: usize, _: &dyn Fn(&Audience) -> bool) -> Taken<u32> {
+    fn take(&self, cell: &Arc<LooseCell>, _: usize) -> Option<u32> {
         let client = cell.cleared.load(Relaxed);
         let flags = cell.flags.swap(0, Acquire) >> (4 * client);
-        Taken::whole((flags != 0).then_some(flags))
+        (flags != 0).then_some(flags)
     }
 
     fn restore(&self, cell: &Arc<LooseCell>, _: usize, flags: u32) {
@@ -112,7 +112,7 @@ fn a_successor_misses_no_request() {
         let (_, read) = race((
             on(&world, |world| {
                 world.state.store(1, Relaxed);
-                world.queue.publish(Target::Everyone, Lane::Normal, 1).unwrap();
+                world.queue.publish(Target::Everyone, Lane::Normal, 1u32).unwrap();
             }),
             on(&world, move |world| {
                 world.queue.unregister(predecessor).unwrap();
@@ -134,7 +134,7 @@ fn nothing_is_left_behind_with_a_successor() {
         let client = world.queue.register().unwrap();
         race((
             on(&world, move |world| {
-                let _ = world.queue.publish(Target::One(client), Lane::Normal, 1);
+                let _ = world.queue.publish(Target::One(client), Lane::Normal, 1u32);
             }),
             on(&world, move |world| {
                 world.queue.unregister(client).unwrap();
@@ -150,7 +150,7 @@ fn nothing_is_left_behind_with_a_successor() {
 fn nothing_is_left_behind_by_a_lease_when_an_edit_ends_last() {
     explore(2, || {
         let world = World::new();
-        let client = world.queue.register_with(Lane::Normal, 1).unwrap();
+        let client = world.queue.register_with(Lane::Normal, 1u32).unwrap();
         race((
             on(&world, move |world| {
                 let lease = world.queue.try_lease().expect("queued");

@@ -2,7 +2,7 @@
 
 use crate::sync::{Atomic, AtomicU32, Ordering};
 
-use super::{Audience, Backlog, Taken};
+use super::{Backlog, Everything, Merge};
 use crate::slot::{SLOTS, slots};
 
 /// `W` words of 32 flags a client: which of a fixed number of things changed. Merging is a union.
@@ -42,7 +42,7 @@ impl<const W: usize> Backlog for Bits<W> {
         core::array::from_fn(|_| BitsCell(core::array::from_fn(|_| AtomicU32::zero())))
     }
 
-    fn begin(&self, request: [u32; W], _: Audience) -> [u32; W] {
+    fn begin(&self, request: [u32; W]) -> [u32; W] {
         request
     }
 
@@ -56,17 +56,12 @@ impl<const W: usize> Backlog for Bits<W> {
         }
     }
 
-    fn take(
-        &self,
-        cells: &Self::Cells,
-        slot: usize,
-        _: &dyn Fn(&Audience) -> bool,
-    ) -> Taken<[u32; W]> {
+    fn take(&self, cells: &Self::Cells, slot: usize) -> Option<[u32; W]> {
         let BitsCell(words) = &cells[slot];
         // Acquire: with the Release in `merge`. A swap, not a load and a store: a flag set in between
         // would be lost.
         let taken = core::array::from_fn(|word| words[word].swap(0, Ordering::Acquire));
-        Taken::whole((taken != [0; W]).then_some(taken))
+        (taken != [0; W]).then_some(taken)
     }
 
     fn restore(&self, cells: &Self::Cells, slot: usize, payload: [u32; W]) {
@@ -78,6 +73,20 @@ impl<const W: usize> Backlog for Bits<W> {
             // Relaxed: what was recorded for a client that has left concerns nobody.
             word.store(0, Ordering::Relaxed);
         }
+    }
+}
+
+/// Union.
+impl<const W: usize> Merge for [u32; W] {
+    fn merge(&mut self, other: &Self) {
+        self.iter_mut().zip(other).for_each(|(flags, other)| *flags |= other);
+    }
+}
+
+/// All flags.
+impl<const W: usize> Everything for [u32; W] {
+    fn everything() -> Self {
+        [u32::MAX; W]
     }
 }
 

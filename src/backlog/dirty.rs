@@ -1,6 +1,6 @@
 //! No payload: the client is out of date, and its handler finds out in what.
 
-use super::{Audience, Backlog, Taken};
+use super::Backlog;
 
 /// A level-triggered backlog: a publish says that something changed, the lease holder reads what is true
 /// now. Lock-free, and no memory a client.
@@ -31,17 +31,18 @@ impl Backlog for Dirty {
     type Recording = ();
 
     const RECORDS: bool = false;
+    const ON_DEMAND: bool = true;
 
     fn cells(&self) {}
 
-    fn begin(&self, (): (), _: Audience) {}
+    fn begin(&self, (): ()) {}
 
     fn abandon(&self, (): ()) {}
 
     fn record(&self, (): &mut (), (): &(), _: usize) {}
 
-    fn take(&self, (): &(), _: usize, _: &dyn Fn(&Audience) -> bool) -> Taken<()> {
-        Taken::whole(Some(()))
+    fn take(&self, (): &(), _: usize) -> Option<()> {
+        Some(())
     }
 
     fn restore(&self, (): &(), _: usize, (): ()) {}

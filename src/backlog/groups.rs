@@ -1,6 +1,7 @@
 //! What the clients of one bank have pending, those together that have the same.
 
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use super::Merge;
 use super::shared::Merged;
@@ -20,11 +21,40 @@ pub(super) struct Groups<R> {
     len: u8,
     masks: [Mask; SLOTS],
     requests: [Option<Arc<R>>; SLOTS],
+    /// What leases gave back for slots that had something pending: not merged, because a merge may panic.
+    /// At most one for a slot. Nearly always empty.
+    restored: Vec<(u8, Arc<R>)>,
 }
 
 impl<R> Groups<R> {
     pub(super) const fn new() -> Self {
-        Groups { len: 0, masks: [0; SLOTS], requests: [const { None }; SLOTS] }
+        Groups {
+            len: 0,
+            masks: [0; SLOTS],
+            requests: [const { None }; SLOTS],
+            restored: Vec::new(),
+        }
+    }
+
+    /// Puts back what a lease of the slot took.
+    pub(super) fn restore(&mut self, slot: usize, request: Arc<R>) {
+        if self.find(slot).is_some() {
+            self.restored.push((slot as u8, request));
+        } else {
+            self.join(1 << slot, &request);
+        }
+    }
+
+    /// What was put back for a slot beside what is pending.
+    #[inline]
+    pub(super) fn restored(&self, slot: usize) -> Option<Arc<R>> {
+        let of = |(of, _): &&(u8, Arc<R>)| usize::from(*of) == slot;
+        self.restored.iter().find(of).map(|(_, request)| Arc::clone(request))
+    }
+
+    pub(super) fn forget_restored(&mut self, slot: usize) -> Option<Arc<R>> {
+        let at = self.restored.iter().position(|(of, _)| usize::from(*of) == slot)?;
+        Some(self.restored.swap_remove(at).1)
     }
 
     /// How many there are. The comparison changes nothing; it spares each index its check.

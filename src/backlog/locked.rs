@@ -3,10 +3,9 @@
 use core::fmt;
 use core::marker::PhantomData;
 
-use spin::Mutex;
-
-use super::{Audience, Backlog, Merge, Taken};
+use super::{Backlog, Merge};
 use crate::slot::{SLOTS, slots};
+use crate::sync::Lock;
 
 /// One `R` a client, merged in place. Needs no heap.
 ///
@@ -55,8 +54,24 @@ impl<R> fmt::Debug for Locked<R> {
     }
 }
 
-/// One client's request, if it has one.
-pub struct LockedCell<R>(Mutex<Option<R>>);
+/// One client's requests, if it has any.
+pub struct LockedCell<R>(Lock<Pending<R>>);
+
+/// Two places, because giving a lease back must not run a merge, which might panic.
+struct Pending<R> {
+    recorded: Option<R>,
+    /// What a lease gave back while something was recorded.
+    restored: Option<R>,
+}
+
+impl<R> LockedCell<R> {
+    #[cfg(not(loom))]
+    const EMPTY: Self = LockedCell(Lock::new(Pending::NONE));
+}
+
+impl<R> Pending<R> {
+    const NONE: Self = Pending { recorded: None, restored: None };
+}
 
 impl<R> fmt::Debug for LockedCell<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -71,10 +86,10 @@ impl<R: Merge + Clone> Backlog for Locked<R> {
     type Recording = R;
 
     fn cells(&self) -> Self::Cells {
-        core::array::from_fn(|_| LockedCell(Mutex::new(None)))
+        core::array::from_fn(|_| LockedCell(Lock::new(Pending::NONE)))
     }
 
-    fn begin(&self, request: R, _: Audience) -> R {
+    fn begin(&self, request: R) -> R {
         request
     }
 
@@ -84,27 +99,36 @@ impl<R: Merge + Clone> Backlog for Locked<R> {
 
     fn record(&self, request: &mut R, cells: &Self::Cells, mask: usize) {
         for slot in slots(mask) {
-            match &mut *cells[slot].0.lock() {
-                Some(pending) => pending.merge(request),
+            match &mut cells[slot].0.lock().recorded {
+                Some(recorded) => recorded.merge(request),
                 empty => *empty = Some(request.clone()),
             }
         }
     }
 
-    fn take(&self, cells: &Self::Cells, slot: usize, _: &dyn Fn(&Audience) -> bool) -> Taken<R> {
-        Taken::whole(cells[slot].0.lock().take())
+    fn take(&self, cells: &Self::Cells, slot: usize) -> Option<R> {
+        let LockedCell(cell) = &cells[slot];
+        let mut pending = cell.lock();
+        if let Pending { recorded: Some(recorded), restored: restored @ Some(_) } = &mut *pending {
+            restored.iter().for_each(|restored| recorded.merge(restored));
+            let merged = restored.take();
+            // A destructor that panics finds the lock released, and leaves what was recorded.
+            drop(pending);
+            drop(merged);
+            pending = cell.lock();
+        }
+        pending.recorded.take()
     }
 
     fn restore(&self, cells: &Self::Cells, slot: usize, payload: R) {
-        match &mut *cells[slot].0.lock() {
-            Some(pending) => pending.merge(&payload),
-            empty => *empty = Some(payload),
-        }
+        let mut pending = cells[slot].0.lock();
+        let Pending { recorded, restored } = &mut *pending;
+        *(if recorded.is_none() { recorded } else { restored }) = Some(payload);
     }
 
     fn clear(&self, cells: &Self::Cells, slot: usize) {
         // Dropped after the lock is released: a request's destructor may take its time.
-        let departed = cells[slot].0.lock().take();
+        let departed = core::mem::replace(&mut *cells[slot].0.lock(), Pending::NONE);
         drop(departed);
     }
 }
@@ -112,5 +136,5 @@ impl<R: Merge + Clone> Backlog for Locked<R> {
 #[cfg(not(loom))]
 impl<R: Merge + Clone> super::ConstBacklog for Locked<R> {
     const EMPTY: Self = Locked::new();
-    const CELLS: Self::Cells = [const { LockedCell(Mutex::new(None)) }; SLOTS];
+    const CELLS: Self::Cells = [const { LockedCell::EMPTY }; SLOTS];
 }

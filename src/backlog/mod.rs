@@ -6,7 +6,7 @@
 //! | [`Bits`] | a set of up to `32 * W` flags | `fetch_or` | |
 //! | `Locked` | any type that merges | a merge behind a lock | `spin` |
 //! | `Shared` | an `Arc` of one; equal merges are computed once | a pointer behind a lock | `spin`, `alloc` |
-//! | `Journal` | any type that merges and has an "everything" | once, in a ring for all clients | `spin` |
+//! | `Journal` | what another backlog's is, with an "everything" | to everyone: once, in a ring for all clients; else in the other | `spin` |
 //!
 //! Requests of one client merge, and publishers race, so merging is commutative and associative: see
 //! [`Merge`].
@@ -20,20 +20,17 @@ mod groups;
 #[cfg(feature = "spin")]
 mod journal;
 #[cfg(feature = "spin")]
-mod label;
-#[cfg(feature = "spin")]
 mod locked;
 pub mod merge;
 #[cfg(all(feature = "spin", feature = "alloc", target_has_atomic = "ptr"))]
 mod shared;
 
-pub use crate::audience::Audience;
 pub use bits::Bits;
 #[cfg(feature = "alloc")]
 pub use change_set::ChangeSet;
 pub use dirty::Dirty;
 #[cfg(feature = "spin")]
-pub use journal::{Folded, Journal};
+pub use journal::Journal;
 #[cfg(feature = "spin")]
 pub use locked::Locked;
 pub use merge::{Everything, Merge};
@@ -47,6 +44,8 @@ pub use shared::Shared;
 /// takes from it, and restores into it. So a publish that reaches a whole bank is recorded by one call, and
 /// a backlog may do for the bank at once what the clients' cells have in common.
 ///
+/// Not a stable interface: implement it to try an idea, and expect it to change.
+///
 /// # Contract
 ///
 /// * A request recorded in a cell stays in it, merged with what was there, until `take` or `clear` of that
@@ -54,12 +53,13 @@ pub use shared::Shared;
 ///   tempting lock-free way, to take the pending request out, merge and put it back, breaks this: a lease
 ///   that comes in between finds nothing and completes, and convergence turns true while a publisher still
 ///   holds the request in its hands.)
-/// * What is done to one cell leaves the bank's other cells as they are. Cells are recorded into one by
-///   one, for all that others can tell: a `take` that races with the record of several may find some of
-///   them recorded and others not yet.
+/// * What is done to one cell leaves the bank's other cells as they are. A `take` that races with the
+///   record of several cells may find some of them recorded and others not yet.
 /// * Recording is, for each cell, a read-modify-write with Release that `take` acquires.
-/// * If user code panics while it records (a clone, a merge), each cell is as before or has the request.
-/// * Merging is commutative and associative, so that the outcome doesn't depend on who came first.
+/// * If user code panics while it records or takes (a clone, a merge), each cell is as before or has the
+///   request, as far as the user's merge leaves its value intact.
+/// * `restore` runs no user code: a lease can always be given back.
+/// * Merging is commutative and associative, so that the outcome doesn't depend on which came first.
 pub trait Backlog {
     /// What is published.
     type Request;
@@ -73,11 +73,20 @@ pub trait Backlog {
     /// Whether `record` writes to the cells. Where it does not, a fan-out need not visit them.
     const RECORDS: bool = true;
 
+    /// Whether `begin_for_everyone` records for all clients at once. Then a publish to everyone is made
+    /// on demand: workers mark the clients.
+    const ON_DEMAND: bool = false;
+
     /// The cells of one bank, all empty.
     fn cells(&self) -> Self::Cells;
 
-    /// Begins a publish.
-    fn begin(&self, request: Self::Request, audience: Audience) -> Self::Recording;
+    /// Begins a publish to some clients.
+    fn begin(&self, request: Self::Request) -> Self::Recording;
+
+    /// Begins a publish to everyone.
+    fn begin_for_everyone(&self, request: Self::Request) -> Self::Recording {
+        self.begin(request)
+    }
 
     /// Gives the request back, of a publish that turns out to be impossible.
     fn abandon(&self, recording: Self::Recording) -> Self::Request;
@@ -87,40 +96,14 @@ pub trait Backlog {
     /// been replaced meanwhile.
     fn record(&self, recording: &mut Self::Recording, cells: &Self::Cells, slots: usize);
 
-    /// Takes all that was recorded for a slot's client. `concerned` says of an audience whether the client
-    /// belongs to it, for a backlog that records once for everybody.
-    fn take(
-        &self,
-        cells: &Self::Cells,
-        slot: usize,
-        concerned: &dyn Fn(&Audience) -> bool,
-    ) -> Taken<Self::Payload>;
+    /// Takes all that was recorded for a slot's client. `None`: there was nothing.
+    fn take(&self, cells: &Self::Cells, slot: usize) -> Option<Self::Payload>;
 
-    /// The slot's client has all that the payload contains.
-    fn deliver(&self, _cells: &Self::Cells, _slot: usize, _payload: &Self::Payload) {}
-
-    /// Merges back what a lease of the slot could not deliver.
+    /// Puts back what a lease of the slot could not deliver.
     fn restore(&self, cells: &Self::Cells, slot: usize, payload: Self::Payload);
 
     /// Drops what is recorded for a slot: its client has left.
     fn clear(&self, cells: &Self::Cells, slot: usize);
-}
-
-/// What a lease found in its client's backlog.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Taken<P> {
-    /// What is to be pushed; `None` when there is nothing.
-    pub payload: Option<P>,
-    /// Whether that is all. If not, because a publisher is in the middle of recording, the client stays
-    /// queued, and no version counts as completed by this lease.
-    pub whole: bool,
-}
-
-impl<P> Taken<P> {
-    /// All that was recorded.
-    pub const fn whole(payload: Option<P>) -> Self {
-        Taken { payload, whole: true }
-    }
 }
 
 /// A backlog that can be made in a constant, for a queue in a `static`.

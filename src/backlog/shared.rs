@@ -4,10 +4,9 @@ use alloc::sync::Arc;
 use core::fmt;
 use core::marker::PhantomData;
 
-use spin::Mutex;
-
 use super::groups::Groups;
-use super::{Audience, Backlog, Merge, Taken};
+use super::{Backlog, Merge};
+use crate::sync::Lock;
 
 /// One `Arc<R>` for all clients of a bank that owe the same: a fan-out stores its request once a bank, and
 /// when clients that hold the same pending request get the same new one, the merge is computed **once** and
@@ -68,7 +67,7 @@ impl<R> fmt::Debug for Shared<R> {
 /// On cache lines of its own: banks don't contend for one, and the lock, the masks and the first groups
 /// share one.
 #[repr(align(64))]
-pub struct SharedCells<R>(Mutex<Groups<R>>);
+pub struct SharedCells<R>(Lock<Groups<R>>);
 
 impl<R> fmt::Debug for SharedCells<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -111,10 +110,10 @@ impl<R: Merge + Clone> Backlog for Shared<R> {
     type Recording = SharedRecording<R>;
 
     fn cells(&self) -> Self::Cells {
-        SharedCells(Mutex::new(Groups::new()))
+        SharedCells(Lock::new(Groups::new()))
     }
 
-    fn begin(&self, request: Arc<R>, _: Audience) -> SharedRecording<R> {
+    fn begin(&self, request: Arc<R>) -> SharedRecording<R> {
         SharedRecording { request, last: None }
     }
 
@@ -137,22 +136,31 @@ impl<R: Merge + Clone> Backlog for Shared<R> {
         }
     }
 
-    fn take(
-        &self,
-        cells: &Self::Cells,
-        slot: usize,
-        _: &dyn Fn(&Audience) -> bool,
-    ) -> Taken<Arc<R>> {
-        Taken::whole(cells.0.lock().take(slot))
+    fn take(&self, cells: &Self::Cells, slot: usize) -> Option<Arc<R>> {
+        let mut groups = cells.0.lock();
+        if let Some(restored) = groups.restored(slot) {
+            drop(groups);
+            // If a merge panics, the slot still has both.
+            let mut recording = SharedRecording { request: restored, last: None };
+            self.record(&mut recording, cells, 1 << slot);
+            groups = cells.0.lock();
+            let merged = groups.forget_restored(slot);
+            let taken = groups.take(slot);
+            drop(groups);
+            drop((recording, merged));
+            return taken;
+        }
+        groups.take(slot)
     }
 
     fn restore(&self, cells: &Self::Cells, slot: usize, payload: Arc<R>) {
-        let mut recording = SharedRecording { request: payload, last: None };
-        self.record(&mut recording, cells, 1 << slot);
+        cells.0.lock().restore(slot, payload);
     }
 
     fn clear(&self, cells: &Self::Cells, slot: usize) {
-        let departed = cells.0.lock().remove(slot);
+        let mut groups = cells.0.lock();
+        let departed = (groups.remove(slot), groups.forget_restored(slot));
+        drop(groups);
         // Dropped after the lock is released, as above.
         drop(departed);
     }
@@ -161,7 +169,7 @@ impl<R: Merge + Clone> Backlog for Shared<R> {
 #[cfg(not(loom))]
 impl<R: Merge + Clone> super::ConstBacklog for Shared<R> {
     const EMPTY: Self = Shared::new();
-    const CELLS: Self::Cells = SharedCells(Mutex::new(Groups::new()));
+    const CELLS: Self::Cells = SharedCells(Lock::new(Groups::new()));
 }
 
 #[cfg(all(test, not(loom)))]

@@ -19,14 +19,10 @@ fn keeps_what_is_recorded<B: Backlog<Payload = <B as Backlog>::Request>>(
     flags: fn(&B::Request) -> u32,
 ) {
     let cells = backlog.cells();
-    let take = |slot| {
-        let Taken { payload, whole } = backlog.take(&cells, slot, &|_| true);
-        assert!(whole);
-        payload
-    };
+    let take = |slot| backlog.take(&cells, slot);
     let taken = |slot| take(slot).as_ref().map(flags);
     let record = |value, slots| {
-        let mut recording = backlog.begin(request(value), Audience::EVERYONE);
+        let mut recording = backlog.begin(request(value));
         backlog.record(&mut recording, &cells, slots);
         assert_eq!(flags(&backlog.abandon(recording)), value, "the request comes back");
     };

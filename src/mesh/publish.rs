@@ -61,7 +61,7 @@ impl Change {
         N: Signal,
     {
         let audience = directory.audience(&self.request);
-        queue.publish(audience.target(), self.lane, self.request.into())
+        queue.publish(audience.target(), self.lane, self.request)
     }
 }
 

@@ -53,7 +53,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
             let Some(Served { bank, claimed, .. }) = self.claim(permits) else { return 0 };
             let permits = if counted { permits } else { 0 };
             let mut rest = Rest { queue: self, bank, claimed, slots: claimed.slots, permits };
-            let (mut begun, mut whole) = (0, true);
+            let mut begun = 0;
             // After the claim. Once for all: publishers write where this is read.
             let seen = self.convergence.newest();
             for slot in slots(claimed.slots) {
@@ -67,7 +67,6 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
                     }
                     (ticket, None) => {
                         rest.permits += usize::from(counted);
-                        whole &= ticket.whole;
                         if self.finish_empty(&ticket) {
                             self.signal.ready(1);
                         }
@@ -76,7 +75,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
                 }
             }
             core::mem::forget(rest);
-            if begun > 0 || !whole {
+            if begun > 0 {
                 return begun;
             }
         }
@@ -86,22 +85,16 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     pub(super) fn complete_many(&self, batch: &mut Entries<B::Payload>) {
         // Out of the batch first: whatever panics below, nothing is given back that has been completed.
         let batch = core::mem::replace(batch, [const { None }; SLOTS]);
-        let (mut bank, mut whole, mut ready, mut permits, mut ended) = (None, 0, 0, 0, false);
-        for (ticket, payload) in batch.iter().flatten() {
+        let (mut bank, mut ended, mut ready, mut permits) = (None, 0, 0, 0);
+        for (ticket, _) in batch.iter().flatten() {
             let Place { slot, bank: of } = ticket.place();
-            self.backlog.deliver(self.cells(of), slot, payload);
-            ended = true;
             permits += usize::from(ticket.counted);
-            if ticket.whole {
-                self.complete_slot(ticket);
-                bank = Some(of);
-                whole |= 1 << slot;
-            } else {
-                ready += usize::from(self.finish(ticket));
-            }
+            self.complete_slot(ticket);
+            bank = Some(of);
+            ended |= 1 << slot;
         }
         if let Some(bank) = bank {
-            let released = self.banks()[bank].release_many(whole);
+            let released = self.banks()[bank].release_many(ended);
             for slot in slots(released.leaving) {
                 self.retire(Place { bank, slot });
             }
@@ -114,7 +107,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
             }
             ready += (released.urgent | released.normal).count_ones() as usize;
         }
-        if ended {
+        if ended != 0 {
             self.end(ready, permits);
             self.signal.progress();
         }

@@ -2,7 +2,6 @@
 
 use super::PushQueue;
 use super::publish::Fresh;
-use crate::audience::Audience;
 use crate::backlog::Backlog;
 use crate::error::{RegisterError, Stale, SubscribeError};
 use crate::ready::ReadySet;
@@ -53,7 +52,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     ) -> Result<ClientKey, RegisterError> {
         let (key, place) = self.take_place()?;
         let on_panic = Leave { queue: self, key, place };
-        let mut recording = self.backlog.begin(request, Audience::client(key));
+        let mut recording = self.backlog.begin(request);
         self.backlog.record(&mut recording, self.cells(place.bank), 1 << place.slot);
         core::mem::forget(on_panic);
         self.banks()[place.bank].admit(place.slot, Some(lane));

@@ -1,9 +1,9 @@
 //! When is a publish done everywhere?
 
 use super::PushQueue;
-use crate::audience::{Audience, Whom};
 use crate::backlog::Backlog;
 use crate::ready::ReadySet;
+use crate::recipients::Recipients;
 use crate::registry::{ClientKey, Place};
 use crate::signal::Signal;
 use crate::slot::{ALL, slots};
@@ -29,8 +29,8 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     ///
     /// The state is read while the iterator advances: a client may be done when its key comes out.
     pub fn laggards(&self, version: Version) -> impl Iterator<Item = ClientKey> + '_ {
-        let only = match version.audience.0 {
-            Whom::Client(client) => Some(client),
+        let only = match version.recipients {
+            Recipients::Client(client) => Some(client),
             _ => None,
         };
         let banks = match only {
@@ -53,7 +53,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
                 let now = self.banks()[bank].load();
                 // A client that has not been visited yet may be idle, and is not caught up.
                 let candidates = if expanded { now.busy() } else { now.live() };
-                slots(candidates & self.concerned(&version.audience, bank))
+                slots(candidates & self.concerned(&version.recipients, bank))
                     .map(move |slot| Place { bank, slot })
             })
             .filter(move |place| {
@@ -69,11 +69,11 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     }
 
     /// The slots of a bank that a publish may have concerned.
-    pub(super) fn concerned(&self, audience: &Audience, bank: usize) -> usize {
-        match &audience.0 {
-            Whom::Everyone => ALL,
-            Whom::Client(client) => 1 << client.place().slot,
-            Whom::Topics { topics, any, and } => {
+    pub(super) fn concerned(&self, recipients: &Recipients, bank: usize) -> usize {
+        match recipients {
+            Recipients::Everyone => ALL,
+            Recipients::Client(client) => 1 << client.place().slot,
+            Recipients::Topics { topics, any, and } => {
                 let (any, topics) = (usize::from(*any), &topics[..]);
                 let reached = self.topics.may_concern(&topics[..any], bank);
                 match and {

@@ -19,7 +19,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     #[inline]
     pub(super) fn is_expanding(&self, lane: Lane) -> bool {
         // Where a backlog records, every fan-out was made by its publisher.
-        !B::RECORDS && self.fan_out(lane).is_pending()
+        B::ON_DEMAND && self.fan_out(lane).is_pending()
     }
 
     /// Expands groups of banks of each lane now and then, so that a fan-out is not starved by clients that
@@ -122,12 +122,12 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
             let newest = self.fan_out(lane).newest_pending(|| self.convergence.newest());
             newest.is_some_and(|newest| newest.cmp(seen).is_gt())
         };
-        !B::RECORDS && Lane::BOTH.into_iter().any(is_owed)
+        B::ON_DEMAND && Lane::BOTH.into_iter().any(is_owed)
     }
 
     /// Whether every client that a publish on demand concerns has been marked, or needs no mark.
     pub(super) fn is_expanded(&self, lane: Lane) -> bool {
-        if B::RECORDS || !self.fan_out(lane).is_pending() {
+        if !B::ON_DEMAND || !self.fan_out(lane).is_pending() {
             return true;
         }
         let settled = self.fan_out(lane).settled(|| self.convergence.newest());

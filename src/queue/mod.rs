@@ -83,6 +83,23 @@ pub struct PushQueue<B: Backlog, S: Storage = Heap, R: ReadySet = Sweep<S>, N: S
     signal: N,
 }
 
+/// The usual queue: any request that merges, on the heap. `R` is shared behind an `Arc`, so a fan-out
+/// stores a pointer and equal merges are computed once; a publish to everyone costs the same for any
+/// number of clients.
+///
+/// ```
+/// use pushlane::backlog::ChangeSet;
+/// use pushlane::{Config, Lane, Queue, Target};
+///
+/// let queue = Queue::<ChangeSet<&str>>::new(Config::new(100));
+/// let client = queue.register()?;
+/// queue.publish(Target::One(client), Lane::Normal, ChangeSet::from(["route/a"]))?;
+/// assert!(queue.try_lease().expect("ready").request().contains(&"route/a"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[cfg(all(feature = "spin", feature = "alloc", target_has_atomic = "ptr"))]
+pub type Queue<R> = PushQueue<crate::backlog::Journal<crate::backlog::Shared<R>>>;
+
 /// A queue without a heap, for a `static`: see [`Static`](crate::storage::Static) for the parameters.
 ///
 /// ```

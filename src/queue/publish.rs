@@ -1,12 +1,12 @@
 //! Publishing: record, mark, number, in this order; to one client record, mark, and read which of its pushes comes next.
 
 use super::PushQueue;
-use crate::audience::Audience;
 use crate::backlog::Backlog;
 use crate::convergence::Number;
 use crate::error::{PublishError, Refusal};
 use crate::fan_out::GROUP;
 use crate::ready::ReadySet;
+use crate::recipients::Recipients;
 use crate::registry::{ClientKey, Place};
 use crate::signal::Signal;
 use crate::slot::{ALL, Lane, SLOTS, slots};
@@ -46,14 +46,15 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         &self,
         target: Target<'_>,
         lane: Lane,
-        request: B::Request,
+        request: impl Into<B::Request>,
     ) -> Result<Version, PublishError<B::Request>> {
+        let request = request.into();
         if self.is_closed() {
             return Err(PublishError { reason: Refusal::Closed, request });
         }
         match target {
             Target::One(client) => self.publish_to_one(client, lane, request),
-            Target::Everyone if !B::RECORDS => self.publish_to_everyone_on_demand(lane, request),
+            Target::Everyone if B::ON_DEMAND => self.publish_to_everyone_on_demand(lane, request),
             Target::Everyone => self.publish_to_every_bank(lane, request),
             Target::Topics(scope) => self.publish_to_topics(scope, lane, request),
         }
@@ -65,7 +66,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         lane: Lane,
         request: B::Request,
     ) -> Result<Version, PublishError<B::Request>> {
-        self.publish_to_each(Audience::EVERYONE, lane, request, |fresh, recording| {
+        self.publish_to_each(Recipients::Everyone, lane, request, |fresh, recording| {
             for bank in 0..self.banks().len() {
                 fresh.add(bank, self.record_and_mark(bank, ALL, lane, recording));
             }
@@ -81,7 +82,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         if let Some(topic) = self.topics.unknown(&scope) {
             return Err(PublishError { reason: Refusal::UnknownTopic(topic), request });
         }
-        self.publish_to_each(Audience::scope(&scope), lane, request, |fresh, recording| {
+        self.publish_to_each(Recipients::scope(&scope), lane, request, |fresh, recording| {
             self.topics.pass_gates(&scope);
             if !B::RECORDS
                 && let (&[topic], None) = (scope.any, scope.and)
@@ -101,30 +102,30 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     /// To whomever `mark` marks.
     fn publish_to_each(
         &self,
-        audience: Audience,
+        recipients: Recipients,
         lane: Lane,
         request: B::Request,
         mark: impl FnOnce(&mut Fresh<'_, B, S, R, N>, &mut B::Recording),
     ) -> Result<Version, PublishError<B::Request>> {
-        let mut recording = self.backlog.begin(request, audience);
+        let mut recording = self.backlog.begin(request);
         let mut fresh = Fresh::new(self, lane);
         mark(&mut fresh, &mut recording);
         self.signal.interrupted();
         // Numbered after the last mark, so that the number may be waited for: whoever reads it sees the
         // marks. Given before them, an idle client would pass for one that is caught up.
-        self.published(self.convergence.number(), audience, Until::Number, recording)
+        self.published(self.convergence.number(), recipients, Until::Number, recording)
     }
 
     #[inline]
     fn published(
         &self,
         numbered: Option<Number>,
-        audience: Audience,
+        recipients: Recipients,
         until: Until,
         recording: B::Recording,
     ) -> Result<Version, PublishError<B::Request>> {
         match numbered {
-            Some(number) => Ok(Version { number, audience, until }),
+            Some(number) => Ok(Version { number, recipients, until }),
             None => Err(self.refused(Refusal::Closed, recording)),
         }
     }
@@ -136,7 +137,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         lane: Lane,
         request: B::Request,
     ) -> Result<Version, PublishError<B::Request>> {
-        let recording = self.backlog.begin(request, Audience::EVERYONE);
+        let recording = self.backlog.begin_for_everyone(request);
         let fan_out = self.fan_out(lane);
         let goal = fan_out.raise();
         let numbered = self.convergence.number();
@@ -152,7 +153,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
                 self.signal.interrupted();
             }
         }
-        self.published(numbered, Audience::EVERYONE, Until::Goal(lane, goal), recording)
+        self.published(numbered, Recipients::Everyone, Until::Goal(lane, goal), recording)
     }
 
     #[cfg_attr(target_pointer_width = "64", inline(always))]
@@ -165,8 +166,8 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         let Some(seat) = self.registry.seat_of(client).filter(|seat| seat.is_of(client)) else {
             return Err(PublishError { reason: Refusal::Stale, request });
         };
-        let (audience, place) = (Audience::client(client), client.place());
-        let mut recording = self.backlog.begin(request, audience);
+        let place = client.place();
+        let mut recording = self.backlog.begin(request);
         if B::RECORDS {
             self.backlog.record(&mut recording, self.cells(place.bank), 1 << place.slot);
         }
@@ -191,7 +192,11 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
             self.signal.interrupted();
         }
         match newest {
-            Ok(number) => Ok(Version { number, audience, until: Until::Push(push) }),
+            Ok(number) => Ok(Version {
+                number,
+                recipients: Recipients::Client(client),
+                until: Until::Push(push),
+            }),
             Err(reason) => Err(self.refused(reason, recording)),
         }
     }

@@ -7,8 +7,7 @@ use core::ops::Deref;
 
 use super::PushQueue;
 use super::batch::Entries;
-use crate::audience::{Audience, Whom};
-use crate::backlog::{Backlog, Taken};
+use crate::backlog::Backlog;
 use crate::batch::Batch;
 use crate::convergence::Number;
 use crate::error::Stale;
@@ -87,8 +86,6 @@ pub struct Ticket {
     pub(crate) lane: Lane,
     /// The newest number when the lease began: what it contains goes at least this far.
     pub(crate) seen: Number,
-    /// Whether it contains all that was recorded by then.
-    pub(crate) whole: bool,
     /// Whether its permit is counted, and has to come back: not if there was no limit when it began.
     pub(crate) counted: bool,
     /// Whether its end changes to which topics the client belongs.
@@ -187,10 +184,6 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
                         self.signal.ready(1);
                     }
                     self.signal.progress();
-                    if !ticket.whole {
-                        // A publisher is in the middle of recording: don't wait for it here.
-                        return None;
-                    }
                 }
             }
         }
@@ -213,29 +206,12 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         let client = self.registry.key(place);
         let changing = self.topics.begin(place);
         let cells = self.cells(place.bank);
-        let ticket = Ticket { client, lane, seen, whole: false, counted, changing };
+        let ticket = Ticket { client, lane, seen, counted, changing };
         let on_panic = Failed { queue: self, ticket };
-        let concerned = |audience: &Audience| self.concerns(audience, client);
-        let Taken { payload, whole } = self.backlog.take(cells, place.slot, &concerned);
+        let payload = self.backlog.take(cells, place.slot);
         core::mem::forget(on_panic);
-        if whole {
-            self.progress(place.bank).begin(place.slot, seen);
-        }
-        (Ticket { whole, ..ticket }, payload)
-    }
-
-    /// Whether the leased client belongs to an audience.
-    #[inline(always)] // the journal asks for each entry, and most may be for one other client
-    fn concerns(&self, audience: &Audience, leased: ClientKey) -> bool {
-        match audience.0 {
-            Whom::Client(client) => client.is(leased),
-            Whom::Everyone => true,
-            Whom::Topics { .. } => self.reaches(audience, leased.place()),
-        }
-    }
-
-    fn reaches(&self, audience: &Audience, Place { bank, slot }: Place) -> bool {
-        self.concerned(audience, bank) & (1 << slot) != 0
+        self.progress(place.bank).begin(place.slot, seen);
+        (ticket, payload)
     }
 
     /// The end of a push that there was nothing for.
@@ -248,10 +224,6 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(super) fn finish(&self, ticket: &Ticket) -> bool {
         let Place { bank, slot } = ticket.place();
-        if !ticket.whole {
-            // Still pending, and no number is completed.
-            return self.give_back(ticket.place(), ticket.lane);
-        }
         self.complete_slot(ticket);
         self.hand_back(ticket.place(), self.banks()[bank].release(slot))
     }
@@ -391,10 +363,6 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> Serve for PushQueue<B, S, R
 
     #[cfg_attr(target_pointer_width = "64", inline(always))] // so that the lease need not be copied
     fn complete(&self, ticket: &Ticket, payload: Option<B::Payload>, permit: bool) {
-        if let Some(payload) = &payload {
-            let Place { bank, slot } = ticket.place();
-            self.backlog.deliver(self.cells(bank), slot, payload);
-        }
         let ready = self.finish(ticket);
         self.end(ready.into(), (permit && ticket.counted).into());
         self.signal.progress();

@@ -1,26 +1,26 @@
-//! The journal: one entry a publish, and each lease folds what was meant for its client.
+//! The journal: publishes to everyone in a ring, all others in the inner backlog, and each lease holds both.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use pushlane::backlog::{Backlog, ChangeSet, Everything, Journal, Merge};
-use pushlane::{ClientKey, Config, Lane, PushQueue, SLOTS, Scope, Target, Topic};
+use pushlane::backlog::{Backlog, Bits, ChangeSet, Everything, Journal, Locked, Merge, Shared};
+use pushlane::{ClientKey, Config, Lane, PushQueue, Queue, Scope, Target, Topic};
 
 type Changes = ChangeSet<u32>;
-type Queue<const N: usize> = PushQueue<Journal<Changes, N>>;
+type Small<const N: usize> = PushQueue<Journal<Locked<Changes>, N>>;
 
-fn queue<const N: usize>(clients: usize) -> (Queue<N>, Vec<ClientKey>) {
-    let queue = Queue::<N>::new(Config::new(clients).topics(3));
+fn queue<const N: usize>(clients: usize) -> (Small<N>, Vec<ClientKey>) {
+    let queue = Small::<N>::new(Config::new(clients).topics(3));
     let clients = (0..clients).map(|_| queue.register().unwrap()).collect();
     (queue, clients)
 }
 
-fn publish<const N: usize>(queue: &Queue<N>, target: Target<'_>, change: u32) {
+fn publish<const N: usize>(queue: &Small<N>, target: Target<'_>, change: u32) {
     queue.publish(target, Lane::Normal, ChangeSet::from([change])).unwrap();
 }
 
-/// Leases everybody who is ready, in order, and completes.
-fn serve<const N: usize>(queue: &Queue<N>) -> Vec<(ClientKey, Changes)> {
+/// Leases every client that is ready, in order, and completes.
+fn serve<const N: usize>(queue: &Small<N>) -> Vec<(ClientKey, Changes)> {
     std::iter::from_fn(|| {
         let lease = queue.try_lease()?;
         let told = (lease.key(), Changes::clone(lease.request()));
@@ -31,65 +31,55 @@ fn serve<const N: usize>(queue: &Queue<N>) -> Vec<(ClientKey, Changes)> {
 }
 
 #[test]
-fn a_lease_folds_only_what_was_meant_for_its_client() {
-    let (queue, clients) = queue::<16>(4);
+fn a_lease_holds_what_was_for_its_client_and_what_was_for_everyone() {
+    let (queue, clients) = queue::<16>(3);
     queue.subscribe(clients[1], Topic(0)).unwrap();
-    queue.subscribe(clients[2], Topic(0)).unwrap();
-    queue.subscribe(clients[2], Topic(1)).unwrap();
     publish(&queue, Target::One(clients[0]), 10);
     publish(&queue, Target::Topics(Scope::any(&[Topic(0)])), 11);
-    publish(&queue, Target::Topics(Scope::any(&[Topic(0)]).and_any(&[Topic(1)])), 12);
+    assert_eq!(
+        serve(&queue),
+        [(clients[0], ChangeSet::from([10])), (clients[1], ChangeSet::from([11]))]
+    );
+    publish(&queue, Target::One(clients[0]), 12);
+    publish(&queue, Target::Everyone, 13);
     assert_eq!(
         serve(&queue),
         [
-            (clients[0], ChangeSet::from([10])),
-            (clients[1], ChangeSet::from([11])),
-            (clients[2], ChangeSet::from([11, 12])),
+            (clients[0], ChangeSet::from([12, 13])),
+            (clients[1], ChangeSet::from([13])),
+            (clients[2], ChangeSet::from([13])),
         ]
     );
-    publish(&queue, Target::Everyone, 13);
-    assert!(
-        serve(&queue).iter().all(|(_, told)| *told == ChangeSet::from([13])),
-        "only what is new"
-    );
 }
 
 #[test]
-fn what_is_meant_for_one_is_told_to_nobody_at_the_same_place_of_another_bank() {
-    let (queue, clients) = queue::<16>(2 * SLOTS);
-    let two = [clients[3], clients[SLOTS + 3]];
-    publish(&queue, Target::One(two[0]), 1);
-    publish(&queue, Target::One(two[1]), 2);
-    let told = [1, 2].map(|change| ChangeSet::from([change]));
-    assert!(serve(&queue).into_iter().eq(two.into_iter().zip(told)));
-}
-
-#[test]
-fn a_push_given_back_is_folded_again_with_what_came_since() {
+fn a_push_given_back_is_leased_again_with_what_came_since() {
     let (queue, clients) = queue::<16>(1);
     publish(&queue, Target::Everyone, 1);
     let lease = queue.try_lease().unwrap();
     publish(&queue, Target::Everyone, 2);
+    publish(&queue, Target::One(clients[0]), 3);
     lease.requeue();
-    assert_eq!(serve(&queue), [(clients[0], ChangeSet::from([1, 2]))]);
+    assert_eq!(serve(&queue), [(clients[0], ChangeSet::from([1, 2, 3]))]);
+    assert_eq!(serve(&queue), []);
 }
 
 #[test]
 fn a_client_that_fell_off_the_ring_is_told_everything() {
     let (queue, clients) = queue::<4>(2);
-    publish(&queue, Target::One(clients[0]), 0);
-    for change in 1..4 {
+    for change in 0..4 {
         publish(&queue, Target::Everyone, change);
     }
-    assert_eq!(
-        **queue.try_lease().unwrap().request(),
-        ChangeSet::from([0, 1, 2, 3]),
-        "it still fits"
-    );
+    let fits = queue.try_lease().unwrap();
+    assert_eq!(*fits.request(), ChangeSet::from([0, 1, 2, 3]), "it still fits");
+    fits.complete();
     publish(&queue, Target::Everyone, 4);
     let told = serve(&queue);
-    assert_eq!(told.len(), clients.len());
-    assert!(told.iter().all(|(_, told)| told.is_everything()), "{told:?}");
+    assert_eq!(
+        told,
+        [(clients[1], ChangeSet::everything()), (clients[0], ChangeSet::from([4]))],
+        "the second client has had nothing"
+    );
     publish(&queue, Target::Everyone, 5);
     assert!(serve(&queue).iter().all(|(_, told)| *told == ChangeSet::from([5])), "and caught up");
 }
@@ -103,24 +93,6 @@ fn a_newcomer_starts_after_what_was_published_before_it() {
     let told = serve(&queue);
     assert!(told.contains(&(newcomer, ChangeSet::from([2]))), "{told:?}");
     assert!(told.contains(&(clients[1], ChangeSet::from([1]))), "{told:?}");
-}
-
-#[test]
-fn a_change_to_a_topic_that_was_left_is_still_told() {
-    let (queue, clients) = queue::<16>(1);
-    queue.subscribe(clients[0], Topic(2)).unwrap();
-    publish(&queue, Target::One(clients[0]), 1);
-    queue.unsubscribe(clients[0], Topic(2)).unwrap();
-    let lease = queue.try_lease().unwrap();
-    publish(&queue, Target::Topics(Scope::any(&[Topic(2)])), 2);
-    lease.complete();
-    assert_eq!(
-        serve(&queue),
-        [(clients[0], ChangeSet::from([2]))],
-        "it began after the topic was left"
-    );
-    publish(&queue, Target::Topics(Scope::any(&[Topic(2)])), 3);
-    assert_eq!(serve(&queue), []);
 }
 
 static MERGES: AtomicUsize = AtomicUsize::new(0);
@@ -140,62 +112,31 @@ impl Everything for Counting {
     }
 }
 
+/// One fold for all clients with the same window, and it grows by what is published meanwhile.
 #[test]
 fn clients_with_the_same_window_share_one_fold() {
-    let queue = PushQueue::<Journal<Arc<Counting>, 64>>::new(Config::new(1_000).permits(1_000));
+    let queue =
+        PushQueue::<Journal<Shared<Counting>, 1024>>::new(Config::new(1_000).permits(2_000));
     for _ in 0..1_000 {
         queue.register().unwrap();
     }
-    for _ in 0..10 {
-        queue.publish(Target::Everyone, Lane::Normal, Arc::new(Counting)).unwrap();
+    for _ in 0..1_000 {
+        queue.publish(Target::Everyone, Lane::Normal, Counting).unwrap();
     }
-    let leases: Vec<_> = std::iter::from_fn(|| queue.try_lease()).collect();
-    assert_eq!(leases.len(), 1_000);
-    assert_eq!(MERGES.load(Ordering::Relaxed), 9);
-    assert!(leases.iter().all(|lease| Arc::ptr_eq(lease.request(), leases[0].request())));
-}
-
-#[test]
-fn a_lease_stops_at_an_entry_that_is_still_being_written() {
-    // What the queue does with the answer: the payload that there is, and the client stays queued.
-    struct Slow;
-    impl Backlog for Slow {
-        type Request = ();
-        type Payload = ();
-        type Cells = ();
-        type Recording = ();
-        const RECORDS: bool = false;
-        fn cells(&self) {}
-        fn begin(&self, (): (), _: pushlane::backlog::Audience) {}
-        fn abandon(&self, (): ()) {}
-        fn record(&self, (): &mut (), (): &(), _: usize) {}
-        fn take(
-            &self,
-            (): &(),
-            _: usize,
-            _: &dyn Fn(&pushlane::backlog::Audience) -> bool,
-        ) -> pushlane::backlog::Taken<()> {
-            pushlane::backlog::Taken { payload: Some(()), whole: false }
-        }
-        fn restore(&self, (): &(), _: usize, (): ()) {}
-        fn clear(&self, (): &(), _: usize) {}
-    }
-    let queue: PushQueue<Slow> = PushQueue::with_parts(Config::new(1), Slow, pushlane::Silent);
-    let client = queue.register().unwrap();
-    let version = queue.publish(Target::One(client), Lane::Normal, ()).unwrap();
-    for _ in 0..3 {
-        let lease = queue.try_lease().expect("still queued");
-        lease.complete();
-        assert!(!queue.is_converged(version), "never early");
-    }
-    assert_eq!(queue.held(), 0);
+    let first: Vec<_> = std::iter::from_fn(|| queue.try_lease()).take(500).collect();
+    assert_eq!(MERGES.load(Ordering::Relaxed), 999);
+    assert!(first.iter().all(|lease| Arc::ptr_eq(lease.request(), first[0].request())));
+    queue.publish(Target::Everyone, Lane::Normal, Counting).unwrap();
+    let second: Vec<_> = std::iter::from_fn(|| queue.try_lease()).collect();
+    assert_eq!(second.len(), 500);
+    assert_eq!(MERGES.load(Ordering::Relaxed), 1_000, "only the new entry is merged");
+    assert!(second.iter().all(|lease| Arc::ptr_eq(lease.request(), second[0].request())));
 }
 
 #[test]
 fn a_refused_request_comes_back_out_of_the_ring() {
-    use pushlane::backlog::Audience;
-    let journal = Journal::<Changes, 2>::new();
-    let begin = |change| journal.begin(ChangeSet::from([change]), Audience::EVERYONE);
+    let journal = Journal::<Locked<Changes>, 2>::default();
+    let begin = |change| journal.begin_for_everyone(ChangeSet::from([change]));
     let (first, second) = (begin(1), begin(2));
     assert_eq!(journal.abandon(first), ChangeSet::from([1]));
     let third = begin(3);
@@ -203,10 +144,12 @@ fn a_refused_request_comes_back_out_of_the_ring() {
     begin(4);
     begin(5);
     assert!(journal.abandon(third).is_everything(), "it is gone");
+    let to_some = journal.begin(ChangeSet::from([7]));
+    assert_eq!(journal.abandon(to_some), ChangeSet::from([7]));
 }
 
 #[test]
-fn a_publish_clones_nothing() {
+fn a_publish_to_everyone_clones_nothing() {
     static CLONES: AtomicUsize = AtomicUsize::new(0);
 
     #[derive(Debug)]
@@ -229,61 +172,36 @@ fn a_publish_clones_nothing() {
         }
     }
 
-    let queue = PushQueue::<Journal<Counted, 4>>::new(Config::new(2));
+    let queue = PushQueue::<Journal<Locked<Counted>, 4>>::new(Config::new(2));
     let clients = [queue.register().unwrap(), queue.register().unwrap()];
-    for client in clients {
-        queue.publish(Target::One(client), Lane::Normal, Counted).unwrap();
-    }
+    queue.publish(Target::Everyone, Lane::Normal, Counted).unwrap();
     assert_eq!(CLONES.load(Ordering::Relaxed), 0);
     for (clones, client) in (1..).zip(clients) {
         let lease = queue.try_lease().unwrap();
         assert_eq!(lease.key(), client);
         lease.complete();
-        assert_eq!(CLONES.load(Ordering::Relaxed), clones, "one for each entry of a client's own");
+        assert_eq!(CLONES.load(Ordering::Relaxed), clones, "one for each client");
     }
 }
 
 #[test]
-fn a_long_window_folds_what_was_meant_for_the_client() {
-    let (queue, clients) = queue::<256>(3);
-    queue.subscribe(clients[2], Topic(1)).unwrap();
-    let narrow = Scope::any(&[Topic(1), Topic(0)]).and_any(&[Topic(1), Topic(2)]);
-    for change in 0..200 {
-        let target = match change % 4 {
-            0 => Target::One(clients[change as usize / 4 % 3]),
-            1 => Target::Topics(Scope::any(&[Topic(1)])),
-            2 => Target::Topics(narrow),
-            _ if change % 40 == 3 => Target::Everyone,
-            _ => Target::One(clients[0]),
-        };
-        publish(&queue, target, change);
-    }
-    let meant = |index: usize| {
-        let changes = (0..200).filter(|change| match change % 4 {
-            0 => *change as usize / 4 % 3 == index,
-            1 | 2 => index == 2,
-            _ => change % 40 == 3 || index == 0,
-        });
-        changes.map(|change| ChangeSet::from([change])).reduce(|mut all, change| {
-            all.merge(&change);
-            all
-        })
-    };
-    let told = serve(&queue);
-    assert_eq!(told.len(), 3);
-    for (index, (client, told)) in told.into_iter().enumerate() {
-        assert_eq!((client, Some(told)), (clients[index], meant(index)));
-    }
-}
-
-#[test]
-fn in_place() {
+fn over_flags_it_needs_no_heap() {
     use pushlane::StaticQueue;
-    static QUEUE: StaticQueue<Journal<(), 8>, 1> = StaticQueue::const_new(Config::new(8));
+    static QUEUE: StaticQueue<Journal<Bits<1>, 8>, 1> = StaticQueue::const_new(Config::new(8));
     let client = QUEUE.register().unwrap();
-    QUEUE.publish(Target::One(client), Lane::Normal, ()).unwrap();
+    QUEUE.publish(Target::One(client), Lane::Normal, [0b01]).unwrap();
+    QUEUE.publish(Target::Everyone, Lane::Normal, [0b10]).unwrap();
     let lease = QUEUE.try_lease().unwrap();
-    assert_eq!(lease.key(), client);
+    assert_eq!((lease.key(), *lease.request()), (client, [0b11]));
     lease.complete();
     assert!(QUEUE.try_lease().is_none());
+}
+
+#[test]
+fn the_usual_queue_takes_a_request_or_an_arc_of_one() {
+    let queue = Queue::<Changes>::new(Config::new(1));
+    let client = queue.register().unwrap();
+    queue.publish(Target::One(client), Lane::Normal, ChangeSet::from([1])).unwrap();
+    queue.publish(Target::Everyone, Lane::Normal, Arc::new(ChangeSet::from([2]))).unwrap();
+    assert_eq!(**queue.try_lease().unwrap().request(), ChangeSet::from([1, 2]));
 }

@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use pushlane::backlog::{Audience, Backlog, Taken};
+use pushlane::backlog::Backlog;
 use pushlane::ready::Sweep;
 use pushlane::storage::Heap;
 use pushlane::{
@@ -20,11 +20,7 @@ enum Find {
     All,
     /// An earlier lease has had it.
     Nothing,
-    /// A publisher is in the middle of recording, and nothing is there yet; or something is.
-    NothingYet,
     Some,
-    /// The publisher doesn't get on: each lease finds that nothing is there yet.
-    Stalled,
     Panic,
 }
 
@@ -41,8 +37,6 @@ thread_local! {
     static RECORDS: Cell<usize> = const { Cell::new(0) };
     /// In how many cells there is something.
     static RECORDED: Cell<usize> = const { Cell::new(0) };
-    /// How often a lease has looked.
-    static TAKEN: Cell<usize> = const { Cell::new(0) };
 }
 
 fn set(cell: &Cell<Find>, find: Find) -> Find {
@@ -62,7 +56,7 @@ impl Backlog for Told {
         Default::default()
     }
 
-    fn begin(&self, request: Find, _: Audience) -> Find {
+    fn begin(&self, request: Find) -> Find {
         request
     }
 
@@ -81,17 +75,10 @@ impl Backlog for Told {
         meanwhile.into_iter().for_each(|meanwhile| meanwhile());
     }
 
-    fn take(&self, cells: &Self::Cells, slot: usize, _: &dyn Fn(&Audience) -> bool) -> Taken<()> {
-        TAKEN.set(TAKEN.get() + 1);
-        if cells[slot].get() == Find::Stalled {
-            return Taken { payload: None, whole: false };
-        }
+    fn take(&self, cells: &Self::Cells, slot: usize) -> Option<()> {
         match set(&cells[slot], All) {
-            Find::Stalled => unreachable!(),
-            Find::All => Taken::whole(Some(())),
-            Find::Nothing => Taken::whole(None),
-            Find::NothingYet => Taken { payload: None, whole: false },
-            Find::Some => Taken { payload: Some(()), whole: false },
+            Find::All | Find::Some => Some(()),
+            Find::Nothing => None,
             Find::Panic => resume_unwind(Box::new("as the test wants it")),
         }
     }
@@ -154,7 +141,7 @@ fn converged(queue: &Queue, versions: &[Version]) -> Vec<bool> {
     versions.iter().map(|&version| queue.is_converged(version)).collect()
 }
 
-use Find::{All, Nothing, NothingYet, Panic, Some as Part};
+use Find::{All, Nothing, Panic, Some as Part};
 
 #[test]
 fn a_batch_passes_over_whom_there_is_nothing_for() {
@@ -177,61 +164,6 @@ fn a_batch_of_those_there_is_nothing_for_is_none() {
     assert_eq!((queue.held(), queue.waiting()), (0, 0));
     assert_eq!(converged(&queue, &versions), [true; 7]);
     assert_eq!(told(&queue), (0, 7), "nobody else was kept from being found, and nothing is left");
-}
-
-#[test]
-fn a_batch_does_not_wait_for_a_publisher() {
-    for first in [NothingYet, Part] {
-        let (queue, clients, versions) = queue(Config::new(2).permits(2), &[first, All]);
-        let batch = queue.try_lease_batch(2).expect("one at least");
-        assert_eq!(queue.held(), batch.len());
-        assert!(keys(&batch).contains(&clients[1]));
-        batch.complete();
-        assert_eq!(queue.held(), 0);
-        assert_eq!(converged(&queue, &versions), [false, true], "after {first:?}");
-        let rest = queue.try_lease().expect("still queued");
-        assert_eq!(rest.key(), clients[0]);
-        rest.complete();
-        assert_eq!(converged(&queue, &versions), [true; 2]);
-        assert_eq!((queue.held(), queue.waiting()), (0, 0));
-    }
-}
-
-#[test]
-fn a_lease_does_not_wait_for_a_publisher() {
-    let (queue, clients, versions) = queue(Config::new(1).permits(1), &[NothingYet]);
-    // It looks again by itself.
-    let lease = queue.try_lease().expect("still queued");
-    assert_eq!((lease.key(), queue.held()), (clients[0], 1));
-    assert_eq!(converged(&queue, &versions), [false]);
-    lease.complete();
-    assert_eq!(converged(&queue, &versions), [true]);
-}
-
-#[test]
-fn nobody_spins_on_a_publisher_that_is_stalled() {
-    for batch in [false, true] {
-        let (queue, clients, versions) = queue(Config::new(1).permits(1), &[Find::Stalled]);
-        TAKEN.set(0);
-        let found =
-            if batch { queue.try_lease_batch(1).is_some() } else { queue.try_lease().is_some() };
-        assert!(!found);
-        assert_eq!((TAKEN.get(), queue.held(), queue.waiting()), (2, 0, 1));
-        assert_eq!(told(&queue), (3, 2), "ready again after each look, and worth another visit");
-        assert_eq!(converged(&queue, &versions), [false]);
-        queue.unregister(clients[0]).unwrap();
-        drain(&queue);
-    }
-}
-
-#[test]
-fn a_lease_of_a_part_completes_nothing() {
-    let (queue, _, versions) = queue(Config::new(1).permits(1), &[Part]);
-    queue.try_lease().expect("a part").complete();
-    assert_eq!((converged(&queue, &versions), queue.held(), queue.waiting()), (vec![false], 0, 1));
-    assert_eq!(told(&queue), (1, 1), "ready again");
-    queue.try_lease().expect("the rest").complete();
-    assert_eq!(converged(&queue, &versions), [true]);
 }
 
 #[test]
@@ -263,11 +195,7 @@ fn a_permit_that_nobody_needed_comes_back_after_a_panic() {
 fn a_batch_tells_of_each_client_that_is_ready_again() {
     let (queue, clients, _) = queue(Config::new(4).permits(usize::MAX), &[Part, All, Part, All]);
     let batch = queue.try_lease_batch(4).expect("all of them");
-    batch.complete();
-    assert_eq!(told(&queue), (2, 1), "of a part there is more");
-
-    let batch = queue.try_lease_batch(4).expect("the rest");
-    assert_eq!(keys(&batch), [clients[0], clients[2]]);
+    assert_eq!(keys(&batch), clients);
     for lane in [Lane::Normal, Lane::Urgent] {
         queue.publish(Target::One(clients[0]), lane, All).unwrap();
     }
@@ -334,8 +262,6 @@ fn who_comes_into_the_place_of_a_client_that_has_just_left_gets_what_is_for_ever
     let version = version.expect("for everyone");
     let newcomer = queue.laggards(version).next().expect("marked");
     assert_eq!((RECORDED.get(), newcomer == gone, newcomer.index()), (1, false, gone.index()));
-    queue.try_lease().expect("a part").complete();
-    assert!(!queue.is_converged(version));
     drain(&queue);
     assert!(queue.is_converged(version));
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use pushlane::backlog::{Backlog, Bits, Dirty, Folded, Journal, Shared};
+use pushlane::backlog::{Backlog, Bits, Dirty, Journal, Shared};
 use pushlane::{ClientKey, Config, Lane, Lease, MAX_PERMITS, PushQueue, Scope, Target, Topic};
 use pushlane_peers::Peer;
 
@@ -79,11 +79,11 @@ impl Carried for Shared<Keys> {
     }
 }
 
-impl Carried for Journal<Arc<Keys>, JOURNAL> {
+impl Carried for Journal<Shared<Keys>, JOURNAL> {
     const NAMES: [&str; 3] =
         ["pushlane Journal", "pushlane Journal, direct", "pushlane Journal, 100 permits"];
 
-    fn request(payload: &Folded<Arc<Keys>>) -> &Arc<Keys> {
+    fn request(payload: &Arc<Keys>) -> &Arc<Keys> {
         payload
     }
 }

@@ -162,8 +162,8 @@ fn so_does_pushlane() {
     up_to_date::<Lanes<Dirty, { way::LIMITED }>>();
     run::<Lanes<Bits<1>>>(&|publisher, _| [1 << publisher], &|_, _| {});
     merged::<Lanes<Shared<Keys>>>();
-    merged::<Lanes<Journal<Arc<Keys>, JOURNAL>>>();
-    merged::<Lanes<Journal<Arc<Keys>, JOURNAL>, { way::DIRECT }>>();
+    merged::<Lanes<Journal<Shared<Keys>, JOURNAL>>>();
+    merged::<Lanes<Journal<Shared<Keys>, JOURNAL>, { way::DIRECT }>>();
 }
 
 /// What merges, merges: as many publishes as one likes are one push.

@@ -99,7 +99,7 @@ fn everyone<B: Backlog + Default>(request: impl Fn(u32) -> B::Request) {
     }
 }
 
-type InJournal = Journal<Set, 64>;
+type InJournal = Journal<Shared<ChangeSet<u32>>, 64>;
 type InShared = Shared<ChangeSet<u32>>;
 
 /// Name and operation.

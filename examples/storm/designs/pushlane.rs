@@ -21,7 +21,7 @@ use crate::clock::ClientId;
 use crate::request::{Numbers, Request};
 use crate::world::{Notice, Push, TimeoutFrom, World};
 use load::{CONNECTED, Load};
-use pushlane::backlog::{Merge, Shared};
+use pushlane::backlog::Merge;
 use pushlane::debounce::Pace;
 use pushlane::mesh::{Change, ClientScope, Directory, Isolation, PushRequest, Resubscription};
 use pushlane::{ClientKey, Config, Lane, PushQueue, Target};
@@ -29,7 +29,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use words::Words;
 
-type Queue = PushQueue<Shared<Load>>;
+type Queue = pushlane::Queue<Load>;
 type Lease = pushlane::Lease<Arc<Queue>>;
 
 pub(super) struct Mesh<'a> {
@@ -187,8 +187,13 @@ impl<'a> Mesh<'a> {
                 }
             };
             let client = self.owner(&lease);
+            let mut request = Arc::clone(lease.request());
+            if request.is_outrun() {
+                let now = request.request().clone().with_version(world.oracle.happened().into());
+                request = Arc::new(Load::new(now, Numbers::default()));
+            }
             let push = Push {
-                request: Arc::clone(lease.request()) as _,
+                request: request as _,
                 whole: left.is_everything(),
                 configuration: !left.is_incremental(),
                 timeout_from: TimeoutFrom::Grant,
@@ -268,7 +273,7 @@ impl Design for Mesh<'_> {
     }
 
     fn entry_bytes(&self) -> usize {
-        // The pointer in the client's cell.
+        // The pointer in the client's cell. What is for everyone takes none.
         size_of::<Arc<Load>>()
     }
 

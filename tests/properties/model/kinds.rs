@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 
-use pushlane::backlog::{Backlog, Bits, Dirty, Everything, Folded, Journal, Locked, Merge, Shared};
+use pushlane::backlog::{Backlog, Bits, Dirty, Everything, Journal, Locked, Merge, Shared};
 
 /// One change, below [`CHANGES`].
 pub(crate) type Change = u8;
@@ -154,8 +154,7 @@ impl Everything for Told {
     }
 }
 
-/// A journal of `N` requests. Who belongs to a scope is asked late, so a client may be told more than it
-/// is owed.
+/// A journal of `N` requests to everyone; the others are recorded for each client.
 pub(crate) struct OfJournal<const N: usize>;
 
 /// More than a run publishes.
@@ -165,7 +164,7 @@ pub(crate) type OfLongJournal = OfJournal<128>;
 pub(crate) type OfShortJournal = OfJournal<4>;
 
 impl<const N: usize> Kind for OfJournal<N> {
-    type Backlog = Journal<Told, N>;
+    type Backlog = Journal<Locked<Told>, N>;
 
     const OVERTAKES: u32 = OfDirty::OVERTAKES;
 
@@ -180,13 +179,10 @@ impl<const N: usize> Kind for OfJournal<N> {
         }
     }
 
-    fn is_merge_of(payload: &Folded<Told>, owed: &Owed) -> bool {
-        match &**payload {
+    fn is_merge_of(payload: &Told, owed: &Owed) -> bool {
+        match payload {
             Told::Everything => N < 128,
-            Told::Changes(Counted(told)) => {
-                let includes = |(change, times)| told.get(change).is_some_and(|told| told >= times);
-                told.values().sum::<u32>() as usize <= N && owed.iter().all(includes)
-            }
+            Told::Changes(changes) => OfLocked::is_merge_of(changes, owed),
         }
     }
 }

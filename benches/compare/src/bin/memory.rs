@@ -3,7 +3,6 @@
 //! Prints a JSON array, one object a subject; the report reads it.
 
 use std::hint::black_box;
-use std::sync::Arc;
 
 use allocation_counter::measure;
 use pushlane::backlog::{Bits, Dirty, Journal, Shared};
@@ -90,7 +89,7 @@ fn main() {
     pushlane::<Dirty>(rows, false, &());
     each_peer!(peer(rows, false, &()));
     pushlane::<Bits<1>>(rows, true, &[1]);
-    pushlane::<Journal<Arc<Keys>, JOURNAL>>(rows, true, keys);
+    pushlane::<Journal<Shared<Keys>, JOURNAL>>(rows, true, keys);
     pushlane::<Shared<Keys>>(rows, true, keys);
     each_merging_peer!(peer(rows, true, keys));
     println!("{}", Value::from(std::mem::take(rows)));

@@ -1,7 +1,5 @@
 //! A publish to one client, its lease, and the end of the push, by one thread.
 
-use std::sync::Arc;
-
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, BenchmarkId, Criterion};
 use pushlane::backlog::{Bits, Dirty, Journal, Shared};
@@ -40,7 +38,7 @@ pub(super) fn run(criterion: &mut Criterion, plan: Plan) {
     // Fewer than the journal remembers: with more, a client that is served in its turn gets everything.
     for clients in plan.sizes([100]) {
         cycle::<Lanes<Bits<1>>>(group, clients, "payload, ", &[1]);
-        cycle::<Lanes<Journal<Arc<Keys>, JOURNAL>>>(group, clients, "payload, ", keys);
+        cycle::<Lanes<Journal<Shared<Keys>, JOURNAL>>>(group, clients, "payload, ", keys);
         cycle::<Lanes<Shared<Keys>>>(group, clients, "payload, ", keys);
         each_merging_peer!(cycle(group, clients, "payload, ", keys));
     }

@@ -1,6 +1,5 @@
 //! Serving all clients after a publish to all of them.
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use criterion::measurement::WallTime;
@@ -52,7 +51,7 @@ pub(super) fn run(criterion: &mut Criterion, plan: Plan) {
         serve::<Lanes<Dirty>>(group, plan, clients, &());
         serve::<Lanes<Dirty, { way::LIMITED }>>(group, plan, clients, &());
         batches(group, plan, clients);
-        serve::<Lanes<Journal<Arc<Keys>, JOURNAL>>>(group, plan, clients, keys);
+        serve::<Lanes<Journal<Shared<Keys>, JOURNAL>>>(group, plan, clients, keys);
         serve::<Lanes<Shared<Keys>>>(group, plan, clients, keys);
         each_peer!(serve(group, plan, clients, &()));
     }

@@ -1,6 +1,5 @@
 //! A publish to all clients, none of which is queued: each is queued by it.
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use criterion::measurement::WallTime;
@@ -48,14 +47,18 @@ pub(super) fn payload(criterion: &mut Criterion, plan: Plan) {
     for clients in plan.sizes([100_000]) {
         // The yardstick, measured next to what is held against it.
         fan_out::<Lanes<Dirty, { way::DIRECT }>>(group, plan, clients, &());
-        fan_out::<Lanes<Journal<Arc<Keys>, JOURNAL>, { way::DIRECT }>>(group, plan, clients, keys);
+        fan_out::<Lanes<Journal<Shared<Keys>, JOURNAL>, { way::DIRECT }>>(
+            group, plan, clients, keys,
+        );
         fan_out::<Lanes<Shared<Keys>>>(group, plan, clients, keys);
         fan_out::<Lanes<Bits<1>>>(group, plan, clients, &[1]);
         each_merging_peer!(fan_out(group, plan, clients, keys));
     }
     for clients in plan.sizes([1_000_000]) {
         fan_out::<Lanes<Dirty, { way::DIRECT }>>(group, plan, clients, &());
-        fan_out::<Lanes<Journal<Arc<Keys>, JOURNAL>, { way::DIRECT }>>(group, plan, clients, keys);
+        fan_out::<Lanes<Journal<Shared<Keys>, JOURNAL>, { way::DIRECT }>>(
+            group, plan, clients, keys,
+        );
         fan_out::<Lanes<Shared<Keys>>>(group, plan, clients, keys);
     }
 }

@@ -2,7 +2,6 @@
 //!
 //! All clients hold the same request of an earlier publish, as after a change that concerned everybody.
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use criterion::measurement::WallTime;
@@ -41,7 +40,7 @@ fn keys(criterion: &mut Criterion, plan: Plan, name: &str, keys: u32, clients: u
     let group = &mut group;
     let requests = [&Keys::new(0, keys), &Keys::new(keys, keys)];
     merge::<Lanes<Shared<Keys>>>(group, plan, clients, requests);
-    merge::<Lanes<Journal<Arc<Keys>, JOURNAL>, { way::DIRECT }>>(group, plan, clients, requests);
+    merge::<Lanes<Journal<Shared<Keys>, JOURNAL>, { way::DIRECT }>>(group, plan, clients, requests);
     if keys == 1 {
         merge::<Lanes<Bits<1>>>(group, plan, clients, [&[1], &[2]]);
     }

@@ -1,10 +1,8 @@
 //! A publish to everyone, whose marks are made by those who serve.
 
-use std::sync::Arc;
-
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, BenchmarkId, Criterion};
-use pushlane::backlog::{Dirty, Journal};
+use pushlane::backlog::{Dirty, Journal, Shared};
 
 use super::{Plan, groups};
 use crate::keys::Keys;
@@ -24,6 +22,6 @@ pub(super) fn run(criterion: &mut Criterion, plan: Plan) {
     let mut group = plan.group(criterion, groups::ON_DEMAND);
     for clients in plan.sizes([1_000, 10_000, 100_000, 1_000_000]) {
         publish::<Lanes<Dirty>>(&mut group, clients, &());
-        publish::<Lanes<Journal<Arc<Keys>, JOURNAL>>>(&mut group, clients, &Keys::new(0, 16));
+        publish::<Lanes<Journal<Shared<Keys>, JOURNAL>>>(&mut group, clients, &Keys::new(0, 16));
     }
 }

@@ -1,11 +1,14 @@
 //! What is published: the mesh's request, and with it what this control plane wants to know of it later.
 
 use crate::request::{Carried, Numbers, meter};
-use pushlane::backlog::Merge;
+use pushlane::backlog::{Everything, Merge};
 use pushlane::mesh::{ConfigKey, PushRequest, Reason, Service};
 
 /// A client has connected.
 pub(super) const CONNECTED: Reason = Reason::new("connected");
+
+/// So many changes for everyone came since the client's last push that they are not kept one by one.
+const OUTRUN: Reason = Reason::new("outrun");
 
 /// A request, and the numbers of the requests that were merged into it. Shared between clients until one of them
 /// has to merge.
@@ -29,7 +32,13 @@ impl Load {
 
     /// How many requests went into this one, at least one.
     pub(super) fn merged(&self) -> u64 {
-        self.numbers.len() + u64::from(self.request.reasons().count(CONNECTED))
+        let everything = [CONNECTED, OUTRUN].map(|why| self.request.reasons().count(why));
+        self.numbers.len() + everything.iter().map(|&count| u64::from(count)).sum::<u64>()
+    }
+
+    /// Whether it stands for all that there is when it is leased.
+    pub(super) fn is_outrun(&self) -> bool {
+        self.request.reasons().count(OUTRUN) > 0
     }
 
     /// The names themselves are shared by all requests.
@@ -46,6 +55,12 @@ impl Merge for Load {
         self.request.merge(&other.request);
         self.numbers.union(&other.numbers);
         meter(self.bytes());
+    }
+}
+
+impl Everything for Load {
+    fn everything() -> Self {
+        Self::new(PushRequest::everything().with_reason(OUTRUN), Numbers::default())
     }
 }
 
