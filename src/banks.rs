@@ -74,7 +74,7 @@ impl<S: Storage> Banks<S> {
 }
 
 #[cfg(feature = "alloc")]
-impl Banks<crate::storage::Heap> {
+impl<R: crate::ready::ReadySet> Banks<crate::storage::Heap<R>> {
     /// As far apart as they may be.
     pub(crate) fn spread(banks: usize, mut make: impl FnMut(usize) -> Bank) -> Self {
         let mut apart = FARTHEST;
@@ -87,7 +87,7 @@ impl Banks<crate::storage::Heap> {
             let is_bank = word.is_multiple_of(1 << apart);
             if is_bank { make(word >> apart) } else { Bank::with_held(ALL) }
         };
-        Banks { words: crate::storage::Heap::row(banks << apart, make), apart }
+        Banks { words: crate::storage::row(banks << apart, make), apart }
     }
 }
 

@@ -8,7 +8,6 @@ use core::fmt;
 use crate::backlog::Backlog;
 use crate::error::{Refusal, RegisterError, SubscribeError};
 use crate::queue::{PushQueue, Target};
-use crate::ready::ReadySet;
 use crate::registry::ClientKey;
 use crate::signal::Signal;
 use crate::slot::Lane;
@@ -117,11 +116,10 @@ impl<T> ClientMap<T> {
     /// # let _ = clients;
     /// ```
     #[must_use]
-    pub fn for_queue<B, S, R, N>(queue: &PushQueue<B, S, R, N>) -> Self
+    pub fn for_queue<B, S, N>(queue: &PushQueue<B, S, N>) -> Self
     where
         B: Backlog,
         S: Storage,
-        R: ReadySet,
         N: Signal,
     {
         Self::new(queue.capacity())
@@ -157,9 +155,9 @@ impl<T> ClientMap<T> {
     /// assert_eq!((error.reason, *error.value), (ConnectRefusal::Full, "c"));
     /// # Ok::<(), pushlane::ConnectError<&str>>(())
     /// ```
-    pub fn connect<B, S, R, N>(
+    pub fn connect<B, S, N>(
         &self,
-        queue: &PushQueue<B, S, R, N>,
+        queue: &PushQueue<B, S, N>,
         value: impl Into<Arc<T>>,
         topics: impl AsRef<[Topic]>,
         lane: Lane,
@@ -168,7 +166,6 @@ impl<T> ClientMap<T> {
     where
         B: Backlog,
         S: Storage,
-        R: ReadySet,
         N: Signal,
     {
         assert!(queue.capacity() <= self.places.len(), "the map is for a smaller queue");
@@ -243,15 +240,14 @@ impl<T> ClientMap<T> {
     /// assert!(!queue.is_registered(client));
     /// # Ok::<(), pushlane::ConnectError<u32>>(())
     /// ```
-    pub fn disconnect<B, S, R, N>(
+    pub fn disconnect<B, S, N>(
         &self,
-        queue: &PushQueue<B, S, R, N>,
+        queue: &PushQueue<B, S, N>,
         client: ClientKey,
     ) -> Option<Arc<T>>
     where
         B: Backlog,
         S: Storage,
-        R: ReadySet,
         N: Signal,
     {
         // The value first: afterwards the place may have another client.
@@ -288,13 +284,13 @@ impl<T> ClientMap<T> {
 
 /// Disconnects a client that could not be connected, also if the code of its request panicked: nobody
 /// else has its key.
-struct Undo<'a, T, B: Backlog, S: Storage, R: ReadySet, N: Signal> {
+struct Undo<'a, T, B: Backlog, S: Storage, N: Signal> {
     map: &'a ClientMap<T>,
-    queue: &'a PushQueue<B, S, R, N>,
+    queue: &'a PushQueue<B, S, N>,
     client: ClientKey,
 }
 
-impl<T, B: Backlog, S: Storage, R: ReadySet, N: Signal> Drop for Undo<'_, T, B, S, R, N> {
+impl<T, B: Backlog, S: Storage, N: Signal> Drop for Undo<'_, T, B, S, N> {
     fn drop(&mut self) {
         self.map.disconnect(self.queue, self.client);
     }

@@ -2,8 +2,12 @@
 //!
 //! [`PushQueue`](crate::PushQueue) is written once over [`Storage`]; nothing grows after construction.
 
+use core::fmt;
+use core::marker::PhantomData;
+
 #[cfg(feature = "alloc")]
 use crate::apart::Apart;
+use crate::ready::{ReadySet, Sweep};
 use crate::sync::AtomicUsize;
 
 mod sealed {
@@ -40,54 +44,67 @@ pub trait Storage: sealed::Sealed {
     /// One `T` a topic.
     #[doc(hidden)]
     type Topics<T>: AsRef<[T]>;
+    /// The order of service.
+    #[doc(hidden)]
+    type Ready: ReadySet;
 }
 
 /// Storage on the heap, allocated once, when the queue is made. Needs feature `alloc`.
 ///
+/// `R` is the [order of service](crate::ready): round robin, or `Fifo`.
+///
 /// (Without that feature the type exists, so that generic defaults mean the same in every build, but no
 /// queue over it can be made.)
-#[derive(Clone, Copy, Debug)]
-pub struct Heap;
+pub struct Heap<R = Sweep>(PhantomData<fn() -> R>);
 
-impl sealed::Sealed for Heap {}
+impl<R> sealed::Sealed for Heap<R> {}
+
+/// One bit for each bank of a queue on the heap.
+#[cfg(feature = "alloc")]
+#[doc(hidden)]
+pub type OnHeap = HeapBits;
+#[cfg(not(feature = "alloc"))]
+#[doc(hidden)]
+pub type OnHeap = [AtomicUsize; 0];
 
 #[cfg(feature = "alloc")]
-impl Storage for Heap {
+impl<R: ReadySet> Storage for Heap<R> {
     const ON_HEAP: bool = true;
     type Banks<T> = alloc::boxed::Box<[T]>;
-    type Bits = HeapBits;
+    type Bits = OnHeap;
     type Topics<T> = alloc::boxed::Box<[T]>;
+    type Ready = R;
 }
 
 #[cfg(not(feature = "alloc"))]
-impl Storage for Heap {
+impl<R: ReadySet> Storage for Heap<R> {
     const ON_HEAP: bool = false;
     type Banks<T> = [T; 0];
-    type Bits = [AtomicUsize; 0];
+    type Bits = OnHeap;
     type Topics<T> = [T; 0];
+    type Ready = R;
 }
 
+impl<R> fmt::Debug for Heap<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Heap")
+    }
+}
+
+/// One value of each, for `len` places.
 #[cfg(feature = "alloc")]
-impl Heap {
-    /// One value of each, for `len` places.
-    pub(crate) fn row<T>(len: usize, make: impl FnMut() -> T) -> alloc::boxed::Box<[T]> {
-        core::iter::repeat_with(make).take(len).collect()
-    }
+pub(crate) fn row<T>(len: usize, make: impl FnMut() -> T) -> alloc::boxed::Box<[T]> {
+    core::iter::repeat_with(make).take(len).collect()
+}
 
-    /// One bit for each of `len`, in words that are found by a pointer.
-    pub(crate) fn words(len: usize) -> alloc::boxed::Box<[AtomicUsize]> {
-        use crate::sync::Atomic;
-        Heap::row(len.div_ceil(usize::BITS as usize), AtomicUsize::zero)
-    }
-
-    /// One bit for each of `len`.
-    pub(crate) fn bits(len: usize) -> HeapBits {
-        use crate::sync::Atomic;
-        let words = Heap::words(len);
-        HeapBits {
-            only: Apart(AtomicUsize::zero()),
-            more: if words.len() > 1 { words } else { Default::default() },
-        }
+/// One bit for each of `len`.
+#[cfg(feature = "alloc")]
+pub(crate) fn bits(len: usize) -> HeapBits {
+    use crate::sync::Atomic;
+    let words = row(len.div_ceil(usize::BITS as usize), AtomicUsize::zero);
+    HeapBits {
+        only: Apart(AtomicUsize::zero()),
+        more: if words.len() > 1 { words } else { Default::default() },
     }
 }
 
@@ -142,28 +159,44 @@ impl<const WORDS: usize> Bits for [AtomicUsize; WORDS] {
 /// * `WORDS`: machine words for one bit a bank. One word is enough for 64 banks (1,024 clients) on a
 ///   64-bit target and for 32 banks (256 clients) on a 32-bit one; more banks need
 ///   `BANKS / usize::BITS` words, rounded up. Too few are refused when the queue is compiled.
-#[derive(Clone, Copy, Debug)]
-pub struct Static<const BANKS: usize, const TOPICS: usize = 0, const WORDS: usize = 1>;
+/// * `R`: the [order of service](crate::ready).
+pub struct Static<
+    const BANKS: usize,
+    const TOPICS: usize = 0,
+    const WORDS: usize = 1,
+    R = Sweep<[AtomicUsize; WORDS]>,
+>(PhantomData<fn() -> R>);
 
-impl<const BANKS: usize, const TOPICS: usize, const WORDS: usize> sealed::Sealed
-    for Static<BANKS, TOPICS, WORDS>
+impl<const BANKS: usize, const TOPICS: usize, const WORDS: usize, R> sealed::Sealed
+    for Static<BANKS, TOPICS, WORDS, R>
 {
 }
 
-impl<const BANKS: usize, const TOPICS: usize, const WORDS: usize> Storage
-    for Static<BANKS, TOPICS, WORDS>
+impl<const BANKS: usize, const TOPICS: usize, const WORDS: usize, R: ReadySet> Storage
+    for Static<BANKS, TOPICS, WORDS, R>
 {
     const ON_HEAP: bool = false;
     type Banks<T> = [T; BANKS];
     type Bits = [AtomicUsize; WORDS];
     type Topics<T> = [T; TOPICS];
+    type Ready = R;
 }
 
-impl<const BANKS: usize, const TOPICS: usize, const WORDS: usize> Static<BANKS, TOPICS, WORDS> {
+impl<const BANKS: usize, const TOPICS: usize, const WORDS: usize, R>
+    Static<BANKS, TOPICS, WORDS, R>
+{
     /// Fails to compile when `WORDS` words can't hold one bit for each of `BANKS` banks.
     #[cfg(not(loom))]
     pub(crate) const FITS: () = assert!(
         WORDS * usize::BITS as usize >= BANKS && BANKS > 0,
         "Static: WORDS * usize::BITS must be at least BANKS, and BANKS at least 1"
     );
+}
+
+impl<const BANKS: usize, const TOPICS: usize, const WORDS: usize, R> fmt::Debug
+    for Static<BANKS, TOPICS, WORDS, R>
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Static<{BANKS}, {TOPICS}, {WORDS}>")
+    }
 }

@@ -33,7 +33,7 @@ pub(crate) struct Round {
 /// What the threads share.
 pub(crate) struct Scene<B: Kind, R: ReadySet> {
     pub(crate) name: String,
-    pub(crate) queue: PushQueue<B, Heap, R>,
+    pub(crate) queue: PushQueue<B, Heap<R>>,
     pub(crate) oracle: Oracle,
     pub(crate) staying: Vec<ClientKey>,
     /// Permits that are held, counted by those who hold them.
@@ -55,7 +55,7 @@ where
 {
     let Round { name, seed, threads, length } = *round;
     let config = Config::new(PLACES).topics(TOPICS).permits(LIMIT);
-    let queue = PushQueue::<B, Heap, R>::with_parts(config, B::default(), Silent);
+    let queue = PushQueue::<B, Heap<R>>::with_parts(config, B::default(), Silent);
     let staying = match residents(&queue) {
         Ok(staying) => staying,
         Err(refused) => return verdict.violation(format!("{name}: {refused}")),
@@ -92,7 +92,7 @@ where
 }
 
 fn residents<B: Kind, R: WithBanks>(
-    queue: &PushQueue<B, Heap, R>,
+    queue: &PushQueue<B, Heap<R>>,
 ) -> Result<Vec<ClientKey>, Box<dyn std::error::Error>> {
     (0..STAYING)
         .map(|_| {

@@ -22,7 +22,7 @@ const WATCHED: usize = 16;
 /// After so many steps a thread looks at the clock and hands its counts in.
 const STEPS: usize = 512;
 
-type Queue<B, R> = PushQueue<B, Heap, R>;
+type Queue<B, R> = PushQueue<B, Heap<R>>;
 
 pub(crate) struct Worker<'a, B: Kind, R: ReadySet> {
     pub(crate) scene: &'a Scene<B, R>,

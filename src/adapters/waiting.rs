@@ -18,7 +18,6 @@ use crate::lease::Lease;
 #[cfg(not(loom))]
 use crate::queue::Ticket;
 use crate::queue::{PushQueue, Serve};
-use crate::ready::{ReadySet, Sweep};
 use crate::signal::Signal;
 use crate::storage::{Heap, Storage};
 use crate::version::Version;
@@ -45,8 +44,8 @@ use crate::version::Version;
 /// # }).unwrap();
 /// ```
 ///
-/// For another order of service, `AsyncQueue<Dirty, Heap, Fifo>`.
-pub type AsyncQueue<B, S = Heap, R = Sweep<S>> = PushQueue<B, S, R, Waiters>;
+/// For another order of service, `AsyncQueue<Dirty, Heap<Fifo>>`.
+pub type AsyncQueue<B, S = Heap> = PushQueue<B, S, Waiters>;
 
 /// The [`Signal`] of a queue that can be awaited: everybody who waits for it, in order of arrival.
 ///
@@ -113,7 +112,7 @@ impl fmt::Debug for Waiters {
     }
 }
 
-impl<B: Backlog, S: Storage, R: ReadySet> PushQueue<B, S, R, Waiters> {
+impl<B: Backlog, S: Storage> PushQueue<B, S, Waiters> {
     /// Waits for the next lease. `None` when there will be none any more: the queue has been
     /// [closed](PushQueue::close) and is [drained](PushQueue::is_drained). So a worker is a loop:
     /// `while let Some(lease) = queue.next().await`.

@@ -2,7 +2,6 @@
 
 use super::{Change, Directory, PushRequest, Resubscription, Step};
 use crate::backlog::Backlog;
-use crate::ready::ReadySet;
 use crate::storage::Storage;
 use crate::{ClientKey, PublishError, PushQueue, Signal, SubscribeError, Version};
 
@@ -49,15 +48,14 @@ impl Change {
     /// assert!(queue.is_converged(version));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn publish<B, S, R, N>(
+    pub fn publish<B, S, N>(
         self,
-        queue: &PushQueue<B, S, R, N>,
+        queue: &PushQueue<B, S, N>,
         directory: &Directory,
     ) -> Result<Version, PublishError<B::Request>>
     where
         B: Backlog<Request: From<PushRequest>>,
         S: Storage,
-        R: ReadySet,
         N: Signal,
     {
         let audience = directory.audience(&self.request);
@@ -86,15 +84,14 @@ impl Resubscription {
     /// );
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn apply<B, S, R, N>(
+    pub fn apply<B, S, N>(
         &self,
-        queue: &PushQueue<B, S, R, N>,
+        queue: &PushQueue<B, S, N>,
         client: ClientKey,
     ) -> Result<(), SubscribeError>
     where
         B: Backlog,
         S: Storage,
-        R: ReadySet,
         N: Signal,
     {
         self.steps().try_for_each(|step| match step {

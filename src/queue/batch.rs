@@ -14,7 +14,7 @@ use crate::storage::Storage;
 #[allow(unreachable_pub, reason = "named by a sealed trait")]
 pub type Entries<P> = [Option<(Ticket, P)>; SLOTS];
 
-impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
+impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
     /// Begins up to `most` pushes.
     pub(super) fn begin_many(&self, most: usize, batch: &mut Entries<B::Payload>) {
         for _ in 0..LOOKS {
@@ -118,15 +118,15 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
 
 /// Claimed slots that nobody has looked at yet, and the permits that nobody uses: all goes back if taking
 /// what is pending for one of the others panics.
-struct Rest<'a, B: Backlog, S: Storage, R: ReadySet, N: Signal> {
-    queue: &'a PushQueue<B, S, R, N>,
+struct Rest<'a, B: Backlog, S: Storage, N: Signal> {
+    queue: &'a PushQueue<B, S, N>,
     bank: usize,
     claimed: Claimed,
     slots: usize,
     permits: usize,
 }
 
-impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> Drop for Rest<'_, B, S, R, N> {
+impl<B: Backlog, S: Storage, N: Signal> Drop for Rest<'_, B, S, N> {
     fn drop(&mut self) {
         let Rest { queue, bank, claimed, .. } = *self;
         let mut ready = 0;

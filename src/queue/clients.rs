@@ -11,7 +11,7 @@ use crate::slot::{Lane, Reclaimed};
 use crate::storage::Storage;
 use crate::topics::Topic;
 
-impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
+impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
     /// Gives a client a place. It starts idle: as far as the queue knows it is up to date.
     ///
     /// Register *first*, then read the state that the client is to start from: what is published in
@@ -221,13 +221,13 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
 
 /// A newcomer whose first request could not be recorded, because cloning or merging it panicked, leaves
 /// again: nobody else knows that the place is taken.
-struct Leave<'a, B: Backlog, S: Storage, R: ReadySet, N: Signal> {
-    queue: &'a PushQueue<B, S, R, N>,
+struct Leave<'a, B: Backlog, S: Storage, N: Signal> {
+    queue: &'a PushQueue<B, S, N>,
     key: ClientKey,
     place: Place,
 }
 
-impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> Drop for Leave<'_, B, S, R, N> {
+impl<B: Backlog, S: Storage, N: Signal> Drop for Leave<'_, B, S, N> {
     fn drop(&mut self) {
         // What is live can leave; a publish that marked it meanwhile is dropped with it.
         self.queue.banks()[self.place.bank].admit(self.place.slot, None);

@@ -2,7 +2,6 @@
 
 use super::PushQueue;
 use crate::backlog::Backlog;
-use crate::ready::ReadySet;
 use crate::recipients::Recipients;
 use crate::registry::{ClientKey, Place};
 use crate::signal::Signal;
@@ -10,7 +9,7 @@ use crate::slot::{ALL, slots};
 use crate::storage::Storage;
 use crate::version::{Until, Version};
 
-impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
+impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
     /// Whether every client that `version` concerned has completed it, or has left.
     ///
     /// Never early. May be late by one push of a client: when its lease began, or ended, while the publish was under

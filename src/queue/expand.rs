@@ -14,7 +14,7 @@ use crate::sync::Ordering;
 /// After how many claims a group of banks is expanded although there is something else to serve.
 const PATIENCE: usize = 16;
 
-impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
+impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
     /// Whether the fan-out of this lane may have banks still to be visited.
     #[inline]
     pub(super) fn is_expanding(&self, lane: Lane) -> bool {

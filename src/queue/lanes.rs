@@ -2,14 +2,13 @@
 
 use super::PushQueue;
 use crate::backlog::Backlog;
-use crate::ready::ReadySet;
 use crate::ready::line::Served;
 use crate::signal::Signal;
 use crate::slot::{Claimed, Lane};
 use crate::storage::Storage;
 use crate::sync::Ordering;
 
-impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
+impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
     /// Which lane is looked at first: urgent, but for one lease after every `urgent_ratio` urgent ones.
     #[inline]
     fn preferred(&self) -> Lane {

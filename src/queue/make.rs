@@ -22,11 +22,11 @@ mod on_heap {
     use crate::ready::WithBanks;
     use crate::registry::Seat;
     use crate::slot::{SLOTS, beyond};
-    use crate::storage::Heap;
+    use crate::storage::{Heap, row};
     use crate::sync::{Atomic, AtomicUsize};
     use crate::topics::Row;
 
-    impl<B: Backlog + Default, R: WithBanks, N: Signal + Default> PushQueue<B, Heap, R, N> {
+    impl<B: Backlog + Default, R: WithBanks, N: Signal + Default> PushQueue<B, Heap<R>, N> {
         /// A queue on the heap, of the parts that its type names: `PushQueue::<Dirty>::new` is served
         /// round robin and tells nobody. Parts that have no default go into [`with_parts`].
         ///
@@ -36,14 +36,14 @@ mod on_heap {
         }
     }
 
-    impl<B: Backlog, R: WithBanks, N: Signal> PushQueue<B, Heap, R, N> {
+    impl<B: Backlog, R: WithBanks, N: Signal> PushQueue<B, Heap<R>, N> {
         /// A queue on the heap with a ready set, a backlog and a signal of one's choice.
         ///
         /// ```
         /// # #[cfg(feature = "crossbeam-queue")] {
         /// use pushlane::{Config, PushQueue, Silent, backlog::Dirty, ready::Fifo, storage::Heap};
         ///
-        /// let in_order_of_arrival: PushQueue<Dirty, Heap, Fifo> =
+        /// let in_order_of_arrival: PushQueue<Dirty, Heap<Fifo>> =
         ///     PushQueue::with_parts(Config::new(100), Dirty, Silent);
         /// # let _ = in_order_of_arrival;
         /// # }
@@ -52,10 +52,10 @@ mod on_heap {
             let clients = config.clients.min(MAX_PERMITS);
             // At least one bank, so that a queue without room needs no special case.
             let banks = clients.div_ceil(SLOTS).max(1);
-            let members = || Row::new(Heap::row(banks, AtomicUsize::zero));
+            let members = || Row::new(row(banks, AtomicUsize::zero));
             PushQueue {
                 banks: Banks::spread(banks, |bank| Bank::with_held(beyond(bank, clients))),
-                cells: Heap::row(banks, || backlog.cells()),
+                cells: row(banks, || backlog.cells()),
                 backlog,
                 urgent: Apart(Line::new(R::with_banks(banks))),
                 normal: Apart(Line::new(R::with_banks(banks))),
@@ -65,15 +65,12 @@ mod on_heap {
                 streak: Apart(AtomicUsize::zero()),
                 urgent_ratio: config.urgent_ratio,
                 registry: Registry::new(
-                    Heap::row(banks, || core::array::from_fn(|_| Seat::empty())),
+                    row(banks, || core::array::from_fn(|_| Seat::empty())),
                     clients,
                 ),
-                topics: Topics::new(
-                    Heap::row(config.topics, members),
-                    Heap::row(banks, AtomicUsize::zero),
-                ),
+                topics: Topics::new(row(config.topics, members), row(banks, AtomicUsize::zero)),
                 convergence: Convergence::new(),
-                progress: Heap::row(banks, Progress::none),
+                progress: row(banks, Progress::none),
                 limiter: Apart(Limiter::new(config.permits)),
                 signal,
             }
@@ -95,7 +92,7 @@ mod in_place {
     use crate::topics::Row;
 
     impl<B, R, const BANKS: usize, const TOPICS: usize, const WORDS: usize>
-        PushQueue<B, Static<BANKS, TOPICS, WORDS>, R, Silent>
+        PushQueue<B, Static<BANKS, TOPICS, WORDS, R>>
     where
         B: ConstBacklog,
         R: ConstReady,
@@ -109,7 +106,7 @@ mod in_place {
     }
 
     impl<B, R, N, const BANKS: usize, const TOPICS: usize, const WORDS: usize>
-        PushQueue<B, Static<BANKS, TOPICS, WORDS>, R, N>
+        PushQueue<B, Static<BANKS, TOPICS, WORDS, R>, N>
     where
         B: ConstBacklog,
         R: ConstReady,
@@ -117,7 +114,7 @@ mod in_place {
     {
         /// A queue in place, with a signal.
         pub const fn const_with_signal(config: Config, signal: N) -> Self {
-            let () = Static::<BANKS, TOPICS, WORDS>::FITS;
+            let () = Static::<BANKS, TOPICS, WORDS, R>::FITS;
             const { assert!(BANKS <= MAX_BANKS, "a queue can't have so many banks") };
             const { assert!(R::BANKS >= BANKS, "the ready set has room for fewer banks than there are") };
             let room = BANKS * SLOTS;

@@ -19,7 +19,6 @@ use crate::fan_out::FanOut;
 use crate::limiter::{Limiter, MAX_PERMITS};
 use crate::progress::Progress;
 use crate::ready::line::Line;
-use crate::ready::{ReadySet, Sweep};
 use crate::registry::Registry;
 use crate::signal::{Signal, Silent};
 use crate::slot::Lane;
@@ -39,8 +38,8 @@ pub(crate) use serve::{Outlook, Ticket};
 /// [`try_lease`](PushQueue::try_lease), both from any number of threads; no operation blocks.
 ///
 /// * `B`: what a publish carries, see [`backlog`](crate::backlog).
-/// * `S`: where the queue lives, see [`storage`](crate::storage). [`StaticQueue`] is the one for a `static`.
-/// * `R`: the order of service, see [`ready`](crate::ready).
+/// * `S`: where the queue lives, and in which order it serves, see [`storage`](crate::storage).
+///   [`StaticQueue`] is the one for a `static`.
 /// * `N`: who is told that there is work, see [`Signal`].
 ///
 /// ```
@@ -57,15 +56,15 @@ pub(crate) use serve::{Outlook, Ticket};
 /// assert!(queue.is_converged(version));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub struct PushQueue<B: Backlog, S: Storage = Heap, R: ReadySet = Sweep<S>, N: Signal = Silent> {
+pub struct PushQueue<B: Backlog, S: Storage = Heap, N: Signal = Silent> {
     /// Every slot's state. Anybody, at any time, by one transition.
     banks: Banks<S>,
     /// What each slot has still to be sent. Publishers record, the slot's owner takes.
     cells: S::Banks<B::Cells>,
     backlog: B,
     /// Which banks hold a ready slot, for each lane.
-    urgent: Apart<Line<R>>,
-    normal: Apart<Line<R>>,
+    urgent: Apart<Line<S::Ready>>,
+    normal: Apart<Line<S::Ready>>,
     /// Publishes to everyone that are marked on demand, for each lane.
     urgent_fan_out: FanOut,
     normal_fan_out: FanOut,
@@ -118,11 +117,11 @@ pub type StaticQueue<
     const BANKS: usize,
     const TOPICS: usize = 0,
     const WORDS: usize = 1,
-    R = Sweep<crate::storage::Static<BANKS, TOPICS, WORDS>>,
+    R = crate::ready::Sweep<[AtomicUsize; WORDS]>,
     N = Silent,
-> = PushQueue<B, crate::storage::Static<BANKS, TOPICS, WORDS>, R, N>;
+> = PushQueue<B, crate::storage::Static<BANKS, TOPICS, WORDS, R>, N>;
 
-impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
+impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
     fn banks(&self) -> &Banks<S> {
         &self.banks
     }
@@ -135,7 +134,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         &self.progress.as_ref()[bank]
     }
 
-    fn line(&self, lane: Lane) -> &Line<R> {
+    fn line(&self, lane: Lane) -> &Line<S::Ready> {
         match lane {
             Lane::Urgent => &self.urgent,
             Lane::Normal => &self.normal,
@@ -250,7 +249,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
     }
 }
 
-impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> fmt::Debug for PushQueue<B, S, R, N> {
+impl<B: Backlog, S: Storage, N: Signal> fmt::Debug for PushQueue<B, S, N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PushQueue")
             .field("capacity", &self.capacity())

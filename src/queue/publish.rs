@@ -25,7 +25,7 @@ pub enum Target<'a> {
     Topics(Scope<'a>),
 }
 
-impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
+impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
     /// Publishes a change: every client it concerns will be leased, with this request merged into what
     /// it is still to be sent.
     ///
@@ -105,7 +105,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         recipients: Recipients,
         lane: Lane,
         request: B::Request,
-        mark: impl FnOnce(&mut Fresh<'_, B, S, R, N>, &mut B::Recording),
+        mark: impl FnOnce(&mut Fresh<'_, B, S, N>, &mut B::Recording),
     ) -> Result<Version, PublishError<B::Request>> {
         let mut recording = self.backlog.begin(request);
         let mut fresh = Fresh::new(self, lane);
@@ -213,7 +213,7 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
         &self,
         first: usize,
         masks: &[usize],
-        fresh: &mut Fresh<'_, B, S, R, N>,
+        fresh: &mut Fresh<'_, B, S, N>,
         recording: &mut B::Recording,
     ) {
         let lane = fresh.lane;
@@ -282,8 +282,8 @@ fn each(mask: usize, what: impl FnMut(usize)) {
 
 /// The banks that a publish made ready: put into the ready set a word at a time, and signalled once at the
 /// end, also when recording panics half-way. A marked bank that is in no ready set is lost to everybody.
-pub(super) struct Fresh<'a, B: Backlog, S: Storage, R: ReadySet, N: Signal> {
-    queue: &'a PushQueue<B, S, R, N>,
+pub(super) struct Fresh<'a, B: Backlog, S: Storage, N: Signal> {
+    queue: &'a PushQueue<B, S, N>,
     pub(super) lane: Lane,
     /// The first of the group of banks that `mask` speaks of.
     first: usize,
@@ -291,8 +291,8 @@ pub(super) struct Fresh<'a, B: Backlog, S: Storage, R: ReadySet, N: Signal> {
     leases: usize,
 }
 
-impl<'a, B: Backlog, S: Storage, R: ReadySet, N: Signal> Fresh<'a, B, S, R, N> {
-    pub(super) fn new(queue: &'a PushQueue<B, S, R, N>, lane: Lane) -> Self {
+impl<'a, B: Backlog, S: Storage, N: Signal> Fresh<'a, B, S, N> {
+    pub(super) fn new(queue: &'a PushQueue<B, S, N>, lane: Lane) -> Self {
         Fresh { queue, lane, first: 0, mask: 0, leases: 0 }
     }
 
@@ -323,7 +323,7 @@ impl<'a, B: Backlog, S: Storage, R: ReadySet, N: Signal> Fresh<'a, B, S, R, N> {
     }
 }
 
-impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> Drop for Fresh<'_, B, S, R, N> {
+impl<B: Backlog, S: Storage, N: Signal> Drop for Fresh<'_, B, S, N> {
     fn drop(&mut self) {
         self.insert();
         if self.leases > 0 {

@@ -104,7 +104,7 @@ impl Ticket {
 /// thread spins on a stalled one.
 pub(super) const LOOKS: usize = 2;
 
-impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
+impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
     /// Begins a push, if a permit is free and a client is ready. Never blocks.
     ///
     /// `None` means that there was nothing to do at some moment during the call; the queue's [`Signal`]
@@ -281,14 +281,14 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> PushQueue<B, S, R, N> {
 }
 
 /// Puts a slot back into the queue and its permit into the limiter, whatever happens meanwhile.
-struct GiveBack<'a, B: Backlog, S: Storage, R: ReadySet, N: Signal> {
-    queue: &'a PushQueue<B, S, R, N>,
+struct GiveBack<'a, B: Backlog, S: Storage, N: Signal> {
+    queue: &'a PushQueue<B, S, N>,
     place: Place,
     lane: Lane,
     permits: usize,
 }
 
-impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> Drop for GiveBack<'_, B, S, R, N> {
+impl<B: Backlog, S: Storage, N: Signal> Drop for GiveBack<'_, B, S, N> {
     fn drop(&mut self) {
         let GiveBack { queue, place, lane, permits } = *self;
         let ready = queue.give_back(place, lane);
@@ -298,12 +298,12 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> Drop for GiveBack<'_, B, S,
 
 /// User code has panicked while a lease was begun: an adapter may keep it, to try again later. Otherwise
 /// it goes back.
-struct Failed<'a, B: Backlog, S: Storage, R: ReadySet, N: Signal> {
-    queue: &'a PushQueue<B, S, R, N>,
+struct Failed<'a, B: Backlog, S: Storage, N: Signal> {
+    queue: &'a PushQueue<B, S, N>,
     ticket: Ticket,
 }
 
-impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> Drop for Failed<'_, B, S, R, N> {
+impl<B: Backlog, S: Storage, N: Signal> Drop for Failed<'_, B, S, N> {
     fn drop(&mut self) {
         let Failed { queue, ticket } = *self;
         if !queue.signal.keep_failed(&ticket) {
@@ -312,9 +312,9 @@ impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> Drop for Failed<'_, B, S, R
     }
 }
 
-impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> sealed::Sealed for PushQueue<B, S, R, N> {}
+impl<B: Backlog, S: Storage, N: Signal> sealed::Sealed for PushQueue<B, S, N> {}
 
-impl<B: Backlog, S: Storage, R: ReadySet, N: Signal> Serve for PushQueue<B, S, R, N> {
+impl<B: Backlog, S: Storage, N: Signal> Serve for PushQueue<B, S, N> {
     type Payload = B::Payload;
     type Signal = N;
 

@@ -6,7 +6,7 @@ use core::fmt;
 use crossbeam_queue::ArrayQueue;
 
 use super::{Popped, ReadySet, WithBanks};
-use crate::storage::Heap;
+use crate::storage::row;
 use crate::sync::{Atomic, AtomicBool, AtomicUsize, Ordering};
 
 /// Banks in the order in which they became ready, in a `crossbeam_queue::ArrayQueue`.
@@ -55,7 +55,7 @@ impl WithBanks for Fifo {
     fn with_banks(banks: usize) -> Self {
         Fifo {
             order: ArrayQueue::new(banks.max(1)),
-            queued: Heap::row(banks, AtomicBool::zero),
+            queued: row(banks, AtomicBool::zero),
             len: AtomicUsize::zero(),
         }
     }

@@ -3,7 +3,7 @@
 use core::fmt;
 
 use super::{Popped, ReadySet};
-use crate::storage::{Bits, Heap, Storage};
+use crate::storage::{Bits, OnHeap};
 use crate::sync::{AtomicUsize, Ordering};
 
 const BITS: usize = usize::BITS as usize;
@@ -16,17 +16,17 @@ const BITS: usize = usize::BITS as usize;
 /// Where the bitmap has more than one word, a summary has one bit for each of its words, so that the
 /// cost does not grow with the number of clients: on a 64-bit target, `pop` and `is_empty` look at one
 /// word for 1,024 clients, and at one word of the summary for each 65,536.
-pub struct Sweep<S: Storage = Heap> {
-    bits: S::Bits,
+pub struct Sweep<W: Bits = OnHeap> {
+    bits: W,
     /// Bit *i* is set if word *i* of `bits` may be other than zero. Unused for a single word.
-    summary: S::Bits,
+    summary: W,
     /// The bank after the one popped last. Where there is one word, the mask of that bank and those after it, which is
     /// what it is used as; and the last one popped out of several, because one that is alone passes nobody over. A hint:
     /// any value gives a correct pop, this one gives turns.
     cursor: AtomicUsize,
 }
 
-impl<S: Storage> Sweep<S> {
+impl<W: Bits> Sweep<W> {
     fn words(&self) -> &[AtomicUsize] {
         self.bits.words()
     }
@@ -187,7 +187,7 @@ fn remove(word: &AtomicUsize, all: usize, bank: usize) -> bool {
     taken.is_ok()
 }
 
-impl<S: Storage> ReadySet for Sweep<S> {
+impl<W: Bits> ReadySet for Sweep<W> {
     fn insert(&self, bank: usize) {
         self.insert_many(bank - bank % BITS, 1 << (bank % BITS));
     }
@@ -254,19 +254,18 @@ impl<S: Storage> ReadySet for Sweep<S> {
 }
 
 #[cfg(feature = "alloc")]
-impl super::WithBanks for Sweep<Heap> {
+impl super::WithBanks for Sweep {
     fn with_banks(banks: usize) -> Self {
+        use crate::storage::bits;
         use crate::sync::Atomic;
-        let bits = Heap::bits(banks);
-        let summary = Heap::bits(bits.words().len());
-        Sweep { bits, summary, cursor: AtomicUsize::zero() }
+        let words = bits(banks);
+        let summary = bits(words.words().len());
+        Sweep { bits: words, summary, cursor: AtomicUsize::zero() }
     }
 }
 
 #[cfg(not(loom))]
-impl<const BANKS: usize, const TOPICS: usize, const WORDS: usize> super::ConstReady
-    for Sweep<crate::storage::Static<BANKS, TOPICS, WORDS>>
-{
+impl<const WORDS: usize> super::ConstReady for Sweep<[AtomicUsize; WORDS]> {
     const EMPTY: Self = {
         use crate::sync::Atomic;
         Sweep {
@@ -278,7 +277,7 @@ impl<const BANKS: usize, const TOPICS: usize, const WORDS: usize> super::ConstRe
     const BANKS: usize = WORDS * BITS;
 }
 
-impl<S: Storage> fmt::Debug for Sweep<S> {
+impl<W: Bits> fmt::Debug for Sweep<W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sweep").field("empty", &self.is_empty()).finish_non_exhaustive()
     }

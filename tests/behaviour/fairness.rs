@@ -6,7 +6,7 @@ use pushlane::ready::{Fifo, ReadySet, Sweep, WithBanks};
 use pushlane::storage::Heap;
 use pushlane::{ClientKey, Config, Lane, PushQueue, SLOTS, Silent, Target};
 
-type Queue<R> = PushQueue<Dirty, Heap, R>;
+type Queue<R> = PushQueue<Dirty, Heap<R>>;
 
 fn queue<R: WithBanks>(config: Config) -> (Queue<R>, Vec<ClientKey>) {
     let queue = PushQueue::with_parts(config, Dirty, Silent);

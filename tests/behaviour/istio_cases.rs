@@ -18,7 +18,7 @@ type Keys = BTreeSet<u32>;
 /// After so many visits in vain there is nothing more to come: what is missing then is lost.
 const ENOUGH: u32 = 1_000_000;
 
-type InOrder<B> = PushQueue<B, Heap, Fifo>;
+type InOrder<B> = PushQueue<B, Heap<Fifo>>;
 
 fn in_order<B: pushlane::backlog::Backlog + Default>(config: Config) -> InOrder<B> {
     PushQueue::with_parts(config, B::default(), Silent)
@@ -29,7 +29,7 @@ fn keys<const N: usize>(keys: [u32; N]) -> Keys {
 }
 
 /// Clients of different banks, so that the order of arrival shows.
-fn apart<B, R, N>(queue: &PushQueue<B, Heap, R, N>, clients: usize) -> Vec<ClientKey>
+fn apart<B, R, N>(queue: &PushQueue<B, Heap<R>, N>, clients: usize) -> Vec<ClientKey>
 where
     B: pushlane::backlog::Backlog,
     R: pushlane::ready::ReadySet,
@@ -62,7 +62,7 @@ fn clients_are_served_in_the_order_in_which_they_were_added() {
 #[test]
 fn there_is_nothing_to_lease_until_something_is_added() {
     let (bell, rings) = mpsc::sync_channel(1);
-    let queue = PushQueue::<Dirty, Heap, Fifo, _>::with_parts(Config::new(1), Dirty, Bell(bell));
+    let queue = PushQueue::<Dirty, Heap<Fifo>, _>::with_parts(Config::new(1), Dirty, Bell(bell));
     let client = queue.register().unwrap();
     assert!(queue.try_lease().is_none());
     let leased = thread::scope(|scope| {
@@ -80,7 +80,7 @@ fn there_is_nothing_to_lease_until_something_is_added() {
 #[test]
 fn of_two_that_ask_one_gets_what_was_added_and_the_other_goes_on_waiting() {
     let (bell, rings) = mpsc::sync_channel(8);
-    let queue = PushQueue::<Dirty, Heap, Fifo, _>::with_parts(Config::new(1), Dirty, Bell(bell));
+    let queue = PushQueue::<Dirty, Heap<Fifo>, _>::with_parts(Config::new(1), Dirty, Bell(bell));
     let client = queue.register().unwrap();
     queue.publish(Target::One(client), Lane::Normal, ()).unwrap();
     let leases = [queue.try_lease(), queue.try_lease()];

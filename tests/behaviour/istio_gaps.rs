@@ -10,7 +10,7 @@ use pushlane::storage::Heap;
 use pushlane::{Config, Lane, PushQueue, SLOTS, Silent, Stale, Target};
 
 type Keys = BTreeSet<u32>;
-type InOrder<B> = PushQueue<B, Heap, Fifo>;
+type InOrder<B> = PushQueue<B, Heap<Fifo>>;
 
 fn in_order<B: pushlane::backlog::Backlog + Default>(config: Config) -> InOrder<B> {
     PushQueue::with_parts(config, B::default(), Silent)

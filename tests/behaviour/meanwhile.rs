@@ -59,7 +59,7 @@ impl Signal for Told {
     }
 }
 
-type Queue = PushQueue<Dirty, Heap, Interrupted, Told>;
+type Queue = PushQueue<Dirty, Heap<Interrupted>, Told>;
 
 fn queue(clients: usize, permits: usize) -> (Arc<Queue>, Vec<ClientKey>) {
     let config = Config::new(clients).permits(permits);

@@ -107,7 +107,7 @@ impl Signal for Sum {
     }
 }
 
-type Queue = PushQueue<Told, Heap, Sweep, Sum>;
+type Queue = PushQueue<Told, Heap<Sweep>, Sum>;
 
 /// A queue whose clients find these things, in this order; and the versions that say so.
 fn queue(config: Config, finds: &[Find]) -> (Queue, Vec<ClientKey>, Vec<Version>) {

@@ -28,7 +28,7 @@ impl Signal for Log {
     }
 }
 
-type Queue<B = Dirty> = PushQueue<B, Heap, pushlane::ready::Sweep, Log>;
+type Queue<B = Dirty> = PushQueue<B, Heap, Log>;
 
 fn queue(config: Config) -> (Queue, Vec<ClientKey>) {
     let queue = Queue::with_parts(config, Dirty, Log::default());

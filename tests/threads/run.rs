@@ -53,7 +53,7 @@ impl Dice {
 }
 
 struct Scene<B: Load, R: ReadySet> {
-    queue: PushQueue<B, Heap, R>,
+    queue: PushQueue<B, Heap<R>>,
     oracle: Oracle,
     size: Size,
     beside: Beside,
@@ -71,7 +71,7 @@ where
     R: WithBanks + Sync,
 {
     let config = Config::new(size.clients).topics(TOPICS).permits(LIMIT);
-    let queue = PushQueue::<B, Heap, R>::with_parts(config, B::default(), Silent);
+    let queue = PushQueue::<B, Heap<R>>::with_parts(config, B::default(), Silent);
     let passing = if beside == Beside::Churn { size.clients.div_ceil(10) } else { 0 };
     let staying = size.clients - passing;
     let clients: Vec<_> = (0..staying).map(|_| queue.register().unwrap()).collect();
@@ -111,7 +111,7 @@ where
     scene.settle(&versions, &newcomers);
 }
 
-fn subscribe<B: Backlog, R: ReadySet>(queue: &PushQueue<B, Heap, R>, client: ClientKey) {
+fn subscribe<B: Backlog, R: ReadySet>(queue: &PushQueue<B, Heap<R>>, client: ClientKey) {
     for stream in ALL + 1..STREAMS {
         if streams_of(client.index()) & 1 << stream != 0 {
             queue.subscribe(client, topic_of(stream)).unwrap();
@@ -199,7 +199,7 @@ impl<B: Load, R: ReadySet> Scene<B, R> {
 
     fn end(
         &self,
-        mut lease: Lease<&PushQueue<B, Heap, R>>,
+        mut lease: Lease<&PushQueue<B, Heap<R>>>,
         numbers: [u32; STREAMS],
         dice: &mut Dice,
     ) {

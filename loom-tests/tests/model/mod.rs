@@ -15,7 +15,7 @@ use pushlane::ready::{ReadySet, Sweep};
 use pushlane::storage::Heap;
 use pushlane::{Lease, PushQueue, Signal, Silent};
 
-pub type Queue<B, R = Sweep, N = Silent> = PushQueue<B, Heap, R, N>;
+pub type Queue<B, R = Sweep, N = Silent> = PushQueue<B, Heap<R>, N>;
 pub type Held<B, R = Sweep, N = Silent> = Lease<Arc<Queue<B, R, N>>>;
 
 /// Runs `model` once for every way its threads can interleave with at most `preemptions` switches that no

@@ -3,7 +3,7 @@
 
 use proptest::test_runner::TestCaseError;
 use pushlane::backlog::ConstBacklog;
-use pushlane::ready::{Fifo, StaticFifo, Sweep};
+use pushlane::ready::{Fifo, StaticFifo};
 use pushlane::storage::Heap;
 use pushlane::{Lane, PushQueue, Silent, Topic};
 
@@ -156,15 +156,11 @@ fn over<K: Kind<Backlog: ConstBacklog + Default>>(
 ) -> Result<(), TestCaseError> {
     let (config, backlog) = (sizes.config(), K::Backlog::default());
     match ready {
-        0 => drive::run::<K, Heap, Sweep>(
-            &PushQueue::with_parts(config, backlog, Silent),
-            sizes,
-            ops,
-        ),
+        0 => drive::run::<K, Heap>(&PushQueue::with_parts(config, backlog, Silent), sizes, ops),
         1 => {
-            drive::run::<K, Heap, Fifo>(&PushQueue::with_parts(config, backlog, Silent), sizes, ops)
+            drive::run::<K, Heap<Fifo>>(&PushQueue::with_parts(config, backlog, Silent), sizes, ops)
         }
-        _ => drive::run::<K, InPlace, StaticFifo<4>>(&PushQueue::const_new(config), sizes, ops),
+        _ => drive::run::<K, InPlace<StaticFifo<4>>>(&PushQueue::const_new(config), sizes, ops),
     }
 }
 

@@ -7,7 +7,6 @@ use std::sync::Weak;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 use pushlane::backlog::{Backlog, Dirty};
-use pushlane::ready::ReadySet;
 use pushlane::storage::Storage;
 use pushlane::{
     Batch, ClientKey, Config, Lane, Lease, Permit, PushQueue, RegisterError, Scope, Stale, Target,
@@ -19,7 +18,7 @@ use super::ops::{End, Op, Sizes, TOPICS, To, Who};
 use super::reference::{Reference, Whom};
 
 type Agreed = Result<(), TestCaseError>;
-type Queue<K, S, R> = PushQueue<<K as Kind>::Backlog, S, R>;
+type Queue<K, S> = PushQueue<<K as Kind>::Backlog, S>;
 
 impl Sizes {
     pub(crate) const fn config(self) -> Config {
@@ -30,12 +29,8 @@ impl Sizes {
     }
 }
 
-pub(crate) fn run<K: Kind, S: Storage, R: ReadySet>(
-    queue: &Queue<K, S, R>,
-    sizes: Sizes,
-    ops: &[Op],
-) -> Agreed {
-    let mut pair = Pair::<K, S, R>::new(queue, sizes);
+pub(crate) fn run<K: Kind, S: Storage>(queue: &Queue<K, S>, sizes: Sizes, ops: &[Op]) -> Agreed {
+    let mut pair = Pair::<K, S>::new(queue, sizes);
     for op in ops {
         pair.apply(op)?;
         pair.agree()?;
@@ -44,11 +39,11 @@ pub(crate) fn run<K: Kind, S: Storage, R: ReadySet>(
     pair.leave()
 }
 
-struct Pair<'q, K: Kind, S: Storage, R: ReadySet>
+struct Pair<'q, K: Kind, S: Storage>
 where
     K::Backlog: Backlog,
 {
-    queue: &'q Queue<K, S, R>,
+    queue: &'q Queue<K, S>,
     reference: Reference,
     /// Every key there ever was, and some of another queue.
     keys: Vec<ClientKey>,
@@ -56,9 +51,9 @@ where
     /// The last version of a publish to many, and of those to each client.
     numbered: Option<Version>,
     to_one: HashMap<ClientKey, Version>,
-    leases: Vec<Lease<&'q Queue<K, S, R>>>,
-    batches: Vec<Batch<&'q Queue<K, S, R>>>,
-    permits: Vec<Permit<&'q Queue<K, S, R>>>,
+    leases: Vec<Lease<&'q Queue<K, S>>>,
+    batches: Vec<Batch<&'q Queue<K, S>>>,
+    permits: Vec<Permit<&'q Queue<K, S>>>,
     requests: Vec<Weak<Counted>>,
 }
 
@@ -73,8 +68,8 @@ fn chosen<T>(things: &[T], choice: usize) -> Option<usize> {
     (!things.is_empty()).then(|| choice % things.len())
 }
 
-impl<'q, K: Kind, S: Storage, R: ReadySet> Pair<'q, K, S, R> {
-    fn new(queue: &'q Queue<K, S, R>, sizes: Sizes) -> Self {
+impl<'q, K: Kind, S: Storage> Pair<'q, K, S> {
+    fn new(queue: &'q Queue<K, S>, sizes: Sizes) -> Self {
         Pair {
             queue,
             reference: Reference::new(
@@ -323,7 +318,7 @@ impl<'q, K: Kind, S: Storage, R: ReadySet> Pair<'q, K, S, R> {
         Ok(())
     }
 
-    fn end_batch(&mut self, batch: Batch<&'q Queue<K, S, R>>, end: End) {
+    fn end_batch(&mut self, batch: Batch<&'q Queue<K, S>>, end: End) {
         let keys: Vec<ClientKey> = batch.iter().map(|(key, _)| key).collect();
         let (reference, rest) = (
             &mut self.reference,
@@ -359,7 +354,7 @@ impl<'q, K: Kind, S: Storage, R: ReadySet> Pair<'q, K, S, R> {
         &mut self,
         choice: usize,
         there: impl FnOnce(&mut Reference, ClientKey),
-        here: impl FnOnce(Lease<&'q Queue<K, S, R>>),
+        here: impl FnOnce(Lease<&'q Queue<K, S>>),
     ) {
         if let Some(lease) = chosen(&self.leases, choice) {
             let lease = self.leases.remove(lease);

@@ -16,7 +16,7 @@ mod reference;
 
 use proptest::collection::vec;
 use proptest::test_runner::{Config as Run, TestRunner};
-use pushlane::ready::{Fifo, ReadySet, StaticFifo, Sweep};
+use pushlane::ready::{Fifo, StaticFifo};
 use pushlane::storage::{Heap, Storage};
 use pushlane::{PushQueue, Silent};
 
@@ -27,13 +27,13 @@ use ops::{InPlace, Sizes};
 const CASES: u32 = 800;
 const OPS: usize = 64;
 
-fn check<K: Kind, S: Storage, R: ReadySet>(make: impl Fn(Sizes) -> PushQueue<K::Backlog, S, R>) {
+fn check<K: Kind, S: Storage>(make: impl Fn(Sizes) -> PushQueue<K::Backlog, S>) {
     // Failures are small and printed whole: a file of seeds would say less.
     let run = Run { failure_persistence: None, ..Run::default() };
     let run = Run { cases: run.cases.max(CASES), ..run };
     let sequences = (ops::sizes(), vec(ops::op(), 1..OPS));
     let checked = TestRunner::new(run)
-        .run(&sequences, |(sizes, ops)| drive::run::<K, S, R>(&make(sizes), sizes, &ops));
+        .run(&sequences, |(sizes, ops)| drive::run::<K, S>(&make(sizes), sizes, &ops));
     if let Err(failure) = checked {
         panic!("{failure}");
     }
@@ -46,21 +46,21 @@ macro_rules! models {
 
             #[test]
             fn swept() {
-                check::<$kind, Heap, Sweep>(|sizes| {
+                check::<$kind, Heap>(|sizes| {
                     PushQueue::with_parts(sizes.config(), Default::default(), Silent)
                 });
             }
 
             #[test]
             fn in_order_of_arrival() {
-                check::<$kind, Heap, Fifo>(|sizes| {
+                check::<$kind, Heap<Fifo>>(|sizes| {
                     PushQueue::with_parts(sizes.config(), Default::default(), Silent)
                 });
             }
 
             #[test]
             fn in_place() {
-                check::<$kind, InPlace, StaticFifo<4>>(|sizes| {
+                check::<$kind, InPlace<StaticFifo<4>>>(|sizes| {
                     PushQueue::const_new(sizes.config())
                 });
             }

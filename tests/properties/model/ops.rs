@@ -149,7 +149,7 @@ pub(crate) struct Sizes {
 }
 
 /// Four banks, so that there are enough for the largest size on a 64-bit target.
-pub(crate) type InPlace = Static<4, { TOPICS as usize }, 1>;
+pub(crate) type InPlace<R> = Static<4, { TOPICS as usize }, 1, R>;
 
 pub(crate) fn sizes() -> impl Strategy<Value = Sizes> {
     let clients = prop_oneof![Just(1usize), Just(3), Just(17), Just(40)];
