@@ -64,11 +64,6 @@ struct Pending<R> {
     restored: Option<R>,
 }
 
-impl<R> LockedCell<R> {
-    #[cfg(not(loom))]
-    const EMPTY: Self = LockedCell(Lock::new(Pending::NONE));
-}
-
 impl<R> Pending<R> {
     const NONE: Self = Pending { recorded: None, restored: None };
 }
@@ -136,5 +131,5 @@ impl<R: Merge + Clone> Backlog for Locked<R> {
 #[cfg(not(loom))]
 impl<R: Merge + Clone> super::ConstBacklog for Locked<R> {
     const EMPTY: Self = Locked::new();
-    const CELLS: Self::Cells = [const { LockedCell::EMPTY }; SLOTS];
+    const CELLS: Self::Cells = [const { LockedCell(Lock::new(Pending::NONE)) }; SLOTS];
 }
