@@ -14,11 +14,10 @@ use super::timer::Timer;
 use super::waiting::Waiters;
 use crate::backlog::Backlog;
 use crate::queue::PushQueue;
-use crate::ready::ReadySet;
 use crate::storage::Storage;
 use crate::version::Version;
 
-impl<B: Backlog, S: Storage, R: ReadySet> PushQueue<B, S, R, Waiters> {
+impl<B: Backlog, S: Storage> PushQueue<B, S, Waiters> {
     /// As [`converged`](PushQueue::converged), but for so long at most.
     ///
     /// # Errors

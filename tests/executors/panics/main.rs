@@ -10,9 +10,9 @@ mod adapters;
 mod request;
 mod wakers;
 
-use pushlane::backlog::Journal;
+use pushlane::backlog::{Journal, Locked};
 
-type Load = Journal<request::Bits, 4>;
+type Load = Journal<Locked<request::Bits>, 4>;
 
 fn request(bits: u32) -> request::Bits {
     request::Bits(bits)
