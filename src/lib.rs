@@ -1,4 +1,52 @@
-#![doc = include_str!("../README.md")]
+//! The push path of a control plane: which client is pushed to, when, and with what.
+//!
+//! Configuration changes arrive faster than connected clients can be served. For each client pushlane
+//! keeps *one* merged request and at most *one* push in progress, and it bounds how many pushes are
+//! prepared at once. The core is lock-free and `no_std`; it has no clock, executor or socket.
+//!
+#![cfg_attr(
+    all(feature = "spin", feature = "alloc", target_has_atomic = "ptr"),
+    doc = r#"
+```
+use pushlane::backlog::ChangeSet;
+use pushlane::{Config, Lane, Queue, Target};
+
+// Room for 1,000 clients; at most 32 pushes are prepared at once.
+let queue = Queue::<ChangeSet<&str>>::new(Config::new(1_000).permits(32));
+let client = queue.register()?;
+
+// A publisher, on any thread.
+let version = queue.publish(Target::Everyone, Lane::Normal, ChangeSet::from(["route/a"]))?;
+
+// A worker, on any thread: each lease is one push.
+while let Some(lease) = queue.try_lease() {
+    assert_eq!(lease.key(), client);
+    // ... send it what `lease.request()` says ...
+    lease.complete();
+}
+assert!(queue.is_converged(version));
+# Ok::<(), Box<dyn std::error::Error>>(())
+```
+"#
+)]
+//! # The main types
+//!
+//! * [`PushQueue`] is the queue. `Queue<R>` is the usual one, [`StaticQueue`] lives in a `static`.
+//! * [`ClientKey`] is one registered client. [`Target`] says whom a publish is for: one client,
+//!   [`Topic`]s through a [`Scope`], or everyone. [`Lane`] says how urgent it is.
+//! * [`Lease`] is one push in progress. It ends exactly once; dropped, it goes back into the queue.
+//! * [`Version`] is the handle that a publish returns, to ask whether it has
+//!   [converged](PushQueue::is_converged).
+//! * [`Config`] has the sizes and limits; [`Signal`] wakes workers.
+//!
+//! # The modules
+//!
+//! * [`backlog`]: what a publish carries, and how requests for one client merge.
+//! * [`ready`] and [`storage`]: the order of service, and where a queue lives.
+//! * `adapters` (feature `async`): futures on any executor, threads, tokio, and an xDS server.
+//! * `mesh` (feature `mesh`): the ready-made push request of a service mesh.
+//!
+//! `docs/design.md` in the repository says why things are as they are.
 #![no_std]
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -84,3 +132,8 @@ pub use slot::{Lane, SLOTS};
 pub use subscriptions::Subscriptions;
 pub use topics::{Scope, Topic};
 pub use version::Version;
+
+/// The README's programs are tests, too.
+#[cfg(all(doctest, feature = "spin"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
