@@ -16,8 +16,7 @@ pub const MAX_PERMITS: usize = (1 << HALF) - 1;
 
 /// A counting limiter that can be resized while permits are out.
 ///
-/// The limit and the number of permits held share one word, so free + held = limit is not something to be
-/// kept up but the definition of free. Shrinking takes effect as permits come back.
+/// The limit and the number of permits held share one word, so free + held = limit by definition. Shrinking takes effect as permits come back.
 pub(crate) struct Limiter(AtomicUsize);
 
 /// The limit in the high half, what is held in the low half.
@@ -67,12 +66,12 @@ impl Limiter {
 
     /// Takes up to `n` permits; the answer says how many.
     ///
-    /// A failed attempt is a read-modify-write too. Whoever fails may have come because of work that it
-    /// was told of, and goes to sleep; the holder of the last permit, when it gives it back, must see
-    /// that work. AcqRel, with the AcqRel in `release`: one of the two sees the other.
+    /// A failed attempt is a read-modify-write too. A worker that fails may have been woken for work, and
+    /// goes to sleep; the holder of the last permit must see that work when it gives the permit back.
+    /// AcqRel, with the AcqRel in `release`: one of the two sees the other.
     ///
-    /// The same pair, and the one with `resize`, hands a permit over: whoever gets it sees all that was done
-    /// under it before. So with one permit, pushes exclude one another.
+    /// The same pair, and the one with `resize`, hands a permit over: the next holder sees all that was
+    /// done under it before. So with one permit, pushes exclude one another.
     #[inline]
     pub(crate) fn try_acquire(&self, n: usize) -> usize {
         let mut word = self.0.load(Ordering::Relaxed);

@@ -1,11 +1,11 @@
-//! How a queue tells whoever serves it that there is something to do.
+//! How a queue notifies its workers that there is something to do.
 
 use crate::queue::Ticket;
 
-/// Told by a queue that there is work, or that work has ended.
+/// Notified by a queue when there is work, or when work has ended.
 ///
 /// The core never blocks and knows no executor: it calls this, and an adapter turns it into a wake-up. A
-/// signal is a hint to look, not a token: whoever is told may find that somebody else was faster.
+/// signal is a hint to look, not a token: a worker may find that another one was faster.
 ///
 /// No wake-up is lost: if a client can be served, a permit is free and nobody is about to look, then
 /// `ready` has been called since.
@@ -46,7 +46,7 @@ pub trait Signal {
     }
 }
 
-/// Tells nobody: for a super-loop or a simulation that asks the queue whenever it likes.
+/// Notifies nobody: for a super-loop or a simulation that asks the queue whenever it likes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Silent;
 

@@ -1,20 +1,18 @@
-//! One lane's order of service: a ready set, and the turn of the bank that is being served.
+//! One lane's order of service: a ready set of banks, and the turn of the bank being served.
 //!
-//! A ready set orders banks, but clients are what must not starve. If a bank were put back after each
-//! claim, a client alone in its bank, dirtied again and again, would be served sixteen times while the
-//! last of a full bank waits. So a bank's turn is taken whole: the slots that are ready when it is popped
-//! are served, one by one, before the next bank; slots that become ready meanwhile wait for the bank's
-//! next turn, behind every bank that waits already. A client is leased at most twice while another one
-//! waits in the same lane: once in a turn that was going on, once in a turn of its bank before the
-//! other's. (Clients that a fan-out on demand has not reached yet are not in any line: see
-//! [`fan_out`](crate::fan_out).)
+//! The ready set orders banks, but clients must not starve. So a worker that pops a bank takes its
+//! *turn*: the slots that are ready at that moment. Workers serve them one by one before they pop the
+//! next bank. A slot that becomes ready meanwhile waits for the bank's next turn, behind every bank in
+//! the set. So a client is leased at most twice while another client of its lane waits. (Clients that
+//! a fan-out on demand has not marked yet don't count: see [`fan_out`](crate::fan_out).)
 //!
-//! Who is marked while the set is empty need not go through it: the slot is added to the turn that is going on, if it
-//! comes behind all others there, or a turn begins with it. In between the publisher looks and exchanges, so whoever came
-//! meanwhile is overtaken by this one: once for each publisher that was paused at this point.
+//! While the set is empty, a slot that becomes ready does not go through it. It joins the current turn
+//! if it comes behind all others there, or begins a turn. The publisher looks first and exchanges
+//! afterwards, so it may overtake clients that came in between: once for each publisher that is paused
+//! there.
 //!
-//! Where a ready slot can be found, always one of: its bank is in the set; its bit is in the turn; a
-//! thread holds the popped bank or the taken bit in its hands and is about to look.
+//! A ready slot can always be found: its bank is in the set, its bit is in the turn, or a worker that
+//! has popped the bank or taken the bit is about to look.
 
 use core::fmt;
 
@@ -36,7 +34,7 @@ pub(crate) struct Served {
     pub(crate) bank: usize,
     pub(crate) claimed: Claimed,
     /// How many other slots became visible to other threads through this claim. They could not be found
-    /// while this thread held the popped bank: whoever looked in vain must be told.
+    /// while this thread held the popped bank, so workers that looked then must be notified.
     pub(crate) uncovered: usize,
 }
 
@@ -138,7 +136,7 @@ impl<R: ReadySet> Line<R> {
                 Ordering::Relaxed, // tried again
             ) {
                 Ok(_) => {
-                    // Who is dirtied again goes behind those who wait by now.
+                    // A client that is marked again goes behind those that wait by now.
                     if turn.is_of_joined() && !self.set.is_empty() {
                         self.set.pass(turn.bank());
                     }
@@ -170,8 +168,8 @@ impl<R: ReadySet> Line<R> {
 
     /// Puts a slot that has become ready by a mark at the end of the line.
     ///
-    /// Where the set is empty, that is the turn which is going on, or the next one. So a slot that is served as soon as it
-    /// is marked costs one exchange here and one when it is served, where a set of many banks takes two and three.
+    /// While the set is empty, that is the current turn, or a new one. A slot that is served as soon as it
+    /// is marked then costs one exchange here and one at its claim, instead of two and three.
     #[inline]
     pub(crate) fn join(&self, bank: usize, slot: usize) {
         let turn = Turn(self.turn.load(Ordering::Relaxed));
