@@ -182,12 +182,10 @@ fn bars(results: &Results) -> Vec<(String, f64, String)> {
     let size = "100000";
     let scenarios = [
         ("fan-out, idle, direct", groups::IDLE, "pushlane, direct", size),
-        ("fan-out, payload, Journal, direct", groups::PAYLOAD, "pushlane Journal, direct", size),
         ("fan-out, payload, Shared", groups::PAYLOAD, "pushlane Shared", size),
         ("fan-out, queued", groups::MERGE_NOTHING, "pushlane, direct", size),
         ("merging 1 key, Shared", groups::MERGE_1, "pushlane Shared", size),
         ("merging 16 keys, Shared", groups::MERGE_16, "pushlane Shared", size),
-        ("merging 16 keys, Journal", groups::MERGE_16, "pushlane Journal, direct", size),
         ("merging 256 keys, Shared", groups::MERGE_256, "pushlane Shared", "1000"),
         ("fan-out to 1 in 100", groups::SCOPE, "pushlane", "1 in 100"),
         ("fan-out to 1 in 10", groups::SCOPE, "pushlane", "1 in 10"),

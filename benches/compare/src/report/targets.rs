@@ -40,16 +40,7 @@ pub(super) fn all(results: &Results) -> Vec<Target> {
     let over = |a: Option<f64>, b: Option<f64>| Some(a? / b?);
     let hundred = "100000";
     let million = "1000000";
-    let (direct, journal) = ("pushlane, direct", "pushlane Journal, direct");
-    let (topic, journal_topic) = ("pushlane, direct", "pushlane Journal, direct");
-    let payload = |ours, free, value| {
-        over(median(groups::PAYLOAD, ours, value), median(groups::PAYLOAD, free, value))
-    };
-    let journals = |value| {
-        let (direct, topic) =
-            (payload(journal, direct, value), payload(journal_topic, topic, value));
-        Some(direct?.max(topic?))
-    };
+    let direct = "pushlane, direct";
     let cycle = |name| median(groups::CYCLE, name, "1000");
     let others = |name: &str| !is_ours(name) && name != "state words";
     let best_other = results
@@ -65,54 +56,42 @@ pub(super) fn all(results: &Results) -> Vec<Target> {
         .iter()
         .try_fold(0.0, |sum, row| Some(sum + row.as_ref()?.allocations.iter().sum::<f64>()));
     vec![
-        ahead(
-            results,
-            "fan-out to 100,000 idle clients of a topic, ≥ 40×",
-            40.0,
-            (groups::IDLE, topic, hundred),
-        ),
-        ahead(
-            results,
-            "the same, marked by the publisher itself",
-            40.0,
-            (groups::IDLE, direct, hundred),
-        ),
+        at_most("publish to everyone, 1,000 clients, ≤ 50 ns", 50.0, " ns", everyone("pushlane")),
         at_most(
-            "fan-out to 1,000,000 idle clients of a topic, ≤ 0.5 ns a client",
-            0.5,
+            "the same, 1,000,000 clients",
+            50.0,
             " ns",
-            median(groups::IDLE, topic, million).map(|all| all / 1e6),
+            everyone_of_all("pushlane"),
         ),
         at_most(
-            "the same, marked by the publisher itself",
-            0.5,
+            "with a payload, `Journal<Shared>`, 1,000 clients, ≤ 80 ns",
+            80.0,
+            " ns",
+            everyone("pushlane Journal"),
+        ),
+        at_most(
+            "the same, 1,000,000 clients",
+            80.0,
+            " ns",
+            everyone_of_all("pushlane Journal"),
+        ),
+        at_most(
+            "publish to a topic of 1,000,000 clients, ≤ 0.7 ns a client",
+            0.7,
             " ns",
             median(groups::IDLE, direct, million).map(|all| all / 1e6),
         ),
-        at_most(
-            "a payload through `Journal`, ≤ 2× of none, 100,000 clients",
-            2.0,
-            "×",
-            journals(hundred),
-        ),
-        at_most("the same, 1,000,000 clients", 2.0, "×", journals(million)),
         ahead(
             results,
-            "a payload through `Shared`, ≥ 2×",
-            2.0,
+            "a payload through `Shared`, ≥ 4×",
+            4.0,
             (groups::PAYLOAD, "pushlane Shared", hundred),
         ),
         ahead(
             results,
-            "merging 16 keys, `Shared`, ≥ 8×",
-            8.0,
-            (groups::MERGE_16, "pushlane Shared", hundred),
-        ),
-        ahead(
-            results,
-            "merging 16 keys, `Journal`, ≥ 100×",
+            "merging 16 keys, `Shared`, ≥ 100×",
             100.0,
-            (groups::MERGE_16, journal, hundred),
+            (groups::MERGE_16, "pushlane Shared", hundred),
         ),
         at_most(
             "publish, lease, complete, ≤ 1.3× of the textbook's state words",
@@ -127,29 +106,19 @@ pub(super) fn all(results: &Results) -> Vec<Target> {
             over(cycle("pushlane"), best_other),
         ),
         at_most(
-            "the same, with a limit of 100 pushes at once",
-            1.0,
-            "× of the next",
-            over(cycle("pushlane, 100 permits"), best_other),
-        ),
-        ahead(results, "1 publisher and 1 worker, ≥ 3×", 3.0, (groups::CONTENDED, "pushlane", "1")),
-        ahead(
-            results,
-            "the same, in batches",
-            3.0,
-            (groups::CONTENDED, "pushlane, in batches", "1"),
+            "with a payload, `Journal<Shared>`, ≤ 1.6× of the best peer",
+            1.6,
+            "×",
+            over(
+                median(groups::CYCLE, "pushlane Journal", "payload, 100"),
+                results.best_peer(groups::CYCLE, "payload, 100").map(|row| row.median),
+            ),
         ),
         ahead(
             results,
-            "2 publishers and 2 workers, ≥ 3×",
-            3.0,
+            "2 publishers and 2 workers, ≥ 0.8×",
+            0.8,
             (groups::CONTENDED, "pushlane", "2"),
-        ),
-        ahead(
-            results,
-            "the same, in batches",
-            3.0,
-            (groups::CONTENDED, "pushlane, in batches", "2"),
         ),
         ahead(
             results,
@@ -169,25 +138,6 @@ pub(super) fn all(results: &Results) -> Vec<Target> {
             24.0,
             " bytes",
             memory("pushlane").map(|row| row.queued),
-        ),
-        at_most("publish to everyone, 1,000 clients, ≤ 50 ns", 50.0, " ns", everyone("pushlane")),
-        at_most(
-            "the same, a set in an `Arc` through `Journal`",
-            50.0,
-            " ns",
-            everyone("pushlane Journal"),
-        ),
-        at_most(
-            "publish to everyone, 1,000,000 clients, ≤ 50 ns",
-            50.0,
-            " ns",
-            everyone_of_all("pushlane"),
-        ),
-        at_most(
-            "the same, a set in an `Arc` through `Journal`",
-            50.0,
-            " ns",
-            everyone_of_all("pushlane Journal"),
         ),
         at_most(
             "drain of 1,000,000 clients afterwards, ≤ 60 ns a client",

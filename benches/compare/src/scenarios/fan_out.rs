@@ -4,12 +4,12 @@ use std::time::Instant;
 
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion};
-use pushlane::backlog::{Bits, Dirty, Journal, Shared};
+use pushlane::backlog::{Bits, Dirty, Shared};
 use pushlane_peers::state_words::StateWords;
 
 use super::{Plan, drain, groups};
 use crate::keys::Keys;
-use crate::lanes::{JOURNAL, Lanes, way};
+use crate::lanes::{Lanes, way};
 use crate::subject::{FastMergeQueue, Subject};
 use crate::{each_merging_peer, each_peer};
 
@@ -47,18 +47,12 @@ pub(super) fn payload(criterion: &mut Criterion, plan: Plan) {
     for clients in plan.sizes([100_000]) {
         // The yardstick, measured next to what is held against it.
         fan_out::<Lanes<Dirty, { way::DIRECT }>>(group, plan, clients, &());
-        fan_out::<Lanes<Journal<Shared<Keys>, JOURNAL>, { way::DIRECT }>>(
-            group, plan, clients, keys,
-        );
         fan_out::<Lanes<Shared<Keys>>>(group, plan, clients, keys);
         fan_out::<Lanes<Bits<1>>>(group, plan, clients, &[1]);
         each_merging_peer!(fan_out(group, plan, clients, keys));
     }
     for clients in plan.sizes([1_000_000]) {
         fan_out::<Lanes<Dirty, { way::DIRECT }>>(group, plan, clients, &());
-        fan_out::<Lanes<Journal<Shared<Keys>, JOURNAL>, { way::DIRECT }>>(
-            group, plan, clients, keys,
-        );
         fan_out::<Lanes<Shared<Keys>>>(group, plan, clients, keys);
     }
 }

@@ -6,11 +6,11 @@ use std::time::Instant;
 
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion};
-use pushlane::backlog::{Bits, Dirty, Journal, Shared};
+use pushlane::backlog::{Bits, Dirty, Shared};
 
 use super::{Plan, drain, groups};
 use crate::keys::Keys;
-use crate::lanes::{JOURNAL, Lanes, way};
+use crate::lanes::{Lanes, way};
 use crate::subject::Subject;
 use crate::{each_merging_peer, each_peer};
 
@@ -40,7 +40,6 @@ fn keys(criterion: &mut Criterion, plan: Plan, name: &str, keys: u32, clients: u
     let group = &mut group;
     let requests = [&Keys::new(0, keys), &Keys::new(keys, keys)];
     merge::<Lanes<Shared<Keys>>>(group, plan, clients, requests);
-    merge::<Lanes<Journal<Shared<Keys>, JOURNAL>, { way::DIRECT }>>(group, plan, clients, requests);
     if keys == 1 {
         merge::<Lanes<Bits<1>>>(group, plan, clients, [&[1], &[2]]);
     }
