@@ -9,6 +9,7 @@ pub struct Goal(fan_out::Goal);
 
 /// A group being visited.
 #[derive(Clone, Copy)]
+#[allow(missing_debug_implementations, reason = "not for users")]
 pub struct Visit(fan_out::Visit);
 
 /// The fan-out of one lane.
