@@ -1,7 +1,7 @@
 //! No panic stops what serves a queue. Each case ends with another client that is served.
 
 use std::fmt;
-use std::panic::{catch_unwind, panic_any};
+use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use pushlane::adapters::{AsyncQueue, Backoff, Dispatcher};
 use pushlane::{ClientKey, Config};
 
-use crate::request::{CLONE, MERGE, panic_quietly};
+use crate::request::{CLONE, DROP, MERGE, panic_quietly};
 use crate::rig::{
     Log, OneFuture, Options, Push, Queue, Rig, Then, Tokio, complete, fail, gate, options, publish,
     publish_to_all,
@@ -20,6 +20,8 @@ on_each_rig! {
     a_clone_panics_while_a_lease_begins
     a_client_whose_leases_never_begin_is_evicted
     a_handler_panics_and_the_merge_of_what_it_gives_back
+    a_request_panics_when_a_complete_push_drops_it
+    a_detached_push_panics_when_it_ends_elsewhere
     every_callback_panics
     an_error_panics_when_it_is_dropped
     what_a_handler_panics_with_panics_when_it_is_dropped
@@ -118,6 +120,41 @@ async fn a_handler_panics_and_the_merge_of_what_it_gives_back<R: Rig>() {
     assert_eq!(panics.next().await, bad);
     queue.unregister(bad).unwrap();
     queue.converged(version).await;
+    assert_goes_on(queue, rig).await;
+}
+
+async fn a_request_panics_when_a_complete_push_drops_it<R: Rig>() {
+    let queue = queue(2);
+    let bad = queue.register().unwrap();
+    let (report, panics) = Log::new();
+    let rig = R::start(options(&queue).on_panic(move |client, _| report(client)), 2, complete);
+    // The queue drops its own copy under no lock, and the publisher survives.
+    let published = catch_unwind(AssertUnwindSafe(|| publish(&queue, bad, 1 | DROP)));
+    assert_eq!(panics.next().await, bad);
+    if let Ok(version) = published {
+        queue.converged(version).await;
+    }
+    while rig.stats().completed == 0 {
+        std::thread::yield_now();
+    }
+    assert_goes_on(queue, rig).await;
+}
+
+async fn a_detached_push_panics_when_it_ends_elsewhere<R: Rig>() {
+    let queue = queue(2);
+    let bad = queue.register().unwrap();
+    let (report, panics) = Log::new();
+    let (keep, kept) = Log::new();
+    let rig = R::start(options(&queue).on_panic(move |client, _| report(client)), 2, move |push| {
+        if push.key() != bad {
+            return complete(push);
+        }
+        keep(push.detach());
+        Then::End(Ok(()))
+    });
+    let _ = catch_unwind(AssertUnwindSafe(|| publish(&queue, bad, 1 | DROP)));
+    kept.next().await.complete();
+    assert_eq!(panics.next().await, bad);
     assert_goes_on(queue, rig).await;
 }
 
