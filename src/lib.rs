@@ -124,7 +124,7 @@ pub use lease::{Lease, Permit};
 pub use limiter::MAX_PERMITS;
 #[cfg(all(feature = "spin", feature = "alloc", target_has_atomic = "ptr"))]
 pub use queue::Queue;
-pub use queue::{PushQueue, Serve, StaticQueue, Target};
+pub use queue::{PushQueue, Serve, StaticQueue, Stats, Target};
 pub use registry::ClientKey;
 pub use signal::{Signal, Silent};
 pub use slot::{Lane, SLOTS};

@@ -235,6 +235,16 @@ impl Snapshot {
         self.live() & self.pending()
     }
 
+    /// Of these, those that are marked in one lane.
+    pub(crate) const fn waiting_in(self, lane: Lane) -> usize {
+        self.live() & self.plane(lane.shift())
+    }
+
+    /// The live slots to which a push is in progress.
+    pub(crate) const fn in_progress(self) -> usize {
+        self.live() & self.active()
+    }
+
     /// The slots that nobody uses and nobody prepares.
     #[inline]
     pub(crate) const fn vacant(self) -> usize {

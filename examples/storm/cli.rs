@@ -77,7 +77,7 @@ pub(crate) struct Cli {
     #[arg(long, value_enum, default_value_t = Wait::None, help_heading = "Designs")]
     pace: Wait,
     /// The interval of --pace. Adaptive: this while 10,000 clients are busy, down to 100 ms while none is
-    /// [default: 500, or 2000 if adaptive]
+    /// [default: 500, or 2500 if adaptive]
     #[arg(long, value_name = "MS", help_heading = "Designs")]
     interval: Option<u64>,
     /// Permits of v1_4 and pushlane
@@ -264,7 +264,7 @@ impl Cli {
         match self.pace {
             Wait::None => None,
             Wait::Fixed => Some(Pace::new(Stretch::fixed(interval(500)))),
-            Wait::Adaptive => Some(Pace::new(Stretch::between(shortest, interval(2_000), 10_000))),
+            Wait::Adaptive => Some(Pace::new(Stretch::between(shortest, interval(2_500), 10_000))),
         }
     }
 

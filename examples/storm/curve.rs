@@ -11,8 +11,7 @@ use std::error::Error;
 use std::time::Duration;
 
 /// The intervals, in milliseconds, while 10,000 clients are busy. None: no pace at all.
-const INTERVALS: [Option<u64>; 7] =
-    [None, Some(250), Some(500), Some(1_000), Some(2_000), Some(4_000), Some(8_000)];
+const INTERVALS: [Option<u64>; 5] = [None, Some(1_000), Some(2_000), Some(4_000), Some(8_000)];
 
 /// One run: what it cost, and what it brought.
 #[derive(Debug, Clone, PartialEq)]

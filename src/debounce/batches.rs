@@ -15,7 +15,7 @@ use crate::slot::Lane;
 /// `()`.
 ///
 /// * The **quiet period** may be [fixed](Stretch::fixed), or depend on how busy the queue is: that is
-///   what `busy` is for, the number of clients that wait or are being pushed to.
+///   what `busy` is for, [`queue.stats().busy`](crate::Stats::busy).
 /// * The **urgent lane** is not held back.
 /// * With a [**leading edge**](Debounce::leading) the first event after a rest is not held back either,
 ///   only what follows it.

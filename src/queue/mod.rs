@@ -8,6 +8,8 @@ mod lanes;
 mod make;
 mod publish;
 mod serve;
+mod set_topics;
+mod stats;
 
 use core::fmt;
 
@@ -30,6 +32,7 @@ pub(crate) use batch::Entries;
 pub use publish::Target;
 pub use serve::Serve;
 pub(crate) use serve::{Outlook, Ticket};
+pub use stats::Stats;
 
 /// Who is pushed to, when, and with what.
 ///

@@ -11,18 +11,54 @@ use crate::registry::{ClientKey, Place};
 use crate::signal::Signal;
 use crate::slot::{ALL, Lane, SLOTS, slots};
 use crate::storage::Storage;
-use crate::topics::Scope;
+use crate::topics::{Scope, Topic};
 use crate::version::{Until, Version};
 
 /// Whom a publish is for. Whom it doesn't concern is not touched.
+///
+/// A client and a topic are targets by themselves: [`publish`](PushQueue::publish) takes either.
+///
+/// ```
+/// use pushlane::{Config, Lane, PushQueue, Scope, Target, Topic, backlog::Dirty};
+///
+/// const SHOP: Topic = Topic(0);
+///
+/// let queue = PushQueue::<Dirty>::new(Config::new(10).topics(2));
+/// let client = queue.register()?;
+/// queue.publish(client, Lane::Normal, ())?;
+/// queue.publish(SHOP, Lane::Normal, ())?;
+/// queue.publish(Scope::any(&[SHOP, Topic(1)]), Lane::Normal, ())?;
+/// queue.publish(Target::Everyone, Lane::Normal, ())?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target<'a> {
     /// Every client that is registered.
     Everyone,
     /// One client.
     One(ClientKey),
+    /// The clients that depend on one topic.
+    Topic(Topic),
     /// The clients that depend on some topics.
     Topics(Scope<'a>),
+}
+
+impl From<ClientKey> for Target<'_> {
+    fn from(client: ClientKey) -> Self {
+        Target::One(client)
+    }
+}
+
+impl From<Topic> for Target<'_> {
+    fn from(topic: Topic) -> Self {
+        Target::Topic(topic)
+    }
+}
+
+impl<'a> From<Scope<'a>> for Target<'a> {
+    fn from(scope: Scope<'a>) -> Self {
+        Target::Topics(scope)
+    }
 }
 
 impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
@@ -42,9 +78,9 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
     /// more than it needed, never one less. A client may also receive a redundant push of a publish to everyone in
     /// a race with workers, never a missing one.
     #[cfg_attr(target_pointer_width = "64", inline(always))]
-    pub fn publish(
+    pub fn publish<'t>(
         &self,
-        target: Target<'_>,
+        target: impl Into<Target<'t>>,
         lane: Lane,
         request: impl Into<B::Request>,
     ) -> Result<Version, PublishError<B::Request>> {
@@ -52,11 +88,12 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
         if self.is_closed() {
             return Err(PublishError { reason: Refusal::Closed, request });
         }
-        match target {
+        match target.into() {
             Target::One(client) => self.publish_to_one(client, lane, request),
             Target::Everyone if B::ON_DEMAND => self.publish_to_everyone_on_demand(lane, request),
             Target::Everyone => self.publish_to_every_bank(lane, request),
             Target::Topics(scope) => self.publish_to_topics(scope, lane, request),
+            Target::Topic(topic) => self.publish_to_topics(Scope::any(&[topic]), lane, request),
         }
     }
 

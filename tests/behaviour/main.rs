@@ -13,5 +13,6 @@ mod meanwhile;
 mod own_backlog;
 mod shared_merge;
 mod signal;
+mod stats;
 mod subscriptions;
 mod waiting;

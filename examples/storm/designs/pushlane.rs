@@ -42,8 +42,7 @@ pub(super) struct Mesh<'a> {
     /// Who holds a permit.
     preparing: Vec<ClientId>,
     pace: Option<Pace>,
-    /// Pushes in progress, and clients that wait for their pace.
-    in_progress: usize,
+    /// How many clients wait for their pace.
     paced: usize,
 }
 
@@ -89,7 +88,6 @@ impl<'a> Mesh<'a> {
             owners: vec![0; world.clients()],
             preparing: Vec::new(),
             pace,
-            in_progress: 0,
             paced: 0,
         };
         for client in 0..world.clients() as ClientId {
@@ -199,7 +197,6 @@ impl<'a> Mesh<'a> {
                 timeout_from: TimeoutFrom::Grant,
             };
             self.preparing.push(client);
-            self.in_progress += 1;
             self.clients[client as usize].lease = Some(lease);
             world.begin(client, push);
         }
@@ -236,7 +233,6 @@ impl Design for Mesh<'_> {
             }
             Notice::Sent(client) => {
                 if let Some(lease) = self.clients[client as usize].lease.take() {
-                    self.in_progress -= 1;
                     world.cpu.time(|| lease.complete());
                 }
             }
@@ -244,7 +240,6 @@ impl Design for Mesh<'_> {
                 self.forget_permit(client);
                 let Client { key, lease, paced, .. } = &mut self.clients[client as usize];
                 let (key, lease, paced) = (key.take(), lease.take(), paced.take());
-                self.in_progress -= usize::from(lease.is_some());
                 self.paced -= usize::from(paced.is_some());
                 world.cpu.time(|| {
                     if let Some(key) = key {
@@ -269,7 +264,7 @@ impl Design for Mesh<'_> {
     }
 
     fn busy(&self) -> usize {
-        self.queue.waiting() + self.in_progress + self.paced
+        self.queue.stats().busy
     }
 
     fn entry_bytes(&self) -> usize {

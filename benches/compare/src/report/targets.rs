@@ -57,24 +57,14 @@ pub(super) fn all(results: &Results) -> Vec<Target> {
         .try_fold(0.0, |sum, row| Some(sum + row.as_ref()?.allocations.iter().sum::<f64>()));
     vec![
         at_most("publish to everyone, 1,000 clients, ≤ 50 ns", 50.0, " ns", everyone("pushlane")),
-        at_most(
-            "the same, 1,000,000 clients",
-            50.0,
-            " ns",
-            everyone_of_all("pushlane"),
-        ),
+        at_most("the same, 1,000,000 clients", 50.0, " ns", everyone_of_all("pushlane")),
         at_most(
             "with a payload, `Journal<Shared>`, 1,000 clients, ≤ 80 ns",
             80.0,
             " ns",
             everyone("pushlane Journal"),
         ),
-        at_most(
-            "the same, 1,000,000 clients",
-            80.0,
-            " ns",
-            everyone_of_all("pushlane Journal"),
-        ),
+        at_most("the same, 1,000,000 clients", 80.0, " ns", everyone_of_all("pushlane Journal")),
         at_most(
             "publish to a topic of 1,000,000 clients, ≤ 0.7 ns a client",
             0.7,
