@@ -20,12 +20,12 @@ use crate::sync::{Atomic, AtomicUsize, Ordering};
 
 /// A publish's number: one less bit than the machine word, wrapping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Number(usize);
+pub(crate) struct Seq(usize);
 
-impl Number {
+impl Seq {
     #[inline]
     pub(crate) const fn from_word(word: usize) -> Self {
-        Number(word)
+        Seq(word)
     }
 
     #[inline]
@@ -35,7 +35,7 @@ impl Number {
 
     /// Serial number arithmetic (RFC 1982): right while less than half of all numbers lie between.
     #[inline]
-    pub(crate) fn cmp(self, other: Number) -> Order {
+    pub(crate) fn cmp(self, other: Seq) -> Order {
         let ahead = (self.0.wrapping_sub(other.0) << 1) as isize;
         ahead.cmp(&0)
     }
@@ -63,34 +63,34 @@ impl Convergence {
 
     /// The number of the publish that was numbered last.
     #[inline]
-    pub(crate) fn newest(&self) -> Number {
+    pub(crate) fn newest(&self) -> Seq {
         // Acquire: synchronizes with `number`. Whoever reads a number sees the marks and the recorded
         // requests of every publish up to it.
-        Number(self.counter.load(Ordering::Acquire) >> 1)
+        Seq(self.counter.load(Ordering::Acquire) >> 1)
     }
 
     /// As [`newest`](Convergence::newest), of a publish that takes none, and has made its mark; `None` if the queue has
     /// been closed.
     #[inline]
-    pub(crate) fn newest_if_open(&self) -> Option<Number> {
+    pub(crate) fn newest_if_open(&self) -> Option<Seq> {
         let word = self.counter.load(Ordering::Acquire); // with `number`, and with `close`
-        (word & CLOSED == 0).then_some(Number(word >> 1))
+        (word & CLOSED == 0).then_some(Seq(word >> 1))
     }
 
     /// As [`newest`](Convergence::newest), for a newcomer: a read-modify-write, so that a publish that is
     /// not among the numbers read is numbered after this, and whoever learns its number knows that the
     /// newcomer holds its slot.
-    pub(crate) fn newest_for_newcomer(&self) -> Number {
-        Number(self.counter.fetch_add(0, Ordering::AcqRel) >> 1) // with `number`
+    pub(crate) fn newest_for_newcomer(&self) -> Seq {
+        Seq(self.counter.fetch_add(0, Ordering::AcqRel) >> 1) // with `number`
     }
 
     /// Numbers a publish whose marks are made; `None` if the queue was closed meanwhile.
     #[inline]
-    pub(crate) fn number(&self) -> Option<Number> {
+    pub(crate) fn number(&self) -> Option<Seq> {
         // Release: with the Acquire of `newest`. Acquire: with `close`, and with earlier publishes,
         // whose marks this number covers too.
         let before = self.counter.fetch_add(ONE, Ordering::AcqRel);
-        (before & CLOSED == 0).then_some(Number(before.wrapping_add(ONE) >> 1))
+        (before & CLOSED == 0).then_some(Seq(before.wrapping_add(ONE) >> 1))
     }
 
     /// No publish gets a number from now on.
@@ -105,13 +105,6 @@ impl Convergence {
     pub(crate) fn is_closed(&self) -> bool {
         self.counter.load(Ordering::Acquire) & CLOSED != 0 // with `close`
     }
-
-    /// Whether the queue is closed; if not, whoever finds it closed later sees what the caller did before.
-    pub(crate) fn is_closed_or_will_see(&self) -> bool {
-        // A read-modify-write that changes nothing: it comes before `close`, which acquires it, or after
-        // it. A load would leave no trace for the closer.
-        self.counter.fetch_add(0, Ordering::AcqRel) & CLOSED != 0
-    }
 }
 
 #[cfg(all(test, not(loom)))]
@@ -121,30 +114,30 @@ mod tests {
     #[test]
     fn numbers_are_given_until_it_is_closed() {
         let convergence = Convergence::const_new();
-        assert_eq!(convergence.newest(), Number(0));
+        assert_eq!(convergence.newest(), Seq(0));
         for number in 1..4 {
-            assert_eq!(convergence.number(), Some(Number(number)));
-            assert_eq!(convergence.newest(), Number(number));
-            assert_eq!(convergence.newest_if_open(), Some(Number(number)));
-            assert_eq!(convergence.newest_for_newcomer(), Number(number));
-            assert!(!convergence.is_closed() && !convergence.is_closed_or_will_see());
+            assert_eq!(convergence.number(), Some(Seq(number)));
+            assert_eq!(convergence.newest(), Seq(number));
+            assert_eq!(convergence.newest_if_open(), Some(Seq(number)));
+            assert_eq!(convergence.newest_for_newcomer(), Seq(number));
+            assert!(!convergence.is_closed());
         }
         convergence.close();
-        assert!(convergence.is_closed() && convergence.is_closed_or_will_see());
+        assert!(convergence.is_closed());
         assert_eq!(
             (convergence.newest(), convergence.newest_for_newcomer()),
-            (Number(3), Number(3))
+            (Seq(3), Seq(3))
         );
         assert_eq!((convergence.number(), convergence.newest_if_open()), (None, None));
     }
 
     #[test]
     fn numbers_compare_across_the_wrap() {
-        let last = Number(usize::MAX >> 1);
-        let first = Number(0);
+        let last = Seq(usize::MAX >> 1);
+        let first = Seq(0);
         assert_eq!(first.cmp(last), Order::Greater);
         assert_eq!(last.cmp(first), Order::Less);
-        assert_eq!(Number(7).cmp(Number(7)), Order::Equal);
-        assert_eq!(Number(7).cmp(Number(9)), Order::Less);
+        assert_eq!(Seq(7).cmp(Seq(7)), Order::Equal);
+        assert_eq!(Seq(7).cmp(Seq(9)), Order::Less);
     }
 }

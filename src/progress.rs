@@ -2,7 +2,7 @@
 
 use core::cmp::Ordering as Order;
 
-use crate::convergence::Number;
+use crate::convergence::Seq;
 use crate::slot::SLOTS;
 use crate::sync::{Atomic, AtomicU16, AtomicU32, AtomicUsize, Ordering};
 
@@ -31,7 +31,7 @@ impl Push {
         Push(completed.wrapping_add((given_back + many + 1) * ONE))
     }
 
-    /// As [`Number::cmp`].
+    /// As [`Seq::cmp`].
     #[inline]
     pub(crate) fn cmp(self, other: Push) -> Order {
         (self.0.wrapping_sub(other.0) as i32).cmp(&0)
@@ -73,14 +73,14 @@ impl Progress {
     }
 
     /// The slot's newcomer owes nothing up to `number`, which no push of the slot has reached beyond.
-    pub(crate) fn start(&self, slot: usize, number: Number) {
+    pub(crate) fn start(&self, slot: usize, number: Seq) {
         self.begin(slot, number);
         self.reach(slot, number);
     }
 
     /// The slot's owner begins a push that contains everything up to `number`.
     #[inline]
-    pub(crate) fn begin(&self, slot: usize, number: Number) {
+    pub(crate) fn begin(&self, slot: usize, number: Seq) {
         // Relaxed: the number is the message. Whoever reads an older one marks once too often.
         self.begun[slot].store(number.word() as u16, Ordering::Relaxed);
     }
@@ -88,7 +88,7 @@ impl Progress {
     /// The slot's owner has pushed all that was marked when it claimed the slot, and everything up to `number`, with which
     /// it had begun.
     #[inline]
-    pub(crate) fn complete(&self, slot: usize, number: Number) {
+    pub(crate) fn complete(&self, slot: usize, number: Seq) {
         self.reach(slot, number);
         let pushes = &self.pushes[slot];
         // Relaxed: the bank's word has handed over what the last owner wrote.
@@ -108,7 +108,7 @@ impl Progress {
     }
 
     #[inline]
-    fn reach(&self, slot: usize, number: Number) {
+    fn reach(&self, slot: usize, number: Seq) {
         // Release: with the Acquire of `has_completed`; a checker that sees the number sees all that was
         // done to earn it.
         self.completed[slot].store(number.word(), Ordering::Release);
@@ -116,18 +116,18 @@ impl Progress {
 
     /// Whether `number` needs no mark of a live slot: the client has completed it, or its last push
     /// contains it and is in progress, or has been given back and so is pending.
-    pub(crate) fn has_begun(&self, slot: usize, number: Number) -> bool {
+    pub(crate) fn has_begun(&self, slot: usize, number: Seq) -> bool {
         // In this order, and Acquire: with the Release in `reach`, before which the push had begun. So the
         // second is never behind the first, and a newer one only says more.
         let completed = self.completed[slot].load(Ordering::Acquire);
         let begun = self.begun[slot].load(Ordering::Relaxed);
         let ahead = begun.wrapping_sub(completed as u16) as usize;
-        Number::from_word(completed.wrapping_add(ahead)).cmp(number).is_ge()
+        Seq::from_word(completed.wrapping_add(ahead)).cmp(number).is_ge()
     }
 
     #[inline]
-    pub(crate) fn has_completed(&self, slot: usize, number: Number) -> bool {
-        let completed = Number::from_word(self.completed[slot].load(Ordering::Acquire)); // with `reach`
+    pub(crate) fn has_completed(&self, slot: usize, number: Seq) -> bool {
+        let completed = Seq::from_word(self.completed[slot].load(Ordering::Acquire)); // with `reach`
         completed.cmp(number).is_ge()
     }
 
@@ -155,8 +155,8 @@ mod tests {
 
     const SLOT: usize = 3;
 
-    const fn number(word: usize) -> Number {
-        Number::from_word(word)
+    const fn number(word: usize) -> Seq {
+        Seq::from_word(word)
     }
 
     #[test]

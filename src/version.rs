@@ -4,8 +4,7 @@ use core::cmp::Ordering as Order;
 use core::fmt;
 use core::hash::{Hash, Hasher};
 
-use crate::convergence::Number;
-use crate::fan_out::Goal;
+use crate::convergence::Seq;
 use crate::progress::Push;
 use crate::recipients::Recipients;
 use crate::registry::ClientKey;
@@ -25,7 +24,7 @@ use crate::slot::Lane;
 /// them (134 million) have ended since.
 #[derive(Clone, Copy, Debug)]
 pub struct Version {
-    pub(crate) number: Number,
+    pub(crate) number: Seq,
     pub(crate) recipients: Recipients,
     pub(crate) until: Until,
 }
@@ -34,9 +33,9 @@ pub struct Version {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Until {
     /// That everyone it concerned has a push that contains its number.
-    Number,
-    /// The same, and how far the fan-out of this lane must go before, because the publish was made on demand.
-    Goal(Lane, Goal),
+    Seq,
+    /// The same, of a publish on demand: until the visits of this lane have ended, idle clients count too.
+    OnDemand(Lane),
     /// That this push of the client which it concerned is completed, or a later one.
     Push(Push),
 }
@@ -102,13 +101,13 @@ mod tests {
     use crate::topics::Scope;
 
     const fn to_many(number: usize, recipients: Recipients) -> Version {
-        Version { number: Number::from_word(number), recipients, until: Until::Number }
+        Version { number: Seq::from_word(number), recipients, until: Until::Seq }
     }
 
     fn to_one(number: usize, index: u32, count: u32) -> Version {
         let recipients = Recipients::Client(ClientKey::of(index, 1));
         let until = Until::Push(Push::from_count(count));
-        Version { number: Number::from_word(number), recipients, until }
+        Version { number: Seq::from_word(number), recipients, until }
     }
 
     #[test]

@@ -13,7 +13,7 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
     /// Whether every client that `version` concerned has completed it, or has left.
     ///
     /// Never early. May be late by one push of a client: when its lease began, or ended, while the publish was under
-    /// way, or when it subscribed to a topic of the publish later and has not completed a push since, or
+    /// way, when it registered while a publish to everyone was, or when it subscribed to a topic of the publish later and has not completed a push since, or
     /// when it has just ceased to be reached through a topic that it left, with more work pending.
     /// A publish whose topics and filter are more than four in all waits as if it had no filter; one to more
     /// than four topics waits for every client that is busy.
@@ -39,13 +39,10 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
             Some(_) => 0..0,
             None => 0..self.banks().len(),
         };
-        // Read before the banks: what is visited by now has its marks.
+        // Read before the banks: when no visit is pending, they have the marks of all.
         let expanded = match version.until {
-            Until::Goal(lane, goal) => {
-                let fan_out = self.fan_out(lane);
-                !fan_out.is_pending() || fan_out.has_reached(goal)
-            }
-            Until::Number | Until::Push(_) => true,
+            Until::OnDemand(lane) => !self.fan_out(lane).is_pending(),
+            Until::Seq | Until::Push(_) => true,
         };
         banks
             .flat_map(move |bank| {

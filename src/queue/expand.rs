@@ -2,8 +2,8 @@
 
 use super::PushQueue;
 use crate::backlog::Backlog;
-use crate::convergence::Number;
-use crate::fan_out::{FanOut, GROUP};
+use crate::convergence::Seq;
+use crate::fan_out::GROUP;
 use crate::ready::ReadySet;
 use crate::registry::Place;
 use crate::signal::Signal;
@@ -12,14 +12,14 @@ use crate::storage::Storage;
 use crate::sync::Ordering;
 
 /// After how many claims a group of banks is expanded although there is something else to serve.
-const PATIENCE: usize = 16;
+const CLAIMS_BETWEEN: usize = 16;
 
 impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
-    /// Whether the fan-out of this lane may have banks still to be visited.
+    /// Whether the fan-out of this lane may have banks that a worker can visit.
     #[inline]
     pub(super) fn is_expanding(&self, lane: Lane) -> bool {
         // Where a backlog records, every fan-out was made by its publisher.
-        B::ON_DEMAND && self.fan_out(lane).is_pending()
+        B::ON_DEMAND && self.fan_out(lane).remains()
     }
 
     /// Expands groups of banks of each lane now and then, so that a fan-out is not starved by clients that
@@ -27,68 +27,60 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
     /// set.) Called for each claim while a fan-out has banks still to be visited.
     pub(super) fn expand_if_due(&self) {
         // Relaxed: it only decides the order of service.
-        if self.patience.fetch_add(1, Ordering::Relaxed) < PATIENCE {
+        if self.claims_since_expand.fetch_add(1, Ordering::Relaxed) < CLAIMS_BETWEEN {
             return;
         }
-        self.patience.store(0, Ordering::Relaxed);
-        for lane in Lane::BOTH.into_iter().filter(|&lane| self.is_expanding(lane)) {
-            self.expand(lane);
-        }
-    }
-
-    /// Visits the next group of banks of a fan-out, and marks the live clients there. False: there was none to visit.
-    pub(super) fn expand(&self, lane: Lane) -> bool {
-        let fan_out = self.fan_out(lane);
-        let Some(visit) = fan_out.visit() else { return false };
-        let first = visit.group * GROUP;
-        let mut ready = 0;
-        // After the visit has begun: a publisher that counts on it has raised before.
-        let settled = fan_out.settled(|| self.convergence.newest());
-        for bank in first..self.banks().len().min(first + GROUP) {
-            match self.mark_needy(bank, lane, settled, || fan_out.is_at(visit)) {
-                Some(some) => ready |= usize::from(some) << (bank - first),
-                None => break,
+        self.claims_since_expand.store(0, Ordering::Relaxed);
+        for lane in Lane::BOTH {
+            if self.is_expanding(lane)
+                && let Some(ready) = self.expand(lane)
+            {
+                self.signal.ready(ready);
             }
         }
-        if ready != 0 {
-            self.line(lane).set.insert_many(first, ready);
-        }
-        // Only now: if the frontier is past these banks, their clients must be found as well.
-        fan_out.end(visit);
-        // A client that came too late to be marked held versions back until now.
-        self.signal.progress();
-        true
     }
 
-    /// Marks the live clients of a bank, except those whose last push contains `settled`. `Some(true)`: some of them
-    /// are ready, also if another helper marked them, which may not have put the bank into the ready set yet.
+    /// Visits the next group of banks of a fan-out, and marks the live clients there. How many of them
+    /// became ready; `None`: there was no group to visit.
+    ///
+    /// Nobody else could find them during the visit, so workers that looked in vain must be told. The
+    /// caller does that, unless it serves one itself.
+    pub(super) fn expand(&self, lane: Lane) -> Option<usize> {
+        let fan_out = self.fan_out(lane);
+        let group = fan_out.begin()?;
+        let first = group * GROUP;
+        // After the visit has begun: the number is at least that of each publisher it is made for.
+        let newest = fan_out.newest();
+        let (mut banks, mut ready) = (0, 0);
+        for bank in first..self.banks().len().min(first + GROUP) {
+            let slots = self.mark_needy(bank, lane, newest);
+            banks |= usize::from(slots != 0) << (bank - first);
+            ready += slots.count_ones() as usize;
+        }
+        if banks != 0 {
+            self.line(lane).set.insert_many(first, banks);
+        }
+        // Only now: a worker that finds no visit pending must find the clients.
+        fan_out.end();
+        // A client that came too late to be marked held versions back until now.
+        self.signal.progress();
+        Some(ready)
+    }
+
+    /// Marks the live clients of a bank, except those whose last push contains `newest`. The slots that
+    /// became ready.
     ///
     /// A bank is exchanged even if nobody in it needs a mark: a client that is admitted later sees by that what the
     /// publisher wrote.
-    ///
-    /// `None`: another helper has ended the visit. Who was marked in it may have been served since, and a mark
-    /// would push to it for nothing.
-    fn mark_needy(
-        &self,
-        bank: usize,
-        lane: Lane,
-        settled: Option<Number>,
-        is_needed: impl Fn() -> bool,
-    ) -> Option<bool> {
+    fn mark_needy(&self, bank: usize, lane: Lane, newest: Seq) -> usize {
         let word = &self.banks()[bank];
         loop {
             let seen = word.load();
-            let spared = settled.map_or(0, |number| {
-                let begun = |slot| self.progress(bank).has_begun(slot, number);
-                where_each(seen.live(), begun)
-            });
-            let needy = ALL & !spared;
-            if !is_needed() {
-                return None;
-            }
-            // Whoever was admitted, or claimed, since `seen` makes the exchange fail, and is looked at again.
-            if let Some(marked) = word.try_mark(seen, needy, lane) {
-                return Some(marked.next.ready(lane) & needy != 0);
+            let begun = |slot| self.progress(bank).has_begun(slot, newest);
+            let spared = where_each(seen.live(), begun);
+            // If a slot changed since `seen`, the exchange fails and we look again.
+            if let Some(marked) = word.try_mark(seen, ALL & !spared, lane) {
+                return marked.ready;
             }
         }
     }
@@ -108,34 +100,33 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
 
     #[cold]
     fn most_urgent_owed(&self, place: Place, lane: Lane) -> Lane {
-        let is_owed = |fan_out: &FanOut| {
-            let newest = fan_out.newest_pending(|| self.convergence.newest());
-            newest
-                .is_some_and(|newest| !self.progress(place.bank).has_completed(place.slot, newest))
-        };
-        if is_owed(self.fan_out(Lane::Urgent)) { Lane::Urgent } else { lane }
+        let fan_out = self.fan_out(Lane::Urgent);
+        // In this order: what is pending has told its number.
+        let is_owed = fan_out.is_pending()
+            && !self.progress(place.bank).has_completed(place.slot, fan_out.newest());
+        if is_owed { Lane::Urgent } else { lane }
     }
 
     /// Whether a publish to everyone came after `seen` and may not be marked yet.
-    pub(super) fn is_behind_fan_out(&self, seen: Number) -> bool {
+    pub(super) fn is_behind_fan_out(&self, seen: Seq) -> bool {
         let is_owed = |lane| {
-            let newest = self.fan_out(lane).newest_pending(|| self.convergence.newest());
-            newest.is_some_and(|newest| newest.cmp(seen).is_gt())
+            let fan_out = self.fan_out(lane);
+            fan_out.is_pending() && fan_out.newest().cmp(seen).is_gt()
         };
         B::ON_DEMAND && Lane::BOTH.into_iter().any(is_owed)
     }
 
-    /// Whether every client that a publish on demand concerns has been marked, or needs no mark.
+    /// Whether every client that a publish on demand concerns has been marked, or needs no mark. If it
+    /// returns `true`, a publisher that raises later finds the queue closed, as the caller has.
     pub(super) fn is_expanded(&self, lane: Lane) -> bool {
-        if !B::ON_DEMAND || !self.fan_out(lane).is_pending() {
+        let fan_out = self.fan_out(lane);
+        if !B::ON_DEMAND || !fan_out.is_pending_or_seen() {
             return true;
         }
-        let settled = self.fan_out(lane).settled(|| self.convergence.newest());
-        settled.is_some_and(|number| {
-            self.banks().iter().enumerate().all(|(bank, word)| {
-                let live = word.load().live();
-                where_each(live, |slot| self.progress(bank).has_completed(slot, number)) == live
-            })
+        let newest = fan_out.newest();
+        self.banks().iter().enumerate().all(|(bank, word)| {
+            let live = word.load().live();
+            where_each(live, |slot| self.progress(bank).has_completed(slot, newest)) == live
         })
     }
 }
@@ -153,29 +144,42 @@ mod tests {
     use crate::queue::Target;
 
     #[test]
-    fn a_visit_that_another_helper_has_ended_marks_nobody() {
-        let queue = PushQueue::<Dirty>::new(Config::new(1));
-        queue.register().unwrap();
-        assert_eq!(queue.mark_needy(0, Lane::Normal, None, || false), None);
-        assert_eq!(queue.waiting(), 0);
-        assert_eq!(queue.mark_needy(0, Lane::Normal, None, || true), Some(true));
+    fn a_client_whose_push_contains_the_publish_is_not_marked() {
+        let queue = PushQueue::<Dirty>::new(Config::new(2));
+        let [client, _] = [(); 2].map(|()| queue.register().unwrap());
+        queue.publish(Target::One(client), Lane::Normal, ()).unwrap();
+        queue.publish(Target::Everyone, Lane::Normal, ()).unwrap();
+        let lease = queue.try_lease().unwrap();
+        let newest = queue.convergence.newest();
+        assert_eq!(queue.mark_needy(0, Lane::Normal, newest), 0b10);
+        lease.complete();
+        assert_eq!(queue.mark_needy(0, Lane::Normal, newest), 0, "the other one is marked");
         assert_eq!(queue.waiting(), 1);
     }
 
+    /// A worker is paused in a visit: it keeps the clients of its group for itself, and no others.
     #[test]
-    fn a_client_that_is_claimed_in_the_middle_of_its_visit_is_looked_at_again() {
+    fn a_worker_that_is_paused_in_a_visit_ends_no_other() {
         let queue = PushQueue::<Dirty>::new(Config::new(1));
-        let client = queue.register().unwrap();
-        queue.publish(Target::One(client), Lane::Normal, ()).unwrap();
-        let settled = Some(queue.convergence.newest());
-        let lease = core::cell::OnceCell::new();
-        let marked = queue.mark_needy(0, Lane::Normal, settled, || {
-            lease.get_or_init(|| queue.try_lease().unwrap());
-            true
-        });
-        assert_eq!(marked, Some(false));
-        lease.into_inner().unwrap().complete();
-        assert_eq!(queue.waiting(), 0, "its push contained it");
+        queue.register().unwrap();
+        let fan_out = queue.fan_out(Lane::Normal);
+        queue.publish(Target::Everyone, Lane::Normal, ()).unwrap();
+        assert_eq!(fan_out.begin(), Some(0));
+        queue.mark_needy(0, Lane::Normal, fan_out.newest());
+        for _ in 0..70_000 {
+            let version = queue.publish(Target::Everyone, Lane::Normal, ()).unwrap();
+            // Marked already, by the worker that has not put the bank into the ready set.
+            assert!(queue.expand(Lane::Normal).is_some() && !queue.is_converged(version));
+        }
+        let version = queue.publish(Target::Everyone, Lane::Normal, ()).unwrap();
+        assert_eq!(fan_out.begin(), Some(0));
+        queue.line(Lane::Normal).set.insert(0);
+        fan_out.end(); // the first visit
+        assert!(!queue.is_converged(version));
+        queue.mark_needy(0, Lane::Normal, fan_out.newest());
+        fan_out.end();
+        queue.try_lease().expect("marked").complete();
+        assert!(queue.is_converged(version));
     }
 
     /// Not at once, which would cost each claim a group of banks; and not after everything else, which may
@@ -187,7 +191,7 @@ mod tests {
         let publish = |target| queue.publish(target, Lane::Normal, ()).unwrap();
         for _ in 0..2 {
             publish(Target::Everyone);
-            for claims in 0..PATIENCE {
+            for claims in 0..CLAIMS_BETWEEN {
                 publish(Target::One(clients[0]));
                 assert_eq!(queue.waiting(), 1, "nobody else is marked after {claims} claims");
                 let lease = queue.try_lease().unwrap();

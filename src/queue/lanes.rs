@@ -13,7 +13,7 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
     #[inline]
     fn preferred(&self) -> Lane {
         // Relaxed: it only decides the order of service.
-        if self.streak.load(Ordering::Relaxed) < self.urgent_ratio {
+        if self.urgent_run.load(Ordering::Relaxed) < self.urgent_ratio {
             Lane::Urgent
         } else {
             Lane::Normal
@@ -25,11 +25,11 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
         use Ordering::Relaxed; // as in `preferred`
         match lane {
             // Written only where it changes: other workers read it.
-            Lane::Normal if self.streak.load(Relaxed) > 0 => self.streak.store(0, Relaxed),
+            Lane::Normal if self.urgent_run.load(Relaxed) > 0 => self.urgent_run.store(0, Relaxed),
             Lane::Normal => {}
-            // A streak longer than the ratio says no more than one that is as long.
-            Lane::Urgent if self.streak.load(Relaxed) < self.urgent_ratio => {
-                self.streak.fetch_add(claimed.slots.count_ones() as usize, Relaxed);
+            // A urgent_run longer than the ratio says no more than one that is as long.
+            Lane::Urgent if self.urgent_run.load(Relaxed) < self.urgent_ratio => {
+                self.urgent_run.fetch_add(claimed.slots.count_ones() as usize, Relaxed);
             }
             Lane::Urgent => {}
         }
@@ -73,8 +73,12 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
                 }
                 return Some(served);
             }
-            if !expanding || !self.is_expanding(lane) || !self.expand(lane) {
+            if !expanding || !self.is_expanding(lane) {
                 return None;
+            }
+            let ready = self.expand(lane)?;
+            if ready > 1 {
+                self.signal.ready(ready - 1); // this thread looks for the other one
             }
         }
     }
@@ -89,8 +93,8 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
         match lane {
             // Relaxed: as in `preferred`.
             Lane::Urgent => {
-                let streak = self.streak.load(Ordering::Relaxed);
-                self.urgent_ratio.saturating_sub(streak).max(1)
+                let urgent_run = self.urgent_run.load(Ordering::Relaxed);
+                self.urgent_ratio.saturating_sub(urgent_run).max(1)
             }
             Lane::Normal => 1,
         }

@@ -61,8 +61,8 @@ mod on_heap {
                 normal: Apart(Line::new(R::with_banks(banks))),
                 urgent_fan_out: FanOut::new(banks),
                 normal_fan_out: FanOut::new(banks),
-                patience: AtomicUsize::zero(),
-                streak: Apart(AtomicUsize::zero()),
+                claims_since_expand: AtomicUsize::zero(),
+                urgent_run: Apart(AtomicUsize::zero()),
                 urgent_ratio: config.urgent_ratio,
                 registry: Registry::new(
                     row(banks, || core::array::from_fn(|_| Seat::empty())),
@@ -133,8 +133,8 @@ mod in_place {
                 normal: Apart(Line::const_new(R::EMPTY)),
                 urgent_fan_out: FanOut::const_new(BANKS),
                 normal_fan_out: FanOut::const_new(BANKS),
-                patience: AtomicUsize::ZERO,
-                streak: Apart(AtomicUsize::ZERO),
+                claims_since_expand: AtomicUsize::ZERO,
+                urgent_run: Apart(AtomicUsize::ZERO),
                 urgent_ratio: config.urgent_ratio,
                 registry: Registry::const_new(
                     [const { [const { Seat::const_empty() }; SLOTS] }; BANKS],

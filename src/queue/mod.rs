@@ -72,9 +72,9 @@ pub struct PushQueue<B: Backlog, S: Storage = Heap, N: Signal = Silent> {
     urgent_fan_out: FanOut,
     normal_fan_out: FanOut,
     /// Claims since banks were last expanded; see [`PushQueue::expand_if_due`].
-    patience: AtomicUsize,
+    claims_since_expand: AtomicUsize,
     /// Urgent leases in a row; see [`PushQueue::preferred`].
-    streak: Apart<AtomicUsize>,
+    urgent_run: Apart<AtomicUsize>,
     urgent_ratio: usize,
     registry: Registry<S>,
     topics: Topics<S>,

@@ -2,7 +2,7 @@
 
 use super::PushQueue;
 use crate::backlog::Backlog;
-use crate::convergence::Number;
+use crate::convergence::Seq;
 use crate::error::{PublishError, Refusal};
 use crate::fan_out::GROUP;
 use crate::ready::ReadySet;
@@ -150,13 +150,13 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
         self.signal.interrupted();
         // Numbered after the last mark, so that the number may be waited for: whoever reads it sees the
         // marks. Given before them, an idle client would pass for one that is caught up.
-        self.published(self.convergence.number(), recipients, Until::Number, recording)
+        self.published(self.convergence.number(), recipients, Until::Seq, recording)
     }
 
     #[inline]
     fn published(
         &self,
-        numbered: Option<Number>,
+        numbered: Option<Seq>,
         recipients: Recipients,
         until: Until,
         recording: B::Recording,
@@ -175,22 +175,20 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
         request: B::Request,
     ) -> Result<Version, PublishError<B::Request>> {
         let recording = self.backlog.begin_for_everyone(request);
-        let fan_out = self.fan_out(lane);
-        let goal = fan_out.raise();
-        let numbered = self.convergence.number();
-        fan_out.numbered(numbered, || self.convergence.newest());
+        let Some(number) = self.convergence.number() else {
+            return Err(self.refused(Refusal::Closed, recording));
+        };
+        self.fan_out(lane).raise(number);
+        // A thread that found the queue drained before this raise had found it closed.
+        let numbered = (!self.is_closed()).then_some(number);
         if self.signal.is_heard() {
-            // A thread that looked for the end of a drain meanwhile couldn't know that this is not work.
-            if self.convergence.is_closed_or_will_see() {
-                self.signal.progress();
-            }
             let clients = self.clients();
             if clients > 0 {
                 self.signal.ready(clients);
                 self.signal.interrupted();
             }
         }
-        self.published(numbered, Recipients::Everyone, Until::Goal(lane, goal), recording)
+        self.published(numbered, Recipients::Everyone, Until::OnDemand(lane), recording)
     }
 
     #[cfg_attr(target_pointer_width = "64", inline(always))]

@@ -9,7 +9,7 @@ use super::PushQueue;
 use super::batch::Entries;
 use crate::backlog::Backlog;
 use crate::batch::Batch;
-use crate::convergence::Number;
+use crate::convergence::Seq;
 use crate::error::Stale;
 use crate::lease::Lease;
 use crate::ready::ReadySet;
@@ -85,7 +85,7 @@ pub struct Ticket {
     pub(crate) client: ClientKey,
     pub(crate) lane: Lane,
     /// The newest number when the lease began: what it contains goes at least this far.
-    pub(crate) seen: Number,
+    pub(crate) seen: Seq,
     /// Whether its permit is counted, and has to come back: not if there was no limit when it began.
     pub(crate) counted: bool,
     /// Whether its end changes to which topics the client belongs.
@@ -199,7 +199,7 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
         &self,
         place: Place,
         lane: Lane,
-        seen: Number,
+        seen: Seq,
         counted: bool,
     ) -> (Ticket, Option<B::Payload>) {
         let lane = self.most_urgent(place, lane);

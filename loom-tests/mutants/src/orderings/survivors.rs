@@ -89,7 +89,7 @@ pub const SURVIVORS: &[Entry] = &[
     (
         "queue/expand.rs",
         "expand_if_due",
-        "self.patience.fetch_add",
+        "self.claims_since_expand.fetch_add",
         &["load + store"],
         "a hint: it decides only when a group is expanded beside other work, and a count that is lost makes \
          that later",
@@ -97,7 +97,7 @@ pub const SURVIVORS: &[Entry] = &[
     (
         "queue/lanes.rs",
         "count_lane",
-        "self.streak.fetch_add",
+        "self.urgent_run.fetch_add",
         &["load + store"],
         "a hint: it decides only which lane is looked at first, and a count that is lost is an urgent lease more",
     ),
