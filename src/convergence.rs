@@ -10,17 +10,29 @@
 //! left. A [`Version`](crate::Version) remembers whom it concerned, so that a client that is busy with other things
 //! holds nothing back.
 //!
+//! **When numbers wrap**, which those of a 32-bit target do, the numbers that the queue keeps must not be
+//! older than half of all numbers. So each numbered publish looks at one bank, in turn, and a slot's
+//! number that is older than a quarter becomes "none" (see [`Progress::age`](crate::progress::Progress::age)).
+//! A version that a user has kept for so long that it seems to be of the future is taken for one that
+//! is a quarter old: see [`Seq::known_at`]. Both are late at worst, by one push of a client.
+//!
 //! A publish to one client takes no number, because every publisher and every worker would meet at the counter for it.
 //! It waits for a push of that client, which it knows by its count.
 
 use core::cmp::Ordering as Order;
 
 use crate::apart::Apart;
-use crate::sync::{Atomic, AtomicUsize, Ordering};
+use crate::sync::{Atomic, AtomicBool, AtomicUsize, Ordering};
 
 /// A publish's number: one less bit than the machine word, wrapping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Seq(usize);
+
+/// Whether numbers may come round while a queue lives. (63 bits last for centuries.)
+pub(crate) const WRAPS: bool = cfg!(any(test, not(target_pointer_width = "64")));
+
+/// A quarter of all numbers.
+pub(crate) const QUARTER: usize = 1 << (usize::BITS - 3);
 
 impl Seq {
     #[inline]
@@ -41,6 +53,20 @@ impl Seq {
     }
 }
 
+impl Seq {
+    /// The number that was given `many` publishes earlier.
+    pub(crate) const fn before(self, many: usize) -> Seq {
+        Seq(self.0.wrapping_sub(many) & (usize::MAX >> 1))
+    }
+
+    /// The number of a version that is asked about at `now`. None is newer than `now`, so one that
+    /// seems to be is older than half of all numbers. What has completed a number of a quarter ago has
+    /// completed that one too.
+    pub(crate) fn known_at(self, now: Seq) -> Seq {
+        if self.cmp(now).is_gt() { now.before(QUARTER) } else { self }
+    }
+}
+
 /// Set in the counter's word once the queue is closed; the number is above it.
 const CLOSED: usize = 1;
 const ONE: usize = 2;
@@ -48,17 +74,19 @@ const ONE: usize = 2;
 /// The counter.
 pub(crate) struct Convergence {
     counter: Apart<AtomicUsize>,
+    /// Whether the queue was found drained.
+    drained: AtomicBool,
 }
 
 impl Convergence {
     #[cfg(feature = "alloc")]
     pub(crate) fn new() -> Self {
-        Convergence { counter: Apart(AtomicUsize::zero()) }
+        Convergence { counter: Apart(AtomicUsize::zero()), drained: AtomicBool::zero() }
     }
 
     #[cfg(not(loom))]
     pub(crate) const fn const_new() -> Self {
-        Convergence { counter: Apart(AtomicUsize::ZERO) }
+        Convergence { counter: Apart(AtomicUsize::ZERO), drained: AtomicBool::ZERO }
     }
 
     /// The number of the publish that was numbered last.
@@ -93,12 +121,27 @@ impl Convergence {
         (before & CLOSED == 0).then_some(Seq(before.wrapping_add(ONE) >> 1))
     }
 
+    /// As if so many publishes had been numbered.
+    #[cfg(all(test, not(loom)))]
+    pub(crate) fn advance(&self, many: usize) {
+        self.counter.fetch_add(many.wrapping_mul(ONE), Ordering::AcqRel);
+    }
+
     /// No publish gets a number from now on.
     pub(crate) fn close(&self) {
         // AcqRel: every publish that got a number came before and its marks are seen by whoever finds
         // the queue closed, and so is what the caller did before. (Of one that takes none, the bank tells: see
         // `Bank::busy`.)
         self.counter.fetch_or(CLOSED, Ordering::AcqRel);
+    }
+
+    /// The queue was found drained. What is still marked by publishes that are refused doesn't change it.
+    pub(crate) fn drain(&self) {
+        self.drained.store(true, Ordering::Release); // with `is_drained`
+    }
+
+    pub(crate) fn is_drained(&self) -> bool {
+        self.drained.load(Ordering::Acquire) // with `drain`: the pushes are seen to have ended
     }
 
     #[inline]
@@ -124,10 +167,7 @@ mod tests {
         }
         convergence.close();
         assert!(convergence.is_closed());
-        assert_eq!(
-            (convergence.newest(), convergence.newest_for_newcomer()),
-            (Seq(3), Seq(3))
-        );
+        assert_eq!((convergence.newest(), convergence.newest_for_newcomer()), (Seq(3), Seq(3)));
         assert_eq!((convergence.number(), convergence.newest_if_open()), (None, None));
     }
 

@@ -2,7 +2,7 @@
 
 use core::cmp::Ordering as Order;
 
-use crate::convergence::Seq;
+use crate::convergence::{QUARTER, Seq, WRAPS};
 use crate::slot::SLOTS;
 use crate::sync::{Atomic, AtomicU16, AtomicU32, AtomicUsize, Ordering};
 
@@ -13,6 +13,9 @@ pub(crate) struct Push(u32);
 /// Below the last push that was completed: how many have been given back since.
 const GIVEN_BACK: u32 = (1 << 4) - 1;
 const ONE: u32 = GIVEN_BACK + 1;
+/// How far ahead of the last completed push a publish may wait for one: beyond those given back, and
+/// one in progress.
+const FARTHEST: u32 = GIVEN_BACK + 2;
 
 impl Push {
     #[cfg(all(test, not(loom)))]
@@ -36,6 +39,18 @@ impl Push {
     pub(crate) fn cmp(self, other: Push) -> Order {
         (self.0.wrapping_sub(other.0) as i32).cmp(&0)
     }
+}
+
+/// In place of a completed number: it would be older than a quarter of all numbers.
+const NONE: usize = usize::MAX;
+/// The same, and the owner is about to read the number that its push begins with.
+const ENTERED: usize = usize::MAX - 1;
+/// The same, above the number that the push in progress began with. Numbers leave this bit free.
+const UNKNOWN: usize = 1 << (usize::BITS - 1);
+
+/// Whether a completed number tells nothing.
+const fn is_unknown(completed: usize) -> bool {
+    WRAPS && completed & UNKNOWN != 0
 }
 
 /// How far each slot of a bank is. Its owner writes, before it lets go of the slot.
@@ -72,10 +87,74 @@ impl Progress {
         }
     }
 
-    /// The slot's newcomer owes nothing up to `number`, which no push of the slot has reached beyond.
-    pub(crate) fn start(&self, slot: usize, number: Seq) {
-        self.begin(slot, number);
-        self.reach(slot, number);
+    /// The slot's newcomer owes nothing up to `newest`.
+    pub(crate) fn start(&self, slot: usize, newest: impl Fn() -> Seq) {
+        let completed = &self.completed[slot];
+        loop {
+            if WRAPS {
+                completed.store(ENTERED, Ordering::Relaxed); // as in `enter`
+            }
+            let number = newest();
+            self.begin(slot, number);
+            if !WRAPS {
+                return self.reach(slot, number);
+            }
+            // As in `reach`, and as in `enter`.
+            let entered = completed.compare_exchange(
+                ENTERED,
+                number.word(),
+                Ordering::Release,
+                Ordering::Relaxed, // retried
+            );
+            if entered.is_ok() {
+                return;
+            }
+        }
+    }
+
+    /// The slot's owner will begin a push with `seen`, or with what this returns in its place.
+    ///
+    /// A slot's number is replaced only by one that is newer and was read while the slot's number was
+    /// looked after (see [`age`](Progress::age)): a lease may last for any time. So there must be a
+    /// number, or at least that of the push in progress. If it can't be said how old that is, because
+    /// somebody has looked at the slot since, it is read again.
+    #[inline]
+    pub(crate) fn enter(&self, slot: usize, seen: Seq, newest: impl Fn() -> Seq) -> Seq {
+        let completed = &self.completed[slot];
+        if !WRAPS || completed.load(Ordering::Relaxed) != NONE {
+            return seen;
+        }
+        loop {
+            completed.store(ENTERED, Ordering::Relaxed); // what counts is the exchange
+            let seen = newest();
+            let entered = completed.compare_exchange(
+                ENTERED,
+                UNKNOWN | seen.word(),
+                Ordering::Relaxed, // nothing is handed over by it
+                Ordering::Relaxed, // retried
+            );
+            if entered.is_ok() {
+                return seen;
+            }
+        }
+    }
+
+    /// Forgets the numbers that are older than a quarter of all. Called for each bank in turn, so that a
+    /// number that is kept is never much older, and compares rightly.
+    ///
+    /// Anybody, at any time: it only makes a number unknown, and only one that nobody has changed. If a
+    /// client has no number, versions that are older than its next push wait for that push.
+    pub(crate) fn age(&self, now: Seq) {
+        let oldest = now.before(QUARTER);
+        for completed in &self.completed {
+            let word = completed.load(Ordering::Relaxed);
+            let number = Seq::from_word(word & !UNKNOWN);
+            if word != NONE && (word == ENTERED || number.cmp(oldest).is_lt()) {
+                // Relaxed: nobody concludes anything from it. If it fails, the number is new.
+                let _ =
+                    completed.compare_exchange(word, NONE, Ordering::Relaxed, Ordering::Relaxed);
+            }
+        }
     }
 
     /// The slot's owner begins a push that contains everything up to `number`.
@@ -89,7 +168,11 @@ impl Progress {
     /// it had begun.
     #[inline]
     pub(crate) fn complete(&self, slot: usize, number: Seq) {
-        self.reach(slot, number);
+        if WRAPS {
+            self.reach_unless_aged(slot, number);
+        } else {
+            self.reach(slot, number);
+        }
         let pushes = &self.pushes[slot];
         // Relaxed: the bank's word has handed over what the last owner wrote.
         let push = Push::after(pushes.load(Ordering::Relaxed), 0);
@@ -114,6 +197,23 @@ impl Progress {
         self.completed[slot].store(number.word(), Ordering::Release);
     }
 
+    /// As `reach`. If the slot's number was forgotten during the push, the push may have begun so long
+    /// ago that its own would compare wrongly.
+    fn reach_unless_aged(&self, slot: usize, number: Seq) {
+        let mut word = self.completed[slot].load(Ordering::Relaxed);
+        while word != NONE {
+            match self.completed[slot].compare_exchange_weak(
+                word,
+                number.word(),
+                Ordering::Release, // as in `reach`
+                Ordering::Relaxed, // retried
+            ) {
+                Ok(_) => return,
+                Err(now) => word = now,
+            }
+        }
+    }
+
     /// Whether `number` needs no mark of a live slot: the client has completed it, or its last push
     /// contains it and is in progress, or has been given back and so is pending.
     pub(crate) fn has_begun(&self, slot: usize, number: Seq) -> bool {
@@ -121,14 +221,17 @@ impl Progress {
         // second is never behind the first, and a newer one only says more.
         let completed = self.completed[slot].load(Ordering::Acquire);
         let begun = self.begun[slot].load(Ordering::Relaxed);
+        if is_unknown(completed) {
+            return false;
+        }
         let ahead = begun.wrapping_sub(completed as u16) as usize;
         Seq::from_word(completed.wrapping_add(ahead)).cmp(number).is_ge()
     }
 
     #[inline]
     pub(crate) fn has_completed(&self, slot: usize, number: Seq) -> bool {
-        let completed = Seq::from_word(self.completed[slot].load(Ordering::Acquire)); // with `reach`
-        completed.cmp(number).is_ge()
+        let completed = self.completed[slot].load(Ordering::Acquire); // with `reach`
+        !is_unknown(completed) && Seq::from_word(completed).cmp(number).is_ge()
     }
 
     /// The first push that is sure to contain what has just been marked, while the slot was `in_progress` or not.
@@ -142,10 +245,14 @@ impl Progress {
     }
 
     /// Whether this push, or a later one, has been completed.
+    ///
+    /// A push that is waited for is one of the next few: see [`Push::after`]. So one that seems to be
+    /// farther ahead was completed long ago, and the count has come round.
     #[inline]
     pub(crate) fn has_pushed(&self, slot: usize, push: Push) -> bool {
         let completed = self.pushes[slot].load(Ordering::Acquire) & !GIVEN_BACK; // with `complete`
-        Push(completed).cmp(push).is_ge()
+        let ahead = push.0.wrapping_sub(completed) / ONE;
+        !(1..=FARTHEST).contains(&ahead)
     }
 }
 
@@ -167,7 +274,7 @@ mod tests {
             assert!([SLOT - 1, SLOT + 1].iter().all(|&slot| !progress.has_begun(slot, number)));
             (progress.has_begun(SLOT, number), progress.has_completed(SLOT, number))
         };
-        progress.start(SLOT, number(5));
+        progress.start(SLOT, || number(5));
         assert_eq!([4, 5, 6].map(has), [(true, true), (true, true), (false, false)]);
         progress.begin(SLOT, number(8));
         assert_eq!(
@@ -184,7 +291,7 @@ mod tests {
         const ROUND: usize = 1 << u16::BITS;
         let progress = Progress::const_none();
         let reaches = |completed, begun, of| {
-            progress.start(SLOT, number(completed));
+            progress.start(SLOT, || number(completed));
             progress.begin(SLOT, number(begun));
             progress.has_begun(SLOT, number(of))
         };
@@ -209,7 +316,7 @@ mod tests {
     #[test]
     fn pushes_are_counted() {
         let progress = Progress::const_none();
-        progress.start(SLOT, number(5));
+        progress.start(SLOT, || number(5));
         assert_eq!(
             (next(&progress), has_pushed(&progress, [0, 1, 2])),
             ([1, 2], [true, false, false])
@@ -251,6 +358,64 @@ mod tests {
         assert_eq!(
             (next(&progress), has_pushed(&progress, [15, 16, 17])),
             ([17, 18], [true, true, false])
+        );
+    }
+
+    /// However many pushes have ended since: a client that is always busy must not hold it back.
+    #[test]
+    fn a_push_that_was_waited_for_long_ago_has_been_completed() {
+        let progress = Progress::const_none();
+        let push = progress.next_push(SLOT, false);
+        assert!(!progress.has_pushed(SLOT, push));
+        for later in [1, 2, 1 << 27, (1 << 27) + 1, (1 << 28) - GIVEN_BACK - 3] {
+            progress.pushes[SLOT].store(Push::from_count(later).0, Ordering::Relaxed);
+            assert!(progress.has_pushed(SLOT, push), "{later} pushes later");
+        }
+    }
+
+    /// In steps of an eighth of all numbers, round and round.
+    #[test]
+    fn a_number_is_older_than_any_once_it_can_not_be_compared() {
+        let progress = Progress::const_none();
+        progress.start(SLOT, || number(5));
+        for eighths in 1..20 {
+            let now = number(5 + eighths.wrapping_mul(QUARTER / 2) & (usize::MAX >> 1));
+            progress.age(now);
+            let oldest = now.before(QUARTER);
+            assert!(!progress.has_completed(SLOT, now) && !progress.has_begun(SLOT, now));
+            assert_eq!(progress.has_completed(SLOT, oldest), eighths <= 2);
+        }
+        // A push that begins and ends between two looks counts, and one that lasts does not.
+        let now = number(7);
+        assert_eq!(progress.enter(SLOT, number(6), || now), now, "it is read again");
+        progress.complete(SLOT, now);
+        assert!(progress.has_completed(SLOT, now));
+        assert_eq!(progress.enter(SLOT, number(8), || now), number(8));
+        for eighths in 1..20 {
+            progress.age(number(8 + eighths.wrapping_mul(QUARTER / 2) & (usize::MAX >> 1)));
+        }
+        progress.complete(SLOT, number(8));
+        assert!(!progress.has_completed(SLOT, number(8)));
+    }
+
+    #[test]
+    fn a_number_that_was_read_before_the_slot_was_looked_at_is_read_again() {
+        let progress = Progress::const_none();
+        let age = |now| progress.age(number(now));
+        age(QUARTER + 1);
+        let looks = core::cell::Cell::new(0);
+        let newest = || {
+            looks.set(looks.get() + 1);
+            if looks.get() == 1 {
+                age(2 * QUARTER);
+            }
+            number(looks.get())
+        };
+        assert_eq!(progress.enter(SLOT, number(9), newest), number(2));
+        looks.set(0);
+        progress.start(SLOT, newest);
+        assert!(
+            progress.has_completed(SLOT, number(2)) && !progress.has_completed(SLOT, number(3))
         );
     }
 

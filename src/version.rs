@@ -19,9 +19,9 @@ use crate::slot::Lane;
 /// the versions that were numbered before it, and before those that are numbered later; it prints as `v42:17.3#5`, with
 /// the newest number, the client's [key](ClientKey) and the count of its push.
 ///
-/// On a 32-bit target numbers have 31 bits and wrap: versions compare rightly while less than 2³⁰
-/// publishes lie between them. The pushes of a client have 28 bits: a publish to it may be asked about until 2²⁷ of
-/// them (134 million) have ended since.
+/// On a 32-bit target numbers have 31 bits and wrap: versions are ordered rightly while less than 2³⁰
+/// publishes lie between them. A version may be asked about for ever all the same. It never converges
+/// early; one that is more than 2²⁹ publishes old may be late by one push of a client that is busy.
 #[derive(Clone, Copy, Debug)]
 pub struct Version {
     pub(crate) number: Seq,

@@ -194,6 +194,7 @@ where
     Q: Deref,
     Q::Target: Serve<Signal = Waiters>,
 {
+    let mut looks = 0;
     loop {
         queue = match Lease::begin(queue) {
             Ok(lease) => return Some(lease),
@@ -215,11 +216,19 @@ where
         if end.is_some() && queue.is_drained() {
             return None;
         }
+        looks += 1;
         // A wake-up that is consumed by this await is followed by a look in the same poll: no
         // cancellation comes between.
-        Either { ready, end }.await;
+        let until = Either { ready, end };
+        if (Sleep { until, yields: looks == LOOKS, slept: false }).await {
+            looks = 0;
+        }
     }
 }
+
+/// How often one poll looks in vain, although there is something. Another thread is in the middle of
+/// an operation then, and the executor has other tasks.
+const LOOKS: usize = 2;
 
 /// Done when one of the two is. The other, if notified too, passes that on.
 pub(super) struct Either {
@@ -235,6 +244,65 @@ impl Future for Either {
         match end.as_mut().map(|end| Pin::new(end).poll(context)) {
             Some(Poll::Ready(())) => Poll::Ready(()),
             _ => Pin::new(ready).poll(context),
+        }
+    }
+}
+
+/// The same, and whether the executor had its turn meanwhile.
+struct Sleep {
+    until: Either,
+    /// Lets the executor poll other tasks first. No wake-up is consumed by that.
+    yields: bool,
+    slept: bool,
+}
+
+impl Future for Sleep {
+    type Output = bool;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<bool> {
+        let Sleep { until, yields, slept } = &mut *self;
+        if core::mem::take(yields) {
+            *slept = true;
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let done = Pin::new(until).poll(context);
+        let before = core::mem::replace(slept, true);
+        done.map(|()| before)
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use alloc::sync::Arc;
+    use core::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+
+    use super::*;
+    use crate::config::Config;
+    use crate::slot::Lane;
+
+    struct Woken(AtomicUsize);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// There is work, and no thread can get at it: those that can are paused. The queue says so each
+    /// time that a lease looks, and the poll returns all the same.
+    #[test]
+    fn a_poll_returns_while_other_threads_are_paused() {
+        let queue = AsyncQueue::<crate::backlog::Dirty>::new(Config::new(1));
+        queue.register().unwrap();
+        queue.pause_as_many_visits_as_can_be(Lane::Normal);
+        let woken = Arc::new(Woken(AtomicUsize::new(0)));
+        let waker = core::task::Waker::from(Arc::clone(&woken));
+        let mut next = core::pin::pin!(queue.next());
+        for polls in 1..10 {
+            assert!(next.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+            assert!(woken.0.load(Ordering::Relaxed) >= polls, "it must be polled again");
         }
     }
 }

@@ -58,7 +58,7 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
         self.banks()[place.bank].admit(place.slot, Some(lane));
         self.line(lane).set.insert(place.bank);
         // It is a publish as well: closing must see it, or refuse it.
-        if self.convergence.number().is_none() {
+        if self.number().is_none() {
             // The client may have been evicted meanwhile: then it is gone already.
             let _ = self.unregister(key);
             return Err(RegisterError::Closed);
@@ -81,7 +81,7 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
         // Read before the client becomes live: what has a number by now was marked before, without this
         // client. Were it read later, a publish could mark the client and be numbered in between, and
         // would count as completed.
-        let newest = self.convergence.newest_for_newcomer();
+        let newest = || self.convergence.newest_for_newcomer();
         self.progress(place.bank).start(place.slot, newest);
         let generation = self.registry.seat(place).sit();
         Ok((self.registry.key_of(place, generation), place))

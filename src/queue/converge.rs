@@ -39,6 +39,10 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
             Some(_) => 0..0,
             None => 0..self.banks().len(),
         };
+        let number = match version.until {
+            Until::Push(_) => version.number,
+            _ => version.number.known_at(self.convergence.newest()),
+        };
         // Read before the banks: when no visit is pending, they have the marks of all.
         let expanded = match version.until {
             Until::OnDemand(lane) => !self.fan_out(lane).is_pending(),
@@ -56,7 +60,7 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
                 let progress = self.progress(place.bank);
                 match version.until {
                     Until::Push(push) => !progress.has_pushed(place.slot, push),
-                    _ => !progress.has_completed(place.slot, version.number),
+                    _ => !progress.has_completed(place.slot, number),
                 }
             })
             .map(|place| self.registry.key(place))

@@ -136,6 +136,20 @@ fn where_each(mask: usize, condition: impl Fn(usize) -> bool) -> usize {
     slots(mask).filter(|&slot| condition(slot)).fold(0, |all, slot| all | 1 << slot)
 }
 
+#[cfg(all(test, not(loom)))]
+impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
+    /// As if so many threads were paused in visits that no other can begin one, though some remain.
+    pub(crate) fn pause_as_many_visits_as_can_be(&self, lane: Lane) {
+        let fan_out = self.fan_out(lane);
+        loop {
+            fan_out.raise(self.convergence.newest());
+            if fan_out.begin().is_none() {
+                return;
+            }
+        }
+    }
+}
+
 #[cfg(all(test, feature = "alloc", not(loom)))]
 mod tests {
     use super::*;

@@ -6,6 +6,7 @@ mod converge;
 mod expand;
 mod lanes;
 mod make;
+mod numbers;
 mod publish;
 mod serve;
 mod set_topics;
@@ -233,17 +234,23 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
         self.convergence.is_closed()
     }
 
-    /// Whether the queue is closed and no registered client is queued or in progress: every publish that
-    /// was accepted has been delivered. Looks at every bank.
+    /// Whether the queue is closed and every publish that was accepted has been delivered: no registered
+    /// client was queued or in progress. Looks at every bank until it is true once, and stays true.
     ///
-    /// Once true, that stays true. But a publish that was under way when the queue was closed, and is
-    /// refused, may still mark clients, and this turn false again until they have been pushed to; and so may a
-    /// client that subscribes to a topic while a publish to it on demand has not been made to all members.
-    ///
-    /// A push in progress to a client that has left is not waited for.
+    /// A publish that was under way when the queue was closed, and is refused, may still mark clients.
+    /// These are leased if there are workers, and are not waited for. Neither is a push in progress to a
+    /// client that has left.
     pub fn is_drained(&self) -> bool {
+        self.convergence.is_drained()
+            || self.is_idle_and_closed() && {
+                self.convergence.drain();
+                true
+            }
+    }
+
+    fn is_idle_and_closed(&self) -> bool {
         self.is_closed()
-            // Before the banks: what is visited by now has its marks.
+            // Before the banks: when no visit is pending, they have the marks of all.
             && self.is_expanded(Lane::Urgent)
             && self.is_expanded(Lane::Normal)
             // Looked at first, because as a rule somebody is busy.

@@ -150,7 +150,7 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
         self.signal.interrupted();
         // Numbered after the last mark, so that the number may be waited for: whoever reads it sees the
         // marks. Given before them, an idle client would pass for one that is caught up.
-        self.published(self.convergence.number(), recipients, Until::Seq, recording)
+        self.published(self.number(), recipients, Until::Seq, recording)
     }
 
     #[inline]
@@ -175,7 +175,7 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
         request: B::Request,
     ) -> Result<Version, PublishError<B::Request>> {
         let recording = self.backlog.begin_for_everyone(request);
-        let Some(number) = self.convergence.number() else {
+        let Some(number) = self.number() else {
             return Err(self.refused(Refusal::Closed, recording));
         };
         self.fan_out(lane).raise(number);

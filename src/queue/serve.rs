@@ -206,11 +206,13 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
         let client = self.registry.key(place);
         let changing = self.topics.begin(place);
         let cells = self.cells(place.bank);
+        let progress = self.progress(place.bank);
+        let seen = progress.enter(place.slot, seen, || self.convergence.newest());
         let ticket = Ticket { client, lane, seen, counted, changing };
         let on_panic = Failed { queue: self, ticket };
         let payload = self.backlog.take(cells, place.slot);
         core::mem::forget(on_panic);
-        self.progress(place.bank).begin(place.slot, seen);
+        progress.begin(place.slot, seen);
         (ticket, payload)
     }
 
