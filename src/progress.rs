@@ -378,7 +378,7 @@ mod tests {
     fn a_number_is_older_than_any_once_it_can_not_be_compared() {
         let progress = Progress::const_none();
         progress.start(SLOT, || number(5));
-        for eighths in 1..20 {
+        for eighths in 1..20_usize {
             let now = number(5 + eighths.wrapping_mul(QUARTER / 2) & (usize::MAX >> 1));
             progress.age(now);
             let oldest = now.before(QUARTER);
@@ -391,7 +391,7 @@ mod tests {
         progress.complete(SLOT, now);
         assert!(progress.has_completed(SLOT, now));
         assert_eq!(progress.enter(SLOT, number(8), || now), number(8));
-        for eighths in 1..20 {
+        for eighths in 1..20_usize {
             progress.age(number(8 + eighths.wrapping_mul(QUARTER / 2) & (usize::MAX >> 1)));
         }
         progress.complete(SLOT, number(8));

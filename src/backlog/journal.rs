@@ -20,6 +20,7 @@
 use core::fmt;
 
 use super::{Backlog, Everything};
+use crate::convergence::WRAPS;
 use crate::slot::SLOTS;
 use crate::sync::{Atomic, AtomicUsize, Lock, Ordering};
 
@@ -66,6 +67,35 @@ pub struct Journal<B: Backlog, const N: usize = 64> {
     ring: Lock<Ring<B::Request, N>>,
 }
 
+/// Positions have one bit less than a word, so that a cursor can say something else.
+const POSITIONS: usize = usize::MAX >> 1;
+/// A cursor that has fallen off the ring.
+const FALLEN: usize = usize::MAX;
+/// A cursor whose owner is about to read the head.
+const READING: usize = usize::MAX - 1;
+/// When a cursor is said to have fallen off: long after it has.
+const LONG_AGO: usize = POSITIONS / 4;
+
+const fn after(position: usize) -> usize {
+    position.wrapping_add(1) & POSITIONS
+}
+
+/// How many entries lie from a cursor to the head. Of one that has fallen off: more than there can be.
+const fn window(from: usize, head: usize) -> usize {
+    if from > POSITIONS { usize::MAX } else { head.wrapping_sub(from) & POSITIONS }
+}
+
+/// By the slot's owner. If the cursor was said to have fallen off since, that stays: the head may be as
+/// old.
+fn move_cursor(cursor: &AtomicUsize, from: usize, head: usize) {
+    // Relaxed: the bank's word hands it to the next owner.
+    if WRAPS {
+        let _ = cursor.compare_exchange(from, head, Ordering::Relaxed, Ordering::Relaxed);
+    } else {
+        cursor.store(head, Ordering::Relaxed);
+    }
+}
+
 /// How many windows have their folds remembered.
 const FOLDS: usize = 4;
 
@@ -96,7 +126,7 @@ impl<R, const N: usize> Ring<R, N> {
 impl<R: Everything + Clone, const N: usize> Ring<R, N> {
     /// The entries of `from..head`, merged, and what is to be dropped once the lock is released.
     fn fold(&mut self, from: usize, head: usize) -> (R, Option<Fold<R>>) {
-        let window = head.wrapping_sub(from);
+        let window = window(from, head);
         if window > N {
             return (R::everything(), None);
         }
@@ -119,7 +149,7 @@ impl<R: Everything + Clone, const N: usize> Ring<R, N> {
                 (none, Some(entry)) => *none = Some(entry.clone()),
                 (_, None) => return (R::everything(), None),
             }
-            to = to.wrapping_add(1);
+            to = after(to);
         }
         let merged = merged.unwrap_or_else(R::everything);
         let fold = Fold { from, to, merged: merged.clone() };
@@ -166,21 +196,31 @@ where
         cells: &JournalCells<B::Cells>,
         slot: usize,
         from: usize,
-        head: usize,
     ) -> Option<B::Request> {
-        let (folded, replaced) = self.ring.lock().fold(from, head);
+        let cursor = &cells.cursors[slot];
+        let from = if from > POSITIONS {
+            // Before the head is read, which is then known to be no older than this.
+            cursor.store(READING, Ordering::Relaxed);
+            READING
+        } else {
+            from
+        };
+        let mut ring = self.ring.lock();
+        // Under the lock: an entry below an older head may have been replaced by a newer one.
+        let head = self.head.load(Ordering::Relaxed);
+        let (folded, replaced) = ring.fold(from, head);
+        drop(ring);
         // After the lock is released: a request's destructor may take its time, or panic.
         drop(replaced);
-        let cursor = &cells.cursors[slot];
         let Some(own) = self.inner.take(&cells.inner, slot) else {
-            cursor.store(head, Ordering::Relaxed); // the bank's word hands it to the next owner
+            move_cursor(cursor, from, head);
             return Some(folded);
         };
         self.inner.restore(&cells.inner, slot, own);
         let mut recording = self.inner.begin(folded);
         self.inner.record(&mut recording, &cells.inner, 1 << slot);
         drop(recording);
-        cursor.store(head, Ordering::Relaxed); // as above
+        move_cursor(cursor, from, head);
         self.inner.take(&cells.inner, slot)
     }
 }
@@ -211,11 +251,14 @@ where
         let mut ring = self.ring.lock();
         let at = self.head.load(Ordering::Relaxed); // written under this lock
         let replaced = ring.entries[at % N].replace(request);
+        // A fold that reaches back farther than the ring is for nobody, and must not be taken for that
+        // of a window which begins there when the head has come round.
+        let old = ring.folds[at % FOLDS].take_if(|fold| window(fold.from, at) >= N);
         // Release: with the Acquire in `take`, which then finds the entry.
-        self.head.store(at.wrapping_add(1), Ordering::Release);
+        self.head.store(after(at), Ordering::Release);
         drop(ring);
         // After the lock is released: a request's destructor may take its time, or panic.
-        drop(replaced);
+        drop((replaced, old));
         JournalRecording::Appended(at)
     }
 
@@ -225,7 +268,7 @@ where
             // The entry stays: at worst a client is told more than it needs.
             JournalRecording::Appended(at) => {
                 let ring = self.ring.lock();
-                let gone = self.head.load(Ordering::Relaxed).wrapping_sub(at) > N;
+                let gone = window(at, self.head.load(Ordering::Relaxed)) > N;
                 let entry = ring.entries[at % N].as_ref().filter(|_| !gone);
                 entry.cloned().unwrap_or_else(B::Request::everything)
             }
@@ -246,17 +289,38 @@ where
         if from == head {
             return self.inner.take(&cells.inner, slot);
         }
-        self.take_folded(cells, slot, from, head)
+        self.take_folded(cells, slot, from)
     }
 
     fn restore(&self, cells: &Self::Cells, slot: usize, payload: B::Request) {
         self.inner.restore(&cells.inner, slot, payload);
     }
 
+    /// A cursor that has fallen off the ring points to nothing any more. Called for each bank often
+    /// enough that the head can't have come round meanwhile.
+    fn age(&self, cells: &Self::Cells) {
+        for cursor in &cells.cursors {
+            let from = cursor.load(Ordering::Relaxed);
+            let head = self.head.load(Ordering::Relaxed);
+            // A cursor that has moved since is left alone.
+            let is_old = (LONG_AGO..3 * LONG_AGO).contains(&window(from, head));
+            if from == READING || is_old {
+                let _ = cursor.compare_exchange(
+                    from,
+                    FALLEN,
+                    Ordering::Relaxed, // the bank's word hands it to the owner, or the owner's exchange fails
+                    Ordering::Relaxed,
+                );
+            }
+        }
+    }
+
     /// Everything so far was for others.
     fn clear(&self, cells: &Self::Cells, slot: usize) {
+        let cursor = &cells.cursors[slot];
+        cursor.store(READING, Ordering::Relaxed); // before the head is read
         let head = self.head.load(Ordering::Acquire); // with `begin_for_everyone`
-        cells.cursors[slot].store(head, Ordering::Relaxed);
+        move_cursor(cursor, READING, head);
         self.inner.clear(&cells.inner, slot);
     }
 }
@@ -294,5 +358,89 @@ impl<C> fmt::Debug for JournalCells<C> {
 impl<T> fmt::Debug for JournalRecording<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("JournalRecording")
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::super::{Locked, Merge};
+    use super::*;
+
+    #[derive(Clone, Debug, PartialEq)]
+    struct Flags(u32);
+
+    impl Merge for Flags {
+        fn merge(&mut self, other: &Self) {
+            self.0 |= other.0;
+        }
+    }
+
+    impl Everything for Flags {
+        fn everything() -> Self {
+            Flags(u32::MAX)
+        }
+    }
+
+    type Under = Journal<Locked<Flags>, 4>;
+
+    /// A journal whose head is at a position, and a bank whose cursors are there.
+    fn at(position: usize) -> (Under, <Under as Backlog>::Cells) {
+        let journal = Under::default();
+        journal.head.store(position, Ordering::Relaxed);
+        let cells = journal.cells();
+        (0..SLOTS).for_each(|slot| journal.clear(&cells, slot));
+        (journal, cells)
+    }
+
+    fn take(journal: &Under, cells: &<Under as Backlog>::Cells, slot: usize) -> Option<u32> {
+        journal.take(cells, slot).map(|Flags(flags)| flags)
+    }
+
+    #[test]
+    fn positions_come_round() {
+        for back in 0..4 {
+            let (journal, cells) = at(POSITIONS - back);
+            assert_eq!(take(&journal, &cells, 1), None);
+            for flag in [1, 2, 4] {
+                journal.begin_for_everyone(Flags(flag));
+            }
+            assert_eq!([0, 1].map(|slot| take(&journal, &cells, slot)), [Some(7); 2]);
+            journal.begin_for_everyone(Flags(8));
+            assert_eq!([0, 1].map(|slot| take(&journal, &cells, slot)), [Some(8); 2]);
+            assert_eq!(take(&journal, &cells, 1), None);
+            (0..3).for_each(|_| drop(journal.begin_for_everyone(Flags(1))));
+            assert_eq!(take(&journal, &cells, 3), Some(u32::MAX), "more than the ring has");
+        }
+    }
+
+    /// In steps of an eighth of all positions, round and round.
+    #[test]
+    fn a_client_that_waits_for_any_time_is_told_everything() {
+        let (journal, cells) = at(5);
+        journal.begin_for_everyone(Flags(1));
+        for eighths in 1..20_usize {
+            journal
+                .head
+                .store(6 + eighths.wrapping_mul(LONG_AGO / 2) & POSITIONS, Ordering::Relaxed);
+            journal.age(&cells);
+            journal.begin_for_everyone(Flags(2));
+            assert_eq!(take(&journal, &cells, 0), Some(u32::MAX));
+            assert_eq!(take(&journal, &cells, 0), None);
+        }
+        journal.head.store(5, Ordering::Relaxed);
+        assert_eq!(take(&journal, &cells, 1), Some(u32::MAX), "the head is where its cursor was");
+    }
+
+    #[test]
+    fn a_fold_is_not_taken_for_one_of_a_later_round() {
+        let (journal, cells) = at(0);
+        journal.begin_for_everyone(Flags(1));
+        journal.begin_for_everyone(Flags(2));
+        assert_eq!(take(&journal, &cells, 0), Some(3));
+        (0..8).for_each(|_| drop(journal.begin_for_everyone(Flags(4))));
+        journal.head.store(0, Ordering::Relaxed); // a round later
+        journal.begin_for_everyone(Flags(8));
+        journal.begin_for_everyone(Flags(16));
+        assert_eq!(take(&journal, &cells, 1), Some(24));
     }
 }

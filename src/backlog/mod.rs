@@ -102,6 +102,12 @@ pub trait Backlog {
     /// Puts back what a lease of the slot could not deliver.
     fn restore(&self, cells: &Self::Cells, slot: usize, payload: Self::Payload);
 
+    /// Looks after what the bank's cells count, where a count could come round. Called for each bank in
+    /// turn by numbered publishes, on targets with words of 32 bits; at any time, beside anything else.
+    fn age(&self, cells: &Self::Cells) {
+        let _ = cells;
+    }
+
     /// Drops what is recorded for a slot: its client has left.
     fn clear(&self, cells: &Self::Cells, slot: usize);
 }

@@ -19,6 +19,7 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
         if WRAPS {
             let bank = number.word() % self.banks().len();
             self.progress(bank).age(number);
+            self.backlog.age(self.cells(bank));
         }
         Some(number)
     }

@@ -25,8 +25,8 @@ pub(super) fn all() -> Vec<Mutant> {
             "look for pending visits without Acquire",
             &[(
                 "fan_out.rs",
-                "self.circle.remaining(self.visits.load(Ordering::Acquire)) != 0",
-                "self.circle.remaining(self.visits.load(Ordering::Relaxed)) != 0",
+                "self.visits.load(Ordering::Acquire) & !FRONTIER != 0",
+                "self.visits.load(Ordering::Relaxed) & !FRONTIER != 0",
             )],
             "fan_out_words",
             "nothing_pending_shows_the_marks",
@@ -35,69 +35,97 @@ pub(super) fn all() -> Vec<Mutant> {
             "raise without Release",
             &[(
                 "fan_out.rs",
-                "                next,
-                Ordering::Release,
-                Ordering::Relaxed, // tried again
-            ) {
-                Ok(_) => return raised,",
-                "                next,
-                Ordering::Relaxed,
-                Ordering::Relaxed, // tried again
-            ) {
-                Ok(_) => return raised,",
+                "Ordering::AcqRel,\n            Ordering::Relaxed, // retried",
+                "Ordering::Acquire,\n            Ordering::Relaxed, // retried",
             )],
             "fan_out",
             "a_fan_out_is_seen_although_another_one_is_being_made",
         ),
         variant(
-            "don't ask whether a visit has begun",
+            "forget the visits that have begun",
             &[(
                 "fan_out.rs",
-                "let wanted = self.groups() + (visits & BEGUN);",
-                "let wanted = self.groups();",
+                "self.visits.load(Ordering::Acquire) & !FRONTIER != 0",
+                "self.visits.load(Ordering::Acquire) & REMAINING != 0",
             )],
             "fan_out_words",
             "what_is_not_pending_has_been_heard",
         ),
         variant(
-            "give up the end of a visit when a publisher raises meanwhile",
+            "raise nothing where every visit remains already",
             &[(
                 "fan_out.rs",
-                "while self.circle.frontier(visits) == visit.at && visits & BEGUN != 0 {",
-                "if self.circle.frontier(visits) == visit.at && visits & BEGUN != 0 {",
+                "let mut visits = self.visits.load(Ordering::Relaxed);\n        // A read",
+                "let mut visits = self.visits.load(Ordering::Relaxed);\n        if visits & REMAINING == self.groups {\n            return;\n        }\n        // A read",
             )],
             "fan_out_words",
             "what_is_not_pending_has_been_heard",
         ),
         variant(
-            "take a number for settled without counting",
+            "raise before the number is told",
             &[(
                 "fan_out.rs",
-                "if (newest ^ visits) & !LOW != 0 {",
-                "if visits == newest + usize::MAX {",
+                "while Seq::from_word(newest).cmp(number).is_lt() {",
+                "self.visits.fetch_or(self.groups, Ordering::AcqRel);\n        while Seq::from_word(newest).cmp(number).is_lt() {",
             )],
             "fan_out_words",
-            "a_number_is_not_settled_while_a_publisher_has_none",
+            "a_visit_knows_the_number_of_each_publisher_it_is_made_for",
         ),
         variant(
-            "move the frontier before marking",
+            "raise without leaving a trace for a drain that has ended",
             &[(
-                "queue/expand.rs",
-                "// After the visit has begun: a publisher that",
-                "fan_out.end(visit); // a publisher that",
+                "fan_out.rs",
+                "self.visits.fetch_add(0, Ordering::AcqRel) & !FRONTIER != 0",
+                "self.visits.load(Ordering::Acquire) & !FRONTIER != 0",
             )],
+            "fan_out_words",
+            "a_publish_that_a_drain_missed_is_refused",
+        ),
+        variant(
+            "end a visit before its marks",
+            &[
+                (
+                    "queue/expand.rs",
+                    "        // Only now: a worker that finds no visit pending must find the clients.\n        fan_out.end();",
+                    "",
+                ),
+                (
+                    "queue/expand.rs",
+                    "        let newest = fan_out.newest();\n        let (mut",
+                    "        let newest = fan_out.newest();\n        fan_out.end();\n        let (mut",
+                ),
+            ],
             "fan_out",
             "a_fan_out_does_not_converge_early",
         ),
         variant(
-            "end a fan-out without telling whoever waits for a drain",
+            "tell nobody of the clients that a visit has hidden",
+            &[("queue/lanes.rs", "if ready > 1 {", "if ready > usize::MAX / 2 {")],
+            "fan_out",
+            "two_workers_find_two_banks_of_a_fan_out",
+        ),
+        variant(
+            "tell of the clients that a visit has hidden before they can be found",
+            &[
+                (
+                    "queue/expand.rs",
+                    "        if banks != 0 {\n            self.line(lane)",
+                    "        if ready > 1 {\n            self.signal.ready(ready - 1);\n        }\n        if banks != 0 {\n            self.line(lane)",
+                ),
+                ("queue/lanes.rs", "if ready > 1 {", "if ready > usize::MAX / 2 {"),
+            ],
+            "fan_out",
+            "two_workers_find_two_banks_of_a_fan_out",
+        ),
+        variant(
+            "let a queue that was drained be undrained",
             &[(
                 "convergence.rs",
-                "self.counter.fetch_add(0, Ordering::AcqRel) & CLOSED != 0",
-                "self.counter.load(Ordering::Acquire) & CLOSED != 0",
+                "self.drained.store(true, Ordering::Release); // with `is_drained`",
+                "",
             )],
             "draining",
-            "a_drain_without_clients_is_heard",
+            "a_drain_with_a_client_is_heard",
         ),
     ]
 }

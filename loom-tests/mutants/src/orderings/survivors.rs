@@ -71,14 +71,6 @@ pub const SURVIVORS: &[Entry] = &[
     ),
     (
         "convergence.rs",
-        "is_closed_or_will_see",
-        "self.counter.fetch_add",
-        &["AcqRel → Release"],
-        "stronger than needed: a publisher that finds the queue closed only tells the signal, which orders \
-         itself; what the closer needs is the Release",
-    ),
-    (
-        "convergence.rs",
         "newest_for_newcomer",
         "self.counter.fetch_add",
         &["AcqRel → Acquire", "load"],
@@ -103,21 +95,6 @@ pub const SURVIVORS: &[Entry] = &[
     ),
     ("ready/fifo.rs", "insert", "self.queued[bank].swap", &["AcqRel → Release"], FULL),
     ("ready/fifo.rs", "pop", "self.queued[bank].swap", &["AcqRel → Acquire"], FULL),
-    (
-        "fan_out.rs",
-        "settled",
-        "self.visits.load",
-        &["Acquire → Relaxed"],
-        "noticed only if 65,536 publishers have raised between two loads: more than a model can have",
-    ),
-    (
-        "fan_out.rs",
-        "visit",
-        "self.visits.compare_exchange_weak",
-        &["Acquire → Relaxed"],
-        "stronger than needed: the word has been loaded with Acquire, and the exchange succeeds only if it is \
-         unchanged; kept, because it can be the same again after 65,536 publishers and a round of the circle",
-    ),
     (
         "ready/static_fifo.rs",
         "insert",
