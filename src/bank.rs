@@ -4,9 +4,7 @@
 //! word is what decides between a publisher and a newcomer, a lease holder or a leaver, and each side
 //! sees all that the one before it did. A load in its place would lose updates.
 
-use crate::slot::{
-    ALL, Claimed, Lane, Marked, Reclaimed, Released, ReleasedMany, SLOTS, Snapshot, Vacated,
-};
+use crate::slot::{ALL, Claimed, Lane, Marked, Released, ReleasedMany, SLOTS, Snapshot, Vacated};
 use crate::sync::{AtomicUsize, Ordering};
 
 /// The state of [`SLOTS`](crate::SLOTS) clients.
@@ -69,15 +67,6 @@ impl Bank {
     /// Reserves the lowest vacant slot. The slot's data is the caller's until `admit`.
     pub(crate) fn reserve(&self) -> Option<usize> {
         self.transit(Snapshot::reserve)
-    }
-
-    /// Gets hold of what was recorded for a slot whose client has left: a vacant slot is the caller's
-    /// until `retire`, a live one is marked. Neither: its holder will see what the caller wrote before.
-    pub(crate) fn reclaim(&self, slot: usize, lane: Lane) -> Reclaimed {
-        self.change(|bank| {
-            let reclaimed = bank.reclaim(slot, lane);
-            (reclaimed.next(bank), reclaimed)
-        })
     }
 
     /// Makes a reserved slot live.

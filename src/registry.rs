@@ -5,8 +5,6 @@
 //! * the generation: odd while a client sits there, even in between. A key is a slot and the odd
 //!   generation its client came with, so the key of a client that has left matches nothing. Whoever moves
 //!   the generation from odd to even has the sole right to vacate the slot.
-//! * whether a publish has left a request behind for a client that had gone by then: see
-//!   [`Seat::litter`].
 //! * the number of editors: operations that change what belongs to the client but is not the lease
 //!   holder's (its subscriptions). The slot can't pass to the next client while one is under way; who
 //!   comes last, the owner or an editor, retires the slot.
@@ -15,6 +13,7 @@ use core::fmt;
 
 use crate::banks::Banks;
 use crate::limiter::Limiter;
+use crate::ready::{ReadySet, Sweep};
 use crate::slot::SLOTS;
 use crate::storage::Storage;
 use crate::sync::{Atomic, AtomicUsize, Ordering};
@@ -95,11 +94,10 @@ impl Place {
     }
 }
 
-const EDITOR_BITS: u32 = if usize::BITS >= 64 { 30 } else { 8 };
+const EDITOR_BITS: u32 = if usize::BITS >= 64 { 31 } else { 8 };
 const EDITORS: usize = (1 << EDITOR_BITS) - 1;
 const RETIRING: usize = 1 << EDITOR_BITS;
-const LITTERED: usize = RETIRING << 1;
-const GENERATION_SHIFT: u32 = EDITOR_BITS + 2;
+const GENERATION_SHIFT: u32 = EDITOR_BITS + 1;
 const GENERATION_ONE: usize = 1 << GENERATION_SHIFT;
 
 /// The generation before this one, among as many as fit above the editors.
@@ -122,7 +120,7 @@ impl Seat {
         Seat(AtomicUsize::zero())
     }
 
-    /// Acquire: synchronizes with `sit`, so that what the newcomer cleared before it stays cleared for
+    /// Acquire: synchronizes with `occupy`, so that what the newcomer cleared before it stays cleared for
     /// whoever reads its generation.
     #[inline]
     pub(crate) fn generation(&self) -> u32 {
@@ -136,7 +134,7 @@ impl Seat {
     }
 
     /// The newcomer, who holds the slot, takes the seat.
-    pub(crate) fn sit(&self) -> u32 {
+    pub(crate) fn occupy(&self) -> u32 {
         // Release: with `generation`; what is recorded for this generation comes after what was cleared
         // before it. Nobody else changes the word of a slot that is held and has no editors, so the new
         // value is the old one plus one.
@@ -145,7 +143,7 @@ impl Seat {
     }
 
     /// The client of this generation gives up the seat: true for exactly one caller.
-    pub(crate) fn rise(&self, generation: u32) -> bool {
+    pub(crate) fn release(&self, generation: u32) -> bool {
         self.update(generation, |word| word.wrapping_add(GENERATION_ONE))
     }
 
@@ -179,25 +177,6 @@ impl Seat {
         self.0.fetch_and(!RETIRING, Ordering::Relaxed);
     }
 
-    /// A publish recorded for a client that left before it could be marked, and perhaps after the cell was
-    /// cleared: whoever holds the slot looks again once it lets go.
-    pub(crate) fn litter(&self) {
-        // Release: with `is_littered`, through the bank's word. The publisher looks at the word after
-        // this, a holder at this after it has changed the word: one of the two sees the other.
-        self.0.fetch_or(LITTERED, Ordering::Release);
-    }
-
-    /// Whether a request may have been left behind.
-    pub(crate) fn is_littered(&self) -> bool {
-        self.0.load(Ordering::Acquire) & LITTERED != 0 // with `litter`
-    }
-
-    /// Whoever holds the slot, just before it clears the cell.
-    pub(crate) fn tidied(&self) {
-        // Acquire: with `litter`, so that the clearing comes after what it announces.
-        self.0.fetch_and(!LITTERED, Ordering::Acquire);
-    }
-
     fn update(&self, generation: u32, step: impl Fn(usize) -> usize) -> bool {
         let mut word = self.0.load(Ordering::Relaxed);
         loop {
@@ -207,7 +186,7 @@ impl Seat {
             match self.0.compare_exchange_weak(
                 word,
                 step(word),
-                Ordering::AcqRel, // with `sit`: what is done next is done to this client's slot
+                Ordering::AcqRel, // with `occupy`: what is done next is done to this client's slot
                 Ordering::Relaxed, // tried again
             ) {
                 Ok(_) => return true,
@@ -217,24 +196,45 @@ impl Seat {
     }
 }
 
-/// The seats, and where to look for a vacant one.
+/// The seats, and the banks that have vacant slots.
+///
+/// A slot is taken in the order permit, bank; and given back in the order bank, set, permit. So there
+/// are at least as many vacant slots as threads that hold a permit and search, at every moment, and a
+/// vacancy whose permit has come back has been put into the set.
+///
+/// A bank is in the set while it has a vacancy, but for a moment: the thread that takes the last slot
+/// discards the bank, looks at it again, and puts it back if a slot has become vacant. A thread that
+/// searches in this moment scans the banks instead. Its scan fails only if the vacancy moved meanwhile,
+/// that is if a registration that began later has succeeded. So a search is lock-free. It waits for no
+/// other thread, and in an interrupt handler one scan suffices.
 pub(crate) struct Registry<S: Storage> {
     pub(crate) seats: S::Banks<[Seat; SLOTS]>,
-    /// One permit a place: who holds one is sure to find a vacant slot.
+    /// One permit a place.
     places: Limiter,
-    /// Where a vacancy was seen last. A hint.
+    /// The banks that have a vacant slot.
+    vacancies: Sweep<S::Bits>,
+    /// The bank where a slot was taken or became vacant last. A hint.
     cursor: AtomicUsize,
 }
 
 impl<S: Storage> Registry<S> {
     #[cfg(feature = "alloc")]
-    pub(crate) fn new(seats: S::Banks<[Seat; SLOTS]>, capacity: usize) -> Self {
-        Registry { seats, places: Limiter::new(capacity), cursor: AtomicUsize::zero() }
+    pub(crate) fn new(
+        seats: S::Banks<[Seat; SLOTS]>,
+        vacancies: Sweep<S::Bits>,
+        capacity: usize,
+    ) -> Self {
+        Registry { seats, places: Limiter::new(capacity), vacancies, cursor: AtomicUsize::zero() }
     }
 
     #[cfg(not(loom))]
-    pub(crate) const fn const_new(seats: S::Banks<[Seat; SLOTS]>, capacity: usize) -> Self {
-        Registry { seats, places: Limiter::const_new(capacity), cursor: AtomicUsize::ZERO }
+    pub(crate) const fn const_new(
+        seats: S::Banks<[Seat; SLOTS]>,
+        vacancies: Sweep<S::Bits>,
+        capacity: usize,
+    ) -> Self {
+        let places = Limiter::const_new(capacity);
+        Registry { seats, places, vacancies, cursor: AtomicUsize::ZERO }
     }
 
     pub(crate) fn capacity(&self) -> usize {
@@ -256,23 +256,57 @@ impl<S: Storage> Registry<S> {
         if self.places.try_acquire(1) == 0 {
             return None;
         }
-        // A place is vacant before its permit comes back, so there is one for each permit. A pass over
-        // the banks can miss it only because other threads took and left places meanwhile.
-        let mut bank = self.cursor.load(Ordering::Relaxed) % banks.len();
         loop {
-            if let Some(slot) = banks[bank].reserve() {
-                self.cursor.store(bank, Ordering::Relaxed);
-                return Some(Place { bank, slot });
+            let place = self.reserve_of_set(banks).or_else(|| self.reserve_of_all(banks));
+            if place.is_some() {
+                return place;
             }
-            bank = (bank + 1) % banks.len();
             crate::sync::relax();
         }
+    }
+
+    /// Reserves a slot of a bank that is in the set.
+    fn reserve_of_set(&self, banks: &Banks<S>) -> Option<Place> {
+        // Relaxed: a stale hint costs a step of the search.
+        let cursor = self.cursor.load(Ordering::Relaxed);
+        // A bank without a vacancy is taken out of the set, so the search comes to an end.
+        while let Some(bank) = self.vacancies.find(cursor) {
+            if let Some(slot) = self.reserve_in(banks, bank) {
+                if bank != cursor {
+                    self.cursor.store(bank, Ordering::Relaxed);
+                }
+                return Some(Place { bank, slot });
+            }
+        }
+        None
+    }
+
+    /// One pass over the banks, for a vacancy that is not in the set at the moment.
+    #[cold]
+    fn reserve_of_all(&self, banks: &Banks<S>) -> Option<Place> {
+        (0..banks.len())
+            .find_map(|bank| self.reserve_in(banks, bank).map(|slot| Place { bank, slot }))
+    }
+
+    fn reserve_in(&self, banks: &Banks<S>, bank: usize) -> Option<usize> {
+        let slot = banks[bank].reserve();
+        if banks[bank].load().vacant() == 0 {
+            self.vacancies.discard(bank);
+            // After the discard: a slot that became vacant before it is seen here, and one that
+            // becomes vacant later is put into the set by `vacate`.
+            if banks[bank].load().vacant() != 0 {
+                self.vacancies.insert(bank);
+            }
+        }
+        slot
     }
 
     /// Makes a held slot vacant.
     pub(crate) fn vacate(&self, banks: &Banks<S>, place: Place) {
         self.seat(place).retired();
+        // In this order: a permit says that a vacancy can be found.
         banks[place.bank].retire(place.slot);
+        self.vacancies.insert(place.bank);
         self.cursor.store(place.bank, Ordering::Relaxed);
         self.places.release(1);
     }
@@ -318,7 +352,8 @@ mod tests {
         let seats = [const { [const { Seat::const_empty() }; SLOTS] }; BANKS];
         let banks = core::array::from_fn(|bank| Bank::const_with_held(beyond(bank, places)));
         let banks = Banks::side_by_side(banks);
-        (Registry::const_new(seats, places), banks)
+        let vacancies = Sweep::const_holding(places.div_ceil(SLOTS));
+        (Registry::const_new(seats, vacancies, places), banks)
     }
 
     fn places() -> impl Iterator<Item = Place> {
@@ -364,14 +399,49 @@ mod tests {
             registry.vacate(&banks, place);
             assert_eq!(registry.taken(), SLOTS + 1);
             assert_eq!(registry.reserve(&banks), Some(place));
-            let generation = registry.seat(place).sit();
+            let generation = registry.seat(place).occupy();
             let key = registry.key_of(place, generation);
             assert!(registry.seat(place).begin_edit(generation));
             assert!(!registry.seat(place).end_edit(), "the last client's end is over");
             assert!(registry.holds(key) && registry.key(place) == key);
-            assert!(registry.seat(place).rise(generation));
+            assert!(registry.seat(place).release(generation));
             assert!(!registry.holds(key));
             assert_eq!(registry.key(place), key, "it is leaving");
+        }
+    }
+
+    /// As when another thread has discarded the bank, and not looked at it again yet.
+    #[test]
+    fn a_vacancy_that_is_not_in_the_set_is_found_too() {
+        let (registry, banks) = registry(SLOTS + 1);
+        let last = Place { bank: 1, slot: 0 };
+        registry.vacancies.discard(0);
+        assert_eq!(registry.reserve(&banks), Some(last), "in the set");
+        for place in places().take(SLOTS) {
+            assert_eq!(registry.reserve(&banks), Some(place));
+        }
+        assert_eq!(registry.reserve(&banks), None);
+        registry.vacate(&banks, last);
+        registry.vacancies.discard(last.bank);
+        assert_eq!(registry.reserve(&banks), Some(last));
+    }
+
+    /// Each look at the set finds a vacancy at once: no full bank stays in it, and no other is missing.
+    #[test]
+    fn the_set_holds_the_banks_with_vacancies() {
+        let (registry, banks) = registry(BANKS * SLOTS);
+        let in_set = || {
+            let is_in = |bank: usize| registry.vacancies.find(bank) == Some(bank);
+            core::array::from_fn::<_, BANKS, _>(is_in)
+        };
+        for place in places() {
+            assert_eq!(in_set(), [place.bank == 0, true]);
+            assert_eq!(registry.reserve(&banks), Some(place));
+        }
+        assert_eq!(in_set(), [false, false]);
+        for place in places() {
+            registry.vacate(&banks, place);
+            assert_eq!(in_set(), [true, place.bank == 1]);
         }
     }
 
@@ -388,12 +458,12 @@ mod tests {
         let seat = Seat::const_empty();
         for client in 0..300 {
             let generation = 2 * client + 1;
-            assert_eq!(seat.sit(), generation);
+            assert_eq!(seat.occupy(), generation);
             assert_eq!(seat.generation(), generation);
             assert_eq!(before(generation), generation - 1);
-            assert!(!seat.rise(generation + 2) && !seat.begin_edit(generation - 1));
-            assert!(seat.rise(generation));
-            assert!(!seat.rise(generation) && !seat.begin_edit(generation), "it has left");
+            assert!(!seat.release(generation + 2) && !seat.begin_edit(generation - 1));
+            assert!(seat.release(generation));
+            assert!(!seat.release(generation) && !seat.begin_edit(generation), "it has left");
         }
     }
 
@@ -401,11 +471,11 @@ mod tests {
     fn the_last_of_owner_and_editors_retires_the_slot() {
         for editors in 0..3 {
             let seat = Seat::const_empty();
-            let generation = seat.sit();
+            let generation = seat.occupy();
             (0..editors).for_each(|_| assert!(seat.begin_edit(generation)));
             // One that ends while the client is there retires nothing.
             assert!(seat.begin_edit(generation) && !seat.end_edit());
-            assert!(seat.rise(generation));
+            assert!(seat.release(generation));
             assert_eq!(seat.retire(), editors == 0);
             for left in (0..editors).rev() {
                 assert_eq!(seat.end_edit(), left == 0);
@@ -416,29 +486,11 @@ mod tests {
     }
 
     #[test]
-    fn what_was_left_behind_changes_nothing_else() {
-        let seat = Seat::const_empty();
-        let generation = seat.sit();
-        assert!(!seat.is_littered() && seat.begin_edit(generation));
-        seat.litter();
-        assert!(seat.is_littered());
-        assert_eq!(seat.generation(), generation);
-        assert!(!seat.retire(), "an editor is there");
-        seat.tidied();
-        assert!(!seat.is_littered());
-        assert!(seat.end_edit(), "and the owner is done");
-        seat.litter();
-        seat.retired();
-        assert!(seat.is_littered(), "also for the next client");
-        assert!(seat.retire(), "no editor is left");
-    }
-
-    #[test]
     fn generations_wrap_where_the_word_ends() {
         let seat = Seat(AtomicUsize::new(usize::MAX << GENERATION_SHIFT));
         let last = seat.generation();
-        assert!(seat.rise(last), "odd: somebody sits there");
+        assert!(seat.release(last), "odd: somebody sits there");
         assert_eq!((seat.generation(), before(0)), (0, last));
-        assert_eq!(seat.sit(), 1);
+        assert_eq!(seat.occupy(), 1);
     }
 }

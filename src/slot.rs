@@ -19,7 +19,7 @@
 //! | 0 | · | 1 | never: marks are made only on live slots |
 //!
 //! ```text
-//!           1 reserve, 9 reclaim  2 admit
+//!           1 reserve           2 admit
 //!     vacant ───────────► held ─────────► idle ◄──────────┐
 //!        ▲                 ▲               │ 3 mark       │ 5 release
 //!        │ 8 retire        │ 7 vacate      ▼    4 claim   │
@@ -140,28 +140,6 @@ pub(crate) enum Released {
     Back { next: Snapshot, urgent: bool, normal: bool },
     /// The client has left: the owner keeps the slot, and retires it.
     Leaving,
-}
-
-/// What [`Snapshot::reclaim`] does to a bank.
-#[must_use]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Reclaimed {
-    /// The slot was vacant and is the caller's.
-    Owned { next: Snapshot },
-    /// The slot has a client, which is marked.
-    Marked(Marked),
-    /// Somebody else holds the slot.
-    Held,
-}
-
-impl Reclaimed {
-    /// The bank after it.
-    pub(crate) const fn next(self, before: Snapshot) -> Snapshot {
-        match self {
-            Reclaimed::Owned { next } | Reclaimed::Marked(Marked { next, .. }) => next,
-            Reclaimed::Held => before,
-        }
-    }
 }
 
 /// What [`Snapshot::release_many`] does to a bank.
@@ -383,19 +361,6 @@ impl Snapshot {
     /// 8. held → vacant.
     pub(crate) const fn retire(self, slot: usize) -> Snapshot {
         self.without(1 << slot, ACTIVE)
-    }
-
-    /// 9. vacant → held, or 3: a publisher takes back what it recorded for a client that has left, or lets
-    ///    the slot's next client have it.
-    pub(crate) const fn reclaim(self, slot: usize, lane: Lane) -> Reclaimed {
-        let bit = 1 << slot;
-        if self.live() & bit != 0 {
-            Reclaimed::Marked(self.mark(bit, lane))
-        } else if self.vacant() & bit != 0 {
-            Reclaimed::Owned { next: self.with(bit, ACTIVE) }
-        } else {
-            Reclaimed::Held
-        }
     }
 }
 

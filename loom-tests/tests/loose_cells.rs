@@ -126,25 +126,6 @@ fn a_successor_misses_no_request() {
     });
 }
 
-/// Whoever takes note of what a publisher has left clears it away with the rest.
-#[test]
-fn nothing_is_left_behind_with_a_successor() {
-    explore(2, || {
-        let world = World::new();
-        let client = world.queue.register().unwrap();
-        race((
-            on(&world, move |world| {
-                let _ = world.queue.publish(Target::One(client), Lane::Normal, 1u32);
-            }),
-            on(&world, move |world| {
-                world.queue.unregister(client).unwrap();
-                world.queue.register().unwrap();
-            }),
-        ));
-        world.assert_nothing_is_left_behind();
-    });
-}
-
 /// The last of the editors retires the place: what the lease has given back goes as well.
 #[test]
 fn nothing_is_left_behind_by_a_lease_when_an_edit_ends_last() {

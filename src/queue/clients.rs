@@ -1,13 +1,12 @@
 //! Clients come, subscribe, and go.
 
 use super::PushQueue;
-use super::publish::Fresh;
 use crate::backlog::Backlog;
 use crate::error::{RegisterError, Stale, SubscribeError};
 use crate::ready::ReadySet;
 use crate::registry::{ClientKey, Place};
 use crate::signal::Signal;
-use crate::slot::{Lane, Reclaimed};
+use crate::slot::Lane;
 use crate::storage::Storage;
 use crate::topics::Topic;
 
@@ -36,7 +35,6 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
     pub fn register(&self) -> Result<ClientKey, RegisterError> {
         let (key, place) = self.take_place()?;
         self.banks()[place.bank].admit(place.slot, None);
-        self.tidy_if_littered(place);
         Ok(key)
     }
 
@@ -76,14 +74,13 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
         // A publish that was under way when the last client left may have recorded in the cell since.
         // Cleared before the generation changes: who reads the new generation records after this, and who
         // read the old one finds it changed, and records again.
-        self.registry.seat(place).tidied();
         self.backlog.clear(self.cells(place.bank), place.slot);
         // Read before the client becomes live: what has a number by now was marked before, without this
         // client. Were it read later, a publish could mark the client and be numbered in between, and
         // would count as completed.
         let newest = || self.convergence.newest_for_newcomer();
         self.progress(place.bank).start(place.slot, newest);
-        let generation = self.registry.seat(place).sit();
+        let generation = self.registry.seat(place).occupy();
         Ok((self.registry.key_of(place, generation), place))
     }
 
@@ -97,7 +94,7 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
     /// [`Stale`] if it has left already: of several callers, one succeeds.
     pub fn unregister(&self, client: ClientKey) -> Result<(), Stale> {
         let seat = self.registry.seat_of(client).ok_or(Stale)?;
-        if !seat.rise(client.generation()) {
+        if !seat.release(client.generation()) {
             return Err(Stale);
         }
         let place = client.place();
@@ -183,39 +180,6 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
         self.backlog.clear(self.cells(place.bank), place.slot);
         self.topics.retire(place);
         self.registry.vacate(self.banks(), place);
-        self.tidy_if_littered(place);
-    }
-
-    /// After letting go of a slot that was held: a publish that found it held left its request to us.
-    fn tidy_if_littered(&self, place: Place) {
-        if B::RECORDS && self.registry.seat(place).is_littered() {
-            let ready = self.tidy(place, Lane::Normal);
-            Fresh::new(self, Lane::Normal).add(place.bank, ready);
-        }
-    }
-
-    /// Nothing recorded for a client that has left stays in memory: it is dropped, or the place's next
-    /// client gets it with a push. The slots that this made ready.
-    ///
-    /// Registering waits for this if there is no other vacancy: for as long as it takes to clear a cell.
-    pub(super) fn tidy(&self, place: Place, lane: Lane) -> usize {
-        let (seat, bank) = (self.registry.seat(place), &self.banks()[place.bank]);
-        seat.litter();
-        loop {
-            match bank.reclaim(place.slot, lane) {
-                Reclaimed::Owned { .. } => {
-                    seat.tidied();
-                    self.backlog.clear(self.cells(place.bank), place.slot);
-                    bank.retire(place.slot);
-                    if !seat.is_littered() {
-                        return 0;
-                    }
-                }
-                // The seat stays littered: another publish may have recorded after this mark.
-                Reclaimed::Marked(marked) => return marked.ready,
-                Reclaimed::Held => return 0,
-            }
-        }
     }
 }
 

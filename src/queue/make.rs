@@ -19,7 +19,7 @@ mod on_heap {
     use super::*;
     use crate::backlog::Backlog;
     use crate::limiter::MAX_PERMITS;
-    use crate::ready::WithBanks;
+    use crate::ready::{Sweep, WithBanks};
     use crate::registry::Seat;
     use crate::slot::{SLOTS, beyond};
     use crate::storage::{Heap, row};
@@ -66,6 +66,7 @@ mod on_heap {
                 urgent_ratio: config.urgent_ratio,
                 registry: Registry::new(
                     row(banks, || core::array::from_fn(|_| Seat::empty())),
+                    Sweep::holding(clients.div_ceil(SLOTS), banks),
                     clients,
                 ),
                 topics: Topics::new(row(config.topics, members), row(banks, AtomicUsize::zero)),
@@ -83,7 +84,7 @@ mod in_place {
     use super::*;
     use crate::backlog::ConstBacklog;
     use crate::fan_out::MAX_BANKS;
-    use crate::ready::ConstReady;
+    use crate::ready::{ConstReady, Sweep};
     use crate::registry::Seat;
     use crate::signal::Silent;
     use crate::slot::{SLOTS, beyond};
@@ -138,6 +139,7 @@ mod in_place {
                 urgent_ratio: config.urgent_ratio,
                 registry: Registry::const_new(
                     [const { [const { Seat::const_empty() }; SLOTS] }; BANKS],
+                    Sweep::const_holding(clients.div_ceil(SLOTS)),
                     clients,
                 ),
                 topics: Topics::new(

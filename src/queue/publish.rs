@@ -7,7 +7,7 @@ use crate::error::{PublishError, Refusal};
 use crate::fan_out::GROUP;
 use crate::ready::ReadySet;
 use crate::recipients::Recipients;
-use crate::registry::{ClientKey, Place};
+use crate::registry::ClientKey;
 use crate::signal::Signal;
 use crate::slot::{ALL, Lane, SLOTS, slots};
 use crate::storage::Storage;
@@ -207,10 +207,6 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
             self.backlog.record(&mut recording, self.cells(place.bank), 1 << place.slot);
         }
         let marked = self.banks()[place.bank].mark(1 << place.slot, lane);
-        let mut ready = marked.ready;
-        if B::RECORDS && marked.marked == 0 {
-            ready = self.tidy(place, lane);
-        }
         let push = self.progress(place.bank).next_push(place.slot, marked.in_progress(place.slot));
         // The mark may have reached the place's next client: it gets one push more, or none if nothing was recorded for
         // it. Whether the queue is closed is asked after the mark, too: whoever found nobody busy in a closed queue has
@@ -220,7 +216,7 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
         } else {
             Err(Refusal::Stale)
         };
-        if ready != 0 {
+        if marked.ready != 0 {
             self.line(lane).join(place.bank, place.slot);
             self.signal.ready(1);
         } else if marked.in_progress(place.slot) {
@@ -272,7 +268,7 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
     ) -> usize {
         let (word, seats) = (&self.banks()[bank], &self.registry.seats.as_ref()[bank]);
         let mut recorded_for = [0; SLOTS];
-        let (mut recorded, mut unmarked, mut ready) = (0, 0, 0);
+        let (mut recorded, mut ready) = (0, 0);
         loop {
             let seen = word.load();
             let missing = seen.live() & mask & !recorded;
@@ -281,14 +277,12 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
                 each(missing, |slot| recorded_for[slot] = seats[slot].generation());
                 self.backlog.record(recording, self.cells(bank), missing);
                 recorded |= missing;
-                unmarked |= missing;
             }
             // Whoever became live since `seen` makes the exchange fail, and is recorded for.
             let Some(marked) = word.try_mark(seen, mask, lane) else {
                 continue;
             };
             ready |= marked.ready;
-            unmarked &= !marked.marked;
             // A slot may have passed to another client between record and mark, and the old client's
             // leaving have dropped what was recorded.
             let mut replaced = 0;
@@ -296,8 +290,7 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
                 replaced |= usize::from(seats[slot].generation() != recorded_for[slot]) << slot;
             });
             if replaced & word.load().live() == 0 {
-                return slots(unmarked)
-                    .fold(ready, |ready, slot| ready | self.tidy(Place { bank, slot }, lane));
+                return ready;
             }
             recorded &= !replaced;
         }

@@ -141,6 +141,45 @@ impl<W: Bits> Sweep<W> {
         None
     }
 
+    /// The next bank of the set from `from` on, round the end. It stays in the set.
+    pub(crate) fn find(&self, from: usize) -> Option<usize> {
+        let (start, ahead) = (self.word_of(from), usize::MAX << (from % BITS));
+        let within = |word: usize, banks: usize| {
+            // Relaxed: coherence shows what was inserted before. The caller looks at the bank.
+            let banks = self.words()[word].load(Ordering::Relaxed) & banks;
+            (banks != 0).then(|| word * BITS + banks.trailing_zeros() as usize)
+        };
+        let found = within(start, ahead);
+        if self.bits.is_one() {
+            return found.or_else(|| within(start, usize::MAX));
+        }
+        // The cursor's word twice, as in `sweep`.
+        let rounds = [(start + 1, self.words().len()), (0, start + 1)];
+        found.or_else(|| {
+            rounds.into_iter().find_map(|(from, to)| {
+                let mut next = from;
+                while let Some(word) = self.candidate(next, to) {
+                    let found = within(word, usize::MAX);
+                    if found.is_some() {
+                        return found;
+                    }
+                    if !self.clear_summary(word, &mut 0) {
+                        next = word + 1;
+                    }
+                }
+                None
+            })
+        })
+    }
+
+    /// Takes `bank` out of the set, if it is there. The caller looks at the bank afterwards.
+    pub(crate) fn discard(&self, bank: usize) {
+        let word = if self.bits.is_one() { self.bits.only() } else { &self.words()[bank / BITS] };
+        // Acquire: synchronizes with the Release of `insert_many`, so that the look sees why this
+        // bank was inserted. The summary stays as it is: a word that is empty is found out.
+        word.fetch_and(!(1 << (bank % BITS)), Ordering::Acquire);
+    }
+
     /// Clears the summary's bit of a word that was seen to be zero. True: something had been inserted
     /// meanwhile, and the bit is set again.
     ///
@@ -185,6 +224,39 @@ fn remove(word: &AtomicUsize, all: usize, bank: usize) -> bool {
         Ordering::Relaxed, // tried again
     );
     taken.is_ok()
+}
+
+#[cfg(feature = "alloc")]
+impl Sweep {
+    /// A set for `banks` banks that holds the first `held` of them.
+    pub(crate) fn holding(held: usize, banks: usize) -> Self {
+        let set = <Sweep as super::WithBanks>::with_banks(banks);
+        (0..banks.div_ceil(BITS))
+            .for_each(|word| set.insert_many(word * BITS, word_of_first(held, word)));
+        set
+    }
+}
+
+#[cfg(not(loom))]
+impl<const WORDS: usize> Sweep<[AtomicUsize; WORDS]> {
+    /// A set that holds the first `held` banks.
+    pub(crate) const fn const_holding(held: usize) -> Self {
+        let mut set = <Self as super::ConstReady>::EMPTY;
+        let mut word = 0;
+        while word < WORDS {
+            set.bits[word] = AtomicUsize::new(word_of_first(held, word));
+            // A bit for each word that is in use.
+            set.summary[word] = AtomicUsize::new(word_of_first(held.div_ceil(BITS), word));
+            word += 1;
+        }
+        set
+    }
+}
+
+/// Word number `word` of a bitmap whose first `held` bits are set.
+const fn word_of_first(held: usize, word: usize) -> usize {
+    let inside = held.saturating_sub(word * BITS);
+    if inside >= BITS { usize::MAX } else { (1 << inside) - 1 }
 }
 
 impl<W: Bits> ReadySet for Sweep<W> {
@@ -361,6 +433,41 @@ mod tests {
         assert_eq!(summary(&set), [1, 1]);
         assert!(!set.is_empty());
         assert_eq!([(); 3].map(|()| pop(&set)), [Some(0), Some(BITS * BITS), None]);
+    }
+
+    #[test]
+    fn what_is_found_stays_in_the_set_until_it_is_discarded() {
+        for banks in [1, BITS, BITS + 1, 3 * BITS, BITS * BITS + 7] {
+            let set = Sweep::with_banks(banks);
+            let some = [0, 1, BITS - 1, BITS, 2 * BITS + 5, BITS * BITS + 6];
+            let some: std::vec::Vec<_> = some.into_iter().filter(|&bank| bank < banks).collect();
+            assert_eq!((set.find(0), set.find(banks)), (None, None));
+            some.iter().for_each(|&bank| set.insert(bank));
+            for from in 0..banks {
+                let next = some.iter().find(|&&bank| bank >= from).or(some.first());
+                assert_eq!(set.find(from), next.copied(), "from {from} of {banks}");
+            }
+            for (at, &bank) in some.iter().enumerate() {
+                assert_eq!(set.find(0), Some(bank));
+                set.discard(bank);
+                assert_eq!(set.find(bank), some.get(at + 1).copied());
+            }
+            assert!(set.is_empty());
+            assert!(set.bits.is_one() || summary(&set).iter().all(|&word| word == 0), "put right");
+        }
+    }
+
+    #[test]
+    fn a_set_can_begin_with_its_first_banks() {
+        for held in [0, 1, BITS - 1, BITS, BITS + 1, 3 * BITS] {
+            let on_heap = Sweep::holding(held, 3 * BITS);
+            let in_place = Sweep::<[AtomicUsize; 3]>::const_holding(held);
+            let sets: [&dyn ReadySet; 2] = [&on_heap, &in_place];
+            for set in sets {
+                let banks = core::iter::from_fn(|| set.pop()).map(|popped| popped.bank);
+                assert!(banks.eq(0..held), "{held}");
+            }
+        }
     }
 
     /// What another thread puts in after a word was found empty, and before its bit is cleared.

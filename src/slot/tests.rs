@@ -241,30 +241,6 @@ fn reserve_admit_vacate_retire_lead_from_vacant_to_vacant() {
 }
 
 #[test]
-fn reclaim_owns_what_is_vacant_and_marks_what_is_live() {
-    everywhere(|slot, nibble, neighbour, before| {
-        for lane in LANES {
-            let reclaimed = before.reclaim(slot, lane);
-            let next = reclaimed.next(before);
-            match nibble {
-                0 => {
-                    assert_eq!(reclaimed, Reclaimed::Owned { next });
-                    assert_eq!(next, bank(slot, ACTIVE_BIT, neighbour));
-                }
-                ACTIVE_BIT => {
-                    assert_eq!(reclaimed, Reclaimed::Held);
-                    assert_eq!(next, before);
-                }
-                _ => {
-                    assert_eq!(reclaimed, Reclaimed::Marked(before.mark(1 << slot, lane)));
-                    assert_eq!(next, before.mark(1 << slot, lane).next);
-                }
-            }
-        }
-    });
-}
-
-#[test]
 fn slots_of_a_mask_come_lowest_first() {
     assert!(slots(0b1001_0010).eq([1, 4, 7]));
     assert_eq!(slots(0).count(), 0);

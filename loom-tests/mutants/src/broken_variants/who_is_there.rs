@@ -63,21 +63,5 @@ pub(super) fn all() -> Vec<Mutant> {
             "topics",
             "what_was_left_second_reaches_the_client_until_a_push_that_knew",
         ),
-        variant(
-            "leave what was recorded for a departed client to the next one",
-            &[("queue/publish.rs", "if B::RECORDS && marked.marked == 0 {", "if false {")],
-            "left_behind",
-            "for_the_one_client_it_is_for",
-        ),
-        variant(
-            "let go of a slot without looking for what was left behind",
-            &[(
-                "queue/clients.rs",
-                "self.registry.vacate(self.banks(), place);\n        self.tidy_if_littered(place);",
-                "self.registry.vacate(self.banks(), place);",
-            )],
-            "left_behind",
-            "for_one_of_everyone",
-        ),
     ]
 }

@@ -121,20 +121,11 @@ pub const SURVIVORS: &[Entry] = &[
     ),
     (
         "registry.rs",
-        "is_littered",
-        "self.0.load",
-        &["Acquire → Relaxed"],
-        "stronger than needed: the bank's word decides whether the bit is seen, because who litters changes it \
-         afterwards and who asks has changed it before; and before anything is cleared `tidied` acquires what \
-         the bit stands for",
-    ),
-    (
-        "registry.rs",
-        "sit",
+        "occupy",
         "self.0.fetch_add",
-        &["AcqRel → Release"],
+        &["AcqRel → Release", "load + store"],
         "stronger than needed: the newcomer holds the slot, and by the bank's word has seen all that was done to \
-         the seat but for `litter`, which is asked about later",
+         the seat; nobody else changes it until the newcomer's key is known",
     ),
     (
         "registry.rs",

@@ -295,21 +295,18 @@ const ABOUT_IT: u32 = 10;
 
 /// The models of a file, where it has some of its own: by target.
 const ABOUT: [(&str, &[&str]); 14] = [
-    ("backlog/bits.rs", &["backlogs", "visible", "left_behind"]),
+    ("backlog/bits.rs", &["backlogs", "visible"]),
     ("backlog/journal.rs", &["journal", "visible"]),
     ("bank.rs", &["visible", "one_at_a_time", "nothing_lost"]),
     ("convergence.rs", &["convergence", "closing", "draining"]),
     ("fan_out.rs", &["fan_out"]),
     ("limiter.rs", &["permits_conserved", "signals"]),
-    ("queue/clients.rs", &["registering", "left_behind"]),
+    ("queue/clients.rs", &["registering", "stale_keys"]),
     ("queue/expand.rs", &["fan_out"]),
     ("ready/fifo.rs", &["ready_sets", "bounded"]),
     ("ready/line.rs", &["ready_sets", "nobody_starves"]),
     ("ready/sweep.rs", &["ready_sets", "bounded"]),
-    (
-        "registry.rs",
-        &["loose_cells", "registering", "stale_keys", "left_behind", "lease_ends_once"],
-    ),
+    ("registry.rs", &["loose_cells", "registering", "stale_keys", "lease_ends_once"]),
     ("slot.rs", &["one_at_a_time"]),
     ("topics.rs", &["topics", "neighbours", "stale_keys"]),
 ];
