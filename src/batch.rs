@@ -76,14 +76,13 @@ where
         let mut slot = 0;
         // The batch is dropped with the iterator: what was not asked for goes back.
         core::iter::from_fn(move || {
-            let (ticket, payload) = loop {
-                let entry = self.entries.get_mut(slot)?;
+            while self.entries.get(slot)?.is_none() {
                 slot += 1;
-                if let Some(begun) = entry.take() {
-                    break begun;
-                }
-            };
-            Some(Lease::from_parts(self.queue.clone(), ticket, payload))
+            }
+            // Before the entry is taken: if this panics, the push goes back with the batch.
+            let queue = self.queue.clone();
+            let (ticket, payload) = self.entries[slot].take()?;
+            Some(Lease::from_parts(queue, ticket, payload))
         })
     }
 }
@@ -94,17 +93,17 @@ where
     Q::Target: Serve,
 {
     fn drop(&mut self) {
-        GiveBack { queue: &*self.queue, entries: &mut self.entries }.all();
+        GiveBackOnDrop { queue: &*self.queue, entries: &mut self.entries }.all();
     }
 }
 
 /// Pushes that go back into the queue, the others also if merging one of them panics.
-struct GiveBack<'a, Q: Serve + ?Sized> {
+struct GiveBackOnDrop<'a, Q: Serve + ?Sized> {
     queue: &'a Q,
     entries: &'a mut Entries<Q::Payload>,
 }
 
-impl<Q: Serve + ?Sized> GiveBack<'_, Q> {
+impl<Q: Serve + ?Sized> GiveBackOnDrop<'_, Q> {
     fn all(self) {
         while let Some((ticket, payload)) = self.entries.iter_mut().find_map(Option::take) {
             self.queue.requeue(&ticket, Some(payload), true);
@@ -113,9 +112,9 @@ impl<Q: Serve + ?Sized> GiveBack<'_, Q> {
     }
 }
 
-impl<Q: Serve + ?Sized> Drop for GiveBack<'_, Q> {
+impl<Q: Serve + ?Sized> Drop for GiveBackOnDrop<'_, Q> {
     fn drop(&mut self) {
-        GiveBack { queue: self.queue, entries: self.entries }.all();
+        GiveBackOnDrop { queue: self.queue, entries: self.entries }.all();
     }
 }
 

@@ -112,8 +112,13 @@ where
     where
         Q: Clone,
     {
-        let counted = self.ticket.counted;
-        core::mem::take(&mut self.permit).then(|| Permit { queue: self.queue.clone(), counted })
+        if !self.permit {
+            return None;
+        }
+        // Before the permit is taken: if this panics, the lease still has it.
+        let queue = self.queue.clone();
+        self.permit = false;
+        Some(Permit { queue, counted: self.ticket.counted })
     }
 
     /// Ends the push: the client has all that the request contained.

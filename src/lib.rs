@@ -63,6 +63,7 @@ mod apart;
 mod bank;
 mod banks;
 mod sync;
+mod unwind;
 // who can be served,
 mod limiter;
 pub mod ready;

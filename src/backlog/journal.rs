@@ -23,6 +23,7 @@ use super::{Backlog, Everything};
 use crate::convergence::WRAPS;
 use crate::slot::SLOTS;
 use crate::sync::{Atomic, AtomicUsize, Lock, Ordering};
+use crate::unwind::drop_each;
 
 /// A backlog in which a publish to everyone costs the same for ten clients and for ten million.
 ///
@@ -169,11 +170,22 @@ pub struct JournalCells<C> {
 }
 
 /// One publish: recorded in the inner backlog for some, or appended for everyone.
-pub enum JournalRecording<T> {
+pub enum JournalRecording<T, R> {
     #[doc(hidden)]
     Recorded(T),
     #[doc(hidden)]
-    Appended(usize),
+    Appended(usize, Replaced<R>),
+}
+
+/// What an append has replaced in the ring. It is dropped when the publish is done, so that a destructor
+/// which panics doesn't cut the publish short.
+#[doc(hidden)]
+pub struct Replaced<R>([Option<R>; 2]);
+
+impl<R> Drop for Replaced<R> {
+    fn drop(&mut self) {
+        drop_each(core::mem::replace(&mut self.0, [None, None]));
+    }
 }
 
 impl<B: Backlog, const N: usize> Journal<B, N> {
@@ -233,7 +245,7 @@ where
     type Request = B::Request;
     type Payload = B::Request;
     type Cells = JournalCells<B::Cells>;
-    type Recording = JournalRecording<B::Recording>;
+    type Recording = JournalRecording<B::Recording, B::Request>;
 
     const RECORDS: bool = B::RECORDS;
     const ON_DEMAND: bool = true;
@@ -256,17 +268,14 @@ where
         let old = ring.folds[at % FOLDS].take_if(|fold| window(fold.from, at) >= N);
         // Release: with the Acquire in `take`, which then finds the entry.
         self.head.store(after(at), Ordering::Release);
-        drop(ring);
-        // After the lock is released: a request's destructor may take its time, or panic.
-        drop((replaced, old));
-        JournalRecording::Appended(at)
+        JournalRecording::Appended(at, Replaced([replaced, old.map(|fold| fold.merged)]))
     }
 
     fn abandon(&self, recording: Self::Recording) -> B::Request {
         match recording {
             JournalRecording::Recorded(recording) => self.inner.abandon(recording),
             // The entry stays: at worst a client is told more than it needs.
-            JournalRecording::Appended(at) => {
+            JournalRecording::Appended(at, _) => {
                 let ring = self.ring.lock();
                 let gone = window(at, self.head.load(Ordering::Relaxed)) > N;
                 let entry = ring.entries[at % N].as_ref().filter(|_| !gone);
@@ -355,7 +364,7 @@ impl<C> fmt::Debug for JournalCells<C> {
     }
 }
 
-impl<T> fmt::Debug for JournalRecording<T> {
+impl<T, R> fmt::Debug for JournalRecording<T, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("JournalRecording")
     }

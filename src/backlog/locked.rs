@@ -6,6 +6,7 @@ use core::marker::PhantomData;
 use super::{Backlog, Merge};
 use crate::slot::{SLOTS, slots};
 use crate::sync::Lock;
+use crate::unwind::drop_each;
 
 /// One `R` a client, merged in place. Needs no heap.
 ///
@@ -124,7 +125,7 @@ impl<R: Merge + Clone> Backlog for Locked<R> {
     fn clear(&self, cells: &Self::Cells, slot: usize) {
         // Dropped after the lock is released: a request's destructor may take its time.
         let departed = core::mem::replace(&mut *cells[slot].0.lock(), Pending::NONE);
-        drop(departed);
+        drop_each([departed.recorded, departed.restored]);
     }
 }
 

@@ -7,6 +7,7 @@ use core::marker::PhantomData;
 use super::groups::Groups;
 use super::{Backlog, Merge};
 use crate::sync::Lock;
+use crate::unwind::drop_each;
 
 /// One `Arc<R>` for all clients of a bank that owe the same: a fan-out stores its request once a bank, and
 /// when clients that hold the same pending request get the same new one, the merge is computed **once** and
@@ -143,12 +144,11 @@ impl<R: Merge + Clone> Backlog for Shared<R> {
             // If a merge panics, the slot still has both.
             let mut recording = SharedRecording { request: restored, last: None };
             self.record(&mut recording, cells, 1 << slot);
+            let merged = cells.0.lock().forget_restored(slot);
+            // Before the slot is emptied: if a destructor panics, it still has both.
+            drop_each([Some(recording.request), merged]);
+            drop(recording.last);
             groups = cells.0.lock();
-            let merged = groups.forget_restored(slot);
-            let taken = groups.take(slot);
-            drop(groups);
-            drop((recording, merged));
-            return taken;
         }
         groups.take(slot)
     }
@@ -159,10 +159,10 @@ impl<R: Merge + Clone> Backlog for Shared<R> {
 
     fn clear(&self, cells: &Self::Cells, slot: usize) {
         let mut groups = cells.0.lock();
-        let departed = (groups.remove(slot), groups.forget_restored(slot));
+        let departed = [groups.remove(slot), groups.forget_restored(slot)];
         drop(groups);
         // Dropped after the lock is released, as above.
-        drop(departed);
+        drop_each(departed);
     }
 }
 

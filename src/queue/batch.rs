@@ -1,7 +1,7 @@
 //! Several pushes begun together, and ended together: one compare-exchange a bank each time.
 
 use super::PushQueue;
-use super::serve::{LOOKS, Ticket};
+use super::serve::{HandedBack, LOOKS, RetireOnDrop, Ticket};
 use crate::backlog::Backlog;
 use crate::ready::ReadySet;
 use crate::ready::line::Served;
@@ -9,6 +9,7 @@ use crate::registry::Place;
 use crate::signal::Signal;
 use crate::slot::{Claimed, Lane, SLOTS, slots};
 use crate::storage::Storage;
+use crate::unwind::drop_each;
 
 /// The pushes of a batch, each at the index of its slot. All of one bank.
 #[allow(unreachable_pub, reason = "named by a sealed trait")]
@@ -52,7 +53,7 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
         loop {
             let Some(Served { bank, claimed, .. }) = self.claim(permits) else { return 0 };
             let permits = if counted { permits } else { 0 };
-            let mut rest = Rest { queue: self, bank, claimed, slots: claimed.slots, permits };
+            let mut rest = RestOnDrop { queue: self, bank, claimed, slots: claimed.slots, permits };
             let mut begun = 0;
             // After the claim. Once for all: publishers write where this is read.
             let seen = self.convergence.newest();
@@ -67,10 +68,7 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
                     }
                     (ticket, None) => {
                         rest.permits += usize::from(counted);
-                        if self.finish_empty(&ticket) {
-                            self.signal.ready(1);
-                        }
-                        self.signal.progress();
+                        self.finish_empty(&ticket, 0);
                     }
                 }
             }
@@ -85,7 +83,7 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
     pub(super) fn complete_many(&self, batch: &mut Entries<B::Payload>) {
         // Out of the batch first: whatever panics below, nothing is given back that has been completed.
         let batch = core::mem::replace(batch, [const { None }; SLOTS]);
-        let (mut bank, mut ended, mut ready, mut permits) = (None, 0, 0, 0);
+        let (mut bank, mut ended, mut permits) = (None, 0, 0);
         for (ticket, _) in batch.iter().flatten() {
             let Place { slot, bank: of } = ticket.place();
             permits += usize::from(ticket.counted);
@@ -93,32 +91,24 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
             bank = Some(of);
             ended |= 1 << slot;
         }
-        if let Some(bank) = bank {
-            let released = self.banks()[bank].release_many(ended);
-            for slot in slots(released.leaving) {
-                self.retire(Place { bank, slot });
+        let Some(bank) = bank else { return };
+        let released = self.banks()[bank].release_many(ended);
+        for (lane, pending) in [(Lane::Urgent, released.urgent), (Lane::Normal, released.normal)] {
+            if pending != 0 {
+                self.line(lane).set.insert(bank);
             }
-            for (lane, pending) in
-                [(Lane::Urgent, released.urgent), (Lane::Normal, released.normal)]
-            {
-                if pending != 0 {
-                    self.line(lane).set.insert(bank);
-                }
-            }
-            ready += (released.urgent | released.normal).count_ones() as usize;
         }
-        if ended != 0 {
-            self.end(ready, permits);
-            self.signal.progress();
-        }
-        // Dropped last: a destructor that panics then harms nobody else.
-        drop(batch);
+        self.end((released.urgent | released.normal).count_ones() as usize, permits);
+        self.signal.progress();
+        // Destructors last: one that panics harms nobody else.
+        let _retire = RetireOnDrop { queue: self, bank, slots: released.leaving };
+        drop_each(batch);
     }
 }
 
 /// Claimed slots that nobody has looked at yet, and the permits that nobody uses: all goes back if taking
 /// what is pending for one of the others panics.
-struct Rest<'a, B: Backlog, S: Storage, N: Signal> {
+struct RestOnDrop<'a, B: Backlog, S: Storage, N: Signal> {
     queue: &'a PushQueue<B, S, N>,
     bank: usize,
     claimed: Claimed,
@@ -126,13 +116,16 @@ struct Rest<'a, B: Backlog, S: Storage, N: Signal> {
     permits: usize,
 }
 
-impl<B: Backlog, S: Storage, N: Signal> Drop for Rest<'_, B, S, N> {
+impl<B: Backlog, S: Storage, N: Signal> Drop for RestOnDrop<'_, B, S, N> {
     fn drop(&mut self) {
-        let Rest { queue, bank, claimed, .. } = *self;
-        let mut ready = 0;
+        let RestOnDrop { queue, bank, claimed, .. } = *self;
+        let (mut ready, mut left) = (0, 0);
         for slot in slots(self.slots) {
-            ready += usize::from(queue.give_back(Place { bank, slot }, claimed.lane(slot)));
+            let back = queue.give_back(Place { bank, slot }, claimed.lane(slot));
+            ready += back.ready();
+            left |= usize::from(back == HandedBack::Left) << slot;
         }
         queue.end(ready, self.permits);
+        drop(RetireOnDrop { queue, bank, slots: left });
     }
 }

@@ -1,6 +1,7 @@
 //! Clients come, subscribe, and go.
 
 use super::PushQueue;
+use super::serve::RetireOnDrop;
 use crate::backlog::Backlog;
 use crate::error::{RegisterError, Stale, SubscribeError};
 use crate::ready::ReadySet;
@@ -9,6 +10,7 @@ use crate::signal::Signal;
 use crate::slot::Lane;
 use crate::storage::Storage;
 use crate::topics::Topic;
+use crate::unwind::is_unwinding;
 
 impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
     /// Gives a client a place. It starts idle: as far as the queue knows it is up to date.
@@ -49,9 +51,11 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
         request: B::Request,
     ) -> Result<ClientKey, RegisterError> {
         let (key, place) = self.take_place()?;
-        let on_panic = Leave { queue: self, key, place };
+        let on_panic = LeaveOnDrop { queue: self, key };
         let mut recording = self.backlog.begin(request);
         self.backlog.record(&mut recording, self.cells(place.bank), 1 << place.slot);
+        // While the place can still be given back: the caller will not learn the key if this panics.
+        drop(recording);
         core::mem::forget(on_panic);
         self.banks()[place.bank].admit(place.slot, Some(lane));
         self.line(lane).set.insert(place.bank);
@@ -74,7 +78,9 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
         // A publish that was under way when the last client left may have recorded in the cell since.
         // Cleared before the generation changes: who reads the new generation records after this, and who
         // read the old one finds it changed, and records again.
+        let on_panic = VacateOnDrop { queue: self, place };
         self.backlog.clear(self.cells(place.bank), place.slot);
+        core::mem::forget(on_panic);
         // Read before the client becomes live: what has a number by now was marked before, without this
         // client. Were it read later, a publish could mark the client and be numbered in between, and
         // would count as completed.
@@ -97,10 +103,10 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
         if !seat.release(client.generation()) {
             return Err(Stale);
         }
-        let place = client.place();
-        if self.banks()[place.bank].vacate(place.slot) {
-            self.retire(place);
-        }
+        let Place { bank, slot } = client.place();
+        let owned = self.banks()[bank].vacate(slot);
+        // Destructors last: one that panics keeps nobody waiting.
+        let _retire = RetireOnDrop { queue: self, bank, slots: usize::from(owned) << slot };
         self.signal.progress();
         self.signal.interrupted();
         Ok(())
@@ -175,26 +181,41 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
         }
     }
 
-    /// Nothing of the departed client stays, and the place is vacant.
+    /// Nothing of the departed client stays, and the place is vacant. What a publish records later
+    /// stays until the next client comes; and so does, while a panic unwinds, what is there already.
     fn clear_place(&self, place: Place) {
-        self.backlog.clear(self.cells(place.bank), place.slot);
-        self.topics.retire(place);
-        self.registry.vacate(self.banks(), place);
+        let _vacate = VacateOnDrop { queue: self, place };
+        if !is_unwinding() {
+            self.backlog.clear(self.cells(place.bank), place.slot);
+        }
     }
 }
 
-/// A newcomer whose first request could not be recorded, because cloning or merging it panicked, leaves
-/// again: nobody else knows that the place is taken.
-struct Leave<'a, B: Backlog, S: Storage, N: Signal> {
+/// Makes a held place vacant.
+struct VacateOnDrop<'a, B: Backlog, S: Storage, N: Signal> {
     queue: &'a PushQueue<B, S, N>,
-    key: ClientKey,
     place: Place,
 }
 
-impl<B: Backlog, S: Storage, N: Signal> Drop for Leave<'_, B, S, N> {
+impl<B: Backlog, S: Storage, N: Signal> Drop for VacateOnDrop<'_, B, S, N> {
     fn drop(&mut self) {
-        // What is live can leave; a publish that marked it meanwhile is dropped with it.
-        self.queue.banks()[self.place.bank].admit(self.place.slot, None);
-        let _ = self.queue.unregister(self.key);
+        let VacateOnDrop { queue, place } = *self;
+        queue.topics.retire(place);
+        queue.registry.vacate(queue.banks(), place);
+    }
+}
+
+/// A newcomer that has not been admitted yet leaves again: nobody else knows that the place is taken.
+struct LeaveOnDrop<'a, B: Backlog, S: Storage, N: Signal> {
+    queue: &'a PushQueue<B, S, N>,
+    key: ClientKey,
+}
+
+impl<B: Backlog, S: Storage, N: Signal> Drop for LeaveOnDrop<'_, B, S, N> {
+    fn drop(&mut self) {
+        let place = self.key.place();
+        if self.queue.registry.seat(place).release(self.key.generation()) {
+            self.queue.retire(place);
+        }
     }
 }

@@ -179,12 +179,7 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
             match self.take(place, claimed.lane(slot), seen, counted) {
                 (ticket, Some(payload)) => return Some((ticket, payload)),
                 // If the client is ready again, this thread may go on with another one.
-                (ticket, None) => {
-                    if self.finish_empty(&ticket) {
-                        self.signal.ready(1);
-                    }
-                    self.signal.progress();
-                }
+                (ticket, None) => self.finish_empty(&ticket, counted.into()),
             }
         }
     }
@@ -209,22 +204,32 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
         let progress = self.progress(place.bank);
         let seen = progress.enter(place.slot, seen, || self.convergence.newest());
         let ticket = Ticket { client, lane, seen, counted, changing };
-        let on_panic = Failed { queue: self, ticket };
+        let on_panic = FailedOnDrop { queue: self, ticket };
         let payload = self.backlog.take(cells, place.slot);
         core::mem::forget(on_panic);
         progress.begin(place.slot, seen);
         (ticket, payload)
     }
 
-    /// The end of a push that there was nothing for.
+    /// The end of a push that there was nothing for. The caller goes on with its permits, unless this
+    /// panics: then they come back.
     #[cold]
-    pub(super) fn finish_empty(&self, ticket: &Ticket) -> bool {
-        self.finish(ticket)
+    pub(super) fn finish_empty(&self, ticket: &Ticket, permits: usize) {
+        let back = self.finish(ticket);
+        if back == HandedBack::Ready {
+            self.signal.ready(1);
+        }
+        self.signal.progress();
+        if back == HandedBack::Left {
+            let on_panic = PermitsOnDrop { queue: self, permits };
+            self.retire(ticket.place());
+            core::mem::forget(on_panic);
+        }
     }
 
-    /// The client has all that its lease contained. True: it is ready again.
+    /// The client has all that its lease contained.
     #[cfg_attr(target_pointer_width = "64", inline(always))]
-    pub(super) fn finish(&self, ticket: &Ticket) -> bool {
+    pub(super) fn finish(&self, ticket: &Ticket) -> HandedBack {
         let Place { bank, slot } = ticket.place();
         self.complete_slot(ticket);
         self.hand_back(ticket.place(), self.banks()[bank].release(slot))
@@ -240,30 +245,33 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
         }
     }
 
-    /// Lets go of a slot that was owned, and leaves it pending. True: it is ready again.
-    pub(super) fn give_back(&self, place: Place, lane: Lane) -> bool {
+    /// Lets go of a slot that was owned, and leaves it pending.
+    pub(super) fn give_back(&self, place: Place, lane: Lane) -> HandedBack {
         let Place { bank, slot } = place;
         self.progress(bank).give_back(slot);
         self.hand_back(place, self.banks()[bank].requeue(slot, lane))
     }
 
-    /// Lets go of a slot that was owned. True: it is ready again.
+    /// Puts the bank of a slot that was let go of into the ready sets where it belongs.
     #[inline]
-    pub(super) fn hand_back(&self, place: Place, released: Released) -> bool {
+    fn hand_back(&self, place: Place, released: Released) -> HandedBack {
         match released {
-            Released::Leaving => {
-                self.retire(place);
-                false
-            }
+            Released::Leaving => HandedBack::Left,
             Released::Back { urgent, normal, .. } => {
                 for (lane, pending) in [(Lane::Urgent, urgent), (Lane::Normal, normal)] {
                     if pending {
                         self.line(lane).set.insert(place.bank);
                     }
                 }
-                urgent || normal
+                if urgent || normal { HandedBack::Ready } else { HandedBack::Idle }
             }
         }
+    }
+
+    #[cold]
+    fn drop_and_retire(&self, place: Place, payload: Option<B::Payload>) {
+        let _retire = RetireOnDrop { queue: self, bank: place.bank, slots: 1 << place.slot };
+        drop(payload);
     }
 
     /// The last step of every end: permits come back, and whoever may go on because of it is told. How
@@ -282,32 +290,83 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
     }
 }
 
-/// Puts a slot back into the queue and its permit into the limiter, whatever happens meanwhile.
-struct GiveBack<'a, B: Backlog, S: Storage, N: Signal> {
+/// What became of a slot that its owner let go of.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum HandedBack {
+    Idle,
+    /// It can be served again.
+    Ready,
+    /// Its client has left: the caller still owns it, and retires it once all else has been done.
+    Left,
+}
+
+impl HandedBack {
+    /// How many clients became ready.
+    #[inline]
+    pub(super) const fn ready(self) -> usize {
+        matches!(self, HandedBack::Ready) as usize
+    }
+}
+
+/// Retires slots of a bank, the others also if a destructor panics for one of them.
+pub(super) struct RetireOnDrop<'a, B: Backlog, S: Storage, N: Signal> {
+    pub(super) queue: &'a PushQueue<B, S, N>,
+    pub(super) bank: usize,
+    pub(super) slots: usize,
+}
+
+impl<B: Backlog, S: Storage, N: Signal> Drop for RetireOnDrop<'_, B, S, N> {
+    fn drop(&mut self) {
+        let RetireOnDrop { queue, bank, slots } = *self;
+        if slots != 0 {
+            let _others = RetireOnDrop { queue, bank, slots: slots & (slots - 1) };
+            queue.retire(Place { bank, slot: slots.trailing_zeros() as usize });
+        }
+    }
+}
+
+/// Gives permits back.
+struct PermitsOnDrop<'a, B: Backlog, S: Storage, N: Signal> {
+    queue: &'a PushQueue<B, S, N>,
+    permits: usize,
+}
+
+impl<B: Backlog, S: Storage, N: Signal> Drop for PermitsOnDrop<'_, B, S, N> {
+    fn drop(&mut self) {
+        self.queue.end(0, self.permits);
+    }
+}
+
+/// Puts a slot back into the queue and its permit into the limiter.
+struct GiveBackOnDrop<'a, B: Backlog, S: Storage, N: Signal> {
     queue: &'a PushQueue<B, S, N>,
     place: Place,
     lane: Lane,
     permits: usize,
 }
 
-impl<B: Backlog, S: Storage, N: Signal> Drop for GiveBack<'_, B, S, N> {
+impl<B: Backlog, S: Storage, N: Signal> Drop for GiveBackOnDrop<'_, B, S, N> {
     fn drop(&mut self) {
-        let GiveBack { queue, place, lane, permits } = *self;
-        let ready = queue.give_back(place, lane);
-        queue.end(ready.into(), permits);
+        let GiveBackOnDrop { queue, place, lane, permits } = *self;
+        let back = queue.give_back(place, lane);
+        queue.end(back.ready(), permits);
+        if back == HandedBack::Left {
+            queue.retire(place);
+        }
     }
 }
 
 /// User code has panicked while a lease was begun: an adapter may keep it, to try again later. Otherwise
 /// it goes back.
-struct Failed<'a, B: Backlog, S: Storage, N: Signal> {
+struct FailedOnDrop<'a, B: Backlog, S: Storage, N: Signal> {
     queue: &'a PushQueue<B, S, N>,
     ticket: Ticket,
 }
 
-impl<B: Backlog, S: Storage, N: Signal> Drop for Failed<'_, B, S, N> {
+impl<B: Backlog, S: Storage, N: Signal> Drop for FailedOnDrop<'_, B, S, N> {
     fn drop(&mut self) {
-        let Failed { queue, ticket } = *self;
+        let FailedOnDrop { queue, ticket } = *self;
         if !queue.signal.keep_failed(&ticket) {
             Serve::requeue(queue, &ticket, None, true);
         }
@@ -365,17 +424,21 @@ impl<B: Backlog, S: Storage, N: Signal> Serve for PushQueue<B, S, N> {
 
     #[cfg_attr(target_pointer_width = "64", inline(always))] // so that the lease need not be copied
     fn complete(&self, ticket: &Ticket, payload: Option<B::Payload>, permit: bool) {
-        let ready = self.finish(ticket);
-        self.end(ready.into(), (permit && ticket.counted).into());
+        let back = self.finish(ticket);
+        self.end(back.ready(), (permit && ticket.counted).into());
         self.signal.progress();
-        // Dropped last: a destructor that panics then harms nobody else.
-        drop(payload);
+        // Destructors last: one that panics harms nobody else.
+        if back == HandedBack::Left {
+            self.drop_and_retire(ticket.place(), payload);
+        } else {
+            drop(payload);
+        }
     }
 
     fn requeue(&self, ticket: &Ticket, payload: Option<B::Payload>, permit: bool) {
         let (place, permits) = (ticket.place(), (permit && ticket.counted).into());
-        // Given back also if merging panics.
-        let _back = GiveBack { queue: self, place, lane: ticket.lane, permits };
+        // Given back also if the backlog breaks its contract and panics.
+        let _back = GiveBackOnDrop { queue: self, place, lane: ticket.lane, permits };
         if let Some(payload) = payload {
             self.backlog.restore(self.cells(place.bank), place.slot, payload);
         }

@@ -1,10 +1,9 @@
 //! Leases by the batch: what one lease promises holds for each of them.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use pushlane::backlog::{Dirty, Locked, Merge};
-use pushlane::{ClientKey, Config, Lane, Lease, PushQueue, SLOTS, Target};
+use pushlane::backlog::Dirty;
+use pushlane::{ClientKey, Config, Lane, PushQueue, SLOTS, Target};
 
 fn queue(clients: usize, permits: usize) -> (Arc<PushQueue<Dirty>>, Vec<ClientKey>) {
     let queue = Arc::new(PushQueue::<Dirty>::new(Config::new(clients).permits(permits)));
@@ -185,30 +184,4 @@ fn the_lanes_keep_their_ratio_beside_a_fan_out_that_nobody_has_expanded() {
     queue.publish(Target::Everyone, Lane::Normal, ()).unwrap();
     let first = queue.try_lease_batch(SLOTS).unwrap();
     assert_eq!(first.len(), 1, "one urgent lease, then a normal one");
-}
-
-/// A request whose merge panics if it is told to.
-#[derive(Clone, Debug, PartialEq)]
-struct Fragile(bool);
-
-impl Merge for Fragile {
-    fn merge(&mut self, other: &Self) {
-        assert!(!(self.0 || other.0), "told to");
-    }
-}
-
-#[test]
-fn a_merge_that_panics_does_not_keep_the_others_from_going_back() {
-    let queue = PushQueue::<Locked<Fragile>>::new(Config::new(3));
-    let clients: Vec<_> = (0..3).map(|_| queue.register().unwrap()).collect();
-    queue.publish(Target::Everyone, Lane::Normal, Fragile(false)).unwrap();
-    let batch = queue.try_lease_batch(3).unwrap();
-    queue.publish(Target::One(clients[0]), Lane::Normal, Fragile(true)).unwrap();
-    assert!(catch_unwind(AssertUnwindSafe(|| batch.requeue())).is_err());
-    assert_eq!(queue.held(), 0, "all permits are back");
-    let mut ready: Vec<_> =
-        std::iter::from_fn(|| queue.try_lease()).map(|lease| (lease.key(), lease)).collect();
-    ready.sort_by_key(|(client, _)| *client);
-    assert_eq!(ready.iter().map(|(client, _)| *client).collect::<Vec<_>>(), clients);
-    ready.into_iter().for_each(|(_, lease)| Lease::complete(lease));
 }

@@ -231,23 +231,29 @@ fn publish_beside(
 }
 
 #[test]
-fn what_is_recorded_for_a_client_that_has_just_left_is_cleared() {
+fn what_is_recorded_for_a_client_that_has_just_left_stays_until_the_next_one_comes() {
     let (queue, clients, _) = queue(Config::new(2).permits(2), &[All, All]);
     let (queue, [gone, stays]) = (Rc::new(queue), [clients[0], clients[1]]);
     drain(&queue);
     let leave = move |queue: &Queue| queue.unregister(gone).unwrap();
     RECORDS.set(0);
     let version = publish_beside(&queue, Target::Everyone, leave).expect("one is there");
-    assert_eq!((RECORDED.get(), RECORDS.get()), (1, 2), "and not twice for the other one");
+    assert_eq!((RECORDED.get(), RECORDS.get()), (2, 2), "and not twice for the other one");
     assert_eq!(told(&queue).0, 1, "and only of it");
     assert_eq!(queue.laggards(version).collect::<Vec<_>>(), [stays]);
-    drain(&queue);
+    queue.try_lease().expect("the one that stays").complete();
+    assert_eq!((RECORDED.get(), queue.is_converged(version)), (1, true));
 
     let leave = move |queue: &Queue| queue.unregister(stays).unwrap();
     assert!(publish_beside(&queue, Target::One(stays), leave).is_none(), "stale");
-    assert_eq!((RECORDED.get(), queue.clients()), (0, 0));
+    assert_eq!((RECORDED.get(), queue.clients()), (2, 0), "one in each vacant slot");
     assert_eq!(told(&queue).0, 0);
     assert!(queue.try_lease().is_none());
+    [1, 0].map(|left| {
+        queue.register().unwrap();
+        assert_eq!(RECORDED.get(), left);
+    });
+    assert!(queue.try_lease().is_none(), "the newcomers get nothing of it");
 }
 
 #[test]
