@@ -57,13 +57,14 @@ where
         &self.queue
     }
 
-    /// Ends the pushes: the clients have all that the requests contained.
+    /// Ends the pushes: the clients have all that the requests contained. Progress is that of
+    /// [`Lease::complete`]. If destructors of requests panic, all pushes have ended all the same.
     pub fn complete(mut self) {
         self.queue.complete_batch(&mut self.entries);
     }
 
     /// Ends the pushes without success: each request is merged with what was published meanwhile, and the
-    /// clients are queued again. Dropping the batch does the same.
+    /// clients are queued again. Dropping the batch does the same. Progress is that of [`Lease::requeue`].
     pub fn requeue(self) {
         drop(self);
     }

@@ -87,7 +87,7 @@ where
     }
 
     /// Whether newer work for the client is pending already. The handler may stop early: if it requeues,
-    /// its request is merged with the newer one.
+    /// its request is merged with the newer one. Wait-free.
     pub fn is_superseded(&self) -> bool {
         matches!(self.queue.outlook(&self.ticket), Outlook::Superseded(_))
     }
@@ -99,7 +99,7 @@ where
     }
 
     /// Gives the permit back before the push has ended, as a rule when the push is prepared and a slow send
-    /// begins: a slow client then costs nothing but its own place. Twice is once.
+    /// begins: a slow client then costs nothing but its own place. Twice is once. Lock-free.
     pub fn release_permit(&mut self) {
         if core::mem::take(&mut self.permit) && self.ticket.counted {
             self.queue.return_permit();
@@ -107,7 +107,7 @@ where
     }
 
     /// Takes the permit out of the lease: it comes back when the [`Permit`] is dropped. `None` if it has
-    /// been taken or released already.
+    /// been taken or released already. Wait-free.
     pub fn take_permit(&mut self) -> Option<Permit<Q>>
     where
         Q: Clone,
@@ -124,6 +124,9 @@ where
     /// Ends the push: the client has all that the request contained.
     ///
     /// If more was published meanwhile, the client is queued again, behind those that wait already.
+    ///
+    /// Lock-free; and the backlog's lock, if the client has left. If the request's destructor panics,
+    /// the push has ended all the same.
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub fn complete(mut self) {
         self.ended = true;
@@ -133,6 +136,9 @@ where
 
     /// Ends the push without success: the request is merged with what was published meanwhile, and the
     /// client is queued again, behind those that wait already. Dropping the lease does the same.
+    ///
+    /// Lock-free; and the backlog's lock, to put the request back. Runs no user code, unless the client
+    /// has left: then the request is dropped.
     pub fn requeue(self) {
         drop(self);
     }
@@ -167,7 +173,7 @@ where
     }
 }
 
-/// A permit taken out of a lease. Dropping it gives it back.
+/// A permit taken out of a lease. Dropping it gives it back, lock-free.
 #[must_use = "a permit that is dropped has been given back"]
 pub struct Permit<Q>
 where

@@ -10,7 +10,8 @@ use crate::queue::Ticket;
 /// No wake-up is lost: if a client can be served, a permit is free and nobody is about to look, then
 /// `ready` has been called since.
 ///
-/// Implementations must not block, must not panic, and must not call back into the queue.
+/// Implementations must not block and must not panic. They may use the queue: no lock is held when they
+/// are called. (A publish that is made here calls `ready` again.)
 pub trait Signal {
     /// There may be work for up to `leases` more leases. Called at most once for each publish, each
     /// completion, each permit that comes back by itself, each growth of the limit, and each lease that

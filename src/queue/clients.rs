@@ -19,6 +19,9 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
     /// between reaches the client, or was visible to that read. The other way round, it is missed. Or let
     /// the client start with a push: [`register_with`](PushQueue::register_with).
     ///
+    /// Takes a constant time, whatever the number of places. Lock-free; and the backlog's lock, to drop
+    /// what a publish may have left in the place.
+    ///
     /// # Errors
     ///
     /// [`Full`](RegisterError::Full) when every place is taken, [`Closed`](RegisterError::Closed) after
@@ -40,7 +43,10 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
         Ok(key)
     }
 
-    /// Gives a client a place, queued with a first request: "everything", as a rule.
+    /// Gives a client a place, queued with a first request: "everything", as a rule. Progress is that of
+    /// [`register`](PushQueue::register).
+    ///
+    /// If recording the request panics, no place is taken.
     ///
     /// # Errors
     ///
@@ -95,6 +101,9 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
     ///
     /// The place is given to another client once the push that is in progress has ended.
     ///
+    /// Lock-free; and the backlog's lock, to drop what is pending. If its destructor panics, the client
+    /// has left all the same.
+    ///
     /// # Errors
     ///
     /// [`Stale`] if it has left already: of several callers, one succeeds.
@@ -112,7 +121,7 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
         Ok(())
     }
 
-    /// Whether the client is registered.
+    /// Whether the client is registered. Wait-free.
     pub fn is_registered(&self, client: ClientKey) -> bool {
         self.registry.holds(client)
     }
@@ -121,6 +130,8 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
     ///
     /// Subscribe *first*, then read the state that the topic stands for, or publish to the client: what
     /// is published to the topic in between reaches the client, or was visible before.
+    ///
+    /// Lock-free; and the backlog's lock, if the client leaves meanwhile.
     ///
     /// # Errors
     ///
@@ -147,7 +158,7 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
 
     /// Ends a subscription. Publishes to `topic` go on reaching the client until a push that began after
     /// this has completed, because what it left may have to be removed from it. Usually one publishes to
-    /// the client right after this, to tell it.
+    /// the client right after this, to tell it. Progress is that of [`subscribe`](PushQueue::subscribe).
     ///
     /// # Errors
     ///

@@ -18,7 +18,7 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
     /// A publish whose topics and filter are more than four in all waits as if it had no filter; one to more
     /// than four topics waits for every client that is busy.
     ///
-    /// Cheap enough to poll: one load a bank, and a second one for each client that is busy; one or two in
+    /// Wait-free, and cheap enough to poll: one load a bank, and a second one for each client that is busy; one or two in
     /// all for a publish to one client. It stops at the first laggard.
     pub fn is_converged(&self, version: Version) -> bool {
         self.laggards(version).next().is_none()
@@ -27,6 +27,7 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
     /// The clients that hold `version` back, in the order of their places.
     ///
     /// The state is read while the iterator advances: a client may be done when its key comes out.
+    /// Wait-free.
     pub fn laggards(&self, version: Version) -> impl Iterator<Item = ClientKey> + '_ {
         let only = match version.recipients {
             Recipients::Client(client) => Some(client),

@@ -60,6 +60,33 @@ pub use stats::Stats;
 /// assert!(queue.is_converged(version));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// # Progress
+///
+/// Each operation says how it makes progress. *Lock-free* means that it tries again only where another
+/// operation has succeeded, *wait-free* that it does not even do that. Where it says *the backlog's
+/// lock*, it records, takes or drops requests: over [`Dirty`](crate::backlog::Dirty) and
+/// [`Bits`](crate::backlog::Bits) no lock is taken and the operation is lock-free. Operations that take
+/// no lock are safe in interrupt handlers. No operation waits for user code on another thread, unless
+/// that code is a `clone` or `merge` under the backlog's lock. (The order of service counts as well: `Fifo`
+/// spins while another thread is stalled in it.)
+///
+/// # User code
+///
+/// `clone` and `merge` of a request run when it is published and when a lease begins, its destructor
+/// also when a push ends and when a client leaves or comes. If one of them panics, so does the operation,
+/// and that is all: permits and places come back, the other clients lose nothing, and versions converge
+/// neither early nor never. A publish that panics may have reached its clients, or some of them.
+///
+/// The one exception is Rust's own: a second panic on a thread that unwinds already aborts the process.
+/// With feature `std` the queue runs no destructor of a request while it unwinds, and leaves the request
+/// in its vacant slot instead; but it does call the [`Signal`], which must not panic.
+///
+/// Destructors, signals and wakers may use the queue. A `clone` or `merge` must not, because the
+/// backlog's lock is held: with feature `std` it panics, without it waits for ever.
+///
+/// A vacant slot keeps at most one request, until its next client comes. It is there if a publish was
+/// under way when the last client left.
 pub struct PushQueue<B: Backlog, S: Storage = Heap, N: Signal = Silent> {
     /// Every slot's state. Anybody, at any time, by one transition.
     banks: Banks<S>,
@@ -152,18 +179,19 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
         }
     }
 
-    /// How many clients can be registered at once.
+    /// How many clients can be registered at once. Wait-free.
     pub fn capacity(&self) -> usize {
         self.registry.capacity()
     }
 
     /// How many clients are registered, those included whose last push has not ended yet.
+    /// Wait-free.
     pub fn clients(&self) -> usize {
         self.registry.taken()
     }
 
-    /// How many clients wait for a push that has not begun: the depth of the queue, for a metric. One load
-    /// a bank.
+    /// How many clients wait for a push that has not begun: the depth of the queue, for a metric.
+    /// Wait-free: one load a bank.
     ///
     /// A publish that is made on demand (to everyone, or to a topic with many members, where requests carry
     /// no payload of their own: [`Dirty`](crate::backlog::Dirty), [`Journal`](crate::backlog::Journal)) counts
@@ -186,12 +214,12 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
         self.banks().iter().map(|bank| bank.load().waiting().count_ones() as usize).sum()
     }
 
-    /// How many topics there are.
+    /// How many topics there are. Wait-free.
     pub fn topics(&self) -> usize {
         self.topics.count()
     }
 
-    /// How many pushes may be prepared at once.
+    /// How many pushes may be prepared at once. Wait-free.
     pub fn limit(&self) -> usize {
         self.limiter.limit()
     }
@@ -199,13 +227,14 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
     /// How many permits are held now. More than [`limit`](PushQueue::limit) after the limit was lowered,
     /// until enough have come back. Pushes that began while there was no limit
     /// ([`MAX_PERMITS`](crate::MAX_PERMITS)) are not counted.
+    /// Wait-free.
     pub fn held(&self) -> usize {
         self.limiter.held()
     }
 
     /// Changes how many pushes may be prepared at once, and returns the limit there was. A higher limit
     /// counts at once, a lower one as permits come back; no push is interrupted. With 0 no lease begins.
-    /// Pushes that began without a limit don't count under one that is set later.
+    /// Pushes that began without a limit don't count under one that is set later. Lock-free.
     pub fn set_limit(&self, permits: usize) -> usize {
         let before = self.limiter.resize(permits);
         // What this call asked for, not what the limit is by now: others may resize meanwhile.
@@ -223,13 +252,13 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
 
     /// Refuses publishes and registrations from now on. What is pending is still leased: the queue
     /// drains. Closing again changes nothing. Who is refused, or finds the queue closed, sees what the caller
-    /// did before.
+    /// did before. Lock-free.
     pub fn close(&self) {
         self.convergence.close();
         self.signal.closed();
     }
 
-    /// Whether the queue has been closed.
+    /// Whether the queue has been closed. Wait-free.
     pub fn is_closed(&self) -> bool {
         self.convergence.is_closed()
     }
@@ -239,7 +268,7 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
     ///
     /// A publish that was under way when the queue was closed, and is refused, may still mark clients.
     /// These are leased if there are workers, and are not waited for. Neither is a push in progress to a
-    /// client that has left.
+    /// client that has left. Lock-free.
     pub fn is_drained(&self) -> bool {
         self.convergence.is_drained()
             || self.is_idle_and_closed() && {

@@ -66,7 +66,7 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
     /// it is still to be sent.
     ///
     /// All that the caller wrote before is visible to those leases. The version says when all of them
-    /// have completed. Never blocks; the cost grows with the number of banks that are concerned, but a publish
+    /// have completed. Lock-free; and the backlog's lock, to record the request. The cost grows with the number of banks that are concerned, but a publish
     /// to everyone that records nothing for each client costs the same for any number of clients.
     ///
     /// # Errors

@@ -105,7 +105,10 @@ impl Ticket {
 pub(super) const LOOKS: usize = 2;
 
 impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
-    /// Begins a push, if a permit is free and a client is ready. Never blocks.
+    /// Begins a push, if a permit is free and a client is ready.
+    ///
+    /// Lock-free; and the backlog's lock, to take the request. If a merge panics then, the client stays
+    /// queued and the permit comes back.
     ///
     /// `None` means that there was nothing to do at some moment during the call; the queue's [`Signal`]
     /// is told when that changes.
@@ -138,6 +141,7 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
     /// Begins up to `most` pushes at once, as far as permits and clients that are ready go: the permits in
     /// one step, the clients in another. They are of one bank, so there are [`SLOTS`](crate::SLOTS) of
     /// them at most, and they are served in the same order as by [`try_lease`](PushQueue::try_lease).
+    /// Progress is the same, too. If a merge panics, all of the batch stay queued.
     ///
     /// `None` as there, and for 0.
     ///
