@@ -301,6 +301,11 @@ impl<S: Storage> Registry<S> {
         slot
     }
 
+    #[cfg(loom)]
+    pub(crate) fn has_vacancy_in_set(&self) -> bool {
+        !self.vacancies.is_empty()
+    }
+
     /// Makes a held slot vacant.
     pub(crate) fn vacate(&self, banks: &Banks<S>, place: Place) {
         self.seat(place).retired();

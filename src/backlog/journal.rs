@@ -453,3 +453,9 @@ mod tests {
         assert_eq!(take(&journal, &cells, 1), Some(24));
     }
 }
+
+impl<R> fmt::Debug for Replaced<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Replaced")
+    }
+}

@@ -249,10 +249,10 @@ fn what_is_recorded_for_a_client_that_has_just_left_stays_until_the_next_one_com
     assert_eq!((RECORDED.get(), queue.clients()), (2, 0), "one in each vacant slot");
     assert_eq!(told(&queue).0, 0);
     assert!(queue.try_lease().is_none());
-    [1, 0].map(|left| {
+    for left in [1, 0] {
         queue.register().unwrap();
         assert_eq!(RECORDED.get(), left);
-    });
+    }
     assert!(queue.try_lease().is_none(), "the newcomers get nothing of it");
 }
 

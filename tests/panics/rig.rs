@@ -188,7 +188,7 @@ pub(crate) fn publish<B: Kind>(
     on: On,
 ) -> Version {
     let request = B::request(changes, on);
-    queue.publish(Target::One(client), Lane::Normal, request).ok().expect("registered")
+    queue.publish(Target::One(client), Lane::Normal, request).expect("registered")
 }
 
 /// Whether waiters for convergence were told since the last question.

@@ -63,5 +63,16 @@ pub(super) fn all() -> Vec<Mutant> {
             "topics",
             "what_was_left_second_reaches_the_client_until_a_push_that_knew",
         ),
+        variant(
+            "look at a bank before it is taken out of the set of vacancies",
+            &[(
+                "registry.rs",
+                "self.vacancies.discard(bank);",
+                "if banks[bank].load().vacant() == 0 { self.vacancies.discard(bank); }
+                 return slot;",
+            )],
+            "vacancies",
+            "a_vacancy_is_in_the_set_in_the_end",
+        ),
     ]
 }

@@ -305,8 +305,8 @@ const ABOUT: [(&str, &[&str]); 14] = [
     ("queue/expand.rs", &["fan_out"]),
     ("ready/fifo.rs", &["ready_sets", "bounded"]),
     ("ready/line.rs", &["ready_sets", "nobody_starves"]),
-    ("ready/sweep.rs", &["ready_sets", "bounded"]),
-    ("registry.rs", &["loose_cells", "registering", "stale_keys", "lease_ends_once"]),
+    ("ready/sweep.rs", &["ready_sets", "bounded", "vacancies"]),
+    ("registry.rs", &["loose_cells", "registering", "stale_keys", "lease_ends_once", "vacancies"]),
     ("slot.rs", &["one_at_a_time"]),
     ("topics.rs", &["topics", "neighbours", "stale_keys"]),
 ];
