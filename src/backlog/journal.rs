@@ -364,6 +364,12 @@ impl<C> fmt::Debug for JournalCells<C> {
     }
 }
 
+impl<R> fmt::Debug for Replaced<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Replaced")
+    }
+}
+
 impl<T, R> fmt::Debug for JournalRecording<T, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("JournalRecording")
@@ -451,11 +457,5 @@ mod tests {
         journal.begin_for_everyone(Flags(8));
         journal.begin_for_everyone(Flags(16));
         assert_eq!(take(&journal, &cells, 1), Some(24));
-    }
-}
-
-impl<R> fmt::Debug for Replaced<R> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Replaced")
     }
 }
