@@ -379,7 +379,7 @@ mod tests {
         let progress = Progress::const_none();
         progress.start(SLOT, || number(5));
         for eighths in 1..20_usize {
-            let now = number(5 + eighths.wrapping_mul(QUARTER / 2) & (usize::MAX >> 1));
+            let now = number((5 + eighths.wrapping_mul(QUARTER / 2)) & (usize::MAX >> 1));
             progress.age(now);
             let oldest = now.before(QUARTER);
             assert!(!progress.has_completed(SLOT, now) && !progress.has_begun(SLOT, now));
@@ -392,7 +392,7 @@ mod tests {
         assert!(progress.has_completed(SLOT, now));
         assert_eq!(progress.enter(SLOT, number(8), || now), number(8));
         for eighths in 1..20_usize {
-            progress.age(number(8 + eighths.wrapping_mul(QUARTER / 2) & (usize::MAX >> 1)));
+            progress.age(number((8 + eighths.wrapping_mul(QUARTER / 2)) & (usize::MAX >> 1)));
         }
         progress.complete(SLOT, number(8));
         assert!(!progress.has_completed(SLOT, number(8)));

@@ -423,7 +423,9 @@ mod tests {
             journal.begin_for_everyone(Flags(8));
             assert_eq!([0, 1].map(|slot| take(&journal, &cells, slot)), [Some(8); 2]);
             assert_eq!(take(&journal, &cells, 1), None);
-            (0..3).for_each(|_| drop(journal.begin_for_everyone(Flags(1))));
+            for _ in 0..3 {
+                journal.begin_for_everyone(Flags(1));
+            }
             assert_eq!(take(&journal, &cells, 3), Some(u32::MAX), "more than the ring has");
         }
     }
@@ -436,7 +438,7 @@ mod tests {
         for eighths in 1..20_usize {
             journal
                 .head
-                .store(6 + eighths.wrapping_mul(LONG_AGO / 2) & POSITIONS, Ordering::Relaxed);
+                .store((6 + eighths.wrapping_mul(LONG_AGO / 2)) & POSITIONS, Ordering::Relaxed);
             journal.age(&cells);
             journal.begin_for_everyone(Flags(2));
             assert_eq!(take(&journal, &cells, 0), Some(u32::MAX));
@@ -452,7 +454,9 @@ mod tests {
         journal.begin_for_everyone(Flags(1));
         journal.begin_for_everyone(Flags(2));
         assert_eq!(take(&journal, &cells, 0), Some(3));
-        (0..8).for_each(|_| drop(journal.begin_for_everyone(Flags(4))));
+        for _ in 0..8 {
+            journal.begin_for_everyone(Flags(4));
+        }
         journal.head.store(0, Ordering::Relaxed); // a round later
         journal.begin_for_everyone(Flags(8));
         journal.begin_for_everyone(Flags(16));
