@@ -127,6 +127,13 @@ impl Convergence {
         self.counter.fetch_add(many.wrapping_mul(ONE), Ordering::AcqRel);
     }
 
+    /// Numbers what has been published by now, also if the queue is closed.
+    pub(crate) fn number_all(&self) -> Seq {
+        // As in `number`. A read-modify-write: a push that contains this number began after the marks
+        // and the requests of every publish that the caller knows of.
+        Seq(self.counter.fetch_add(ONE, Ordering::AcqRel).wrapping_add(ONE) >> 1)
+    }
+
     /// No publish gets a number from now on.
     pub(crate) fn close(&self) {
         // AcqRel: every publish that got a number came before and its marks are seen by whoever finds
@@ -169,6 +176,9 @@ mod tests {
         assert!(convergence.is_closed());
         assert_eq!((convergence.newest(), convergence.newest_for_newcomer()), (Seq(3), Seq(3)));
         assert_eq!((convergence.number(), convergence.newest_if_open()), (None, None));
+        let newest = convergence.newest();
+        assert_eq!(convergence.number_all().cmp(newest), Order::Greater);
+        assert!(convergence.is_closed(), "still");
     }
 
     #[test]

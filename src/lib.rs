@@ -80,7 +80,10 @@ mod fan_out;
 #[doc(hidden)]
 pub mod inside;
 mod progress;
+#[cfg(feature = "alloc")]
+mod tracker;
 mod version;
+mod versions;
 // and all of it put together.
 mod batch;
 mod config;
@@ -132,7 +135,12 @@ pub use slot::{Lane, SLOTS};
 #[cfg(all(feature = "std", not(loom)))]
 pub use subscriptions::Subscriptions;
 pub use topics::{Scope, Topic};
+#[cfg(feature = "alloc")]
+pub use tracker::Tracker;
 pub use version::Version;
+#[cfg(feature = "alloc")]
+pub use versions::VersionSet;
+pub use versions::Versions;
 
 /// The README's programs are tests, too.
 #[cfg(all(doctest, feature = "spin"))]

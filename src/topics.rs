@@ -15,11 +15,14 @@
 //! the client is a member no more. So that its version doesn't pass for converged, the client is
 //! `settling` until its next completed push: as far as convergence is concerned, a member of every topic.
 //!
+//! A client that leaves visits only the rows that have members in its bank: see [`summary`].
+//!
 //! A subscription and a publish that race meet at the topic's gate, a counter that both increment: the
 //! publisher before it reads the row, the subscriber after it wrote. Whichever comes second sees all
 //! that the other did: the publisher finds the new member, or the member finds what was published.
 
 mod scope;
+mod summary;
 
 use crate::fan_out::GROUP;
 use crate::registry::Place;
@@ -28,6 +31,7 @@ use crate::storage::Storage;
 use crate::sync::{Atomic, AtomicUsize, Ordering};
 
 pub use scope::{Scope, Topic};
+pub(crate) use summary::Summary;
 
 const NOW: usize = 0;
 const LEFT: usize = SLOTS;
@@ -92,11 +96,17 @@ pub(crate) struct Topics<S: Storage> {
     /// For each bank, in the planes `LEFT` and `LEAVING`: the slots for which some row may hold a bit
     /// there. In the plane `SETTLING`: those that a version may concern although no row says so.
     flags: S::Banks<AtomicUsize>,
+    /// The rows that are worth a visit.
+    summary: Summary<S>,
 }
 
 impl<S: Storage> Topics<S> {
-    pub(crate) const fn new(rows: S::Topics<Row<S>>, flags: S::Banks<AtomicUsize>) -> Self {
-        Topics { rows, flags }
+    pub(crate) const fn new(
+        rows: S::Topics<Row<S>>,
+        flags: S::Banks<AtomicUsize>,
+        summary: Summary<S>,
+    ) -> Self {
+        Topics { rows, flags, summary }
     }
 
     pub(crate) fn count(&self) -> usize {
@@ -133,6 +143,7 @@ impl<S: Storage> Topics<S> {
         };
         let now = 1 << (place.slot + NOW);
         row.word(place.bank).fetch_or(now, Ordering::Relaxed); // the gate orders it
+        self.summary.add(place.bank, topic.0 as usize);
         row.pass_gate();
         true
     }
@@ -158,6 +169,8 @@ impl<S: Storage> Topics<S> {
                 Ordering::Relaxed, // tried again
             ) {
                 Ok(_) => {
+                    // Also here: the thread that subscribed the client may not have come so far.
+                    self.summary.add(place.bank, topic.0 as usize);
                     // Release: with the Acquire in `begin`.
                     self.flags(place).fetch_or(left, Ordering::Release);
                     break;
@@ -195,21 +208,24 @@ impl<S: Storage> Topics<S> {
         // meanwhile raises its flag again, for the next lease.
         flags.fetch_or(1 << (place.slot + LEAVING), Ordering::Relaxed);
         flags.fetch_and(!left, Ordering::Acquire); // with `unsubscribe`
-        for row in self.rows.as_ref() {
-            let word = row.word(place.bank);
-            let mut members = word.load(Ordering::Relaxed);
-            while members & left != 0 {
-                match word.compare_exchange_weak(
-                    members,
-                    members & !left | 1 << (place.slot + LEAVING),
-                    Ordering::Acquire, // with `unsubscribe`: the push knows what it will have forgotten
-                    Ordering::Relaxed, // tried again
-                ) {
-                    Ok(_) => break,
-                    Err(other) => members = other,
+        self.summary.visit(place.bank, |topics| {
+            for row in &self.rows.as_ref()[topics] {
+                let word = row.word(place.bank);
+                let mut members = word.load(Ordering::Relaxed);
+                while members & left != 0 {
+                    match word.compare_exchange_weak(
+                        members,
+                        members & !left | 1 << (place.slot + LEAVING),
+                        Ordering::Acquire, // with `unsubscribe`: the push knows what it will have forgotten
+                        Ordering::Relaxed, // tried again
+                    ) {
+                        Ok(_) => break,
+                        Err(other) => members = other,
+                    }
                 }
             }
-        }
+            false // forgotten once the push has completed
+        });
     }
 
     /// The push has completed. `is_pending` says, by a read-modify-write of the bank, whether the client has been
@@ -246,13 +262,20 @@ impl<S: Storage> Topics<S> {
     }
 
     fn clear(&self, place: Place, planes: usize) {
-        for row in self.rows.as_ref() {
-            // The load keeps what is not there from costing a write; nobody adds to these planes
-            // meanwhile.
-            if row.word(place.bank).load(Ordering::Relaxed) & planes != 0 {
-                row.word(place.bank).fetch_and(!planes, Ordering::Release); // with `may_concern`
-            }
-        }
+        self.summary.visit(place.bank, |topics| {
+            let rows = &self.rows.as_ref()[topics];
+            let members = rows.iter().fold(0, |all, row| {
+                let word = row.word(place.bank);
+                let mut members = word.load(Ordering::Relaxed);
+                // The load keeps what is not there from costing a write; nobody adds to these planes
+                // meanwhile.
+                if members & planes != 0 {
+                    members = word.fetch_and(!planes, Ordering::Release) & !planes; // with `may_concern`
+                }
+                all | members
+            });
+            members == 0
+        });
     }
 
     /// Passes the gates of the scope's topics; afterwards `visit` finds every earlier member.

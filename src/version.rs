@@ -36,6 +36,8 @@ pub(crate) enum Until {
     Seq,
     /// The same, of a publish on demand: until the visits of this lane have ended, idle clients count too.
     OnDemand(Lane),
+    /// The same of a barrier: for publishes on demand of both lanes.
+    Barrier,
     /// That this push of the client which it concerned is completed, or a later one.
     Push(Push),
 }

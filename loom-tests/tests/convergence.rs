@@ -367,3 +367,95 @@ fn convergence_is_not_reckoned_from_a_push_that_was_begun_again() {
         assert!(told || told_later || drain(&queue, |()| ()) == 1, "passed over");
     });
 }
+
+/// A tracker that finds a version completed sees all that was done to deliver it, and it comes to an
+/// end however the pushes fall.
+#[test]
+fn a_tracker_is_never_early_and_never_hangs() {
+    explore(2, || {
+        let watched = Watched::new(Bits::<1>);
+        watched.queue.register().unwrap();
+        let version = watched.publish(1);
+        race((
+            on(&watched, |watched| watched.push()),
+            on(&watched, |watched| {
+                watched.publish(2);
+            }),
+            on(&watched, move |watched| {
+                let mut tracker = watched.queue.track(version);
+                pause();
+                if tracker.advance() {
+                    assert_eq!(tracker.completed(), 1);
+                    assert!(watched.delivered.load(Relaxed) & 1 != 0, "done, and not delivered");
+                }
+            }),
+        ));
+        let mut tracker = watched.queue.track(version);
+        drain(&watched.queue, |_| ());
+        assert!(tracker.advance());
+        assert_eq!((tracker.completed(), tracker.left()), (1, 0));
+    });
+}
+
+/// A client that leaves, and another that takes its place, while the version is tracked: it counts as
+/// completed only if it was.
+#[test]
+fn a_tracker_does_not_take_a_newcomer_for_the_client_that_left() {
+    explore(2, || {
+        let watched = Watched::new(Bits::<1>);
+        let client = watched.queue.register().unwrap();
+        let version = watched.publish(1);
+        race((
+            on(&watched, move |watched| {
+                watched.queue.unregister(client).unwrap();
+                watched.queue.register().unwrap();
+            }),
+            on(&watched, move |watched| {
+                let mut tracker = watched.queue.track(version);
+                let recipients: Vec<_> = tracker.missing().to_vec();
+                pause();
+                if tracker.refresh() && recipients == [client] {
+                    assert_eq!(
+                        (tracker.completed(), tracker.left()),
+                        (0, 1),
+                        "nobody pushed to it"
+                    );
+                }
+            }),
+        ));
+    });
+}
+
+/// What was published before a barrier has been delivered when the barrier has converged.
+fn a_barrier_is_never_early<B>(backlog: fn() -> B, to_one: bool)
+where
+    B: Backlog<Request = [u32; 1], Payload = [u32; 1]> + Send + Sync + 'static,
+    B::Cells: Send + Sync,
+{
+    explore(3, move || {
+        let watched = Watched::new(backlog());
+        let client = watched.queue.register_with(Lane::Normal, [1]).unwrap();
+        let target = if to_one { Target::One(client) } else { Target::Everyone };
+        let (all, _) = race((
+            on(&watched, move |watched| {
+                watched.publish_to(target, 2);
+                let all = watched.queue.barrier();
+                watched.check(all, 2);
+                all
+            }),
+            on(&watched, |watched| watched.push()),
+        ));
+        drain(&watched.queue, |_| ());
+        assert!(watched.queue.is_converged(all));
+    });
+}
+
+#[test]
+fn a_barrier_is_never_early_for_one_client() {
+    a_barrier_is_never_early(|| Bits::<1>, true);
+}
+
+#[test]
+fn a_barrier_is_never_early_for_everyone() {
+    a_barrier_is_never_early(|| Bits::<1>, false);
+}

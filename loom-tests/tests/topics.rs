@@ -284,3 +284,49 @@ fn neighbours_leave_one_topic() {
 fn a_neighbour_leaves_a_topic_and_another_comes_to_it() {
     neighbours_change_one_topic(true);
 }
+
+/// One of two neighbours leaves the last row of its bank while the other comes to it, and goes too:
+/// nothing of either stays for the next clients.
+#[test]
+fn a_client_that_comes_while_its_row_is_swept_is_found_when_it_goes() {
+    explore(2, || {
+        let world = World::new(2);
+        let [goes, comes] = [(); 2].map(|()| world.queue.register().unwrap());
+        world.queue.subscribe(goes, TOPIC).unwrap();
+        race((
+            on(&world, move |world| world.queue.unregister(goes).unwrap()),
+            on(&world, move |world| {
+                world.queue.subscribe(comes, TOPIC).unwrap();
+                pause();
+                world.queue.unregister(comes).unwrap();
+            }),
+        ));
+        for _ in 0..2 {
+            world.queue.register().unwrap();
+        }
+        world.publish(TOPIC);
+        assert!(world.queue.try_lease().is_none(), "a member that never subscribed");
+    });
+}
+
+/// The same for a client that stays, and is pushed to once it has unsubscribed.
+#[test]
+fn a_client_that_comes_while_its_row_is_swept_is_found_when_it_unsubscribes() {
+    explore(2, || {
+        let world = World::new(2);
+        let [goes, comes] = [(); 2].map(|()| world.queue.register().unwrap());
+        world.queue.subscribe(goes, TOPIC).unwrap();
+        race((
+            on(&world, move |world| world.queue.unregister(goes).unwrap()),
+            on(&world, move |world| {
+                world.queue.subscribe(comes, TOPIC).unwrap();
+                pause();
+                world.queue.unsubscribe(comes, TOPIC).unwrap();
+                world.queue.publish(Target::One(comes), Lane::Normal, ()).unwrap();
+                assert!(world.push().is_some(), "it was told");
+            }),
+        ));
+        world.publish(TOPIC);
+        assert!(world.queue.try_lease().is_none(), "it has left the topic for good");
+    });
+}

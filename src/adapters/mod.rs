@@ -31,6 +31,8 @@ mod builder;
 #[cfg(not(loom))]
 mod clients;
 #[cfg(not(loom))]
+mod delivery;
+#[cfg(not(loom))]
 mod dispatcher;
 #[cfg(not(loom))]
 mod outcome;
@@ -61,6 +63,7 @@ pub use {
     backoff::Backoff,
     builder::Builder,
     clients::Clients,
+    delivery::{Delivered, Laggards},
     dispatcher::Dispatcher,
     outcome::{EvictReason, Outcome, PushError, Stats, Unserved},
     push::{Detached, Handle, Push},

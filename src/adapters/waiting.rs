@@ -17,10 +17,10 @@ use crate::backlog::Backlog;
 use crate::lease::Lease;
 #[cfg(not(loom))]
 use crate::queue::Ticket;
-use crate::queue::{PushQueue, Serve};
+use crate::queue::{Cursor, PushQueue, Serve};
 use crate::signal::Signal;
 use crate::storage::{Heap, Storage};
-use crate::version::Version;
+use crate::versions::Versions;
 
 /// A queue that can be awaited: [`next`](PushQueue::next), [`converged`](PushQueue::converged) and
 /// [`drained`](PushQueue::drained) on any executor.
@@ -147,10 +147,11 @@ impl<B: Backlog, S: Storage> PushQueue<B, S, Waiters> {
         next(queue).await
     }
 
-    /// Waits until [`is_converged`](PushQueue::is_converged) is true of `version`.
+    /// Waits until every client that `version` concerned has completed it, or has left: a
+    /// [`Version`](crate::Version) or a [`VersionSet`](crate::VersionSet).
     ///
-    /// Looks after each push that completes and each client that leaves; where that is too often, poll
-    /// `is_converged` on a timer instead.
+    /// Looks after each push that completes and each client that leaves, at the first client that still
+    /// holds the version back: the whole wait is one pass over the banks.
     ///
     /// ```
     /// use pushlane::adapters::AsyncQueue;
@@ -165,12 +166,14 @@ impl<B: Backlog, S: Storage> PushQueue<B, S, Waiters> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # }).unwrap();
     /// ```
-    pub async fn converged(&self, version: Version) {
-        self.signal().until(|| self.is_converged(version)).await;
+    pub async fn converged(&self, version: impl Versions) {
+        let mut at = Cursor::START;
+        self.signal().until(|| self.advance(&mut at, &version)).await;
     }
 
     /// Waits until the queue is closed and [drained](PushQueue::is_drained). Somebody must close it, and
-    /// serve it with at least one permit. Looks as often as [`converged`](PushQueue::converged).
+    /// serve it with at least one permit. Looks at the banks after each push that completes and each client
+    /// that leaves, up to the first that is busy.
     pub async fn drained(&self) {
         self.signal().until(|| self.is_drained()).await;
     }
@@ -183,7 +186,7 @@ impl Waiters {
     }
 
     /// Waits until `holds`, which only progress can bring about.
-    pub(super) async fn until(&self, holds: impl Fn() -> bool) {
+    pub(super) async fn until(&self, holds: impl FnMut() -> bool) {
         until(&self.progress, holds).await;
     }
 }

@@ -9,20 +9,23 @@ use std::time::Instant;
 
 #[cfg(feature = "blocking")]
 use super::block_on::block_on_until;
+use super::delivery::{self, Delivered, Laggards};
 use super::outcome::Unserved;
 use super::timer::Timer;
 use super::waiting::Waiters;
 use crate::backlog::Backlog;
 use crate::queue::PushQueue;
 use crate::storage::Storage;
-use crate::version::Version;
+use crate::versions::Versions;
 
 impl<B: Backlog, S: Storage> PushQueue<B, S, Waiters> {
-    /// As [`converged`](PushQueue::converged), but for so long at most.
+    /// As [`converged`](PushQueue::converged), but for so long at most, and says how many clients
+    /// completed `version` and how many are gone. The recipients are those that are there when this is
+    /// first polled: call it right after the publish. See [`Tracker`](crate::Tracker).
     ///
     /// # Errors
     ///
-    /// The clients that hold `version` back when the time is up.
+    /// [`Laggards`]: the clients that hold `version` back when the time is up.
     ///
     /// ```
     /// # #[cfg(feature = "smol")] {
@@ -35,22 +38,25 @@ impl<B: Backlog, S: Storage> PushQueue<B, S, Waiters> {
     /// let (client, timer) = (queue.register()?, SmolTimer::default());
     /// let version = queue.publish(Target::One(client), Lane::Normal, ())?;
     /// let late = queue.converged_within(version, &timer, Duration::from_millis(1)).await;
-    /// assert_eq!(late.unwrap_err().clients(), [client]);
+    /// assert_eq!(late.unwrap_err().missing, [client]);
     ///
     /// queue.try_lease().expect("ready").complete();
-    /// queue.converged_within(version, &timer, Duration::from_secs(1)).await?;
+    /// let delivered = queue.converged_within(version, &timer, Duration::from_secs(1)).await?;
+    /// assert_eq!((delivered.completed, delivered.left), (1, 0));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # }).unwrap();
     /// # }
     /// ```
-    pub async fn converged_within(
+    pub async fn converged_within<V: Versions>(
         &self,
-        version: Version,
+        version: V,
         timer: &impl Timer,
         within: Duration,
-    ) -> Result<(), Unserved> {
-        let is_converged = in_time(self.converged(version), timer.sleep(within)).await;
-        is_converged.ok_or_else(|| Unserved(self.laggards(version).collect()))
+    ) -> Result<Delivered, Laggards> {
+        let mut tracker = self.track(version);
+        let converged = self.signal().until(|| tracker.advance());
+        in_time(converged, timer.sleep(within)).await;
+        delivery::look(tracker)
     }
 
     /// As [`drained`](PushQueue::drained), but for so long at most.
@@ -82,14 +88,19 @@ impl<B: Backlog, S: Storage> PushQueue<B, S, Waiters> {
     /// let client = queue.register()?;
     /// let version = queue.publish(Target::One(client), Lane::Normal, ())?;
     /// let late = queue.wait_converged(version, Duration::from_millis(1)).unwrap_err();
-    /// assert_eq!(late.clients(), [client]);
+    /// assert_eq!(late.missing, [client]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[cfg(feature = "blocking")]
-    pub fn wait_converged(&self, version: Version, within: Duration) -> Result<(), Unserved> {
+    pub fn wait_converged<V: Versions>(
+        &self,
+        version: V,
+        within: Duration,
+    ) -> Result<Delivered, Laggards> {
         let by = Instant::now().checked_add(within);
-        let is_converged = block_on_until(by, self.converged(version));
-        is_converged.ok_or_else(|| Unserved(self.laggards(version).collect()))
+        let mut tracker = self.track(version);
+        block_on_until(by, self.signal().until(|| tracker.advance()));
+        delivery::look(tracker)
     }
 
     /// As [`drained_within`](PushQueue::drained_within), for a thread that sleeps meanwhile.

@@ -67,7 +67,7 @@ fn wake_afterwards(locking: impl FnOnce()) {
 }
 
 /// Waits until something holds that `event` tells of.
-pub(super) async fn until(event: &Event, holds: impl Fn() -> bool) {
+pub(super) async fn until(event: &Event, mut holds: impl FnMut() -> bool) {
     while !holds() {
         let listener = Listener::of(event);
         if holds() {

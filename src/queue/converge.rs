@@ -1,72 +1,216 @@
 //! When is a publish done everywhere?
 
+use core::ops::Range;
+
 use super::PushQueue;
+use super::expand::where_each;
 use crate::backlog::Backlog;
+use crate::convergence::Seq;
 use crate::recipients::Recipients;
 use crate::registry::{ClientKey, Place};
 use crate::signal::Signal;
-use crate::slot::{ALL, slots};
+use crate::slot::{ALL, Lane, slots};
 use crate::storage::Storage;
 use crate::version::{Until, Version};
+use crate::versions::{Versions, part};
+
+/// How far a wait has come: the clients that it has passed hold nothing back any more.
+///
+/// It never goes back, so a whole wait is one pass over the banks, and each look beyond that is at
+/// one bank.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cursor {
+    /// The versions before this one have converged.
+    part: usize,
+    bank: usize,
+    /// The slots of the bank that have not been passed.
+    slots: usize,
+}
+
+impl Cursor {
+    pub(crate) const START: Cursor = Cursor { part: 0, bank: 0, slots: ALL };
+
+    /// Leaves the bank behind, whoever holds something back there.
+    fn pass_bank(&mut self) {
+        self.bank += 1;
+        self.slots = ALL;
+    }
+}
 
 impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
-    /// Whether every client that `version` concerned has completed it, or has left.
+    /// Whether every client that `version` concerned has completed it, or has left. Of a
+    /// [`VersionSet`](crate::VersionSet): whether that is true of each of its versions.
     ///
     /// Never early. May be late by one push of a client: when its lease began, or ended, while the publish was under
-    /// way, when it registered while a publish to everyone was, or when it subscribed to a topic of the publish later and has not completed a push since, or
+    /// way, when it registered while a publish to everyone was, when it subscribed to a topic of the
+    /// publish later and has not completed a push since, or
     /// when it has just ceased to be reached through a topic that it left, with more work pending.
     /// A publish whose topics and filter are more than four in all waits as if it had no filter; one to more
     /// than four topics waits for every client that is busy.
     ///
-    /// Wait-free, and cheap enough to poll: one load a bank, and a second one for each client that is busy; one or two in
-    /// all for a publish to one client. It stops at the first laggard.
-    pub fn is_converged(&self, version: Version) -> bool {
-        self.laggards(version).next().is_none()
+    /// Wait-free. One load a bank, and a second one for each client that is busy; one or two in
+    /// all for a publish to one client. It stops at the first bank with a laggard. To ask again and
+    /// again, use [`track`](PushQueue::track).
+    pub fn is_converged(&self, version: impl Versions) -> bool {
+        let mut at = Cursor::START;
+        self.advance(&mut at, &version)
     }
 
-    /// The clients that hold `version` back, in the order of their places.
+    /// The clients that hold `version` back, in the order of their places. Those of a
+    /// [`VersionSet`](crate::VersionSet) come in no order, each of them once.
     ///
     /// The state is read while the iterator advances: a client may be done when its key comes out.
-    /// Wait-free.
-    pub fn laggards(&self, version: Version) -> impl Iterator<Item = ClientKey> + '_ {
-        let only = match version.recipients {
-            Recipients::Client(client) => Some(client),
-            _ => None,
-        };
-        let banks = match only {
-            Some(client) if self.registry.holds(client) => {
-                client.place().bank..client.place().bank + 1
-            }
-            Some(_) => 0..0,
-            None => 0..self.banks().len(),
-        };
-        let number = match version.until {
-            Until::Push(_) => version.number,
-            _ => version.number.known_at(self.convergence.newest()),
-        };
-        // Read before the banks: when no visit is pending, they have the marks of all.
-        let expanded = match version.until {
-            Until::OnDemand(lane) => !self.fan_out(lane).is_pending(),
-            Until::Seq | Until::Push(_) => true,
-        };
-        banks
-            .flat_map(move |bank| {
-                let now = self.banks()[bank].load();
-                // A client that has not been visited yet may be idle, and is not caught up.
-                let candidates = if expanded { now.busy() } else { now.live() };
-                slots(candidates & self.concerned(&version.recipients, bank))
-                    .map(move |slot| Place { bank, slot })
-            })
-            .filter(move |place| {
-                let progress = self.progress(place.bank);
-                match version.until {
-                    Until::Push(push) => !progress.has_pushed(place.slot, push),
-                    _ => !progress.has_completed(place.slot, number),
+    pub fn laggards<V: Versions>(
+        &self,
+        version: V,
+    ) -> impl Iterator<Item = ClientKey> + use<'_, B, S, N, V> {
+        let mut at = Cursor::START;
+        let banks = core::iter::from_fn(move || {
+            let (bank, held) = self.held_from(&mut at, &version)?;
+            // Those that hold an earlier version back too have come out already.
+            let earlier = version.numbered().iter().take(at.part);
+            let listed = earlier.fold(0, |all, version| all | self.held_in(version, bank));
+            at.pass_bank();
+            Some((bank, held & !listed))
+        });
+        let places =
+            banks.flat_map(|(bank, held)| slots(held).map(move |slot| Place { bank, slot }));
+        places.map(|place| self.registry.key(place))
+    }
+
+    /// A version for everything that has been published so far, to whichever clients: once it has
+    /// converged, so have all versions that the caller knows of.
+    ///
+    /// Never early. It is late by one push of a client to which something is published between this
+    /// call and the look.
+    ///
+    /// Wait-free, one atomic addition. Works on a closed queue too.
+    ///
+    /// ```
+    /// use pushlane::{Config, Lane, PushQueue, Target, backlog::Dirty};
+    ///
+    /// let queue = PushQueue::<Dirty>::new(Config::new(10));
+    /// let (one, other) = (queue.register()?, queue.register()?);
+    /// queue.publish(Target::One(one), Lane::Normal, ())?;
+    /// queue.publish(Target::One(other), Lane::Urgent, ())?;
+    ///
+    /// let all = queue.barrier();
+    /// assert_eq!(queue.laggards(all).count(), 2);
+    /// while let Some(lease) = queue.try_lease() {
+    ///     lease.complete();
+    /// }
+    /// assert!(queue.is_converged(all));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn barrier(&self) -> Version {
+        Version {
+            number: self.number_all(),
+            recipients: Recipients::Everyone,
+            until: Until::Barrier,
+        }
+    }
+
+    /// Moves on to the first client that holds something back. True: there is none.
+    pub(crate) fn advance(&self, at: &mut Cursor, what: &impl Versions) -> bool {
+        self.held_from(at, what).is_none()
+    }
+
+    /// Moves on to the first bank that holds something back, and says which of its slots do.
+    fn held_from(&self, at: &mut Cursor, what: &impl Versions) -> Option<(usize, usize)> {
+        while let Some(version) = part(what, at.part) {
+            let version = self.known(version);
+            let banks = self.banks_of(&version);
+            // Read before the banks: what is visited by now has its marks.
+            let unmarked = self.unmarked(&version);
+            at.bank = at.bank.max(banks.start);
+            while at.bank < banks.end {
+                at.slots &= self.held_back(&version, at.bank, unmarked);
+                if at.slots != 0 {
+                    return Some((at.bank, at.slots));
                 }
-            })
-            .map(|place| self.registry.key(place))
+                at.pass_bank();
+            }
+            *at = Cursor { part: at.part + 1, ..Cursor::START };
+        }
+        None
+    }
+
+    /// The banks in which a version can be held back.
+    pub(super) fn banks_of(&self, version: &Version) -> Range<usize> {
+        match version.recipients {
+            Recipients::Client(client) if self.registry.holds(client) => {
+                let bank = client.place().bank;
+                bank..bank + 1
+            }
+            Recipients::Client(_) => 0..0,
+            _ => 0..self.banks().len(),
+        }
+    }
+
+    /// `None`: every client has the marks of what the version waits for. Or a client that is idle may
+    /// lack one, unless it has completed this number.
+    fn unmarked(&self, version: &Version) -> Option<Seq> {
+        let is_pending = |lane| self.fan_out(lane).is_pending();
+        match version.until {
+            Until::OnDemand(lane) => is_pending(lane).then_some(version.number),
+            Until::Barrier => {
+                let lanes = Lane::BOTH.into_iter().filter(|&lane| is_pending(lane));
+                // That of the last publish the caller knows of, or a later one.
+                lanes.map(|lane| self.fan_out(lane).newest()).max_by(|one, other| one.cmp(*other))
+            }
+            Until::Seq | Until::Push(_) => None,
+        }
+    }
+
+    /// The version with its number as it compares now.
+    pub(super) fn known(&self, version: Version) -> Version {
+        match version.until {
+            Until::Push(_) => version,
+            _ => Version { number: version.number.known_at(self.convergence.newest()), ..version },
+        }
+    }
+
+    /// The slots of a bank that hold a version back; none if it lies outside [`banks_of`](Self::banks_of).
+    pub(super) fn held_in(&self, version: &Version, bank: usize) -> usize {
+        if self.banks_of(version).contains(&bank) {
+            let version = self.known(*version);
+            self.held_back(&version, bank, self.unmarked(&version))
+        } else {
+            0
+        }
+    }
+
+    /// The slots of a bank that hold a version back. [`unmarked`](Self::unmarked) has been read before.
+    fn held_back(&self, version: &Version, bank: usize, unmarked: Option<Seq>) -> usize {
+        let now = self.banks()[bank].load();
+        let candidates = match unmarked {
+            None => now.busy(),
+            Some(number) => {
+                let idle = now.live() & !now.busy();
+                let progress = self.progress(bank);
+                now.busy() | where_each(idle, |slot| !progress.has_completed(slot, number))
+            }
+        };
+        if candidates == 0 {
+            return 0;
+        }
+        let held = where_each(candidates & self.concerned(&version.recipients, bank), |slot| {
+            !self.has_delivered(version, Place { bank, slot })
+        });
+        match version.recipients {
             // The place may have passed to another client, whom the version doesn't concern.
-            .filter(move |&key| only.is_none_or(|only| only == key))
+            Recipients::Client(client) if held != 0 && !self.registry.holds(client) => 0,
+            _ => held,
+        }
+    }
+
+    /// Whether a place has completed a push that contains the version.
+    pub(super) fn has_delivered(&self, version: &Version, place: Place) -> bool {
+        let progress = self.progress(place.bank);
+        match version.until {
+            Until::Push(push) => progress.has_pushed(place.slot, push),
+            _ => progress.has_completed(place.slot, version.number),
+        }
     }
 
     /// The slots of a bank that a publish may have concerned.

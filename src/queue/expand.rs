@@ -132,7 +132,7 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
 }
 
 /// The slots of a mask that fulfil a condition.
-fn where_each(mask: usize, condition: impl Fn(usize) -> bool) -> usize {
+pub(super) fn where_each(mask: usize, condition: impl Fn(usize) -> bool) -> usize {
     slots(mask).filter(|&slot| condition(slot)).fold(0, |all, slot| all | 1 << slot)
 }
 

@@ -24,7 +24,7 @@ mod on_heap {
     use crate::slot::{SLOTS, beyond};
     use crate::storage::{Heap, row};
     use crate::sync::{Atomic, AtomicUsize};
-    use crate::topics::Row;
+    use crate::topics::{Row, Summary};
 
     impl<B: Backlog + Default, R: WithBanks, N: Signal + Default> PushQueue<B, Heap<R>, N> {
         /// A queue on the heap, of the parts that its type names: `PushQueue::<Dirty>::new` is served
@@ -69,7 +69,11 @@ mod on_heap {
                     Sweep::holding(clients.div_ceil(SLOTS), banks),
                     clients,
                 ),
-                topics: Topics::new(row(config.topics, members), row(banks, AtomicUsize::zero)),
+                topics: Topics::new(
+                    row(config.topics, members),
+                    row(banks, AtomicUsize::zero),
+                    Summary::new(banks, config.topics),
+                ),
                 convergence: Convergence::new(),
                 progress: row(banks, Progress::none),
                 limiter: Apart(Limiter::new(config.permits)),
@@ -90,7 +94,7 @@ mod in_place {
     use crate::slot::{SLOTS, beyond};
     use crate::storage::Static;
     use crate::sync::{Atomic, AtomicUsize};
-    use crate::topics::Row;
+    use crate::topics::{Row, Summary};
 
     impl<B, R, const BANKS: usize, const TOPICS: usize, const WORDS: usize>
         PushQueue<B, Static<BANKS, TOPICS, WORDS, R>>
@@ -145,6 +149,7 @@ mod in_place {
                 topics: Topics::new(
                     [const { Row::const_new([const { AtomicUsize::ZERO }; BANKS]) }; TOPICS],
                     [const { AtomicUsize::ZERO }; BANKS],
+                    Summary::const_new([const { AtomicUsize::ZERO }; BANKS], TOPICS),
                 ),
                 convergence: Convergence::const_new(),
                 progress: [const { Progress::const_none() }; BANKS],

@@ -8,9 +8,13 @@ mod lanes;
 mod make;
 mod numbers;
 mod publish;
+#[cfg(feature = "alloc")]
+mod publish_each;
 mod serve;
 mod set_topics;
 mod stats;
+#[cfg(feature = "alloc")]
+mod track;
 
 use core::fmt;
 
@@ -30,10 +34,14 @@ use crate::sync::AtomicUsize;
 use crate::topics::Topics;
 
 pub(crate) use batch::Entries;
+#[cfg(feature = "async")]
+pub(crate) use converge::Cursor;
 pub use publish::Target;
 pub use serve::Serve;
 pub(crate) use serve::{Outlook, Ticket};
 pub use stats::Stats;
+#[cfg(feature = "alloc")]
+pub(crate) use track::Outcome;
 
 /// Who is pushed to, when, and with what.
 ///

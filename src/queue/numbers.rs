@@ -16,12 +16,24 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
     #[inline]
     pub(super) fn number(&self) -> Option<Seq> {
         let number = self.convergence.number()?;
+        self.look_after_one(number);
+        Some(number)
+    }
+
+    /// Numbers what has been published by now, also if the queue is closed.
+    pub(super) fn number_all(&self) -> Seq {
+        let number = self.convergence.number_all();
+        self.look_after_one(number);
+        number
+    }
+
+    #[inline]
+    fn look_after_one(&self, number: Seq) {
         if WRAPS {
             let bank = number.word() % self.banks().len();
             self.progress(bank).age(number);
             self.backlog.age(self.cells(bank));
         }
-        Some(number)
     }
 }
 

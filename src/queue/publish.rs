@@ -234,7 +234,11 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
 
     /// Gives the request back.
     #[cold]
-    fn refused(&self, reason: Refusal, recording: B::Recording) -> PublishError<B::Request> {
+    pub(super) fn refused(
+        &self,
+        reason: Refusal,
+        recording: B::Recording,
+    ) -> PublishError<B::Request> {
         PublishError { reason, request: self.backlog.abandon(recording) }
     }
 

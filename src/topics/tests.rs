@@ -12,7 +12,8 @@ const PLACE: Place = Place { bank: STRIDE + 1, slot: 3 };
 
 fn topics() -> Topics<Static<BANKS, 2>> {
     let rows = [const { Row::const_new([const { AtomicUsize::ZERO }; BANKS]) }; 2];
-    Topics::new(rows, [const { AtomicUsize::ZERO }; BANKS])
+    let words = || [const { AtomicUsize::ZERO }; BANKS];
+    Topics::new(rows, words(), Summary::const_new(words(), 2))
 }
 
 /// Whether the client is reached through the topic.

@@ -10,7 +10,7 @@ use pushlane::backlog::{Backlog, Dirty};
 use pushlane::storage::Storage;
 use pushlane::{
     Batch, ClientKey, Config, Lane, Lease, Permit, PushQueue, RegisterError, Scope, Stale, Target,
-    Version,
+    Tracker, Version, VersionSet,
 };
 
 use super::kinds::{Change, Counted, Kind};
@@ -47,7 +47,10 @@ where
     reference: Reference,
     /// Every key there ever was, and some of another queue.
     keys: Vec<ClientKey>,
-    versions: Vec<Version>,
+    /// Each as a set, and most as they were returned.
+    versions: Vec<(Option<Version>, VersionSet)>,
+    /// Of each version, and how many clients each had to follow.
+    trackers: Vec<(Tracker<&'q Queue<K, S>, VersionSet>, usize)>,
     /// The last version of a publish to many, and of those to each client.
     numbered: Option<Version>,
     to_one: HashMap<ClientKey, Version>,
@@ -81,6 +84,7 @@ impl<'q, K: Kind, S: Storage> Pair<'q, K, S> {
             ),
             keys: foreign_keys().collect(),
             versions: Vec::new(),
+            trackers: Vec::new(),
             numbered: None,
             to_one: HashMap::new(),
             leases: Vec::new(),
@@ -122,6 +126,13 @@ impl<'q, K: Kind, S: Storage> Pair<'q, K, S> {
                 Ok(())
             }
             Op::Publish { to, lane, change } => self.publish(to, *lane, *change),
+            Op::PublishEach { to, lane, change } => {
+                // No client twice: how often it were recorded for it would depend on the order.
+                let mut keys: Vec<_> = to.iter().map(|who| self.key(*who)).collect();
+                let mut seen = HashSet::new();
+                keys.retain(|key| seen.insert(*key));
+                self.publish_each(keys, *lane, *change)
+            }
             Op::Lease { times } => (0..*times).try_for_each(|_| self.lease().map(|_| ())),
             Op::LeaseBatch { most } => self.lease_batch(*most),
             Op::EndBatch(choice, end) => {
@@ -173,6 +184,13 @@ impl<'q, K: Kind, S: Storage> Pair<'q, K, S> {
                 let before = std::mem::replace(&mut self.reference.limit, *limit);
                 prop_assert_eq!(self.queue.set_limit(*limit), before);
                 Ok(())
+            }
+            Op::Barrier => {
+                let version = self.queue.barrier();
+                self.reference.barrier();
+                prop_assert!(self.numbered < Some(version), "versions go backwards");
+                self.numbered = Some(version);
+                self.follow(Some(version), version.into())
             }
             Op::Close => {
                 self.queue.close();
@@ -233,6 +251,7 @@ impl<'q, K: Kind, S: Storage> Pair<'q, K, S> {
             Whom::One(key) => Target::One(*key),
             Whom::Topics { any, and: None } => Target::Topics(Scope::any(any)),
             Whom::Topics { any, and: Some(and) } => Target::Topics(Scope::any(any).and_any(and)),
+            Whom::Busy | Whom::Each(_) => return Ok(()), // published otherwise
         };
         let request = self.request(change);
         let identity = K::identity(&request);
@@ -250,7 +269,7 @@ impl<'q, K: Kind, S: Storage> Pair<'q, K, S> {
                     }
                     None => self.numbered = Some(version),
                 }
-                self.versions.push(version);
+                self.follow(Some(version), version.into())?;
             }
             Err(reason) => {
                 prop_assert!(published.is_err(), "should have been refused: {reason:?}");
@@ -259,6 +278,47 @@ impl<'q, K: Kind, S: Storage> Pair<'q, K, S> {
                 prop_assert_eq!(K::identity(&refused.request), identity, "not what was given");
             }
         }
+        Ok(())
+    }
+
+    fn publish_each(&mut self, keys: Vec<ClientKey>, lane: Lane, change: Change) -> Agreed {
+        let request = self.request(change);
+        let identity = K::identity(&request);
+        let published = self.queue.publish_each(&keys, lane, request);
+        let stale =
+            keys.iter().filter(|key| !self.is_mine(**key) || !self.reference.is_registered(**key));
+        let stale = stale.count();
+        let mine = keys.into_iter().filter(|key| self.is_mine(*key)).collect();
+        match self.reference.publish(Whom::Each(mine), lane, change) {
+            Ok(()) => {
+                prop_assert!(published.is_ok(), "{published:?}");
+                let set = published.unwrap();
+                prop_assert_eq!(set.stale(), stale);
+                self.follow(None, set)
+            }
+            Err(reason) => {
+                prop_assert!(published.is_err(), "should have been refused: {reason:?}");
+                let refused = published.unwrap_err();
+                prop_assert_eq!(refused.reason, reason);
+                prop_assert_eq!(K::identity(&refused.request), identity, "not what was given");
+                Ok(())
+            }
+        }
+    }
+
+    /// The newest version is asked about from now on.
+    fn follow(&mut self, version: Option<Version>, set: VersionSet) -> Agreed {
+        let tracker = self.queue.track(set.clone());
+        let owing = self.reference.owing(self.versions.len());
+        for key in owing {
+            prop_assert!(tracker.missing().contains(key), "{set:?} is not for {key}");
+        }
+        let recipients = tracker.recipients();
+        if let Some(exactly) = self.reference.recipients(self.versions.len()) {
+            prop_assert_eq!(recipients, exactly, "of {:?}", set);
+        }
+        self.versions.push((version, set));
+        self.trackers.push((tracker, recipients));
         Ok(())
     }
 
@@ -363,8 +423,33 @@ impl<'q, K: Kind, S: Storage> Pair<'q, K, S> {
         }
     }
 
+    /// Every other tracker stops at the first client that is missing.
+    fn agree_on_tracker(&mut self, place: usize) -> Agreed {
+        let (tracker, recipients) = &mut self.trackers[place];
+        let before: Vec<ClientKey> = tracker.missing().to_vec();
+        let is_done = if place % 2 == 0 { tracker.refresh() } else { tracker.advance() };
+        let missing = tracker.missing();
+        prop_assert_eq!(is_done, missing.is_empty());
+        prop_assert_eq!(tracker.completed() + tracker.left() + missing.len(), *recipients);
+        for key in self.reference.owing(place) {
+            prop_assert!(missing.contains(key), "{key} still owes {:?}", tracker.versions());
+        }
+        for key in missing {
+            prop_assert!(before.contains(key), "{key} had got {:?}", tracker.versions());
+            let is_last = missing.last() == Some(key);
+            if place % 2 == 0 || is_last {
+                let mut laggards = self.queue.laggards(tracker.versions());
+                prop_assert!(laggards.any(|laggard| laggard == *key), "{key} is no laggard");
+            }
+        }
+        let gone = self.keys.iter().filter(|key| !self.reference.is_registered(**key)).count();
+        prop_assert!(tracker.left() <= gone, "{tracker:?}, and only {gone} are gone");
+        Ok(())
+    }
+
     /// Everything that can be asked of a queue is answered as the reference does.
-    fn agree(&self) -> Agreed {
+    fn agree(&mut self) -> Agreed {
+        (0..self.trackers.len()).try_for_each(|place| self.agree_on_tracker(place))?;
         let (queue, reference) = (self.queue, &self.reference);
         prop_assert_eq!(queue.capacity(), reference.capacity);
         prop_assert_eq!(queue.clients(), reference.places());
@@ -388,17 +473,21 @@ impl<'q, K: Kind, S: Storage> Pair<'q, K, S> {
     }
 
     fn agree_on_convergence(&self, place: usize) -> Agreed {
-        let version = self.versions[place];
+        let (one, version) = &self.versions[place];
         let laggards: Vec<ClientKey> = self.queue.laggards(version).collect();
+        if let Some(one) = *one {
+            prop_assert!(self.queue.laggards(one).eq(laggards.iter().copied()));
+            prop_assert_eq!(self.queue.is_converged(one), laggards.is_empty());
+        }
         prop_assert!(laggards.is_sorted_by_key(|key| key.index()), "{laggards:?}");
         prop_assert_eq!(self.queue.is_converged(version), laggards.is_empty());
         let owing = self.reference.owing(place);
         for key in owing {
-            prop_assert!(laggards.contains(key), "{} converged early: {} owes it", version, key);
+            prop_assert!(laggards.contains(key), "{:?} converged early: {} owes it", version, key);
         }
         for key in laggards.iter().filter(|key| !owing.contains(key)) {
             let excused = self.reference.may_be_late(place, *key);
-            prop_assert!(excused, "{} is held back by {}, which doesn't owe it", version, key);
+            prop_assert!(excused, "{:?} is held back by {}, which doesn't owe it", version, key);
         }
         Ok(())
     }
@@ -419,8 +508,11 @@ impl<'q, K: Kind, S: Storage> Pair<'q, K, S> {
         }
         self.agree()?;
         prop_assert_eq!(self.queue.held(), 0);
-        for version in &self.versions {
-            prop_assert!(self.queue.is_converged(*version), "{version} hangs");
+        for (_, version) in &self.versions {
+            prop_assert!(self.queue.is_converged(version), "{version:?} hangs");
+        }
+        for (tracker, recipients) in &mut self.trackers {
+            prop_assert!(tracker.advance(), "{tracker:?} of {recipients} hangs");
         }
         self.apply(&Op::Close)?;
         prop_assert!(self.queue.is_drained());

@@ -44,6 +44,11 @@ pub(crate) enum Op {
         lane: Lane,
         change: Change,
     },
+    PublishEach {
+        to: Vec<Who>,
+        lane: Lane,
+        change: Change,
+    },
     Lease {
         times: usize,
     },
@@ -65,6 +70,7 @@ pub(crate) enum Op {
     TakePermit(usize),
     ReturnPermit(usize),
     SetLimit(usize),
+    Barrier,
     Close,
 }
 
@@ -125,6 +131,8 @@ fn anything_but_close() -> impl Strategy<Value = Op> {
         4 => (who(), topic()).prop_map(|(who, topic)| Op::Unsubscribe(who, topic)),
         14 => (to(), lane(), 0..CHANGES)
             .prop_map(|(to, lane, change)| Op::Publish { to, lane, change }),
+        4 => (vec(who(), 0..9), lane(), 0..CHANGES)
+            .prop_map(|(to, lane, change)| Op::PublishEach { to, lane, change }),
         10 => (1..8usize).prop_map(|times| Op::Lease { times }),
         4 => (0..20usize).prop_map(|most| Op::LeaseBatch { most }),
         5 => (any::<usize>(), end()).prop_map(|(choice, end)| Op::EndBatch(choice, end)),
@@ -137,6 +145,7 @@ fn anything_but_close() -> impl Strategy<Value = Op> {
         1 => any::<usize>().prop_map(Op::TakePermit),
         1 => any::<usize>().prop_map(Op::ReturnPermit),
         1 => (0..8usize).prop_map(Op::SetLimit),
+        2 => Just(Op::Barrier),
     ]
 }
 

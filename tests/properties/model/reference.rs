@@ -19,7 +19,14 @@ type Moment = u64;
 pub(crate) enum Whom {
     Everyone,
     One(ClientKey),
-    Topics { any: Vec<Topic>, and: Option<Vec<Topic>> },
+    /// Those of them that are registered.
+    Each(Vec<ClientKey>),
+    Topics {
+        any: Vec<Topic>,
+        and: Option<Vec<Topic>>,
+    },
+    /// Those that owed something when a barrier was made.
+    Busy,
 }
 
 #[derive(Debug, Default)]
@@ -53,6 +60,8 @@ struct Published {
     whom: Whom,
     /// Who has not completed it yet.
     owing: HashSet<ClientKey>,
+    /// Of a barrier: who needs another push than the one that was in progress.
+    pending: HashSet<ClientKey>,
 }
 
 #[derive(Debug)]
@@ -190,6 +199,10 @@ impl Reference {
             Whom::Everyone => self.clients.keys().copied().collect(),
             Whom::One(key) if self.is_registered(*key) => [*key].into(),
             Whom::One(_) => return Err(Refusal::Stale),
+            Whom::Each(keys) => {
+                keys.iter().copied().filter(|key| self.is_registered(*key)).collect()
+            }
+            Whom::Busy => return Ok(()),
             Whom::Topics { any, and } => {
                 let named = any.iter().chain(and.iter().flatten());
                 if let Some(unknown) = named.copied().find(|topic| topic.0 >= self.topics) {
@@ -209,8 +222,16 @@ impl Reference {
             merge(&mut client.owed, change);
             self.watch_the_wait(*key);
         }
-        self.published.push(Published { at, whom, owing });
+        self.published.push(Published { at, whom, owing, pending: HashSet::new() });
         Ok(())
+    }
+
+    pub(crate) fn barrier(&mut self) {
+        let at = self.tick();
+        let owing = self.registered().into_iter().filter(|key| self.is_busy(*key)).collect();
+        let pending = self.clients.iter().filter(|(_, client)| client.pending != [false; 2]);
+        let pending = pending.map(|(key, _)| *key).collect();
+        self.published.push(Published { at, whom: Whom::Busy, owing, pending });
     }
 
     /// Who can be leased through the lane, permits aside.
@@ -281,7 +302,8 @@ impl Reference {
         client.left.retain(|(_, left_at)| *left_at > push.began);
         client.settling = client.left.len() < before && client.pending != [false; 2];
         for version in &mut self.published {
-            if version.at < push.began {
+            let is_done = version.whom == Whom::Busy && !version.pending.contains(&key);
+            if version.at < push.began || is_done {
                 version.owing.remove(&key);
             }
         }
@@ -296,6 +318,9 @@ impl Reference {
             return;
         };
         client.pending[index(push.lane)] = true;
+        self.published.iter_mut().for_each(|version| {
+            version.pending.insert(key);
+        });
         for (change, times) in push.content {
             *client.owed.entry(change).or_default() += times;
         }
@@ -323,16 +348,26 @@ impl Reference {
         &self.published[version].owing
     }
 
+    /// How many clients the version had just published concerns; of topics it may be more.
+    pub(crate) fn recipients(&self, version: usize) -> Option<usize> {
+        let Published { whom, owing, .. } = &self.published[version];
+        match whom {
+            Whom::Everyone | Whom::One(_) | Whom::Each(_) => Some(owing.len()),
+            Whom::Busy => Some(self.clients.len()),
+            Whom::Topics { .. } => None,
+        }
+    }
+
     /// Whether the documentation lets a client hold a version back that it doesn't owe.
     pub(crate) fn may_be_late(&self, version: usize, key: ClientKey) -> bool {
         let Published { at, whom, .. } = &self.published[version];
         let Some(client) = self.clients.get(&key) else {
             return false;
         };
-        let Whom::Topics { any, and } = whom else {
-            return false;
-        };
         let has_completed = client.completed > *at || client.since > *at;
+        let Whom::Topics { any, and } = whom else {
+            return *whom == Whom::Busy && self.is_busy(key) && !has_completed;
+        };
         let reached = |topics: &[Topic]| client.settling || client.is_reached_through(topics);
         let in_scope = match and {
             _ if any.len() > REMEMBERED => true,
