@@ -184,7 +184,7 @@ pub struct Replaced<R>([Option<R>; 2]);
 
 impl<R> Drop for Replaced<R> {
     fn drop(&mut self) {
-        drop_each(core::mem::replace(&mut self.0, [None, None]));
+        drop_each(core::mem::take(&mut self.0));
     }
 }
 
