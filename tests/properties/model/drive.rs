@@ -19,6 +19,7 @@ use super::reference::{Reference, Whom};
 
 type Agreed = Result<(), TestCaseError>;
 type Queue<K, S> = PushQueue<<K as Kind>::Backlog, S>;
+type Tracked<'q, K, S> = Tracker<&'q Queue<K, S>, VersionSet>;
 
 impl Sizes {
     pub(crate) const fn config(self) -> Config {
@@ -50,7 +51,7 @@ where
     /// Each as a set, and most as they were returned.
     versions: Vec<(Option<Version>, VersionSet)>,
     /// Of each version, and how many clients each had to follow.
-    trackers: Vec<(Tracker<&'q Queue<K, S>, VersionSet>, usize)>,
+    trackers: Vec<(Tracked<'q, K, S>, usize)>,
     /// The last version of a publish to many, and of those to each client.
     numbered: Option<Version>,
     to_one: HashMap<ClientKey, Version>,
@@ -427,7 +428,7 @@ impl<'q, K: Kind, S: Storage> Pair<'q, K, S> {
     fn agree_on_tracker(&mut self, place: usize) -> Agreed {
         let (tracker, recipients) = &mut self.trackers[place];
         let before: Vec<ClientKey> = tracker.missing().to_vec();
-        let is_done = if place % 2 == 0 { tracker.refresh() } else { tracker.advance() };
+        let is_done = if place.is_multiple_of(2) { tracker.refresh() } else { tracker.advance() };
         let missing = tracker.missing();
         prop_assert_eq!(is_done, missing.is_empty());
         prop_assert_eq!(tracker.completed() + tracker.left() + missing.len(), *recipients);
@@ -437,7 +438,7 @@ impl<'q, K: Kind, S: Storage> Pair<'q, K, S> {
         for key in missing {
             prop_assert!(before.contains(key), "{key} had got {:?}", tracker.versions());
             let is_last = missing.last() == Some(key);
-            if place % 2 == 0 || is_last {
+            if place.is_multiple_of(2) || is_last {
                 let mut laggards = self.queue.laggards(tracker.versions());
                 prop_assert!(laggards.any(|laggard| laggard == *key), "{key} is no laggard");
             }
