@@ -14,8 +14,8 @@ use crate::queue::Ticket;
 /// are called. (A publish that is made here calls `ready` again.)
 pub trait Signal {
     /// There may be work for up to `leases` more leases. Called at most once for each publish, each
-    /// completion, each permit that comes back by itself, each growth of the limit, and each lease that
-    /// uncovers further work.
+    /// completion, each permit that comes back by itself, each growth of the limit, each lease that
+    /// uncovers further work, and each group of clients that a worker marks for a publish to everyone.
     fn ready(&self, leases: usize);
 
     /// Whether anybody listens. Where not, the queue doesn't look for what it could tell.

@@ -16,7 +16,9 @@ use core::ops::Range;
 
 use crate::slot::slots;
 use crate::storage::Storage;
-use crate::sync::{Atomic, AtomicUsize, Ordering};
+#[cfg(feature = "alloc")]
+use crate::sync::Atomic;
+use crate::sync::{AtomicUsize, Ordering};
 
 /// How many groups a word has bits for.
 const GROUPS: usize = (usize::BITS / 2) as usize;
