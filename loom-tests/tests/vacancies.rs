@@ -22,3 +22,24 @@ fn a_vacancy_is_in_the_set_in_the_end() {
         assert_eq!((places.vacancy(), places.reserve()), ((false, false), None));
     });
 }
+
+/// Two come and one leaves: whichever takes the bank out of the set, a vacancy is found.
+#[test]
+fn whoever_has_a_permit_finds_a_place() {
+    explore(2, || {
+        let places = Arc::new(Places::new(2));
+        assert_eq!(places.reserve(), Some(0));
+        let (one, other, ()) = race((
+            on(&places, |places| places.reserve()),
+            on(&places, |places| places.reserve()),
+            on(&places, |places| places.vacate(0)),
+        ));
+        assert!(one.is_some() || other.is_some());
+        assert!(one != other, "given once");
+        // A place that is taken again before its bank is put into the set leaves a full bank there,
+        // which costs the next search a step.
+        let (is_vacant, is_in_set) = places.vacancy();
+        assert_eq!(is_vacant, one.is_none() || other.is_none());
+        assert!(is_in_set || !is_vacant);
+    });
+}
