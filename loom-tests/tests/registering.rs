@@ -136,6 +136,26 @@ fn a_first_request_merges_with_a_fan_out() {
     });
 }
 
+/// A lease for a newcomer has the key that the newcomer was given, not that of the place's last client.
+#[test]
+fn a_newcomer_is_leased_by_its_own_key() {
+    explore(3, || {
+        let queue = Arc::new(PushQueue::<Dirty>::new(Config::new(1)));
+        queue.unregister(queue.register().unwrap()).unwrap();
+        let (client, leased) = race((
+            on(&queue, |queue| queue.register().unwrap()),
+            on(&queue, |queue| {
+                queue.publish(Target::Everyone, Lane::Normal, ()).unwrap();
+                let lease = queue.try_lease()?;
+                let client = lease.key();
+                lease.complete();
+                Some(client)
+            }),
+        ));
+        assert!(leased.is_none_or(|leased| leased == client), "{leased:?} is not {client:?}");
+    });
+}
+
 /// Two newcomers, one place.
 #[test]
 fn a_place_is_given_once() {

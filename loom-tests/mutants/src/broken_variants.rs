@@ -1,5 +1,8 @@
 //! The mistakes that this design invites: what each would change, and the model that notices.
 //!
+//! All of them are compiled into one copy of the sources, right and broken side by side, and a run
+//! chooses one by its number.
+//!
 //! One more is a test double, because it is a backlog that anybody could write: see
 //! `convergence_is_early_with_a_backlog_that_takes_requests_out` among the models.
 
@@ -7,29 +10,83 @@ mod backlogs;
 mod fan_outs;
 mod order_of_service;
 mod pushes;
+pub mod swaps;
 mod who_is_there;
 
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+
+use crate::orderings::weaken::SUPPORT;
+use crate::workshop::repository;
 use crate::{Edit, Model, Mutant};
 
+/// A file below `src/`, what stands there, and what is to stand there. `BROKEN` in the latter tells whether
+/// the variant is chosen; without it, the latter stands beside the former in an `if`.
 type Change = (&'static str, &'static str, &'static str);
 
 fn variant(name: &str, changes: &[Change], target: &str, test: &str) -> Mutant {
+    noticed_by(name, changes, &[(target, test)])
+}
+
+fn noticed_by(name: &str, changes: &[Change], models: &[(&str, &str)]) -> Mutant {
     let edits = changes.iter().map(|(file, original, replacement)| Edit {
         file: format!("src/{file}"),
         original: (*original).to_owned(),
         replacement: (*replacement).to_owned(),
-        occurrence: None,
     });
-    Mutant {
-        name: name.to_owned(),
-        edits: edits.collect(),
-        models: vec![Model { target: target.to_owned(), test: Some(test.to_owned()) }],
-    }
+    let models = models.iter().map(|(target, test)| Model {
+        target: (*target).to_owned(),
+        test: Some((*test).to_owned()),
+    });
+    Mutant { name: name.to_owned(), edits: edits.collect(), models: models.collect() }
 }
 
 pub fn all() -> Vec<Mutant> {
-    [pushes::all(), order_of_service::all(), who_is_there::all(), fan_outs::all(), backlogs::all()]
-        .into_iter()
-        .flatten()
-        .collect()
+    // Swaps change whole statements, in which others change a part.
+    [
+        swaps::all(),
+        pushes::all(),
+        order_of_service::all(),
+        who_is_there::all(),
+        fan_outs::all(),
+        backlogs::all(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// The files that contain the variants, each behind its number among `variants`.
+pub fn instrumented(variants: &[Mutant]) -> Result<BTreeMap<PathBuf, String>, String> {
+    let sync = PathBuf::from("src/sync.rs");
+    let mut texts = BTreeMap::from([(sync.clone(), read(&sync)? + SUPPORT)]);
+    for (number, variant) in variants.iter().enumerate() {
+        for Edit { file, original, replacement } in &variant.edits {
+            let file = PathBuf::from(file);
+            let found = read(&file)?.matches(original).count();
+            if found != 1 {
+                return Err(format!("{}: found {found} times: {original}", variant.name));
+            }
+            let replacement = if replacement.contains("BROKEN") {
+                replacement.clone()
+            } else {
+                format!("{{ if BROKEN {{ {replacement} }} else {{ {original} }} }}")
+            };
+            let replacement =
+                replacement.replace("BROKEN", &format!("crate::sync::mutant::is({number})"));
+            let text = texts.get(&file).map_or_else(|| read(&file), |text| Ok(text.clone()))?;
+            // Another variant may have written it once more: in front, for the right one comes last.
+            let Some(at) = text.rfind(original) else {
+                return Err(format!("{}: another variant changes: {original}", variant.name));
+            };
+            let rest = &text[at + original.len()..];
+            texts.insert(file, format!("{}{replacement}{rest}", &text[..at]));
+        }
+    }
+    Ok(texts)
+}
+
+fn read(file: &PathBuf) -> Result<String, String> {
+    fs::read_to_string(repository().join(file)).map_err(|why| format!("{}: {why}", file.display()))
 }

@@ -1,7 +1,8 @@
 //! Are the models worth anything? Each mutant is a small change to the sources that makes them wrong; a
 //! model has to fail because of it.
 //!
-//! * [`broken_variants`]: the mistakes that this design invites. `cargo test` checks them all.
+//! * [`broken_variants`]: the mistakes that this design invites, and neighbouring steps in the other
+//!   order. `cargo test` checks them all.
 //! * [`orderings`]: every memory ordering one step weaker, every read-modify-write in two halves. The
 //!   program of this package checks them and writes `loom-tests/MUTANTS.md`.
 //! * [`workshop`]: a copy of the sources, where mutants are made, compiled and run.
@@ -19,15 +20,13 @@ pub struct Mutant {
     pub models: Vec<Model>,
 }
 
-/// One replacement in one file.
+/// One replacement in one file, of a text that stands there once.
 #[derive(Clone, Debug)]
 pub struct Edit {
     /// Relative to the repository's root.
     pub file: String,
     pub original: String,
     pub replacement: String,
-    /// Which of the places where `original` occurs; `None`: there must be one place only.
-    pub occurrence: Option<usize>,
 }
 
 /// A test of the loom package: its target, and its name, or all tests of that target.

@@ -1,7 +1,6 @@
 //! A copy of the sources in which mutants are made.
 //!
-//! One copy and one target directory serve all mutants, one after the other, so that loom is compiled
-//! once and each mutant costs the crate and the test that is to notice it.
+//! All mutants are in the copy at once, and a run chooses one: so there is one build.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -12,10 +11,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::{Edit, Model, Mutant, Verdict};
-
-/// The longest that a model may take, compiled with less optimisation than usual, on a slow machine.
-const PATIENCE: Duration = Duration::from_secs(600);
+use crate::{Model, Verdict};
 
 /// What the copy consists of. The mutants' own package is no part of it.
 const PARTS: [&str; 5] =
@@ -44,14 +40,10 @@ pub struct Workshop {
 pub type Executables = Vec<(String, PathBuf)>;
 
 impl Workshop {
-    /// Copies the sources to `place`. What is there already and up to date is left alone, so that cargo
-    /// needn't compile it again.
-    pub fn open(place: &Path) -> io::Result<Workshop> {
-        Workshop::open_changed(place, &BTreeMap::new())
-    }
-
-    /// The same, with other texts for some of the files, which are named as in the repository.
-    pub fn open_changed(place: &Path, texts: &BTreeMap<PathBuf, String>) -> io::Result<Workshop> {
+    /// Copies the sources to `place`, with other texts for some of the files, which are named as in the
+    /// repository. What is there already and up to date is left alone, so that cargo needn't compile it
+    /// again.
+    pub fn open(place: &Path, texts: &BTreeMap<PathBuf, String>) -> io::Result<Workshop> {
         let repository = repository();
         let root = place.join("copy");
         let mut copied = BTreeSet::new();
@@ -89,48 +81,6 @@ impl Workshop {
         }
         targets.sort();
         Ok(targets)
-    }
-
-    /// Makes the mutant, runs its models until one fails, and repairs the copy.
-    pub fn try_mutant(&self, mutant: &Mutant) -> io::Result<Verdict> {
-        let mut repaired = Vec::new();
-        for edit in &mutant.edits {
-            let path = self.root.join(&edit.file);
-            let text = fs::read_to_string(&path)?;
-            repaired.push((path.clone(), text.clone()));
-            match apply(edit, &text) {
-                Ok(changed) => fs::write(&path, changed)?,
-                Err(why) => {
-                    repair(repaired)?;
-                    return Ok(Verdict::Unfit { why });
-                }
-            }
-        }
-        let verdict = self.run(&mutant.models);
-        repair(repaired)?;
-        verdict
-    }
-
-    /// Runs models in the copy as it is.
-    pub fn run(&self, models: &[Model]) -> io::Result<Verdict> {
-        let mut targets: Vec<_> = models.iter().map(|model| model.target.as_str()).collect();
-        targets.dedup();
-        let executables = match self.build(&targets)? {
-            Ok(executables) => executables,
-            Err(why) => return Ok(Verdict::Unfit { why }),
-        };
-        for model in models {
-            let Some((_, executable)) =
-                executables.iter().find(|(target, _)| *target == model.target)
-            else {
-                return Ok(Verdict::Unfit { why: format!("no test target {}", model.target) });
-            };
-            match self.run_one(executable, model, PATIENCE, &[])? {
-                (Verdict::Survived, _) => {}
-                (verdict, _) => return Ok(verdict),
-            }
-        }
-        Ok(Verdict::Survived)
     }
 
     /// The test programs, or what the compiler said.
@@ -263,29 +213,6 @@ fn reason(said: &str) -> Option<String> {
     // Loom lists its threads' states here.
     let said = said.split("; threads =").next().unwrap_or(said);
     Some(said.chars().take(90).collect())
-}
-
-fn apply(edit: &Edit, text: &str) -> Result<String, String> {
-    let places: Vec<_> = text.match_indices(&edit.original).map(|(at, _)| at).collect();
-    let at = match (edit.occurrence, places.as_slice()) {
-        (None, [only]) => *only,
-        (Some(which), places) if which < places.len() => places[which],
-        _ => {
-            return Err(format!(
-                "this text is found {} times in {}, adapt the mutant:\n{}",
-                places.len(),
-                edit.file,
-                edit.original
-            ));
-        }
-    };
-    let rest = &text[at + edit.original.len()..];
-    Ok(format!("{}{}{rest}", &text[..at], edit.replacement))
-}
-
-/// The last change first, for files that were changed twice.
-fn repair(files: Vec<(PathBuf, String)>) -> io::Result<()> {
-    files.into_iter().rev().try_for_each(|(path, text)| fs::write(path, text))
 }
 
 fn collect(mut pipe: impl Read + Send + 'static) -> thread::JoinHandle<String> {

@@ -1,34 +1,66 @@
 //! Every known mistake makes the model fail that is there for it, by an assertion and not by chance: the
-//! variant compiles, and the same model passes without it.
+//! same model passes, in the same program, while no variant is chosen.
 
+use std::ffi::OsString;
 use std::path::Path;
+use std::sync::Mutex;
+use std::time::Duration;
 
+use pushlane_mutants::orderings::trial::in_parallel;
+use pushlane_mutants::orderings::weaken::CHOSEN;
 use pushlane_mutants::workshop::Workshop;
-use pushlane_mutants::{Verdict, broken_variants};
+use pushlane_mutants::{Model, Verdict, broken_variants};
+
+/// The most of a processor's time that a model may take: it takes a second or two.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 #[test]
 fn every_broken_variant_is_noticed() {
-    let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join("broken-variants");
-    let workshop = Workshop::open(&place).expect("the sources can be copied");
     let variants = broken_variants::all();
+    let texts = broken_variants::instrumented(&variants).expect("the variants fit the sources");
+    let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join("broken-variants");
+    let workshop = Workshop::open(&place, &texts).expect("the sources can be copied");
+    let mut models: Vec<&Model> = variants.iter().flat_map(|variant| &variant.models).collect();
+    models.sort_by_key(|model| (&model.target, &model.test));
+    models.dedup();
+    let mut targets: Vec<_> = models.iter().map(|model| model.target.as_str()).collect();
+    targets.dedup();
+    let executables = workshop.build(&targets).expect("cargo can be run").expect("it compiles");
+    let run = |model: &Model, variant: Option<usize>| {
+        let (_, executable) = executables
+            .iter()
+            .find(|(target, _)| *target == model.target)
+            .ok_or_else(|| format!("no test target {}", model.target))?;
+        let chosen = variant.map(|number| (CHOSEN, OsString::from(number.to_string())));
+        Ok::<_, Box<dyn std::error::Error + Send + Sync>>(
+            workshop.run_one(executable, model, PATIENCE, chosen.as_slice())?.0,
+        )
+    };
 
-    let mut models = Vec::new();
-    for model in variants.iter().flat_map(|variant| variant.models.iter().cloned()) {
-        if !models.contains(&model) {
-            models.push(model);
+    let wrong = Mutex::new(Vec::new());
+    let note = |what: String| wrong.lock().expect("nobody panics").push(what);
+    in_parallel(models.len(), |at| {
+        let verdict = run(models[at], None)?;
+        if verdict != Verdict::Survived {
+            note(format!("nothing is broken: {:?}: {verdict:?}", models[at]));
         }
-    }
-    models.sort_by(|a, b| a.target.cmp(&b.target));
-    let control = workshop.run(&models).expect("cargo can be run");
-    assert_eq!(control, Verdict::Survived, "the models pass when nothing is broken");
-
-    let mut unnoticed = Vec::new();
-    for variant in &variants {
-        let verdict = workshop.try_mutant(variant).expect("cargo can be run");
-        println!("{}: {verdict:?}", variant.name);
-        if !matches!(verdict, Verdict::Killed { .. }) {
-            unnoticed.push((&variant.name, verdict));
+        Ok(())
+    })
+    .expect("models can be run");
+    in_parallel(variants.len(), |number| {
+        let variant = &variants[number];
+        let mut verdicts = Vec::new();
+        for model in &variant.models {
+            verdicts.push(run(model, Some(number))?);
+            if matches!(verdicts.last(), Some(Verdict::Killed { .. })) {
+                println!("{number}: {}: {:?}", variant.name, verdicts.last());
+                return Ok(());
+            }
         }
-    }
-    assert!(unnoticed.is_empty(), "not noticed: {unnoticed:#?}");
+        note(format!("not noticed: {number}: {}: {verdicts:?}", variant.name));
+        Ok(())
+    })
+    .expect("models can be run");
+    let wrong = wrong.into_inner().expect("nobody panics");
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }

@@ -10,14 +10,15 @@ pub(super) fn all() -> Vec<Mutant> {
             &[(
                 "ready/line.rs",
                 "Some(joined) if self.set.is_empty() && self.turn_becomes(turn, joined) => {}",
-                "Some(joined) if self.set.is_empty() => { self.turn_becomes(turn, joined); }",
+                "Some(joined)
+                     if self.set.is_empty() && (self.turn_becomes(turn, joined) || BROKEN) => {}",
             )],
             "nothing_lost",
             "nothing_lost_of_a_neighbour_who_joins_a_turn",
         ),
         variant(
             "fail to acquire a permit with a plain load",
-            &[("limiter.rs", ".min(n);", ".min(n); if granted == 0 { return 0; }")],
+            &[("limiter.rs", ".min(n);", ".min(n); if BROKEN && granted == 0 { return 0; }")],
             "signals",
             "a_flicker_is_heard_with_sweep",
         ),
@@ -26,7 +27,7 @@ pub(super) fn all() -> Vec<Mutant> {
             &[(
                 "ready/sweep.rs",
                 "fetch_or(mask, Ordering::Release)",
-                "fetch_or(mask, Ordering::Relaxed)",
+                "fetch_or(mask, if BROKEN { Ordering::Relaxed } else { Ordering::Release })",
             )],
             "ready_sets",
             "a_pop_of_sweep_answers_the_inserts_before_it",
@@ -36,7 +37,7 @@ pub(super) fn all() -> Vec<Mutant> {
             &[(
                 "queue/lanes.rs",
                 "if served.uncovered > 0 {",
-                "if served.uncovered > usize::MAX {",
+                "if served.uncovered > 0 && !BROKEN {",
             )],
             "ready_sets",
             "the_slots_of_a_popped_bank_are_found_by_another_worker",
@@ -46,9 +47,9 @@ pub(super) fn all() -> Vec<Mutant> {
             &[(
                 "queue/serve.rs",
                 "if self.nothing_ready() {
-                return None;
-            }",
-                "return None;",
+                return None;",
+                "if BROKEN || self.nothing_ready() {
+                return None;",
             )],
             "signals",
             "a_flicker_is_heard_with_sweep",

@@ -6,29 +6,11 @@ use crate::Mutant;
 pub(super) fn all() -> Vec<Mutant> {
     vec![
         variant(
-            "admit the newcomer before its completed number is set",
-            &[
-                (
-                    "queue/clients.rs",
-                    "self.progress(place.bank).start(place.slot, newest);",
-                    "let _ = newest;",
-                ),
-                (
-                    "queue/clients.rs",
-                    "self.banks()[place.bank].admit(place.slot, None);",
-                    "self.banks()[place.bank].admit(place.slot, None);
-                     self.progress(place.bank).start(place.slot, self.convergence.newest());",
-                ),
-            ],
-            "convergence",
-            "convergence_waits_for_a_newcomer",
-        ),
-        variant(
             "don't look at the generation again after the mark",
             &[(
                 "queue/publish.rs",
                 "if replaced & word.load().live() == 0 {",
-                "if replaced & word.load().live() & 0 == 0 {",
+                "if BROKEN || replaced & word.load().live() == 0 {",
             )],
             "registering",
             "a_successor_misses_no_request",
@@ -42,12 +24,14 @@ pub(super) fn all() -> Vec<Mutant> {
         variant(
             "forget a topic that was left during the lease",
             &[
+                ("topics.rs", "const fn ending(", "fn ending(/* BROKEN */"),
                 (
                     "topics.rs",
                     "(1 << (slot + LEAVING), 1 << (slot + SETTLING))",
-                    "(1 << (slot + LEAVING) | 1 << (slot + LEFT), 1 << (slot + SETTLING))",
+                    "(1 << (slot + LEAVING) | usize::from(BROKEN) << (slot + LEFT), \
+                      1 << (slot + SETTLING))",
                 ),
-                ("queue/serve.rs", "if ticket.changing {", "{"),
+                ("queue/serve.rs", "if ticket.changing {", "if ticket.changing || BROKEN {"),
             ],
             "topics",
             "what_was_left_reaches_the_client_until_a_push_that_knew",
@@ -58,21 +42,10 @@ pub(super) fn all() -> Vec<Mutant> {
                 "topics.rs",
                 "// flag: the flag below orders it only for a lease that has seen that flag.
                 Ordering::Release,",
-                "Ordering::Relaxed,",
+                "if BROKEN { Ordering::Relaxed } else { Ordering::Release },",
             )],
             "topics",
             "what_was_left_second_reaches_the_client_until_a_push_that_knew",
-        ),
-        variant(
-            "look at a bank before it is taken out of the set of vacancies",
-            &[(
-                "registry.rs",
-                "self.vacancies.discard(bank);",
-                "if banks[bank].load().vacant() == 0 { self.vacancies.discard(bank); }
-                 return slot;",
-            )],
-            "vacancies",
-            "a_vacancy_is_in_the_set_in_the_end",
         ),
     ]
 }

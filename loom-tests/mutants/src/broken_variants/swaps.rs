@@ -1,0 +1,418 @@
+//! Two neighbouring steps in the other order, of publish, lease, complete, register, subscribe.
+
+use super::{noticed_by, variant};
+use crate::Mutant;
+
+/// Swaps that no model can notice, and why.
+pub const HARMLESS: &[(&str, &str)] = &[
+    (
+        "publish to one client: the look whether the queue is closed, and joining the line",
+        "the slot joins the line either way, and nothing that is asked depends on the line",
+    ),
+    (
+        "publish to many: the number, and the banks going into the ready set",
+        "a version waits for marks, and those are made; the signal comes after both",
+    ),
+    (
+        "lease: the claim, and the read of the newest number",
+        "an older number is late at worst: the client waits for one push more, never for one less",
+    ),
+    (
+        "lease: taking the backlog, and leaving topics or noting the number that the push begins with",
+        "the caller pushes after all three; what is published in between is pending, and marked",
+    ),
+    (
+        "complete: the completed number, and the count of pushes",
+        "a version asks for one of the two, never for both",
+    ),
+    (
+        "complete: the completed number, and leaving topics",
+        "the push has ended before both, and a checker that finds either sees what was done in it",
+    ),
+    (
+        "complete: the permit, and the signal of progress",
+        "the signal of progress is for convergence, which knows nothing of permits",
+    ),
+    (
+        "register: clearing the cell, and reading the newest number",
+        "the slot is held: what is recorded or appended in between is for no client of it",
+    ),
+    (
+        "register with a request: the ready set, the number, and the signal",
+        "the slot is marked before all three, and whoever finds it serves it",
+    ),
+    (
+        "unregister: giving up the seat, and vacating the slot",
+        "the first decides who may do the second",
+    ),
+    (
+        "retire a place: clearing the cell, and clearing the topics",
+        "the slot is held until both are done",
+    ),
+    (
+        "subscribe: beginning the edit, and changing the row",
+        "the first decides who may do the second",
+    ),
+];
+
+pub(super) fn all() -> Vec<Mutant> {
+    let mut all = publish();
+    all.extend(lease());
+    all.extend(clients());
+    all
+}
+
+fn publish() -> Vec<Mutant> {
+    vec![
+        noticed_by(
+            "publish to one client: mark, then record",
+            &[
+                (
+                    "queue/publish.rs",
+                    "if B::RECORDS {\n            self.backlog.record(",
+                    "if B::RECORDS && !BROKEN {\n            self.backlog.record(",
+                ),
+                (
+                    "queue/publish.rs",
+                    "let marked = self.banks()[place.bank].mark(1 << place.slot, lane);",
+                    "let marked = self.banks()[place.bank].mark(1 << place.slot, lane);
+                     if B::RECORDS && BROKEN {
+                         self.backlog.record(&mut recording, self.cells(place.bank), 1 << place.slot);
+                     }",
+                ),
+            ],
+            &[
+                ("nothing_lost", "nothing_lost_while_a_lease_completes"),
+                ("convergence", "convergence_of_one_client_is_never_early"),
+            ],
+        ),
+        variant(
+            "publish to one client: read which push will contain it, then mark",
+            &[
+                (
+                    "queue/publish.rs",
+                    "let marked = self.banks()[place.bank].mark(1 << place.slot, lane);",
+                    "let early = BROKEN.then(|| [false, true].map(|in_progress| {
+                         self.progress(place.bank).next_push(place.slot, in_progress)
+                     }));
+                     let marked = self.banks()[place.bank].mark(1 << place.slot, lane);",
+                ),
+                (
+                    "queue/publish.rs",
+                    "let newest = if seat.is_of(client) {",
+                    "let push = match early {
+                         Some(early) if BROKEN => early[usize::from(marked.in_progress(place.slot))],
+                         _ => push,
+                     };
+                     let newest = if seat.is_of(client) {",
+                ),
+            ],
+            "convergence",
+            "convergence_of_one_client_is_never_early",
+        ),
+        variant(
+            "publish to one client: ask whether the queue is closed, then mark",
+            &[
+                (
+                    "queue/publish.rs",
+                    "let marked = self.banks()[place.bank].mark(1 << place.slot, lane);",
+                    "let open = BROKEN.then(|| self.convergence.newest_if_open());
+                     let marked = self.banks()[place.bank].mark(1 << place.slot, lane);",
+                ),
+                (
+                    "queue/publish.rs",
+                    "self.convergence.newest_if_open().ok_or(",
+                    "open.filter(|_| BROKEN)
+                         .unwrap_or_else(|| self.convergence.newest_if_open()).ok_or(",
+                ),
+            ],
+            "closing",
+            "drained_is_not_said_before_a_request_is_delivered_to_one",
+        ),
+        variant(
+            "publish to one client: signal, then put it in line",
+            &[(
+                "queue/publish.rs",
+                "self.line(lane).join(place.bank, place.slot);
+            self.signal.ready(1);",
+                "self.signal.ready(1);
+                 self.line(lane).join(place.bank, place.slot);",
+            )],
+            "signals",
+            "a_publish_is_heard_with_sweep",
+        ),
+        noticed_by(
+            "publish to one client: put it in line, then mark",
+            &[
+                (
+                    "queue/publish.rs",
+                    "let marked = self.banks()[place.bank].mark(1 << place.slot, lane);",
+                    "if BROKEN { self.line(lane).join(place.bank, place.slot); }
+                     let marked = self.banks()[place.bank].mark(1 << place.slot, lane);",
+                ),
+                ("queue/publish.rs", "self.line(lane).join(place.bank, place.slot);", ""),
+            ],
+            &[
+                ("signals", "a_publish_is_heard_with_sweep"),
+                ("nothing_lost", "nothing_lost_while_a_lease_completes"),
+            ],
+        ),
+        noticed_by(
+            "publish to many: record, then read for which generation",
+            &[(
+                "queue/publish.rs",
+                "each(missing, |slot| recorded_for[slot] = seats[slot].generation());
+                self.backlog.record(recording, self.cells(bank), missing);",
+                "self.backlog.record(recording, self.cells(bank), missing);
+                 each(missing, |slot| recorded_for[slot] = seats[slot].generation());",
+            )],
+            &[
+                ("registering", "a_successor_misses_no_request"),
+                ("loose_cells", "a_successor_misses_no_request"),
+            ],
+        ),
+        variant(
+            "publish to many: mark, then record",
+            &[
+                (
+                    "queue/publish.rs",
+                    "self.backlog.record(recording, self.cells(bank), missing);",
+                    "",
+                ),
+                (
+                    "queue/publish.rs",
+                    "ready |= marked.ready;",
+                    "ready |= marked.ready;
+                     if BROKEN {
+                         self.backlog.record(recording, self.cells(bank), marked.marked);
+                     }",
+                ),
+            ],
+            "nothing_lost",
+            "nothing_lost_while_a_lease_completes",
+        ),
+        variant(
+            "publish to many: number, then mark",
+            &[
+                (
+                    "queue/publish.rs",
+                    "let mut fresh = Fresh::new(self, lane);",
+                    "let early = BROKEN.then(|| self.number());
+                     let mut fresh = Fresh::new(self, lane);",
+                ),
+                (
+                    "queue/publish.rs",
+                    "self.published(self.number(), recipients,",
+                    "self.published(
+                         early.filter(|_| BROKEN).unwrap_or_else(|| self.number()),
+                         recipients,",
+                ),
+            ],
+            "convergence",
+            "convergence_is_never_early",
+        ),
+        variant(
+            "publish to a topic: mark its members, then pass its gate",
+            &[
+                ("queue/publish.rs", "self.topics.pass_gates(&scope);", ""),
+                (
+                    "queue/publish.rs",
+                    "fresh.add_group(first, ready, slots);
+                }",
+                    "fresh.add_group(first, ready, slots);
+                }
+                if BROKEN { self.topics.pass_gates(&scope); }",
+                ),
+            ],
+            "topics",
+            "a_subscriber_to_a_topic_misses_nothing",
+        ),
+    ]
+}
+
+fn lease() -> Vec<Mutant> {
+    vec![
+        variant(
+            "lease: take the backlog, then read the newest number",
+            &[(
+                "queue/serve.rs",
+                "progress.begin(place.slot, seen);",
+                "let seen = if BROKEN { self.convergence.newest() } else { seen };
+                 let ticket = Ticket { seen, ..ticket };
+                 progress.begin(place.slot, seen);",
+            )],
+            "convergence",
+            "convergence_is_never_early",
+        ),
+        variant(
+            "complete: let go of the slot, then count the push",
+            &[(
+                "queue/serve.rs",
+                "self.complete_slot(ticket);
+        self.hand_back(ticket.place(), self.banks()[bank].release(slot))",
+                "let released = self.banks()[bank].release(slot);
+                 self.complete_slot(ticket);
+                 self.hand_back(ticket.place(), released)",
+            )],
+            "convergence",
+            "convergence_of_one_client_is_never_early_without_a_payload",
+        ),
+        variant(
+            "complete: put the bank into the ready set, then let go of the slot",
+            &[
+                (
+                    "queue/serve.rs",
+                    "self.complete_slot(ticket);
+        self.hand_back(",
+                    "if BROKEN {
+                         Lane::BOTH.into_iter().for_each(|lane| self.line(lane).set.insert(bank));
+                     }
+                     self.complete_slot(ticket);
+        self.hand_back(",
+                ),
+                (
+                    "queue/serve.rs",
+                    "if pending {\n                        self.line",
+                    "if pending && !BROKEN {\n                        self.line",
+                ),
+            ],
+            "signals",
+            "a_completion_is_heard",
+        ),
+        variant(
+            "complete: tell of progress, then let go of the slot",
+            &[
+                (
+                    "queue/serve.rs",
+                    "fn complete(&self, ticket: &Ticket, payload: Option<B::Payload>, permit: bool) {",
+                    "fn complete(&self, ticket: &Ticket, payload: Option<B::Payload>, permit: bool) {
+                         if BROKEN { self.signal.progress(); }",
+                ),
+                (
+                    "queue/serve.rs",
+                    "(permit && ticket.counted).into());\n        self.signal.progress();",
+                    "(permit && ticket.counted).into());\n        if !BROKEN { self.signal.progress(); }",
+                ),
+            ],
+            "waiting",
+            "a_completion_wakes_whoever_waits_for_convergence",
+        ),
+        noticed_by(
+            "end a push: signal, then give the permit back",
+            &[
+                (
+                    "queue/serve.rs",
+                    "if permits > 0 {\n            self.limiter.release(permits);",
+                    "if permits > 0 && !BROKEN {\n            self.limiter.release(permits);",
+                ),
+                (
+                    "queue/serve.rs",
+                    "} else if ready > 0 {\n            self.signal.ready(ready);\n        }",
+                    "} else if ready > 0 {\n            self.signal.ready(ready);\n        }
+                     if BROKEN && permits > 0 { self.limiter.release(permits); }",
+                ),
+            ],
+            &[
+                ("signals", "a_permit_that_comes_back_is_heard"),
+                ("signals", "a_permit_released_early_is_heard"),
+            ],
+        ),
+    ]
+}
+
+fn clients() -> Vec<Mutant> {
+    vec![
+        variant(
+            "register: admit the client, then set its completed number",
+            &[
+                ("queue/clients.rs", "self.progress(place.bank).start(place.slot, newest);", ""),
+                (
+                    "queue/clients.rs",
+                    "self.banks()[place.bank].admit(place.slot, None);",
+                    "self.banks()[place.bank].admit(place.slot, None);
+                     if BROKEN {
+                         self.progress(place.bank).start(place.slot, || self.convergence.newest());
+                     }",
+                ),
+            ],
+            "convergence",
+            "convergence_waits_for_a_newcomer",
+        ),
+        variant(
+            "register: admit the client, then take the seat",
+            &[
+                // In this order: the other one writes the same text, farther down.
+                ("queue/clients.rs", "self.banks()[place.bank].admit(place.slot, None);", ""),
+                (
+                    "queue/clients.rs",
+                    "let generation = self.registry.seat(place)",
+                    "if BROKEN { self.banks()[place.bank].admit(place.slot, None); }
+                     let generation = self.registry.seat(place)",
+                ),
+            ],
+            "registering",
+            "a_newcomer_is_leased_by_its_own_key",
+        ),
+        noticed_by(
+            "register: take the seat, then clear the cell",
+            &[(
+                "queue/clients.rs",
+                "Ok((self.registry.key_of(place, generation), place))",
+                "if BROKEN { self.backlog.clear(self.cells(place.bank), place.slot); }
+                 Ok((self.registry.key_of(place, generation), place))",
+            )],
+            &[
+                ("loose_cells", "a_successor_misses_no_request"),
+                ("registering", "a_successor_misses_no_request"),
+                ("registering", "a_successor_misses_no_locked_request"),
+            ],
+        ),
+        variant(
+            "register with a request: put the bank into the ready set, then admit the client",
+            &[(
+                "queue/clients.rs",
+                "self.banks()[place.bank].admit(place.slot, Some(lane));
+        self.line(lane).set.insert(place.bank);",
+                "self.line(lane).set.insert(place.bank);
+                 self.banks()[place.bank].admit(place.slot, Some(lane));",
+            )],
+            "signals",
+            "a_newcomer_is_heard",
+        ),
+        variant(
+            "subscribe: pass the topic's gate, then become a member",
+            &[
+                (
+                    "topics.rs",
+                    "row.word(place.bank).fetch_or(now, Ordering::Relaxed);",
+                    "if BROKEN { row.pass_gate(); }
+                     row.word(place.bank).fetch_or(now, Ordering::Relaxed);",
+                ),
+                (
+                    "topics.rs",
+                    "row.pass_gate();\n        true",
+                    "if !BROKEN { row.pass_gate(); }\n        true",
+                ),
+            ],
+            "topics",
+            "a_subscriber_to_a_topic_misses_nothing",
+        ),
+        noticed_by(
+            "unsubscribe: raise the flag, then leave the row",
+            &[
+                (
+                    "topics.rs",
+                    "// In one step, so that there is no moment in which the client can't be reached.",
+                    "if BROKEN && members & now != 0 {
+                         self.flags(place).fetch_or(left, Ordering::Release);
+                     }",
+                ),
+                ("topics.rs", "self.flags(place).fetch_or(left, Ordering::Release);", ""),
+            ],
+            &[
+                ("topics", "what_was_left_reaches_the_client_until_a_push_that_knew"),
+                ("topics", "what_was_left_second_reaches_the_client_until_a_push_that_knew"),
+            ],
+        ),
+    ]
+}
