@@ -59,6 +59,8 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
         for neighbours in clients.chunk_by(|a, b| a.place().bank == b.place().bank) {
             self.publish_to_neighbours(neighbours, &mut fresh, &mut recording, &mut set);
         }
+        // A push in progress that is superseded hears of it.
+        self.signal.interrupted();
         // After the last mark, as for one client.
         if self.convergence.newest_if_open().is_none() {
             return Err(self.refused(Refusal::Closed, recording));
