@@ -70,12 +70,18 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
             // Those that hold an earlier version back too have come out already.
             let earlier = version.numbered().iter().take(at.part);
             let listed = earlier.fold(0, |all, version| all | self.held_in(version, bank));
+            let only = match part(&version, at.part)?.recipients {
+                Recipients::Client(client) => Some(client),
+                _ => None,
+            };
             at.pass_bank();
-            Some((bank, held & !listed))
+            Some((bank, held & !listed, only))
         });
-        let places =
-            banks.flat_map(|(bank, held)| slots(held).map(move |slot| Place { bank, slot }));
-        places.map(|place| self.registry.key(place))
+        banks.flat_map(move |(bank, held, only)| {
+            let keys = slots(held).map(move |slot| self.registry.key(Place { bank, slot }));
+            // The place may have passed to another client since, whom the version doesn't concern.
+            keys.filter(move |&key| only.is_none_or(|only| only == key))
+        })
     }
 
     /// A version for everything that has been published so far, to whichever clients: once it has
