@@ -61,7 +61,7 @@ struct State<K, R, S> {
     shut_down: bool,
 }
 
-/// The queue. See the [module](self).
+/// The queue. See the documentation of the module.
 pub struct MergeQueue<K, R, S = RandomState, L: Locks = Std> {
     state: L::Mutex<State<K, R, S>>,
     pending: L::Condvar,

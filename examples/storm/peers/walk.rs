@@ -100,7 +100,7 @@ pub struct Counts {
     pub superseded: u64,
 }
 
-/// The design. See the [module](self).
+/// The design. See the documentation of the module.
 #[derive(Debug)]
 pub struct Walk<P> {
     timing: Timing,
