@@ -125,14 +125,15 @@ impl<Q: Handle> Push<Q> {
     ///
     /// async fn handle<Q: Handle>(push: Push<Q>) -> Outcome {
     ///     let sending = Box::pin(send(push.key()));
-    ///     match select(sending, Box::pin(push.superseded())).await {
-    ///         Either::Left((sent, _)) => sent,
-    ///         Either::Right(_) => {
-    ///             // Merged with what is newer, and pushed again.
-    ///             push.requeue_after(Duration::ZERO);
-    ///             Ok(())
-    ///         }
+    ///     let sent = match select(sending, Box::pin(push.superseded())).await {
+    ///         Either::Left((sent, _)) => Some(sent),
+    ///         Either::Right(_) => None,
+    ///     };
+    ///     if sent.is_none() {
+    ///         // Merged with what is newer, and pushed again.
+    ///         push.requeue_after(Duration::ZERO);
     ///     }
+    ///     sent.unwrap_or(Ok(()))
     /// }
     /// ```
     pub async fn superseded(&self) {
