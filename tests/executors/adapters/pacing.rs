@@ -474,8 +474,11 @@ fn a_second_of_failures_is_a_handful_of_attempts() {
         publish(&queue, clients[1], 2);
         tokio::time::sleep(Duration::from_secs(1)).await;
         let stats = rig.stats();
-        assert_eq!((stats.backing_off, stats.failed / 2, queue.held()), (2, stats.panicked, 0));
-        assert!((12..=18).contains(&stats.failed), "{stats:?}");
+        assert_eq!((stats.backing_off, queue.held()), (2, 0));
+        // Jitter decides for each client alone: the two need not have tried equally often.
+        let handful = 6..=9;
+        assert!(handful.contains(&stats.panicked), "{stats:?}");
+        assert!(handful.contains(&(stats.failed - stats.panicked)), "{stats:?}");
     });
 }
 
