@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::limits::{LimitFlags, seconds};
 use clap::Parser;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -42,36 +43,18 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "FILE", requires = "tls_cert", help_heading = "TLS")]
     pub(crate) client_ca: Option<PathBuf>,
 
-    /// Streams at once; one more is refused
-    #[arg(long, value_name = "N", default_value_t = 10_000, help_heading = "Limits")]
-    pub(crate) streams: usize,
-    /// New streams a second, after a burst of as many. 0: as many as come
-    #[arg(long, value_name = "N", default_value_t = 1_000, help_heading = "Limits")]
-    pub(crate) admissions: u32,
-    /// Names that a stream may subscribe to
-    #[arg(long, value_name = "N", default_value_t = 10_000, help_heading = "Limits")]
-    pub(crate) subscriptions: usize,
-    /// Responses that are prepared at once
-    #[arg(long, value_name = "N", default_value_t = 100, help_heading = "Limits")]
-    pub(crate) permits: usize,
-    /// A response that is not read within this time ends its stream
-    #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds, help_heading = "Limits")]
-    pub(crate) send_deadline: Duration,
-    /// So does one that is neither accepted nor rejected within this time
-    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds, help_heading = "Limits")]
-    pub(crate) ack_deadline: Duration,
-    /// How long the order of clusters, endpoints, listeners and routes is kept for a client that doesn't play along
-    #[arg(
-        long,
-        value_name = "SECONDS",
-        default_value = "2",
-        value_parser = seconds,
-        help_heading = "Limits"
-    )]
-    pub(crate) order_patience: Duration,
-    /// Connections are closed in good order when they are so old, a tenth more or less. 0: never
-    #[arg(long, value_name = "SECONDS", default_value = "1800", value_parser = seconds, help_heading = "Limits")]
-    pub(crate) max_age: Duration,
+    /// Serve grpc.health.v1 on the clients' port
+    #[arg(long, help_heading = "Services")]
+    pub(crate) health: bool,
+    /// Serve client status discovery (CSDS) on the clients' port. Every client can read it
+    #[arg(long, help_heading = "Services")]
+    pub(crate) client_status: bool,
+    /// Print a line for each response that is larger than --response-bytes and can't be split
+    #[arg(long, help_heading = "Services")]
+    pub(crate) events: bool,
+
+    #[command(flatten)]
+    pub(crate) limits: LimitFlags,
 }
 
 const AFTER: &str = "\
@@ -83,11 +66,6 @@ FILES, of which the first that is there counts:
 A resource that is absent from the file is removed. Before the first file nothing is served. A file with anything
 wrong in it changes nothing; each fault is reported with line, column, resource and field. Replace the file by
 renaming another one over it.";
-
-fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds: f64 = text.parse().map_err(|_| "expected a number of seconds".to_owned())?;
-    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
-}
 
 #[cfg(test)]
 mod tests {

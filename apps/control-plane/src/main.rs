@@ -2,6 +2,7 @@
 
 mod admin;
 mod cli;
+mod limits;
 mod resources;
 mod serve;
 mod source;

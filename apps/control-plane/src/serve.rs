@@ -6,7 +6,7 @@ use crate::resources::{Resource, parse};
 use crate::source::Source;
 use crate::virtual_hosts::with_domains;
 use crate::watch::{News, Watch};
-use pushlane::adapters::xds::{self, Ads, Limits, Published, Server, ServerBuilder, Tls};
+use pushlane::adapters::xds::{self, Ads, Published, Server, ServerBuilder, Tls};
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -26,9 +26,16 @@ pub(crate) fn run(cli: Cli) -> Result<(), String> {
 }
 
 async fn serve(cli: Cli) -> Result<(), String> {
+    if let Some(warning) = cli.limits.check()? {
+        complain(&warning);
+    }
     let clients = bind(cli.listen).await?;
     let admin = bind(cli.admin).await?;
-    let ads = Ads::builder().limits(limits(&cli)).start();
+    let mut ads = Ads::builder().limits(cli.limits.limits());
+    if cli.events {
+        ads = ads.observe(|event| complain(&event.to_string()));
+    }
+    let ads = ads.start();
     let source = Arc::new(Mutex::new(Source::new(cli.resources.as_deref())));
     let taker = Taker { ads: ads.clone(), source: Arc::clone(&source), tasks: Handle::current() };
 
@@ -68,8 +75,8 @@ fn server(cli: &Cli, ads: &Ads) -> Result<ServerBuilder, String> {
     let read =
         |path: &Path| std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()));
     let with_flags = |server: ServerBuilder| {
-        let age = Some(cli.max_age).filter(|age| !age.is_zero());
-        server.drain_grace(cli.drain).max_connection_age(age)
+        let server = server.drain_grace(cli.drain);
+        cli.limits.server(server).health(cli.health).client_status(cli.client_status)
     };
     let tls = match (&cli.tls_cert, &cli.tls_key, &cli.client_ca) {
         (Some(cert), Some(key), None) => Tls::new(&read(cert)?, &read(key)?),
@@ -85,19 +92,6 @@ fn server(cli: &Cli, ads: &Ads) -> Result<ServerBuilder, String> {
     };
     let tls = tls.map_err(|error| error.to_string())?;
     Ok(with_flags(Server::tls(ads, &tls)))
-}
-
-fn limits(cli: &Cli) -> Limits {
-    let mut limits = Limits::default();
-    limits.streams = cli.streams;
-    limits.subscriptions = cli.subscriptions;
-    limits.admission_rate = cli.admissions;
-    limits.admission_burst = cli.admissions.max(1);
-    limits.permits = cli.permits;
-    limits.send_deadline = cli.send_deadline;
-    limits.ack_deadline = cli.ack_deadline;
-    limits.order_patience = cli.order_patience;
-    limits
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener, String> {
