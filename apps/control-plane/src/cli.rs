@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::certificates::TlsFlags;
 use crate::limits::{LimitFlags, seconds};
 use clap::Parser;
 use std::net::SocketAddr;
@@ -33,15 +34,8 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = seconds)]
     pub(crate) drain: Duration,
 
-    /// The server's certificate chain, PEM. Without one, clients are served in plain text
-    #[arg(long, value_name = "FILE", requires = "tls_key", help_heading = "TLS")]
-    pub(crate) tls_cert: Option<PathBuf>,
-    /// Its key, PEM
-    #[arg(long, value_name = "FILE", requires = "tls_cert", help_heading = "TLS")]
-    pub(crate) tls_key: Option<PathBuf>,
-    /// Whose certificates clients must show, PEM
-    #[arg(long, value_name = "FILE", requires = "tls_cert", help_heading = "TLS")]
-    pub(crate) client_ca: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) tls: TlsFlags,
 
     /// Serve grpc.health.v1 on the clients' port
     #[arg(long, help_heading = "Services")]

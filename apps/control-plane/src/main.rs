@@ -1,7 +1,9 @@
 //! A control plane in a directory: what is in its file is what xDS clients have, milliseconds later.
 
 mod admin;
+mod certificates;
 mod cli;
+mod file;
 mod limits;
 mod resources;
 mod serve;

@@ -1,15 +1,16 @@
 //! From files to clients, until it ends.
 
 use crate::admin::{self, Sight};
+use crate::certificates::{CertificateWatch, Certificates};
 use crate::cli::Cli;
 use crate::resources::{Resource, parse};
 use crate::source::Source;
 use crate::virtual_hosts::with_domains;
 use crate::watch::{News, Watch};
-use pushlane::adapters::xds::{self, Ads, Published, Server, ServerBuilder, Tls};
+use pushlane::adapters::xds::{self, Ads, Published, Server, ServerBuilder};
 use std::io::Write;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
@@ -29,6 +30,8 @@ async fn serve(cli: Cli) -> Result<(), String> {
     if let Some(warning) = cli.limits.check()? {
         complain(&warning);
     }
+    // From here on a hangup doesn't end the process.
+    let mut hangups = Hangups::new().map_err(|error| error.to_string())?;
     let clients = bind(cli.listen).await?;
     let admin = bind(cli.admin).await?;
     let mut ads = Ads::builder().limits(cli.limits.limits());
@@ -41,7 +44,10 @@ async fn serve(cli: Cli) -> Result<(), String> {
 
     say(&format!("ADS on {}", address(&clients)?));
     say(&format!("admin page on http://{}", address(&admin)?));
-    let (server, duration) = (server(&cli, &ads)?, cli.duration);
+    let certificates = Certificates::load(&cli.tls)?;
+    let (server, duration) = (server(&cli, &ads, certificates.as_ref()), cli.duration);
+    let certificates = certificates.map(|them| them.watch(tell_of_certificates)).transpose();
+    let certificates = certificates.map_err(|error| error.to_string())?;
     let watch = match cli.resources {
         Some(dir) => {
             Some(Watch::new(dir, move |news| taker.take(news)).map_err(|error| error.to_string())?)
@@ -58,8 +64,18 @@ async fn serve(cli: Cli) -> Result<(), String> {
     let page =
         tokio::spawn(page.with_graceful_shutdown(async { drop(stopped.await) }).into_future());
     let stop = async {
-        say(&format!("{}: draining", ending(duration).await));
-        // From here on nothing new is taken over.
+        let mut ending = pin!(ending(duration));
+        let reason = loop {
+            tokio::select! {
+                reason = ending.as_mut() => break reason,
+                () = hangups.next() => {
+                    say("hangup: reading resources and certificates");
+                    watch.iter().for_each(Watch::look);
+                    certificates.iter().for_each(CertificateWatch::look);
+                }
+            }
+        };
+        say(&format!("{reason}: draining"));
         drop(watch);
     };
     let served = server.serve(clients, stop).await;
@@ -71,27 +87,25 @@ async fn serve(cli: Cli) -> Result<(), String> {
 }
 
 /// In plain text, unless there is a certificate.
-fn server(cli: &Cli, ads: &Ads) -> Result<ServerBuilder, String> {
-    let read =
-        |path: &Path| std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()));
-    let with_flags = |server: ServerBuilder| {
-        let server = server.drain_grace(cli.drain);
-        cli.limits.server(server).health(cli.health).client_status(cli.client_status)
-    };
-    let tls = match (&cli.tls_cert, &cli.tls_key, &cli.client_ca) {
-        (Some(cert), Some(key), None) => Tls::new(&read(cert)?, &read(key)?),
-        (Some(cert), Some(key), Some(ca)) => Tls::mutual(&read(cert)?, &read(key)?, &read(ca)?),
-        _ => {
+fn server(cli: &Cli, ads: &Ads, certificates: Option<&Certificates>) -> ServerBuilder {
+    let server = match certificates {
+        Some(certificates) => Server::tls(ads, certificates.tls()),
+        None => {
             if !cli.listen.ip().is_loopback() {
-                complain(
-                    "clients are served in plain text: whoever reaches the port can read every resource",
-                );
+                complain("clients are served in plain text: the network can read every resource");
             }
-            return Ok(with_flags(Server::plaintext(ads)));
+            Server::plaintext(ads)
         }
     };
-    let tls = tls.map_err(|error| error.to_string())?;
-    Ok(with_flags(Server::tls(ads, &tls)))
+    let server = cli.limits.server(server).drain_grace(cli.drain);
+    server.health(cli.health).client_status(cli.client_status)
+}
+
+fn tell_of_certificates(result: Result<(), String>) {
+    match result {
+        Ok(()) => say("certificates: the new ones are in use"),
+        Err(why) => complain(&format!("certificates: {why}; the old ones stay in use")),
+    }
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener, String> {
@@ -133,6 +147,29 @@ async fn interrupted() -> std::io::Result<&'static str> {
 #[cfg(not(unix))]
 async fn interrupted() -> std::io::Result<&'static str> {
     tokio::signal::ctrl_c().await.map(|()| "interrupted")
+}
+
+/// `SIGHUP`, by which operators ask for everything to be read again.
+struct Hangups {
+    #[cfg(unix)]
+    signal: tokio::signal::unix::Signal,
+}
+
+impl Hangups {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            #[cfg(unix)]
+            signal: tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        #[cfg(unix)]
+        if self.signal.recv().await.is_some() {
+            return;
+        }
+        std::future::pending().await
+    }
 }
 
 /// Takes what the directory has become over into what is served.

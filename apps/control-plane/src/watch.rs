@@ -6,7 +6,7 @@ use notify::event::{AccessKind, AccessMode, EventKind, ModifyKind};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::Duration;
 
 /// How often to look without having been told: a directory may come into being, be replaced, or be on a file system
@@ -39,11 +39,10 @@ enum Hint {
     Stop,
 }
 
-/// Ends when dropped.
+/// Ends when dropped. A file that is being read then delays nothing: the thread is not waited for.
 #[derive(Debug)]
 pub(crate) struct Watch {
     hints: Sender<Hint>,
-    thread: Option<JoinHandle<()>>,
 }
 
 impl Watch {
@@ -61,17 +60,19 @@ impl Watch {
             }
         })?;
         let rounds = Rounds { dir, watcher, received, last: Last::Nothing };
-        let thread = thread::Builder::new().name("watch".into()).spawn(move || rounds.run(tell))?;
-        Ok(Self { hints, thread: Some(thread) })
+        thread::Builder::new().name("watch".into()).spawn(move || rounds.run(tell))?;
+        Ok(Self { hints })
+    }
+
+    /// Looks at the directory at once.
+    pub(crate) fn look(&self) {
+        let _ = self.hints.send(Hint::Now);
     }
 }
 
 impl Drop for Watch {
     fn drop(&mut self) {
         let _ = self.hints.send(Hint::Stop);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
     }
 }
 
@@ -245,6 +246,40 @@ mod tests {
         assert_eq!(news.recv_timeout(LONG), Ok(News::Gone));
         dir.replace("resources.json", &["b"]);
         expect(&news, &["b"]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_named_pipe_in_place_of_the_file_is_told_of_and_the_watch_goes_on() {
+        let dir = Dir::new("pipe");
+        fs::create_dir_all(&dir.0).unwrap();
+        dir.replace("resources.json", &["a"]);
+        let (_watch, news) = watch(&dir);
+        expect(&news, &["a"]);
+        let made = std::process::Command::new("mkfifo").arg(dir.0.join("new")).status();
+        assert!(made.unwrap().success());
+        fs::rename(dir.0.join("new"), dir.0.join("resources.json")).unwrap();
+        let told = "resources.json: it is a named pipe, not a regular file";
+        assert_eq!(news.recv_timeout(LONG), Ok(News::Unreadable(told.into())));
+        dir.replace("resources.json", &["b"]);
+        expect(&news, &["b"]);
+    }
+
+    /// The end of the program must not wait for a large file.
+    #[test]
+    fn a_watch_that_is_dropped_does_not_wait_for_what_is_being_read() {
+        let dir = Dir::new("busy");
+        fs::create_dir_all(&dir.0).unwrap();
+        dir.replace("resources.json", &["a"]);
+        let ((begun, is_begun), (end, may_end)) = (channel(), channel::<()>());
+        let watch = Watch::new(dir.0.clone(), move |_| {
+            begun.send(()).unwrap();
+            let _ = may_end.recv();
+        });
+        is_begun.recv_timeout(LONG).unwrap();
+        // With a wait for the thread this would never return.
+        drop(watch);
+        drop(end);
     }
 
     #[test]

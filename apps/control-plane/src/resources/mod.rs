@@ -14,9 +14,10 @@ pub(crate) mod types;
 mod wire;
 mod yaml;
 
+use crate::file::read;
 use fault::Fault;
 use std::path::Path;
-use std::{fmt, fs, io};
+use std::{fmt, io};
 
 /// The files that a directory may have, the first of them counts.
 pub(crate) const FILES: [&str; 3] = ["resources.b64.json", "resources.json", "resources.yaml"];
@@ -46,7 +47,7 @@ impl fmt::Display for Resource {
 /// The name and the content of the file that counts, if there is one.
 pub(crate) fn find(dir: &Path) -> io::Result<Option<(&'static str, Vec<u8>)>> {
     for file in FILES {
-        match fs::read(dir.join(file)) {
+        match read(&dir.join(file)) {
             Ok(content) => return Ok(Some((file, content))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(io::Error::new(error.kind(), format!("{file}: {error}"))),

@@ -4,6 +4,7 @@
 use super::types::message;
 use super::*;
 use prost_reflect::{DynamicMessage, Value};
+use std::fs;
 
 fn decode(resource: &Resource) -> DynamicMessage {
     DynamicMessage::decode(message(&resource.type_url).unwrap(), &resource.value[..]).unwrap()

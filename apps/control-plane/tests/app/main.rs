@@ -1,0 +1,8 @@
+//! The control plane as its users have it: a process, its flags, its files, its signals.
+
+#![cfg(unix)]
+
+mod certificates;
+mod flags;
+mod plane;
+mod signals;
