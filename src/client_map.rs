@@ -6,7 +6,7 @@ use core::error::Error;
 use core::fmt;
 
 use crate::backlog::Backlog;
-use crate::error::{Refusal, RegisterError, SubscribeError};
+use crate::error::{PublishErrorKind, RegisterError, SubscribeError};
 use crate::queue::{PushQueue, Target};
 use crate::registry::ClientKey;
 use crate::signal::Signal;
@@ -142,17 +142,17 @@ impl<T> ClientMap<T> {
     /// If the queue has more places than the map.
     ///
     /// ```
-    /// use pushlane::{ClientMap, Config, ConnectRefusal, Lane, PushQueue, Topic, backlog::Dirty};
+    /// use pushlane::{ClientMap, Config, ConnectErrorKind, Lane, PushQueue, Topic, backlog::Dirty};
     ///
     /// let queue = PushQueue::<Dirty>::new(Config::new(1).topics(1));
     /// let clients = ClientMap::<&str>::for_queue(&queue);
     ///
     /// let error = clients.connect(&queue, "a", [Topic(5)], Lane::Normal, ()).unwrap_err();
-    /// assert_eq!((error.reason, *error.value), (ConnectRefusal::UnknownTopic(Topic(5)), "a"));
+    /// assert_eq!((error.kind, *error.value), (ConnectErrorKind::UnknownTopic(Topic(5)), "a"));
     ///
     /// clients.connect(&queue, "b", [Topic(0)], Lane::Normal, ())?;
     /// let error = clients.connect(&queue, "c", [Topic(0)], Lane::Normal, ()).unwrap_err();
-    /// assert_eq!((error.reason, *error.value), (ConnectRefusal::Full, "c"));
+    /// assert_eq!((error.kind, *error.value), (ConnectErrorKind::Full, "c"));
     /// # Ok::<(), pushlane::ConnectError<&str>>(())
     /// ```
     pub fn connect<B, S, N>(
@@ -171,7 +171,7 @@ impl<T> ClientMap<T> {
         assert!(queue.capacity() <= self.places.len(), "the map is for a smaller queue");
         let (value, topics) = (value.into(), topics.as_ref());
         if let Some(&topic) = topics.iter().find(|topic| topic.0 as usize >= queue.topics()) {
-            return Err(ConnectError { reason: ConnectRefusal::UnknownTopic(topic), value });
+            return Err(ConnectError { kind: ConnectErrorKind::UnknownTopic(topic), value });
         }
         let registered = self.connecting.with(|()| {
             let client = queue.register()?;
@@ -181,7 +181,7 @@ impl<T> ClientMap<T> {
         let client = match registered {
             // What sat here before, and was not disconnected, is dropped outside of the locks.
             Ok((client, _before)) => client,
-            Err(error) => return Err(ConnectError { reason: refusal(error), value }),
+            Err(error) => return Err(ConnectError { kind: refusal(error), value }),
         };
         let undo = Undo { map: self, queue, client };
         for &topic in topics {
@@ -189,8 +189,8 @@ impl<T> ClientMap<T> {
             let _ = queue.subscribe(client, topic);
         }
         let published = queue.publish(Target::One(client), lane, request);
-        if published.is_err_and(|error| error.reason == Refusal::Closed) {
-            return Err(ConnectError { reason: ConnectRefusal::Closed, value });
+        if published.is_err_and(|error| error.kind == PublishErrorKind::Closed) {
+            return Err(ConnectError { kind: ConnectErrorKind::Closed, value });
         }
         core::mem::forget(undo);
         Ok(client)
@@ -315,7 +315,7 @@ impl<T> fmt::Debug for ClientMap<T> {
 /// ```
 pub struct ConnectError<T> {
     /// Why.
-    pub reason: ConnectRefusal,
+    pub kind: ConnectErrorKind,
     /// What was to be stored.
     pub value: Arc<T>,
 }
@@ -323,13 +323,13 @@ pub struct ConnectError<T> {
 /// Why a client could not be connected.
 ///
 /// ```
-/// use pushlane::{ConnectRefusal, Topic};
+/// use pushlane::{ConnectErrorKind, Topic};
 ///
-/// assert_eq!(ConnectRefusal::UnknownTopic(Topic(7)).to_string(), "the queue has no topic 7");
+/// assert_eq!(ConnectErrorKind::UnknownTopic(Topic(7)).to_string(), "the queue has no topic 7");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum ConnectRefusal {
+pub enum ConnectErrorKind {
     /// Every place is taken.
     Full,
     /// The queue has been closed.
@@ -338,32 +338,32 @@ pub enum ConnectRefusal {
     UnknownTopic(Topic),
 }
 
-fn refusal(error: RegisterError) -> ConnectRefusal {
+fn refusal(error: RegisterError) -> ConnectErrorKind {
     match error {
-        RegisterError::Full => ConnectRefusal::Full,
-        RegisterError::Closed => ConnectRefusal::Closed,
+        RegisterError::Full => ConnectErrorKind::Full,
+        RegisterError::Closed => ConnectErrorKind::Closed,
     }
 }
 
-impl fmt::Display for ConnectRefusal {
+impl fmt::Display for ConnectErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
-            ConnectRefusal::Full => RegisterError::Full.fmt(f),
-            ConnectRefusal::Closed => RegisterError::Closed.fmt(f),
-            ConnectRefusal::UnknownTopic(topic) => SubscribeError::UnknownTopic(topic).fmt(f),
+            ConnectErrorKind::Full => RegisterError::Full.fmt(f),
+            ConnectErrorKind::Closed => RegisterError::Closed.fmt(f),
+            ConnectErrorKind::UnknownTopic(topic) => SubscribeError::UnknownTopic(topic).fmt(f),
         }
     }
 }
 
 impl<T> fmt::Debug for ConnectError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ConnectError").field("reason", &self.reason).finish_non_exhaustive()
+        f.debug_struct("ConnectError").field("kind", &self.kind).finish_non_exhaustive()
     }
 }
 
 impl<T> fmt::Display for ConnectError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.reason.fmt(f)
+        self.kind.fmt(f)
     }
 }
 

@@ -7,7 +7,7 @@
 ///
 /// let config = Config::new(10_000).topics(64).permits(32).urgent_ratio(4);
 /// let queue = PushQueue::<Dirty>::new(config);
-/// assert_eq!((queue.capacity(), queue.limit()), (10_000, 32));
+/// assert_eq!((queue.capacity(), queue.permits()), (10_000, 32));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -35,7 +35,7 @@ impl Config {
     }
 
     /// How many pushes may be prepared at once; [`MAX_PERMITS`](crate::MAX_PERMITS) or more is no limit, and
-    /// counts nothing. Can be changed at any time with [`set_limit`](crate::PushQueue::set_limit).
+    /// counts nothing. Can be changed at any time with [`set_permits`](crate::PushQueue::set_permits).
     /// Default: 100.
     #[must_use]
     pub const fn permits(mut self, permits: usize) -> Self {

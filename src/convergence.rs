@@ -21,7 +21,7 @@
 
 use core::cmp::Ordering as Order;
 
-use crate::apart::Apart;
+use crate::cache_padded::CachePadded;
 use crate::sync::{Atomic, AtomicBool, AtomicUsize, Ordering};
 
 /// A publish's number: one less bit than the machine word, wrapping.
@@ -73,7 +73,7 @@ const ONE: usize = 2;
 
 /// The counter.
 pub(crate) struct Convergence {
-    counter: Apart<AtomicUsize>,
+    counter: CachePadded<AtomicUsize>,
     /// Whether the queue was found drained.
     drained: AtomicBool,
 }
@@ -81,12 +81,12 @@ pub(crate) struct Convergence {
 impl Convergence {
     #[cfg(feature = "alloc")]
     pub(crate) fn new() -> Self {
-        Convergence { counter: Apart(AtomicUsize::zero()), drained: AtomicBool::zero() }
+        Convergence { counter: CachePadded(AtomicUsize::zero()), drained: AtomicBool::zero() }
     }
 
     #[cfg(not(loom))]
     pub(crate) const fn const_new() -> Self {
-        Convergence { counter: Apart(AtomicUsize::ZERO), drained: AtomicBool::ZERO }
+        Convergence { counter: CachePadded(AtomicUsize::ZERO), drained: AtomicBool::ZERO }
     }
 
     /// The number of the publish that was numbered last.

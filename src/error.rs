@@ -63,7 +63,7 @@ impl Error for SubscribeError {}
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct PublishError<R> {
     /// Why.
-    pub reason: Refusal,
+    pub kind: PublishErrorKind,
     /// What was to be published. With the `Journal` it may be "everything" instead: if the queue was closed
     /// or the client left while the publish was under way, and so many others came meanwhile that the request
     /// was gone from the ring.
@@ -73,7 +73,7 @@ pub struct PublishError<R> {
 /// Why a publish was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Refusal {
+pub enum PublishErrorKind {
     /// The queue has been closed. If that happened while the publish was under way, clients may be
     /// pushed to on its account all the same.
     Closed,
@@ -83,25 +83,25 @@ pub enum Refusal {
     UnknownTopic(Topic),
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for PublishErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Refusal::Closed => f.write_str("the queue is closed"),
-            Refusal::Stale => Stale.fmt(f),
-            Refusal::UnknownTopic(topic) => write!(f, "the queue has no {topic}"),
+            PublishErrorKind::Closed => f.write_str("the queue is closed"),
+            PublishErrorKind::Stale => Stale.fmt(f),
+            PublishErrorKind::UnknownTopic(topic) => write!(f, "the queue has no {topic}"),
         }
     }
 }
 
 impl<R> fmt::Debug for PublishError<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PublishError").field("reason", &self.reason).finish_non_exhaustive()
+        f.debug_struct("PublishError").field("kind", &self.kind).finish_non_exhaustive()
     }
 }
 
 impl<R> fmt::Display for PublishError<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.reason.fmt(f)
+        self.kind.fmt(f)
     }
 }
 

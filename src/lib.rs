@@ -59,9 +59,9 @@ extern crate std;
 // In reading order: how a client's state changes,
 mod slot;
 // how it changes atomically,
-mod apart;
 mod bank;
 mod banks;
+mod cache_padded;
 mod sync;
 mod unwind;
 // who can be served,
@@ -78,7 +78,7 @@ mod convergence;
 mod fan_out;
 #[cfg(loom)]
 #[doc(hidden)]
-pub mod inside;
+pub mod loom_internals;
 mod progress;
 #[cfg(feature = "alloc")]
 mod tracker;
@@ -121,16 +121,16 @@ pub use batch::Batch;
     target_has_atomic = "ptr",
     not(loom)
 ))]
-pub use client_map::{ClientMap, ConnectError, ConnectRefusal};
+pub use client_map::{ClientMap, ConnectError, ConnectErrorKind};
 pub use config::Config;
-pub use error::{PublishError, Refusal, RegisterError, Stale, SubscribeError};
+pub use error::{PublishError, PublishErrorKind, RegisterError, Stale, SubscribeError};
 pub use lease::{Lease, Permit};
 pub use limiter::MAX_PERMITS;
 #[cfg(all(feature = "spin", feature = "alloc", target_has_atomic = "ptr"))]
 pub use queue::Queue;
 pub use queue::{PushQueue, Serve, StaticQueue, Stats, Target};
 pub use registry::ClientKey;
-pub use signal::{Signal, Silent};
+pub use signal::{NoSignal, Signal};
 pub use slot::{Lane, SLOTS};
 #[cfg(all(feature = "std", not(loom)))]
 pub use subscriptions::Subscriptions;

@@ -49,9 +49,9 @@ pub trait Signal {
 
 /// Notifies nobody: for a super-loop or a simulation that asks the queue whenever it likes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Silent;
+pub struct NoSignal;
 
-impl Signal for Silent {
+impl Signal for NoSignal {
     #[inline]
     fn ready(&self, _leases: usize) {}
 

@@ -6,7 +6,7 @@ use core::fmt;
 use core::marker::PhantomData;
 
 #[cfg(feature = "alloc")]
-use crate::apart::Apart;
+use crate::cache_padded::CachePadded;
 use crate::ready::{ReadySet, Sweep};
 use crate::sync::AtomicUsize;
 
@@ -103,7 +103,7 @@ pub(crate) fn bits(len: usize) -> HeapBits {
     use crate::sync::Atomic;
     let words = row(len.div_ceil(usize::BITS as usize), AtomicUsize::zero);
     HeapBits {
-        only: Apart(AtomicUsize::zero()),
+        only: CachePadded(AtomicUsize::zero()),
         more: if words.len() > 1 { words } else { Default::default() },
     }
 }
@@ -115,7 +115,7 @@ pub(crate) fn bits(len: usize) -> HeapBits {
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct HeapBits {
-    only: Apart<AtomicUsize>,
+    only: CachePadded<AtomicUsize>,
     more: alloc::boxed::Box<[AtomicUsize]>,
 }
 

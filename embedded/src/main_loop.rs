@@ -41,7 +41,7 @@ where
             self.trial.moments.during(operation, &mut self.chance, || act(&self.trial.queue));
         let held = self.held();
         // What `act` took or gave back is not in `leases` yet.
-        let now = self.trial.queue.held();
+        let now = self.trial.queue.permits_held();
         assert!(now.abs_diff(held) <= 1, "{now} permits are held, not {held}");
         outcome
     }
@@ -70,16 +70,16 @@ where
         if self.chance.once_in(48) {
             self.be_still();
         }
-        let (held, now) = (self.held(), self.trial.queue.held());
+        let (held, now) = (self.held(), self.trial.queue.permits_held());
         assert!(now == held, "{now} permits are held, not {held}");
         let (taken, limit) = self.trial.shared(|shared| (shared.ledger.taken(), shared.limit));
-        assert!(limit == Some(self.trial.queue.limit()), "the limit is not {limit:?}");
+        assert!(limit == Some(self.trial.queue.permits()), "the limit is not {limit:?}");
         assert!(self.trial.queue.clients() == taken, "places are not conserved");
     }
 
     fn lease(&mut self) {
         let Some(room) = self.leases.iter().position(Option::is_none) else { return };
-        let is_free = || self.trial.queue.held() < self.trial.queue.limit();
+        let is_free = || self.trial.queue.permits_held() < self.trial.queue.permits();
         let free = is_free();
         self.trial.ledger(|ledger| ledger.begin_lease());
         self.trial.queue.signal().forget();
@@ -204,7 +204,7 @@ where
     fn resize(&mut self) {
         let limit = 1 + self.chance.below(PERMITS as u32) as usize;
         self.trial.shared(|shared| shared.limit = None);
-        self.during(Operation::Resize, |queue| queue.set_limit(limit));
+        self.during(Operation::Resize, |queue| queue.set_permits(limit));
         self.trial.shared(|shared| shared.limit = Some(limit));
     }
 
@@ -226,7 +226,7 @@ where
         }
         assert!(self.leases.iter().all(Option::is_none), "chance left a lease out");
         critical_section::with(|_| {
-            queue.set_limit(PERMITS);
+            queue.set_permits(PERMITS);
             self.trial.shared(|shared| {
                 shared.limit = Some(PERMITS);
                 self.trial.end_kept(shared);
@@ -244,7 +244,7 @@ where
                 lease.complete();
                 self.trial.ledger(|ledger| ledger.completed(key, leaving));
             }
-            assert!(queue.held() == 0, "{} permits never came back", queue.held());
+            assert!(queue.permits_held() == 0, "{} permits never came back", queue.permits_held());
             for at in 0..WATCHED {
                 if let Some(version) = self.trial.ledger(|ledger| ledger.watched(at)) {
                     assert!(queue.is_converged(version), "{version} never converges");

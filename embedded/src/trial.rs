@@ -5,7 +5,7 @@ use core::cell::RefCell;
 
 use critical_section::Mutex;
 use pushlane::ready::ConstReady;
-use pushlane::{ClientKey, Config, Lane, Lease, PushQueue, Refusal, StaticQueue, Version};
+use pushlane::{ClientKey, Config, Lane, Lease, PushQueue, PublishErrorKind, StaticQueue, Version};
 
 use crate::bell::Bell;
 use crate::board::{self, Stack};
@@ -125,7 +125,7 @@ where
                     }
                     Err(error) => {
                         let Whom::One(client) = whom else { panic!("{error}") };
-                        assert!(error.reason == Refusal::Stale, "{error}");
+                        assert!(error.kind == PublishErrorKind::Stale, "{error}");
                         shared.ledger.refused(client);
                     }
                 }
@@ -137,7 +137,7 @@ where
             }
             if shared.chance.once_in(16) && shared.limit.is_some() {
                 let limit = 1 + shared.chance.below(PERMITS as u32) as usize;
-                self.queue.set_limit(limit);
+                self.queue.set_permits(limit);
                 shared.limit = Some(limit);
                 shared.ledger.resized();
             }

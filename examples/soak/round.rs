@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use pushlane::ready::{ReadySet, WithBanks};
 use pushlane::storage::Heap;
-use pushlane::{ClientKey, Config, Lane, PushQueue, Silent, Target};
+use pushlane::{ClientKey, Config, Lane, NoSignal, PushQueue, Target};
 
 use crate::dice::Dice;
 use crate::kinds::Kind;
@@ -55,7 +55,7 @@ where
 {
     let Round { name, seed, threads, length } = *round;
     let config = Config::new(PLACES).topics(TOPICS).permits(LIMIT);
-    let queue = PushQueue::<B, Heap<R>>::with_parts(config, B::default(), Silent);
+    let queue = PushQueue::<B, Heap<R>>::with_parts(config, B::default(), NoSignal);
     let staying = match residents(&queue) {
         Ok(staying) => staying,
         Err(refused) => return verdict.violation(format!("{name}: {refused}")),
@@ -108,8 +108,8 @@ impl<B: Kind, R: ReadySet> Scene<B, R> {
     fn settle(&self, left: &[Left], share: &mut Share<'_>) -> Result<(), String> {
         let Scene { queue, oracle, .. } = self;
         let check = |holds: bool, what: &str| if holds { Ok(()) } else { Err(what.to_owned()) };
-        check(queue.held() == 0, "all leases have ended, and permits are held")?;
-        queue.set_limit(1);
+        check(queue.permits_held() == 0, "all leases have ended, and permits are held")?;
+        queue.set_permits(1);
         let mut pushes = 0;
         while let Some(lease) = queue.try_lease() {
             share.count(Op::Lease);
@@ -144,7 +144,7 @@ impl<B: Kind, R: ReadySet> Scene<B, R> {
             share.count(Op::IsConverged);
             check(queue.is_converged(*version), &format!("{version} hangs: {change:?}"))?;
         }
-        check(queue.held() == 0, "nothing is leased, and permits are held")?;
+        check(queue.permits_held() == 0, "nothing is leased, and permits are held")?;
         check(queue.clients() == STAYING + guests().count(), "places are lost or gained")?;
         queue.close();
         share.count(Op::Close);

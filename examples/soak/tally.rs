@@ -46,7 +46,7 @@ const NAMES: [&str; 20] = [
     "unregister",
     "subscribe",
     "unsubscribe",
-    "set_limit",
+    "set_permits",
     "is_converged",
     "close, is_drained",
 ];

@@ -221,10 +221,10 @@ impl<'a, B: Kind, R: ReadySet> Worker<'a, B, R> {
     fn resize(&mut self) {
         // Now and then to nothing, for a moment.
         let limit = self.dice.roll(LIMIT + 1);
-        self.scene.queue.set_limit(limit);
+        self.scene.queue.set_permits(limit);
         self.share.count(Op::SetLimit);
         if limit == 0 {
-            self.scene.queue.set_limit(1);
+            self.scene.queue.set_permits(1);
             self.share.count(Op::SetLimit);
         }
     }

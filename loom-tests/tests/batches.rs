@@ -7,7 +7,7 @@ use std::sync::Arc;
 use model::{Bell, Queue, drain, explore, lease_or_sleep, on, race};
 use pushlane::backlog::{Bits, Dirty};
 use pushlane::ready::Sweep;
-use pushlane::{Config, Lane, PushQueue, Silent, Target};
+use pushlane::{Config, Lane, NoSignal, PushQueue, Target};
 
 /// Completes a batch of two, if there is one; what its requests were, together.
 fn push_batch(queue: &Queue<Bits<1>>) -> u32 {
@@ -22,7 +22,7 @@ fn push_batch(queue: &Queue<Bits<1>>) -> u32 {
 fn nothing_is_lost_beside_a_batch() {
     explore(2, || {
         let queue: Arc<Queue<Bits<1>>> =
-            Arc::new(PushQueue::with_parts(Config::new(2), Bits, Silent));
+            Arc::new(PushQueue::with_parts(Config::new(2), Bits, NoSignal));
         let first = queue.register_with(Lane::Normal, [0b001]).unwrap();
         queue.register_with(Lane::Normal, [0b010]).unwrap();
         let (in_batch, version) = race((
@@ -35,7 +35,7 @@ fn nothing_is_lost_beside_a_batch() {
         drain(&queue, |bits| seen |= bits[0]);
         assert_eq!(seen, 0b111);
         assert!(queue.is_converged(version));
-        assert_eq!(queue.held(), 0);
+        assert_eq!(queue.permits_held(), 0);
     });
 }
 
@@ -44,23 +44,23 @@ fn nothing_is_lost_beside_a_batch() {
 fn batches_do_not_share_a_client() {
     explore(2, || {
         let queue: Arc<Queue<Dirty>> =
-            Arc::new(PushQueue::with_parts(Config::new(2).permits(3), Dirty, Silent));
+            Arc::new(PushQueue::with_parts(Config::new(2).permits(3), Dirty, NoSignal));
         let clients = [(); 2].map(|()| queue.register_with(Lane::Normal, ()).unwrap());
         let keys = |queue: &Arc<Queue<Dirty>>| {
             let batch = PushQueue::try_lease_batch_from(Arc::clone(queue), 2)?;
-            assert!(queue.held() <= 3);
+            assert!(queue.permits_held() <= 3);
             Some(batch)
         };
         let (one, other) = race((on(&queue, keys), on(&queue, keys)));
         let mut leased: Vec<_> =
             [&one, &other].into_iter().flatten().flat_map(|batch| batch.iter()).collect();
-        assert_eq!(queue.held(), leased.len());
+        assert_eq!(queue.permits_held(), leased.len());
         leased.sort();
         leased.dedup();
-        assert_eq!(queue.held(), leased.len(), "a client is in both");
+        assert_eq!(queue.permits_held(), leased.len(), "a client is in both");
         drop((one, other));
         assert_eq!(drain(&queue, |()| ()), clients.len(), "what was dropped is back");
-        assert_eq!(queue.held(), 0);
+        assert_eq!(queue.permits_held(), 0);
     });
 }
 
@@ -99,7 +99,7 @@ fn permits_that_a_batch_does_not_need_are_heard() {
 fn a_place_comes_back_with_the_batch() {
     explore(2, || {
         let queue: Arc<Queue<Bits<1>>> =
-            Arc::new(PushQueue::with_parts(Config::new(2), Bits, Silent));
+            Arc::new(PushQueue::with_parts(Config::new(2), Bits, NoSignal));
         let leaver = queue.register_with(Lane::Normal, [1]).unwrap();
         queue.register_with(Lane::Normal, [2]).unwrap();
         race((
@@ -107,6 +107,6 @@ fn a_place_comes_back_with_the_batch() {
             on(&queue, move |queue| queue.unregister(leaver).unwrap()),
         ));
         drain(&queue, |_| ());
-        assert_eq!((queue.clients(), queue.held()), (1, 0));
+        assert_eq!((queue.clients(), queue.permits_held()), (1, 0));
     });
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use loom::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use model::{Queue, drain, explore, on, pause, race};
 use pushlane::backlog::{Backlog, Bits, Dirty};
-use pushlane::{ClientKey, Config, Lane, PushQueue, Refusal, RegisterError, Target};
+use pushlane::{ClientKey, Config, Lane, PublishErrorKind, PushQueue, RegisterError, Target};
 
 /// Whoever finds the queue drained has seen every publish that was accepted.
 fn drained_is_not_said_early<B>(to_one: bool, request: fn() -> B::Request)
@@ -22,7 +22,7 @@ where
         let (published, (drained, pushes)) = race((
             on(&queue, move |queue| {
                 let published = queue.publish(target, Lane::Normal, request());
-                published.map(|_| ()).map_err(|error| error.reason)
+                published.map(|_| ()).map_err(|error| error.kind)
             }),
             on(&queue, |queue| {
                 queue.close();
@@ -39,7 +39,7 @@ where
         ));
         match published {
             Ok(()) => assert!(!drained || pushes == 1, "drained, and not delivered"),
-            Err(reason) => assert_eq!(reason, Refusal::Closed),
+            Err(kind) => assert_eq!(kind, PublishErrorKind::Closed),
         }
         drain(&queue, |_| ());
         assert!(queue.is_drained(), "also after a refused publish has marked the client");

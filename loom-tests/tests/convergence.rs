@@ -9,7 +9,7 @@ use loom::sync::atomic::AtomicU32;
 use loom::sync::atomic::Ordering::{AcqRel, Relaxed};
 use model::{Queue, drain, explore, on, pause, race};
 use pushlane::backlog::{Backlog, Bits, Dirty};
-use pushlane::{Config, Lane, PushQueue, SLOTS, Scope, Silent, Target, Version};
+use pushlane::{Config, Lane, NoSignal, PushQueue, SLOTS, Scope, Target, Version};
 
 /// A queue, and what its client has got.
 struct Watched<B: Backlog> {
@@ -19,7 +19,7 @@ struct Watched<B: Backlog> {
 
 impl<B: Backlog<Request = [u32; 1], Payload = [u32; 1]>> Watched<B> {
     fn new(backlog: B) -> Arc<Self> {
-        let queue = PushQueue::with_parts(Config::new(1), backlog, Silent);
+        let queue = PushQueue::with_parts(Config::new(1), backlog, NoSignal);
         Arc::new(Watched { queue, delivered: AtomicU32::new(0) })
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use loom::sync::atomic::AtomicUsize;
 use loom::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use model::{explore, on, race};
-use pushlane::inside::FanOut;
+use pushlane::loom_internals::FanOut;
 
 /// A fan-out over one group, what two publishers have to say, and what of it visits have heard.
 struct World {

@@ -21,7 +21,7 @@ fn a_lease_ends_while_its_client_leaves(completes: bool) {
                 let _ = queue.publish(Target::One(client), Lane::Urgent, [2]);
             }),
         ));
-        assert_eq!((queue.clients(), queue.held()), (0, 0));
+        assert_eq!((queue.clients(), queue.permits_held()), (0, 0));
         assert!(queue.try_lease().is_none());
         let successor = queue.register_with(Lane::Normal, [4]).unwrap();
         assert_eq!(queue.register(), Err(RegisterError::Full), "the place came back once");
@@ -59,6 +59,6 @@ fn lease_ends_once_and_comes_again() {
         leases += drain(&queue, |[flags]| delivered += flags);
         assert_eq!(delivered, 3, "each request once");
         assert!(leases <= 2);
-        assert_eq!(queue.held(), 0);
+        assert_eq!(queue.permits_held(), 0);
     });
 }

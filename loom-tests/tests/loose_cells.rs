@@ -13,7 +13,7 @@ use loom::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use loom::sync::atomic::{AtomicU32, AtomicUsize};
 use model::{Queue, drain, explore, on, pause, race};
 use pushlane::backlog::Backlog;
-use pushlane::{Config, Lane, PushQueue, Silent, Target, Topic};
+use pushlane::{Config, Lane, NoSignal, PushQueue, Target, Topic};
 
 /// Four flags a client, for the first slot of a bank: the queue has one place. The backlog keeps an eye on its
 /// cells.
@@ -90,7 +90,7 @@ struct World {
 impl World {
     fn new() -> Arc<World> {
         let cells = Loose::default();
-        let queue = PushQueue::with_parts(Config::new(1).topics(1), cells.clone(), Silent);
+        let queue = PushQueue::with_parts(Config::new(1).topics(1), cells.clone(), NoSignal);
         Arc::new(World { queue, cells, state: AtomicUsize::new(0) })
     }
 

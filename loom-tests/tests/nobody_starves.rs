@@ -8,7 +8,7 @@ use std::sync::Arc;
 use model::{Queue, explore, on, race};
 use pushlane::backlog::{Backlog, Dirty};
 use pushlane::ready::{Fifo, ReadySet, Sweep, WithBanks};
-use pushlane::{ClientKey, Config, Lane, PushQueue, SLOTS, Silent, Target};
+use pushlane::{ClientKey, Config, Lane, NoSignal, PushQueue, SLOTS, Target};
 
 fn push<B: Backlog, R: ReadySet>(queue: &Arc<Queue<B, R>>) -> ClientKey {
     let lease = queue.try_lease().expect("somebody waits");
@@ -23,7 +23,7 @@ fn the_one_who_waits_is_served<R: WithBanks + Send + Sync + 'static>(waits_in_ba
     explore(3, move || {
         let clients = waits_in_bank * SLOTS + 2;
         let queue: Arc<Queue<Dirty, R>> =
-            Arc::new(PushQueue::with_parts(Config::new(clients), Dirty, Silent));
+            Arc::new(PushQueue::with_parts(Config::new(clients), Dirty, NoSignal));
         let keys: Vec<_> = (0..clients).map(|_| queue.register().unwrap()).collect();
         let (eager, waiting) = (keys[0], keys[clients - 1]);
         queue.publish(Target::One(eager), Lane::Normal, ()).unwrap();

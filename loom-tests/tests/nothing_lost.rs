@@ -8,13 +8,13 @@ use std::sync::Arc;
 use model::{Queue, drain, explore, on, pause, race};
 use pushlane::backlog::{Bits, Dirty};
 use pushlane::ready::{Fifo, Sweep, WithBanks};
-use pushlane::{Config, Lane, PushQueue, SLOTS, Silent, Target};
+use pushlane::{Config, Lane, NoSignal, PushQueue, SLOTS, Target};
 
 /// Two publishers and a worker; whatever the worker did not complete must still be there.
 fn publishers_race_a_worker<R: WithBanks + Send + Sync + 'static>(completes: bool) {
     explore(2, move || {
         let queue: Arc<Queue<Bits<1>, R>> =
-            Arc::new(PushQueue::with_parts(Config::new(1), Bits, Silent));
+            Arc::new(PushQueue::with_parts(Config::new(1), Bits, NoSignal));
         let client = queue.register_with(Lane::Normal, [1]).unwrap();
 
         let (_, _, mut delivered) = race((

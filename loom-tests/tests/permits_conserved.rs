@@ -29,14 +29,14 @@ fn permits_conserved_while_the_limit_changes() {
                 }
             }),
             on(&queue, |queue| {
-                queue.set_limit(2);
+                queue.set_permits(2);
                 pause();
-                queue.set_limit(1);
+                queue.set_permits(1);
             }),
         ));
-        assert_eq!((queue.held(), queue.limit()), (0, 1));
+        assert_eq!((queue.permits_held(), queue.permits()), (0, 1));
         let lease = queue.try_lease();
-        assert_eq!(queue.held(), usize::from(lease.is_some()));
+        assert_eq!(queue.permits_held(), usize::from(lease.is_some()));
         drop(lease);
     });
 }
@@ -68,7 +68,7 @@ fn permits_bound_the_pushes_in_progress() {
                 counted.queue.publish(Target::Everyone, Lane::Normal, [2]).unwrap();
             }),
         ));
-        assert_eq!(counted.queue.held(), 0);
+        assert_eq!(counted.queue.permits_held(), 0);
     });
 }
 
@@ -89,9 +89,9 @@ fn permits_conserved_through_an_eviction() {
             }),
             on(&queue, move |queue| queue.unregister(client).unwrap()),
         ));
-        assert_eq!(queue.held(), usize::from(permit.is_some()));
+        assert_eq!(queue.permits_held(), usize::from(permit.is_some()));
         drop(permit);
-        assert_eq!((queue.held(), queue.clients()), (0, 0));
+        assert_eq!((queue.permits_held(), queue.clients()), (0, 0));
     });
 }
 
@@ -139,7 +139,7 @@ fn permits_come_with_what_was_done_before_there_were_any() {
         race((
             on(&world, |world| {
                 world.state.store(1, Relaxed);
-                world.queue.set_limit(1);
+                world.queue.set_permits(1);
             }),
             on(&world, |world| {
                 if let Some(lease) = world.queue.try_lease() {

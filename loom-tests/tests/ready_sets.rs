@@ -8,7 +8,7 @@ use loom::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use model::{Bell, Queue, drain, explore, lease_or_sleep, on, pause, race};
 use pushlane::backlog::{Bits, Dirty};
 use pushlane::ready::{Fifo, Popped, ReadySet, Sweep, WithBanks};
-use pushlane::{Config, Lane, PushQueue, Silent, Target};
+use pushlane::{Config, Lane, NoSignal, PushQueue, Target};
 
 /// A set, and what two who insert wrote before.
 struct Marked<R> {
@@ -262,7 +262,7 @@ impl WithBanks for Slow {
 fn a_turn_leaves_nobody_out<R: WithBanks + Send + Sync + 'static>(clients: usize) {
     explore(1, move || {
         let queue: Arc<Queue<Dirty, R>> =
-            Arc::new(PushQueue::with_parts(Config::new(clients), Dirty, Silent));
+            Arc::new(PushQueue::with_parts(Config::new(clients), Dirty, NoSignal));
         for _ in 1..clients {
             queue.register_with(Lane::Normal, ()).unwrap();
         }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use loom::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use model::{Queue, drain, explore, on, pause, race};
 use pushlane::backlog::{Backlog, Bits, Dirty, Locked, Merge};
-use pushlane::{ClientKey, Config, Lane, PushQueue, Silent, Target, Version};
+use pushlane::{ClientKey, Config, Lane, NoSignal, PushQueue, Target, Version};
 
 /// A queue, and what clients start from.
 struct World<B: Backlog> {
@@ -18,7 +18,7 @@ struct World<B: Backlog> {
 
 impl<B: Backlog> World<B> {
     fn new(backlog: B) -> Arc<Self> {
-        let queue = PushQueue::with_parts(Config::new(1), backlog, Silent);
+        let queue = PushQueue::with_parts(Config::new(1), backlog, NoSignal);
         Arc::new(World { queue, state: AtomicUsize::new(0) })
     }
 

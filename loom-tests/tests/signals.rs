@@ -130,7 +130,7 @@ fn a_limit_that_grows_is_heard() {
                 queue.publish(Target::One(client), Lane::Normal, ()).unwrap();
             }),
             on(&queue, |queue| {
-                queue.set_limit(1);
+                queue.set_permits(1);
             }),
         ));
     });

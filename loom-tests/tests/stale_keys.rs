@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use model::{drain, explore, on, pause, race};
 use pushlane::backlog::{Bits, Dirty};
-use pushlane::{Config, Lane, PushQueue, Refusal, Scope, Stale, Target, Topic};
+use pushlane::{Config, Lane, PublishErrorKind, PushQueue, Scope, Stale, Target, Topic};
 
 /// Of two who unregister a client, one does; the place's next client stays.
 #[test]
@@ -68,7 +68,7 @@ fn a_stale_key_is_not_published_to() {
         let (published, successor) = race((
             on(&queue, move |queue| {
                 let published = queue.publish(Target::One(client), Lane::Normal, [1]);
-                published.map_err(|error| error.reason)
+                published.map_err(|error| error.kind)
             }),
             on(&queue, move |queue| {
                 queue.unregister(client).unwrap();
@@ -83,10 +83,10 @@ fn a_stale_key_is_not_published_to() {
                 assert!(queue.is_converged(version));
                 assert_eq!(delivered, 0, "it was published to the client that has left");
             }
-            Err(reason) => assert_eq!(reason, Refusal::Stale),
+            Err(kind) => assert_eq!(kind, PublishErrorKind::Stale),
         }
         let late = queue.publish(Target::One(client), Lane::Normal, [4]);
-        assert_eq!(late.map_err(|error| error.reason), Err(Refusal::Stale));
+        assert_eq!(late.map_err(|error| error.kind), Err(PublishErrorKind::Stale));
         assert!(queue.try_lease().is_none());
         assert!(queue.is_registered(successor));
     });

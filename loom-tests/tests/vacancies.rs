@@ -5,7 +5,7 @@ mod model;
 use std::sync::Arc;
 
 use model::{explore, on, race};
-use pushlane::inside::Places;
+use pushlane::loom_internals::Places;
 
 /// The thread that takes the last place takes the bank out of the set. A place that becomes vacant at
 /// the same time puts it in.

@@ -9,7 +9,7 @@ use loom::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use model::{Queue, explore, on, pause, race};
 use pushlane::backlog::{Backlog, Bits, Dirty, Locked, Merge, Shared};
 use pushlane::ready::{Fifo, Sweep, WithBanks};
-use pushlane::{ClientKey, Config, Lane, PushQueue, Silent, Target};
+use pushlane::{ClientKey, Config, Lane, NoSignal, PushQueue, Target};
 
 /// A queue, and what two publishers have to say.
 struct Told<R: WithBanks> {
@@ -37,7 +37,7 @@ fn everything_is_seen<R: WithBanks + Send + Sync + 'static>(
     targets: fn(ClientKey) -> [Target<'static>; 2],
 ) {
     explore(2, move || {
-        let queue = PushQueue::with_parts(Config::new(1), Dirty, Silent);
+        let queue = PushQueue::with_parts(Config::new(1), Dirty, NoSignal);
         let [first, second] = targets(queue.register().unwrap());
         let news = [AtomicUsize::new(0), AtomicUsize::new(0)];
         let told = Arc::new(Told::<R> { queue, news });
@@ -85,7 +85,7 @@ fn what_a_request_stands_for_is_seen<B>(
     }
 
     explore(2, move || {
-        let queue = PushQueue::with_parts(Config::new(1), backlog(), Silent);
+        let queue = PushQueue::with_parts(Config::new(1), backlog(), NoSignal);
         let client = queue.register().unwrap();
         let notes = [UnsafeCell::new(0), UnsafeCell::new(0)];
         let noted = Arc::new(Noted { queue, notes });

@@ -4,7 +4,7 @@ use super::PushQueue;
 use super::serve::{HandedBack, LOOKS, RetireOnDrop, Ticket};
 use crate::backlog::Backlog;
 use crate::ready::ReadySet;
-use crate::ready::line::Served;
+use crate::ready::lane::Served;
 use crate::registry::Place;
 use crate::signal::Signal;
 use crate::slot::{Claimed, Lane, SLOTS, slots};
@@ -95,7 +95,7 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
         let released = self.banks()[bank].release_many(ended);
         for (lane, pending) in [(Lane::Urgent, released.urgent), (Lane::Normal, released.normal)] {
             if pending != 0 {
-                self.line(lane).set.insert(bank);
+                self.lane_queue(lane).set.insert(bank);
             }
         }
         self.end((released.urgent | released.normal).count_ones() as usize, permits);

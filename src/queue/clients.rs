@@ -64,7 +64,7 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
         drop(recording);
         core::mem::forget(on_panic);
         self.banks()[place.bank].admit(place.slot, Some(lane));
-        self.line(lane).set.insert(place.bank);
+        self.lane_queue(lane).set.insert(place.bank);
         // It is a publish as well: closing must see it, or refuse it.
         if self.number().is_none() {
             // The client may have been evicted meanwhile: then it is gone already.

@@ -58,7 +58,7 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
             ready += slots.count_ones() as usize;
         }
         if banks != 0 {
-            self.line(lane).set.insert_many(first, banks);
+            self.lane_queue(lane).set.insert_many(first, banks);
         }
         // Only now: a worker that finds no visit pending must find the clients.
         fan_out.end();
@@ -187,7 +187,7 @@ mod tests {
         }
         let version = queue.publish(Target::Everyone, Lane::Normal, ()).unwrap();
         assert_eq!(fan_out.begin(), Some(0));
-        queue.line(Lane::Normal).set.insert(0);
+        queue.lane_queue(Lane::Normal).set.insert(0);
         fan_out.end(); // the first visit
         assert!(!queue.is_converged(version));
         queue.mark_needy(0, Lane::Normal, fan_out.newest());

@@ -2,7 +2,7 @@
 
 use super::PushQueue;
 use crate::backlog::Backlog;
-use crate::ready::line::Served;
+use crate::ready::lane::Served;
 use crate::signal::Signal;
 use crate::slot::{Claimed, Lane};
 use crate::storage::Storage;
@@ -66,7 +66,7 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
     fn claim_in(&self, lane: Lane, most: usize, expanding: bool) -> Option<Served> {
         let most = if most > 1 { most.min(self.share(lane)) } else { 1 };
         loop {
-            if let Some(served) = self.line(lane).claim(self.banks(), lane, most) {
+            if let Some(served) = self.lane_queue(lane).claim(self.banks(), lane, most) {
                 self.count_lane(lane, &served.claimed);
                 if served.uncovered > 0 {
                     self.signal.ready(served.uncovered);
@@ -87,7 +87,7 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
     /// lane has work too.
     fn share(&self, lane: Lane) -> usize {
         // A fan-out that nobody has expanded yet is work of its lane as well.
-        if self.line(lane.other()).is_empty() && !self.is_expanding(lane.other()) {
+        if self.lane_queue(lane.other()).is_empty() && !self.is_expanding(lane.other()) {
             return usize::MAX;
         }
         match lane {
@@ -105,6 +105,6 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
     pub(super) fn nothing_ready(&self) -> bool {
         // The fan-outs before the lines: what is visited by now has been put there.
         Lane::BOTH.into_iter().all(|lane| !self.is_expanding(lane))
-            && Lane::BOTH.into_iter().all(|lane| self.line(lane).is_empty())
+            && Lane::BOTH.into_iter().all(|lane| self.lane_queue(lane).is_empty())
     }
 }

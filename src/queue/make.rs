@@ -1,15 +1,15 @@
 //! Making a queue: on the heap, or in a constant.
 
 use super::PushQueue;
-use crate::apart::Apart;
 use crate::bank::Bank;
 use crate::banks::Banks;
+use crate::cache_padded::CachePadded;
 use crate::config::Config;
 use crate::convergence::Convergence;
 use crate::fan_out::FanOut;
 use crate::limiter::Limiter;
 use crate::progress::Progress;
-use crate::ready::line::Line;
+use crate::ready::lane::LaneQueue;
 use crate::registry::Registry;
 use crate::signal::Signal;
 use crate::topics::Topics;
@@ -41,10 +41,10 @@ mod on_heap {
         ///
         /// ```
         /// # #[cfg(feature = "crossbeam-queue")] {
-        /// use pushlane::{Config, PushQueue, Silent, backlog::Dirty, ready::Fifo, storage::Heap};
+        /// use pushlane::{Config, PushQueue, NoSignal, backlog::Dirty, ready::Fifo, storage::Heap};
         ///
         /// let in_order_of_arrival: PushQueue<Dirty, Heap<Fifo>> =
-        ///     PushQueue::with_parts(Config::new(100), Dirty, Silent);
+        ///     PushQueue::with_parts(Config::new(100), Dirty, NoSignal);
         /// # let _ = in_order_of_arrival;
         /// # }
         /// ```
@@ -57,12 +57,12 @@ mod on_heap {
                 banks: Banks::spread(banks, |bank| Bank::with_held(beyond(bank, clients))),
                 cells: row(banks, || backlog.cells()),
                 backlog,
-                urgent: Apart(Line::new(R::with_banks(banks))),
-                normal: Apart(Line::new(R::with_banks(banks))),
+                urgent: CachePadded(LaneQueue::new(R::with_banks(banks))),
+                normal: CachePadded(LaneQueue::new(R::with_banks(banks))),
                 urgent_fan_out: FanOut::new(banks),
                 normal_fan_out: FanOut::new(banks),
                 claims_since_expand: AtomicUsize::zero(),
-                urgent_run: Apart(AtomicUsize::zero()),
+                urgent_run: CachePadded(AtomicUsize::zero()),
                 urgent_ratio: config.urgent_ratio,
                 registry: Registry::new(
                     row(banks, || core::array::from_fn(|_| Seat::empty())),
@@ -76,7 +76,7 @@ mod on_heap {
                 ),
                 convergence: Convergence::new(),
                 progress: row(banks, Progress::none),
-                limiter: Apart(Limiter::new(config.permits)),
+                limiter: CachePadded(Limiter::new(config.permits)),
                 signal,
             }
         }
@@ -90,7 +90,7 @@ mod in_place {
     use crate::fan_out::MAX_BANKS;
     use crate::ready::{ConstReady, Sweep};
     use crate::registry::Seat;
-    use crate::signal::Silent;
+    use crate::signal::NoSignal;
     use crate::slot::{SLOTS, beyond};
     use crate::storage::Static;
     use crate::sync::{Atomic, AtomicUsize};
@@ -106,7 +106,7 @@ mod in_place {
         ///
         /// The capacity is `BANKS * SLOTS`, or `config`'s number of clients if that is less.
         pub const fn const_new(config: Config) -> Self {
-            PushQueue::const_with_signal(config, Silent)
+            PushQueue::const_with_signal(config, NoSignal)
         }
     }
 
@@ -134,12 +134,12 @@ mod in_place {
                 banks: Banks::side_by_side(banks),
                 cells: [const { B::CELLS }; BANKS],
                 backlog: B::EMPTY,
-                urgent: Apart(Line::const_new(R::EMPTY)),
-                normal: Apart(Line::const_new(R::EMPTY)),
+                urgent: CachePadded(LaneQueue::const_new(R::EMPTY)),
+                normal: CachePadded(LaneQueue::const_new(R::EMPTY)),
                 urgent_fan_out: FanOut::const_new(BANKS),
                 normal_fan_out: FanOut::const_new(BANKS),
                 claims_since_expand: AtomicUsize::ZERO,
-                urgent_run: Apart(AtomicUsize::ZERO),
+                urgent_run: CachePadded(AtomicUsize::ZERO),
                 urgent_ratio: config.urgent_ratio,
                 registry: Registry::const_new(
                     [const { [const { Seat::const_empty() }; SLOTS] }; BANKS],
@@ -153,7 +153,7 @@ mod in_place {
                 ),
                 convergence: Convergence::const_new(),
                 progress: [const { Progress::const_none() }; BANKS],
-                limiter: Apart(Limiter::const_new(config.permits)),
+                limiter: CachePadded(Limiter::const_new(config.permits)),
                 signal,
             }
         }

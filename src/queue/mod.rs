@@ -18,16 +18,16 @@ mod track;
 
 use core::fmt;
 
-use crate::apart::Apart;
 use crate::backlog::Backlog;
 use crate::banks::Banks;
+use crate::cache_padded::CachePadded;
 use crate::convergence::Convergence;
 use crate::fan_out::FanOut;
 use crate::limiter::{Limiter, MAX_PERMITS};
 use crate::progress::Progress;
-use crate::ready::line::Line;
+use crate::ready::lane::LaneQueue;
 use crate::registry::Registry;
-use crate::signal::{Signal, Silent};
+use crate::signal::{NoSignal, Signal};
 use crate::slot::Lane;
 use crate::storage::{Heap, Storage};
 use crate::sync::AtomicUsize;
@@ -95,29 +95,29 @@ pub(crate) use track::Outcome;
 ///
 /// A vacant slot keeps at most one request, until its next client comes. It is there if a publish was
 /// under way when the last client left.
-pub struct PushQueue<B: Backlog, S: Storage = Heap, N: Signal = Silent> {
+pub struct PushQueue<B: Backlog, S: Storage = Heap, N: Signal = NoSignal> {
     /// Every slot's state. Anybody, at any time, by one transition.
     banks: Banks<S>,
     /// What each slot has still to be sent. Publishers record, the slot's owner takes.
     cells: S::Banks<B::Cells>,
     backlog: B,
     /// Which banks hold a ready slot, for each lane.
-    urgent: Apart<Line<S::Ready>>,
-    normal: Apart<Line<S::Ready>>,
+    urgent: CachePadded<LaneQueue<S::Ready>>,
+    normal: CachePadded<LaneQueue<S::Ready>>,
     /// Publishes to everyone that are marked on demand, for each lane.
     urgent_fan_out: FanOut,
     normal_fan_out: FanOut,
     /// Claims since banks were last expanded; see [`PushQueue::expand_if_due`].
     claims_since_expand: AtomicUsize,
     /// Urgent leases in a row; see [`PushQueue::preferred`].
-    urgent_run: Apart<AtomicUsize>,
+    urgent_run: CachePadded<AtomicUsize>,
     urgent_ratio: usize,
     registry: Registry<S>,
     topics: Topics<S>,
     /// How far each slot is. Its owner writes.
     progress: S::Banks<Progress>,
     convergence: Convergence,
-    limiter: Apart<Limiter>,
+    limiter: CachePadded<Limiter>,
     signal: N,
 }
 
@@ -157,7 +157,7 @@ pub type StaticQueue<
     const TOPICS: usize = 0,
     const WORDS: usize = 1,
     R = crate::ready::Sweep<[AtomicUsize; WORDS]>,
-    N = Silent,
+    N = NoSignal,
 > = PushQueue<B, crate::storage::Static<BANKS, TOPICS, WORDS, R>, N>;
 
 impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
@@ -173,7 +173,7 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
         &self.progress.as_ref()[bank]
     }
 
-    fn line(&self, lane: Lane) -> &Line<S::Ready> {
+    fn lane_queue(&self, lane: Lane) -> &LaneQueue<S::Ready> {
         match lane {
             Lane::Urgent => &self.urgent,
             Lane::Normal => &self.normal,
@@ -228,7 +228,7 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
     }
 
     /// How many pushes may be prepared at once. Wait-free.
-    pub fn limit(&self) -> usize {
+    pub fn permits(&self) -> usize {
         self.limiter.limit()
     }
 
@@ -236,14 +236,14 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
     /// until enough have come back. Pushes that began while there was no limit
     /// ([`MAX_PERMITS`](crate::MAX_PERMITS)) are not counted.
     /// Wait-free.
-    pub fn held(&self) -> usize {
+    pub fn permits_held(&self) -> usize {
         self.limiter.held()
     }
 
     /// Changes how many pushes may be prepared at once, and returns the limit there was. A higher limit
     /// counts at once, a lower one as permits come back; no push is interrupted. With 0 no lease begins.
     /// Pushes that began without a limit don't count under one that is set later. Lock-free.
-    pub fn set_limit(&self, permits: usize) -> usize {
+    pub fn set_permits(&self, permits: usize) -> usize {
         let before = self.limiter.resize(permits);
         // What this call asked for, not what the limit is by now: others may resize meanwhile.
         let more = permits.min(MAX_PERMITS).saturating_sub(before);

@@ -3,7 +3,7 @@
 use super::PushQueue;
 use crate::backlog::Backlog;
 use crate::convergence::Seq;
-use crate::error::{PublishError, Refusal};
+use crate::error::{PublishError, PublishErrorKind};
 use crate::fan_out::GROUP;
 use crate::ready::ReadySet;
 use crate::recipients::Recipients;
@@ -71,8 +71,8 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
     ///
     /// # Errors
     ///
-    /// [`Closed`](Refusal::Closed), [`Stale`](Refusal::Stale) (the one client has left) or
-    /// [`UnknownTopic`](Refusal::UnknownTopic); the error gives the request back.
+    /// [`Closed`](PublishErrorKind::Closed), [`Stale`](PublishErrorKind::Stale) (the one client has left) or
+    /// [`UnknownTopic`](PublishErrorKind::UnknownTopic); the error gives the request back.
     ///
     /// A publish that is under way while its client leaves may give the place's next client one push
     /// more than it needed, never one less. A client may also receive a redundant push of a publish to everyone in
@@ -86,7 +86,7 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
     ) -> Result<Version, PublishError<B::Request>> {
         let request = request.into();
         if self.is_closed() {
-            return Err(PublishError { reason: Refusal::Closed, request });
+            return Err(PublishError { kind: PublishErrorKind::Closed, request });
         }
         match target.into() {
             Target::One(client) => self.publish_to_one(client, lane, request),
@@ -103,9 +103,9 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
         lane: Lane,
         request: B::Request,
     ) -> Result<Version, PublishError<B::Request>> {
-        self.publish_to_each(Recipients::Everyone, lane, request, |fresh, recording| {
+        self.publish_to_each(Recipients::Everyone, lane, request, |batch, recording| {
             for bank in 0..self.banks().len() {
-                fresh.add(bank, self.record_and_mark(bank, ALL, lane, recording));
+                batch.add(bank, self.record_and_mark(bank, ALL, lane, recording));
             }
         })
     }
@@ -117,21 +117,21 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
         request: B::Request,
     ) -> Result<Version, PublishError<B::Request>> {
         if let Some(topic) = self.topics.unknown(&scope) {
-            return Err(PublishError { reason: Refusal::UnknownTopic(topic), request });
+            return Err(PublishError { kind: PublishErrorKind::UnknownTopic(topic), request });
         }
-        self.publish_to_each(Recipients::scope(&scope), lane, request, |fresh, recording| {
+        self.publish_to_each(Recipients::scope(&scope), lane, request, |batch, recording| {
             self.topics.pass_gates(&scope);
             if !B::RECORDS
                 && let (&[topic], None) = (scope.any, scope.and)
             {
                 for (first, reached) in self.topics.reached(topic) {
                     let (ready, slots) = self.banks().mark_many(first, reached, lane);
-                    fresh.add_group(first, ready, slots);
+                    batch.add_group(first, ready, slots);
                 }
                 return;
             }
             self.topics.visit(&scope, self.banks().len(), |first, concerned| {
-                self.mark_banks(first, concerned, fresh, recording);
+                self.mark_banks(first, concerned, batch, recording);
             });
         })
     }
@@ -142,11 +142,11 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
         recipients: Recipients,
         lane: Lane,
         request: B::Request,
-        mark: impl FnOnce(&mut Fresh<'_, B, S, N>, &mut B::Recording),
+        mark: impl FnOnce(&mut ReadyBatch<'_, B, S, N>, &mut B::Recording),
     ) -> Result<Version, PublishError<B::Request>> {
         let mut recording = self.backlog.begin(request);
-        let mut fresh = Fresh::new(self, lane);
-        mark(&mut fresh, &mut recording);
+        let mut batch = ReadyBatch::new(self, lane);
+        mark(&mut batch, &mut recording);
         self.signal.interrupted();
         // Numbered after the last mark, so that the number may be waited for: whoever reads it sees the
         // marks. Given before them, an idle client would pass for one that is caught up.
@@ -163,7 +163,7 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
     ) -> Result<Version, PublishError<B::Request>> {
         match numbered {
             Some(number) => Ok(Version { number, recipients, until }),
-            None => Err(self.refused(Refusal::Closed, recording)),
+            None => Err(self.refused(PublishErrorKind::Closed, recording)),
         }
     }
 
@@ -176,7 +176,7 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
     ) -> Result<Version, PublishError<B::Request>> {
         let recording = self.backlog.begin_for_everyone(request);
         let Some(number) = self.number() else {
-            return Err(self.refused(Refusal::Closed, recording));
+            return Err(self.refused(PublishErrorKind::Closed, recording));
         };
         self.fan_out(lane).raise(number);
         // A thread that found the queue drained before this raise had found it closed.
@@ -199,7 +199,7 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
         request: B::Request,
     ) -> Result<Version, PublishError<B::Request>> {
         let Some(seat) = self.registry.seat_of(client).filter(|seat| seat.is_of(client)) else {
-            return Err(PublishError { reason: Refusal::Stale, request });
+            return Err(PublishError { kind: PublishErrorKind::Stale, request });
         };
         let place = client.place();
         let mut recording = self.backlog.begin(request);
@@ -212,12 +212,12 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
         // it. Whether the queue is closed is asked after the mark, too: whoever found nobody busy in a closed queue has
         // left that in the bank's word.
         let newest = if seat.is_of(client) {
-            self.convergence.newest_if_open().ok_or(Refusal::Closed)
+            self.convergence.newest_if_open().ok_or(PublishErrorKind::Closed)
         } else {
-            Err(Refusal::Stale)
+            Err(PublishErrorKind::Stale)
         };
         if marked.ready != 0 {
-            self.line(lane).join(place.bank, place.slot);
+            self.lane_queue(lane).join(place.bank, place.slot);
             self.signal.ready(1);
         } else if marked.in_progress(place.slot) {
             self.signal.interrupted();
@@ -236,10 +236,10 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
     #[cold]
     pub(super) fn refused(
         &self,
-        reason: Refusal,
+        kind: PublishErrorKind,
         recording: B::Recording,
     ) -> PublishError<B::Request> {
-        PublishError { reason, request: self.backlog.abandon(recording) }
+        PublishError { kind, request: self.backlog.abandon(recording) }
     }
 
     /// Records for the live slots of some neighbouring banks, a mask for each, and marks them.
@@ -248,17 +248,17 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
         &self,
         first: usize,
         masks: &[usize],
-        fresh: &mut Fresh<'_, B, S, N>,
+        batch: &mut ReadyBatch<'_, B, S, N>,
         recording: &mut B::Recording,
     ) {
-        let lane = fresh.lane;
+        let lane = batch.lane;
         for (bank, &mask) in (first..).zip(masks).filter(|(_, mask)| **mask != 0) {
             let ready = if B::RECORDS {
                 self.record_and_mark(bank, mask, lane, recording)
             } else {
                 self.banks()[bank].mark(mask, lane).ready
             };
-            fresh.add(bank, ready);
+            batch.add(bank, ready);
         }
     }
 
@@ -314,7 +314,7 @@ fn each(mask: usize, what: impl FnMut(usize)) {
 
 /// The banks that a publish made ready: put into the ready set a word at a time, and signalled once at the
 /// end, also when recording panics half-way. A marked bank that is in no ready set is lost to everybody.
-pub(super) struct Fresh<'a, B: Backlog, S: Storage, N: Signal> {
+pub(super) struct ReadyBatch<'a, B: Backlog, S: Storage, N: Signal> {
     queue: &'a PushQueue<B, S, N>,
     pub(super) lane: Lane,
     /// The first of the group of banks that `mask` speaks of.
@@ -323,9 +323,9 @@ pub(super) struct Fresh<'a, B: Backlog, S: Storage, N: Signal> {
     leases: usize,
 }
 
-impl<'a, B: Backlog, S: Storage, N: Signal> Fresh<'a, B, S, N> {
+impl<'a, B: Backlog, S: Storage, N: Signal> ReadyBatch<'a, B, S, N> {
     pub(super) fn new(queue: &'a PushQueue<B, S, N>, lane: Lane) -> Self {
-        Fresh { queue, lane, first: 0, mask: 0, leases: 0 }
+        ReadyBatch { queue, lane, first: 0, mask: 0, leases: 0 }
     }
 
     /// Banks come in ascending order.
@@ -349,13 +349,13 @@ impl<'a, B: Backlog, S: Storage, N: Signal> Fresh<'a, B, S, N> {
 
     fn insert(&mut self) {
         if self.mask != 0 {
-            self.queue.line(self.lane).set.insert_many(self.first, self.mask);
+            self.queue.lane_queue(self.lane).set.insert_many(self.first, self.mask);
             self.mask = 0;
         }
     }
 }
 
-impl<B: Backlog, S: Storage, N: Signal> Drop for Fresh<'_, B, S, N> {
+impl<B: Backlog, S: Storage, N: Signal> Drop for ReadyBatch<'_, B, S, N> {
     fn drop(&mut self) {
         self.insert();
         if self.leases > 0 {

@@ -1,9 +1,9 @@
 //! Publishing one request to a list of clients.
 
 use super::PushQueue;
-use super::publish::Fresh;
+use super::publish::ReadyBatch;
 use crate::backlog::Backlog;
-use crate::error::{PublishError, Refusal};
+use crate::error::{PublishError, PublishErrorKind};
 use crate::registry::ClientKey;
 use crate::signal::Signal;
 use crate::slot::Lane;
@@ -23,7 +23,7 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
     ///
     /// # Errors
     ///
-    /// [`Closed`](Refusal::Closed), if the queue was closed before or meanwhile; the error gives the request
+    /// [`Closed`](PublishErrorKind::Closed), if the queue was closed before or meanwhile; the error gives the request
     /// back.
     ///
     /// ```
@@ -51,21 +51,21 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
     ) -> Result<VersionSet, PublishError<B::Request>> {
         let request = request.into();
         if self.is_closed() {
-            return Err(PublishError { reason: Refusal::Closed, request });
+            return Err(PublishError { kind: PublishErrorKind::Closed, request });
         }
         let mut set = VersionSet::with_capacity(clients.len());
         let mut recording = self.backlog.begin(request);
-        let mut fresh = Fresh::new(self, lane);
+        let mut batch = ReadyBatch::new(self, lane);
         for neighbours in clients.chunk_by(|a, b| a.place().bank == b.place().bank) {
-            self.publish_to_neighbours(neighbours, &mut fresh, &mut recording, &mut set);
+            self.publish_to_neighbours(neighbours, &mut batch, &mut recording, &mut set);
         }
         // A push in progress that is superseded hears of it.
         self.signal.interrupted();
         // After the last mark, as for one client.
         if self.convergence.newest_if_open().is_none() {
-            return Err(self.refused(Refusal::Closed, recording));
+            return Err(self.refused(PublishErrorKind::Closed, recording));
         }
-        drop(fresh);
+        drop(batch);
         set.sort();
         Ok(set)
     }
@@ -74,7 +74,7 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
     fn publish_to_neighbours(
         &self,
         clients: &[ClientKey],
-        fresh: &mut Fresh<'_, B, S, N>,
+        batch: &mut ReadyBatch<'_, B, S, N>,
         recording: &mut B::Recording,
         set: &mut VersionSet,
     ) {
@@ -89,8 +89,8 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
         if B::RECORDS {
             self.backlog.record(recording, self.cells(bank), mask);
         }
-        let marked = self.banks()[bank].mark(mask, fresh.lane);
-        fresh.add(bank, marked.ready);
+        let marked = self.banks()[bank].mark(mask, batch.lane);
+        batch.add(bank, marked.ready);
         // A mark may have reached the place's next client, as in a publish to one.
         for &client in clients {
             let slot = client.place().slot;

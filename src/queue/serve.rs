@@ -13,7 +13,7 @@ use crate::convergence::Seq;
 use crate::error::Stale;
 use crate::lease::Lease;
 use crate::ready::ReadySet;
-use crate::ready::line::Served;
+use crate::ready::lane::Served;
 use crate::registry::{ClientKey, Place};
 use crate::signal::Signal;
 use crate::slot::{Lane, Released, State, slots};
@@ -264,7 +264,7 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
             Released::Back { urgent, normal, .. } => {
                 for (lane, pending) in [(Lane::Urgent, urgent), (Lane::Normal, normal)] {
                     if pending {
-                        self.line(lane).set.insert(place.bank);
+                        self.lane_queue(lane).set.insert(place.bank);
                     }
                 }
                 if urgent || normal { HandedBack::Ready } else { HandedBack::Idle }

@@ -14,7 +14,7 @@ use crate::storage::Storage;
 pub struct Stats {
     /// Clients that are registered.
     pub clients: usize,
-    /// How many can be.
+    /// How many can be held at a time.
     pub capacity: usize,
     /// Clients that wait in the urgent lane for a push that has not begun.
     pub urgent: usize,
@@ -27,9 +27,9 @@ pub struct Stats {
     /// [`Stretch`](crate::debounce::Stretch) goes by.
     pub busy: usize,
     /// Permits that are held: pushes that are being prepared.
+    pub permits_held: usize,
+    /// How many can be held at a time.
     pub permits: usize,
-    /// How many can be.
-    pub limit: usize,
     /// Whether the queue has been closed.
     pub closed: bool,
 }
@@ -68,7 +68,7 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
     /// queue.publish(Target::One(other), Lane::Normal, [1])?;
     ///
     /// let stats = queue.stats();
-    /// assert_eq!((stats.in_progress, stats.permits), (1, 0));
+    /// assert_eq!((stats.in_progress, stats.permits_held), (1, 0));
     /// assert_eq!((stats.clients, stats.urgent, stats.normal), (2, 0, 1));
     /// # lease.complete();
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -82,8 +82,8 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
             normal: 0,
             in_progress: 0,
             busy: 0,
-            permits: self.held(),
-            limit: self.limit(),
+            permits_held: self.permits_held(),
+            permits: self.permits(),
             closed: self.is_closed(),
         };
         let count = |mask: usize| mask.count_ones() as usize;

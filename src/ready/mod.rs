@@ -9,7 +9,7 @@
 
 #[cfg(feature = "crossbeam-queue")]
 mod fifo;
-pub(crate) mod line;
+pub(crate) mod lane;
 #[cfg(feature = "heapless")]
 mod static_fifo;
 mod sweep;

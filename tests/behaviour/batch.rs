@@ -37,7 +37,7 @@ fn a_batch_is_of_one_bank_and_no_larger_than_asked_for() {
     let sizes: Vec<_> = batches.iter().map(Vec::len).collect();
     assert_eq!(sizes, [SLOTS - 3, 3].repeat(3));
     assert!(queue.is_converged(version));
-    assert_eq!(queue.held(), 0);
+    assert_eq!(queue.permits_held(), 0);
 }
 
 #[test]
@@ -55,9 +55,9 @@ fn nothing_is_leased_for_nothing() {
     assert!(queue.try_lease_batch(5).is_none(), "nobody is ready");
     publish(&queue, &clients, Lane::Normal);
     assert!(queue.try_lease_batch(0).is_none());
-    queue.set_limit(0);
+    queue.set_permits(0);
     assert!(queue.try_lease_batch(5).is_none(), "no permit");
-    assert_eq!(queue.held(), 0);
+    assert_eq!(queue.permits_held(), 0);
 }
 
 #[test]
@@ -66,12 +66,12 @@ fn no_more_is_leased_than_there_are_permits() {
     publish(&queue, &clients, Lane::Normal);
     let first = queue.try_lease_batch(3).unwrap();
     let second = queue.try_lease_batch(3).unwrap();
-    assert_eq!((first.len(), second.len(), queue.held()), (3, 2, 5));
+    assert_eq!((first.len(), second.len(), queue.permits_held()), (3, 2, 5));
     assert!(queue.try_lease_batch(3).is_none());
     first.complete();
-    assert_eq!(queue.held(), 2);
+    assert_eq!(queue.permits_held(), 2);
     second.complete();
-    assert_eq!(queue.held(), 0);
+    assert_eq!(queue.permits_held(), 0);
     assert_eq!(drain(&queue, SLOTS).concat(), clients[5..]);
 }
 
@@ -80,7 +80,7 @@ fn a_permit_that_no_client_needs_is_not_kept() {
     let (queue, clients) = queue(SLOTS, 5);
     publish(&queue, &clients[..2], Lane::Normal);
     let batch = queue.try_lease_batch(4).unwrap();
-    assert_eq!((batch.len(), queue.held()), (2, 2));
+    assert_eq!((batch.len(), queue.permits_held()), (2, 2));
     batch.complete();
 }
 
@@ -113,7 +113,7 @@ fn a_batch_that_is_dropped_goes_back() {
     let version = queue.publish(Target::Everyone, Lane::Normal, ()).unwrap();
     drop(queue.try_lease_batch(3).unwrap());
     queue.try_lease_batch(5).unwrap().requeue();
-    assert_eq!(queue.held(), 0);
+    assert_eq!(queue.permits_held(), 0);
     assert!(!queue.is_converged(version));
     let mut served = drain(&queue, 5).concat();
     served.sort();
@@ -130,7 +130,7 @@ fn a_batch_can_be_taken_apart() {
     let first = leases.next().unwrap();
     let second = leases.next().unwrap();
     drop(leases); // the other two go back
-    assert_eq!((first.key(), second.key(), queue.held()), (clients[0], clients[1], 2));
+    assert_eq!((first.key(), second.key(), queue.permits_held()), (clients[0], clients[1], 2));
     first.complete();
     std::thread::spawn(move || second.complete()).join().unwrap();
     assert_eq!(drain(&queue, 4), [&clients[2..]]);
@@ -144,7 +144,7 @@ fn who_leaves_meanwhile_gives_its_place_up_with_the_batch() {
     queue.unregister(clients[1]).unwrap();
     assert!(queue.register().is_err(), "its push is in progress");
     batch.complete();
-    assert_eq!((queue.clients(), queue.held()), (2, 0));
+    assert_eq!((queue.clients(), queue.permits_held()), (2, 0));
     let next = queue.register().unwrap();
     assert_eq!(next.index(), clients[1].index());
 }

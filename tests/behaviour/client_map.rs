@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::thread;
 
 use pushlane::backlog::{Dirty, Locked, Merge};
-use pushlane::{ClientMap, Config, ConnectRefusal, Lane, PushQueue, Scope, Target, Topic};
+use pushlane::{ClientMap, Config, ConnectErrorKind, Lane, PushQueue, Scope, Target, Topic};
 
 const CLIENTS: usize = 20;
 const ROUNDS: usize = 300;
@@ -171,6 +171,6 @@ fn a_closed_queue_gives_the_value_back() {
     let clients = ClientMap::<u32>::for_queue(&queue);
     queue.close();
     let error = clients.connect(&queue, 5, [], Lane::Normal, ()).unwrap_err();
-    assert_eq!((error.reason, *error.value), (ConnectRefusal::Closed, 5));
+    assert_eq!((error.kind, *error.value), (ConnectErrorKind::Closed, 5));
     assert_eq!((queue.clients(), clients.iter().count()), (0, 0));
 }

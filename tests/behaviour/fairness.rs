@@ -4,12 +4,12 @@
 use pushlane::backlog::Dirty;
 use pushlane::ready::{Fifo, ReadySet, Sweep, WithBanks};
 use pushlane::storage::Heap;
-use pushlane::{ClientKey, Config, Lane, PushQueue, SLOTS, Silent, Target};
+use pushlane::{ClientKey, Config, Lane, NoSignal, PushQueue, SLOTS, Target};
 
 type Queue<R> = PushQueue<Dirty, Heap<R>>;
 
 fn queue<R: WithBanks>(config: Config) -> (Queue<R>, Vec<ClientKey>) {
-    let queue = PushQueue::with_parts(config, Dirty, Silent);
+    let queue = PushQueue::with_parts(config, Dirty, NoSignal);
     let clients = (0..queue.capacity()).map(|_| queue.register().unwrap()).collect();
     (queue, clients)
 }

@@ -11,7 +11,7 @@ use std::thread;
 use pushlane::backlog::{Dirty, Locked, Merge, Shared};
 use pushlane::ready::Fifo;
 use pushlane::storage::Heap;
-use pushlane::{ClientKey, Config, Lane, PushQueue, SLOTS, Signal, Silent, Target};
+use pushlane::{ClientKey, Config, Lane, NoSignal, PushQueue, SLOTS, Signal, Target};
 
 type Keys = BTreeSet<u32>;
 
@@ -21,7 +21,7 @@ const ENOUGH: u32 = 1_000_000;
 type InOrder<B> = PushQueue<B, Heap<Fifo>>;
 
 fn in_order<B: pushlane::backlog::Backlog + Default>(config: Config) -> InOrder<B> {
-    PushQueue::with_parts(config, B::default(), Silent)
+    PushQueue::with_parts(config, B::default(), NoSignal)
 }
 
 fn keys<const N: usize>(keys: [u32; N]) -> Keys {
@@ -251,7 +251,7 @@ fn with_two_permits_five_clients_are_all_served_in_every_round() {
         }
     }
     assert_eq!(rounds, [100; 5]);
-    assert_eq!((queue.held(), queue.clients()), (0, clients.len()));
+    assert_eq!((queue.permits_held(), queue.clients()), (0, clients.len()));
 }
 
 #[test]

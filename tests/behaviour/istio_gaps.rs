@@ -7,13 +7,13 @@ use std::thread;
 use pushlane::backlog::{Dirty, Locked, Merge, Shared};
 use pushlane::ready::Fifo;
 use pushlane::storage::Heap;
-use pushlane::{Config, Lane, PushQueue, SLOTS, Silent, Stale, Target};
+use pushlane::{Config, Lane, NoSignal, PushQueue, SLOTS, Stale, Target};
 
 type Keys = BTreeSet<u32>;
 type InOrder<B> = PushQueue<B, Heap<Fifo>>;
 
 fn in_order<B: pushlane::backlog::Backlog + Default>(config: Config) -> InOrder<B> {
-    PushQueue::with_parts(config, B::default(), Silent)
+    PushQueue::with_parts(config, B::default(), NoSignal)
 }
 
 fn keys<const N: usize>(keys: [u32; N]) -> Keys {
@@ -105,9 +105,9 @@ fn a_stray_second_completion_cannot_let_a_client_run_twice() {
     sending.release_permit();
     let other = queue.try_lease().unwrap();
     sending.complete();
-    assert_eq!(queue.held(), 1);
+    assert_eq!(queue.permits_held(), 1);
     other.complete();
-    assert_eq!(queue.held(), 0);
+    assert_eq!(queue.permits_held(), 0);
 }
 
 #[test]
@@ -221,7 +221,7 @@ fn a_client_that_hangs_costs_the_others_nothing_and_eviction_frees_it() {
     }
     assert!(queue.is_converged(version), "nobody waits for the evicted");
     drop((preparing, sending));
-    assert_eq!((queue.held(), queue.clients()), (0, 8));
+    assert_eq!((queue.permits_held(), queue.clients()), (0, 8));
     assert!(queue.try_lease().is_none(), "and their work is gone with them");
     // They reconnect and start from everything.
     for _ in hung {

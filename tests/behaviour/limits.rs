@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use pushlane::backlog::{Bits, Dirty, Shared};
 use pushlane::{
-    ClientKey, Config, Lane, Lease, MAX_PERMITS, PushQueue, Refusal, RegisterError, SLOTS, Scope,
-    Serve, Stale, SubscribeError, Target, Topic,
+    ClientKey, Config, Lane, Lease, MAX_PERMITS, PublishErrorKind, PushQueue, RegisterError, SLOTS,
+    Scope, Serve, Stale, SubscribeError, Target, Topic,
 };
 
 type Numbers = BTreeSet<u32>;
@@ -87,24 +87,28 @@ fn a_queue_without_permits_waits_for_some() {
     let queue = PushQueue::<Dirty>::new(Config::new(1).permits(0));
     queue.register_with(Lane::Normal, ()).unwrap();
     assert!(queue.try_lease().is_none());
-    assert_eq!(queue.set_limit(1), 0);
+    assert_eq!(queue.set_permits(1), 0);
     let lease = queue.try_lease().unwrap();
-    assert_eq!(queue.set_limit(0), 1);
-    assert_eq!((queue.held(), queue.limit()), (1, 0), "no push is interrupted");
+    assert_eq!(queue.set_permits(0), 1);
+    assert_eq!((queue.permits_held(), queue.permits()), (1, 0), "no push is interrupted");
     lease.requeue();
-    assert_eq!(queue.held(), 0);
+    assert_eq!(queue.permits_held(), 0);
     assert!(queue.try_lease().is_none());
 }
 
 #[test]
 fn more_permits_than_there_can_be_are_as_many_as_there_can_be() {
     let queue = PushQueue::<Dirty>::new(Config::new(1).permits(usize::MAX));
-    assert_eq!(queue.limit(), MAX_PERMITS);
-    assert_eq!(queue.set_limit(MAX_PERMITS + 1), MAX_PERMITS);
-    assert_eq!((queue.limit(), queue.held()), (MAX_PERMITS, 0));
+    assert_eq!(queue.permits(), MAX_PERMITS);
+    assert_eq!(queue.set_permits(MAX_PERMITS + 1), MAX_PERMITS);
+    assert_eq!((queue.permits(), queue.permits_held()), (MAX_PERMITS, 0));
     queue.register_with(Lane::Normal, ()).unwrap();
     let lease = queue.try_lease().unwrap();
-    assert_eq!((queue.limit(), queue.held()), (MAX_PERMITS, 0), "a limit that can't be reached");
+    assert_eq!(
+        (queue.permits(), queue.permits_held()),
+        (MAX_PERMITS, 0),
+        "a limit that can't be reached"
+    );
     lease.complete();
 }
 
@@ -116,23 +120,23 @@ fn what_begins_without_a_limit_is_not_counted_under_one() {
     }
     let (mut first, mut second) = (queue.try_lease().unwrap(), queue.try_lease().unwrap());
     let batch = queue.try_lease_batch(1).unwrap();
-    assert_eq!(queue.set_limit(1), MAX_PERMITS);
+    assert_eq!(queue.set_permits(1), MAX_PERMITS);
     let counted = queue.try_lease().expect("one more under the limit");
     assert!(queue.try_lease().is_none());
     first.release_permit();
     drop(second.take_permit().expect("it has one, counted or not"));
     assert!(second.take_permit().is_none());
-    assert_eq!(queue.held(), 1, "what was not counted does not come back");
+    assert_eq!(queue.permits_held(), 1, "what was not counted does not come back");
     first.requeue();
     second.complete();
     batch.complete();
-    assert_eq!(queue.held(), 1);
+    assert_eq!(queue.permits_held(), 1);
     assert!(queue.try_lease().is_none(), "the limit is held by the one that is counted");
     // And the other way round: what is counted comes back when there is no limit any more.
-    queue.set_limit(MAX_PERMITS);
-    assert_eq!(queue.held(), 1);
+    queue.set_permits(MAX_PERMITS);
+    assert_eq!(queue.permits_held(), 1);
     counted.complete();
-    assert_eq!(queue.held(), 0);
+    assert_eq!(queue.permits_held(), 0);
 }
 
 #[test]
@@ -144,13 +148,13 @@ fn a_permit_comes_back_once_however_its_push_ends() {
             let queue = PushQueue::<Dirty>::new(Config::new(2).permits(permits));
             queue.register_with(Lane::Normal, ()).unwrap();
             ends(queue.try_lease().unwrap());
-            assert_eq!(queue.held(), 0);
+            assert_eq!(queue.permits_held(), 0);
             queue.register_with(Lane::Normal, ()).unwrap();
             let mut lease = queue.try_lease().unwrap();
             lease.release_permit();
-            assert_eq!(queue.held(), 0);
+            assert_eq!(queue.permits_held(), 0);
             ends(lease);
-            assert_eq!(queue.held(), 0);
+            assert_eq!(queue.permits_held(), 0);
         }
     }
 }
@@ -167,7 +171,7 @@ fn unknown_topics_are_named_and_nobody_is_touched() {
     let (known, all) = ([Topic(1)], [Topic(1), beyond, Topic(u32::MAX)]);
     for scope in [Scope::any(&all), Scope::any(&known).and_any(&all)] {
         let refused = queue.publish(Target::Topics(scope), Lane::Normal, ()).unwrap_err();
-        assert_eq!(refused.reason, Refusal::UnknownTopic(beyond), "the first there is not");
+        assert_eq!(refused.kind, PublishErrorKind::UnknownTopic(beyond), "the first there is not");
     }
     assert!(queue.try_lease().is_none(), "not even through the topics that are known");
 }
@@ -194,7 +198,7 @@ fn assert_stale(queue: &PushQueue<Shared<Numbers>>, key: ClientKey) {
     assert_eq!(queue.unsubscribe(key, Topic(0)), Err(SubscribeError::Stale));
     let request = Arc::new(Numbers::from([1]));
     let refused = queue.publish(Target::One(key), Lane::Urgent, Arc::clone(&request)).unwrap_err();
-    assert_eq!(refused.reason, Refusal::Stale);
+    assert_eq!(refused.kind, PublishErrorKind::Stale);
     assert!(Arc::ptr_eq(&refused.request, &request));
     drop(refused);
     assert_eq!(Arc::strong_count(&request), 1, "nothing was recorded");
@@ -242,7 +246,7 @@ fn a_closed_queue_refuses_and_gives_every_request_back() {
     let targets = [Target::Everyone, Target::One(client), Target::Topics(Scope::any(&topics))];
     for target in targets {
         let refused = queue.publish(target, Lane::Normal, Arc::clone(&request)).unwrap_err();
-        assert_eq!(refused.reason, Refusal::Closed);
+        assert_eq!(refused.kind, PublishErrorKind::Closed);
         assert!(Arc::ptr_eq(&refused.request, &request), "the same, not an equal one");
     }
     assert_eq!(queue.register(), Err(RegisterError::Closed));
@@ -277,7 +281,7 @@ fn a_queue_is_drained_when_the_last_push_has_ended() {
 /// As the adapters see a queue.
 #[test]
 fn a_queue_through_the_trait() {
-    fn over(queue: &impl Serve<Signal = pushlane::Silent>, client: ClientKey) {
+    fn over(queue: &impl Serve<Signal = pushlane::NoSignal>, client: ClientKey) {
         assert!(!queue.is_closed() && !queue.is_drained());
         queue.close();
         assert!(queue.is_closed() && !queue.is_drained(), "somebody waits");

@@ -82,10 +82,10 @@ fn the_limit_is_lowered_while_somebody_else_raises_it() {
     queue.unregister(clients[0]).unwrap();
     queue.register_with(Lane::Urgent, ()).unwrap();
     let other = Arc::clone(&queue);
-    let lower: Meanwhile = Box::new(move || assert_eq!(other.set_limit(1), 10));
+    let lower: Meanwhile = Box::new(move || assert_eq!(other.set_permits(1), 10));
     BEFORE_IS_EMPTY.with_borrow_mut(|meanwhile| meanwhile.push_back(lower));
-    assert_eq!(queue.set_limit(10), 5);
-    assert_eq!(queue.limit(), 1, "whoever came last");
+    assert_eq!(queue.set_permits(10), 5);
+    assert_eq!(queue.permits(), 1, "whoever came last");
 }
 
 /// Whom a lease, or a batch, is for; it is given back.
@@ -108,7 +108,7 @@ fn work_comes_while_the_only_permit_is_out_for_nothing() {
         });
         AFTER_A_POP_IN_VAIN.with_borrow_mut(|meanwhile| meanwhile.push_back(come));
         assert_eq!(lease(&queue, batch), Some(client), "who had the permit looks again");
-        assert_eq!(queue.held(), 0);
+        assert_eq!(queue.permits_held(), 0);
     }
 }
 
@@ -130,7 +130,7 @@ fn whoever_has_looked_often_enough_tells_that_there_is_more() {
         });
         assert_eq!(lease(&queue, batch), None, "it looked twice, and something came too late");
         assert_eq!(told(&queue), 3, "of two publishes, and of the work that is left");
-        assert_eq!(queue.held(), 0);
+        assert_eq!(queue.permits_held(), 0);
         assert_eq!(lease(&queue, batch), Some(late));
     }
 }

@@ -133,7 +133,7 @@ fn drain(queue: &Queue) {
     while let Some(lease) = queue.try_lease() {
         lease.complete();
     }
-    assert_eq!((RECORDED.get(), queue.held(), queue.waiting()), (0, 0, 0));
+    assert_eq!((RECORDED.get(), queue.permits_held(), queue.waiting()), (0, 0, 0));
     told(queue);
 }
 
@@ -149,11 +149,11 @@ fn a_batch_passes_over_whom_there_is_nothing_for() {
         queue(Config::new(4).permits(4), &[All, Nothing, All, Nothing]);
     let batch = queue.try_lease_batch(4).expect("two of them");
     assert_eq!(keys(&batch), [clients[0], clients[2]]);
-    assert_eq!(queue.held(), 2, "those that nobody needs came back");
+    assert_eq!(queue.permits_held(), 2, "those that nobody needs came back");
     assert_eq!(converged(&queue, &versions), [false, true, false, true]);
     assert_eq!(told(&queue), (0, 2));
     batch.complete();
-    assert_eq!((queue.held(), queue.waiting()), (0, 0));
+    assert_eq!((queue.permits_held(), queue.waiting()), (0, 0));
     assert_eq!(converged(&queue, &versions), [true; 4]);
 }
 
@@ -161,7 +161,7 @@ fn a_batch_passes_over_whom_there_is_nothing_for() {
 fn a_batch_of_those_there_is_nothing_for_is_none() {
     let (queue, _, versions) = queue(Config::new(7).permits(2), &[Nothing; 7]);
     assert!(queue.try_lease_batch(2).is_none());
-    assert_eq!((queue.held(), queue.waiting()), (0, 0));
+    assert_eq!((queue.permits_held(), queue.waiting()), (0, 0));
     assert_eq!(converged(&queue, &versions), [true; 7]);
     assert_eq!(told(&queue), (0, 7), "nobody else was kept from being found, and nothing is left");
 }
@@ -173,7 +173,7 @@ fn who_was_claimed_beside_one_whose_take_panics_goes_back_once() {
         finds[bomb] = Panic;
         let (queue, clients, versions) = queue(Config::new(4).permits(permits), &finds);
         assert!(catch_unwind(AssertUnwindSafe(|| queue.try_lease_batch(4).is_some())).is_err());
-        assert_eq!((queue.held(), queue.waiting()), (0, 4));
+        assert_eq!((queue.permits_held(), queue.waiting()), (0, 4));
         assert_eq!(told(&queue).0, 4, "each is told of once");
         let batch = queue.try_lease_batch(4).expect("all of them");
         assert_eq!(keys(&batch), clients);
@@ -187,7 +187,7 @@ fn who_was_claimed_beside_one_whose_take_panics_goes_back_once() {
 fn a_permit_that_nobody_needed_comes_back_after_a_panic() {
     let (queue, ..) = queue(Config::new(4).permits(4), &[Nothing, All, Panic, All]);
     assert!(catch_unwind(AssertUnwindSafe(|| queue.try_lease_batch(4).is_some())).is_err());
-    assert_eq!((queue.held(), queue.waiting()), (0, 3));
+    assert_eq!((queue.permits_held(), queue.waiting()), (0, 3));
 }
 
 /// Without a limit no permit comes back that would be told of instead.
@@ -211,11 +211,11 @@ fn a_permit_that_was_not_counted_does_not_come_back() {
     for finds in [[All, All], [Nothing, All], [Nothing, Nothing], [Panic, All]] {
         let (queue, ..) = queue(Config::new(4).permits(usize::MAX), &finds);
         let batch = catch_unwind(AssertUnwindSafe(|| queue.try_lease_batch(4)));
-        assert_eq!(queue.held(), 0);
+        assert_eq!(queue.permits_held(), 0);
         if let Ok(Some(batch)) = batch {
             batch.complete();
         }
-        assert_eq!(queue.held(), 0);
+        assert_eq!(queue.permits_held(), 0);
     }
 }
 
@@ -317,6 +317,6 @@ fn what_is_recorded_for_a_client_that_leaves_during_its_push_is_cleared_in_the_e
     assert!(publish_beside(&queue, Target::One(gone), leave).is_none(), "stale");
     assert_eq!(RECORDED.get(), 1, "it is the lease's");
     lease.complete();
-    assert_eq!((RECORDED.get(), queue.clients(), queue.held()), (0, 0, 0));
+    assert_eq!((RECORDED.get(), queue.clients(), queue.permits_held()), (0, 0, 0));
     assert!(queue.try_lease().is_none());
 }

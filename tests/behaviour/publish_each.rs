@@ -1,7 +1,7 @@
 //! A publish to a list of clients is one to each of them.
 
 use pushlane::backlog::{Backlog, Bits, Dirty};
-use pushlane::{ClientKey, Config, Lane, PushQueue, Refusal, SLOTS};
+use pushlane::{ClientKey, Config, Lane, PublishErrorKind, PushQueue, SLOTS};
 
 fn queue<B: Backlog + Default>(clients: usize) -> (PushQueue<B>, Vec<ClientKey>) {
     let queue = PushQueue::new(Config::new(clients));
@@ -73,6 +73,6 @@ fn a_closed_queue_gives_the_request_back() {
     let (queue, clients) = queue::<Bits<1>>(2);
     queue.close();
     let refused = queue.publish_each(&clients, Lane::Normal, [7]).unwrap_err();
-    assert_eq!((refused.reason, refused.request), (Refusal::Closed, [7]));
+    assert_eq!((refused.kind, refused.request), (PublishErrorKind::Closed, [7]));
     assert_eq!(queue.waiting(), 0);
 }

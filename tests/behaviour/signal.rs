@@ -255,17 +255,17 @@ fn a_requeue_tells_once_and_is_no_progress() {
 #[test]
 fn a_higher_limit_is_told_if_work_waits_and_a_lower_one_never() {
     let (queue, _) = queue(Config::new(10).permits(2));
-    queue.set_limit(3);
+    queue.set_permits(3);
     assert_eq!(told(&queue), [], "nothing waits");
     publish(&queue, Target::Everyone, Lane::Normal);
     told(&queue);
-    queue.set_limit(7);
+    queue.set_permits(7);
     assert_eq!(told(&queue), [Ready(4)]);
-    queue.set_limit(7);
-    queue.set_limit(0);
+    queue.set_permits(7);
+    queue.set_permits(0);
     assert_eq!(told(&queue), []);
     assert!(queue.try_lease().is_none());
-    queue.set_limit(1);
+    queue.set_permits(1);
     assert_eq!(told(&queue), [Ready(1)]);
 }
 

@@ -18,14 +18,14 @@ fn stats_follow_a_push_from_publish_to_completion() {
         queue.publish(client, Lane::Normal, [2]).unwrap();
     }
     let stats = queue.stats();
-    assert_eq!((stats.clients, stats.capacity, stats.limit), (20, 40, 3));
+    assert_eq!((stats.clients, stats.capacity, stats.permits), (20, 40, 3));
     assert_eq!((stats.urgent, stats.normal, stats.waiting()), (5, 15, 20));
-    assert_eq!((stats.in_progress, stats.permits, stats.closed), (0, 0, false));
+    assert_eq!((stats.in_progress, stats.permits_held, stats.closed), (0, 0, false));
 
     let mut leases: Vec<_> = (0..3).map(|_| queue.try_lease().unwrap()).collect();
     leases[0].release_permit();
     let stats = queue.stats();
-    assert_eq!((stats.waiting(), stats.in_progress, stats.permits), (17, 3, 2));
+    assert_eq!((stats.waiting(), stats.in_progress, stats.permits_held), (17, 3, 2));
     queue.publish(leases[0].key(), Lane::Urgent, [4]).unwrap();
     let more = queue.stats();
     assert_eq!((more.urgent, more.in_progress), (stats.urgent + 1, 3), "it waits as well");

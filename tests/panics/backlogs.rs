@@ -101,7 +101,7 @@ fn a_publish_whose_merge_panics_leaves_nobody_stuck<B: Merging>() {
         // The first bank is recorded for and marked, the second one panics half-way.
         let _ = queue.publish(Target::Everyone, Lane::Normal, B::request(&[BOMB]));
     });
-    assert_eq!(queue.held(), 0);
+    assert_eq!(queue.permits_held(), 0);
 
     let served = serve(&queue);
     let owed = [(waiting, vec![2]), (last, vec![1])];
@@ -118,7 +118,7 @@ fn a_publish_whose_merge_panics_leaves_nobody_stuck<B: Merging>() {
     assert_eq!(queue.laggards(version).count(), clients.len());
     assert_eq!(serve(&queue).len(), clients.len());
     assert!(queue.is_converged(version));
-    assert_eq!(queue.held(), 0);
+    assert_eq!(queue.permits_held(), 0);
 }
 
 /// Giving back merges nothing, so it can't panic. The next lease merges; until that works, both requests are
@@ -140,14 +140,14 @@ fn requests_that_cannot_be_merged_are_owed_and_harm_nobody_else<B: Merging>() {
                 served.push((lease.key(), B::changes(lease.request())));
                 lease.complete();
             }
-            assert_eq!(queue.held(), 0);
+            assert_eq!(queue.permits_held(), 0);
         }
         assert_eq!(served, [(other, vec![change])]);
         assert!(queue.laggards(version).eq([client]), "neither is lost");
     }
     queue.unregister(client).unwrap();
     assert!(queue.is_converged(version) && queue.try_lease().is_none());
-    assert_eq!((queue.clients(), queue.held()), (1, 0));
+    assert_eq!((queue.clients(), queue.permits_held()), (1, 0));
 }
 
 fn a_handler_that_panics_loses_nothing<B: Merging>() {
@@ -161,7 +161,7 @@ fn a_handler_that_panics_loses_nothing<B: Merging>() {
             publish(&queue, Target::One(client), &[attempt]);
             panic_quietly();
         });
-        assert_eq!(queue.held(), 0);
+        assert_eq!(queue.permits_held(), 0);
         assert!(!queue.is_converged(version));
     }
     assert_eq!(serve(&queue), [(client, (1..10).collect())]);
@@ -198,7 +198,7 @@ fn a_request_that_cannot_be_cloned_stays_in_the_journal() {
     let version = queue.publish(Target::Everyone, Lane::Normal, Unclonable(true)).unwrap();
     for _ in 0..3 {
         panics(|| drop(queue.try_lease()));
-        assert_eq!(queue.held(), 0);
+        assert_eq!(queue.permits_held(), 0);
         assert!(!queue.is_converged(version), "still owed");
     }
     // Until it has fallen off the ring.

@@ -57,7 +57,7 @@ fn complete_after_the_client_has_left<B: Kind>() {
         was_told(&queue);
         panics(|| lease.complete());
         assert!(was_told(&queue));
-        assert_eq!((queue.held(), queue.clients()), (0, 0));
+        assert_eq!((queue.permits_held(), queue.clients()), (0, 0));
         // While the panic of one unwound, the other was left in the vacant slot.
         if (held, pending) == (On::Drop, On::Drop) {
             panics(|| queue.register());
@@ -83,7 +83,7 @@ fn requeue_after_the_client_has_left<B: Kind>() {
 /// Four pushes: of two clients that stay and of two that have left, whose next requests panic as well.
 fn batch<B: Kind>(on: On, then: impl FnOnce(pushlane::Batch<&Queue<B>>)) {
     let (queue, clients) = queue::<B>(5, 4);
-    queue.set_limit(10);
+    queue.set_permits(10);
     let versions: Vec<_> = clients.iter().map(|&client| publish(&queue, client, 1, on)).collect();
     let batch = queue.try_lease_batch(SLOTS).unwrap();
     assert_eq!(batch.len(), 4);
@@ -93,7 +93,7 @@ fn batch<B: Kind>(on: On, then: impl FnOnce(pushlane::Batch<&Queue<B>>)) {
     }
     was_told(&queue);
     panics(|| then(batch));
-    assert_eq!((queue.held(), queue.clients()), (0, 2));
+    assert_eq!((queue.permits_held(), queue.clients()), (0, 2));
     while queue.clients() < 5 {
         // A vacant slot may keep a request whose drop panics.
         let registering = std::panic::AssertUnwindSafe(|| queue.register().unwrap());
@@ -135,7 +135,7 @@ fn a_handler_that_panics_after_its_client_has_left<B: Kind>() {
         queue.unregister(clients[0]).unwrap();
         panic_quietly();
     });
-    assert_eq!((queue.held(), queue.clients()), (0, 0));
+    assert_eq!((queue.permits_held(), queue.clients()), (0, 0));
     panics(|| queue.register());
     assert_intact(&queue, 0);
 }

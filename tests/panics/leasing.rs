@@ -16,7 +16,7 @@ for_each_kind!(merges_that_panic_in_a_batch);
 /// Of four clients of a bank, two can't be merged. The others lose nothing, the process goes on.
 fn merges_that_panic_in_a_batch<B: Kind>() {
     let (queue, clients) = queue::<B>(SLOTS, 4);
-    queue.set_limit(10);
+    queue.set_permits(10);
     let first: Vec<_> =
         clients.iter().map(|&client| publish(&queue, client, 1, On::Nothing)).collect();
     let batch = queue.try_lease_batch(SLOTS).unwrap();
@@ -29,7 +29,7 @@ fn merges_that_panic_in_a_batch<B: Kind>() {
         let batch =
             std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| queue.try_lease_batch(SLOTS)));
         drop(batch);
-        assert_eq!(queue.held(), 0);
+        assert_eq!(queue.permits_held(), 0);
         assert!(first.iter().all(|&version| !queue.is_converged(version)), "it is owed");
     }
     for &client in [&clients[0], &clients[2]] {
@@ -123,7 +123,7 @@ fn a_lease_of_nothing_whose_client_has_left_keeps_no_permit() {
         });
         act_in("take");
         panics(|| if batch { drop(queue.try_lease_batch(2)) } else { drop(queue.try_lease()) });
-        assert_eq!((queue.held(), queue.clients()), (0, 0));
+        assert_eq!((queue.permits_held(), queue.clients()), (0, 0));
         assert!(queue.register().is_ok());
     }
 }
@@ -194,7 +194,7 @@ fn a_handle_whose_clone_panics_takes_neither_push_nor_permit_with_it() {
     let (queue, clients) = queue::<Locked<crate::rig::Request>>(4, 3);
     let handle = Handle(Arc::new(queue), Arc::default());
     let queue = &handle.0;
-    queue.set_limit(10);
+    queue.set_permits(10);
     let versions: Vec<_> =
         clients.iter().map(|&client| publish(queue, client, 1, On::Nothing)).collect();
     let batch = PushQueue::try_lease_batch_from(handle.clone(), SLOTS).unwrap();
@@ -204,13 +204,13 @@ fn a_handle_whose_clone_panics_takes_neither_push_nor_permit_with_it() {
         handle.1.store(true, Relaxed);
         leases.next()
     });
-    assert_eq!(queue.held(), 0);
+    assert_eq!(queue.permits_held(), 0);
     let mut lease = PushQueue::try_lease_from(handle.clone()).unwrap();
     handle.1.store(true, Relaxed);
     panics(|| lease.take_permit());
-    assert_eq!(queue.held(), 1);
+    assert_eq!(queue.permits_held(), 1);
     drop(lease.take_permit().expect("still there"));
-    assert_eq!(queue.held(), 0);
+    assert_eq!(queue.permits_held(), 0);
     lease.complete();
     queue.try_lease().unwrap().complete();
     assert!(queue.try_lease().is_none());

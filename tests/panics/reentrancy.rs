@@ -15,7 +15,7 @@ for_each_kind!(a_drop_may_publish, a_merge_or_clone_may_not_publish);
 
 fn leaked<B: Kind>() -> (&'static Queue<B>, [ClientKey; 3]) {
     let (queue, clients) = queue::<B>(4, 3);
-    queue.set_limit(10);
+    queue.set_permits(10);
     (Box::leak(Box::new(queue)), clients.try_into().unwrap())
 }
 
@@ -73,7 +73,7 @@ fn a_drop_may_publish<B: Kind>() {
         drops(queue, clients);
         assert!(!is_hook_left(), "{what}");
         assert_eq!(served(queue), [(neighbour, 6), (other, 8)]);
-        assert_eq!(queue.held(), 0);
+        assert_eq!(queue.permits_held(), 0);
     }
 }
 
@@ -136,7 +136,7 @@ fn a_signal_may_publish() {
         }
         served.sort();
         assert_eq!(served, expected);
-        assert_eq!(queue.held(), 0);
+        assert_eq!(queue.permits_held(), 0);
     };
     let again = |times| queue.signal().left.store(times, Relaxed);
     // From a publish, from the end of a push, from a permit, from one that leaves.

@@ -200,7 +200,7 @@ pub(crate) fn was_told<B: Kind>(queue: &Queue<B>) -> bool {
 /// other place can be taken, and a client that comes there is served.
 #[track_caller]
 pub(crate) fn assert_intact<B: Kind>(queue: &Queue<B>, clients: usize) {
-    assert_eq!(queue.held(), 0, "permits");
+    assert_eq!(queue.permits_held(), 0, "permits");
     assert_eq!(queue.clients(), clients, "places");
     let newcomers: Vec<_> =
         (clients..queue.capacity()).map(|_| queue.register().expect("there is a place")).collect();
@@ -215,6 +215,6 @@ pub(crate) fn assert_intact<B: Kind>(queue: &Queue<B>, clients: usize) {
     assert_eq!(served, newcomers.len(), "each is served once");
     assert!(versions.into_iter().all(|version| queue.is_converged(version)));
     newcomers.into_iter().for_each(|client| queue.unregister(client).unwrap());
-    assert_eq!((queue.held(), queue.clients()), (0, clients));
+    assert_eq!((queue.permits_held(), queue.clients()), (0, clients));
     was_told(queue);
 }

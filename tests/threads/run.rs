@@ -7,7 +7,7 @@ use std::thread;
 use pushlane::backlog::Backlog;
 use pushlane::ready::{ReadySet, WithBanks};
 use pushlane::storage::Heap;
-use pushlane::{ClientKey, Config, Lane, Lease, PushQueue, Scope, Silent, Target, Version};
+use pushlane::{ClientKey, Config, Lane, Lease, NoSignal, PushQueue, Scope, Target, Version};
 
 use crate::oracle::{ALL, Change, OWN, Oracle, STREAMS, TOPICS, streams_of, topic_of};
 
@@ -71,7 +71,7 @@ where
     R: WithBanks + Sync,
 {
     let config = Config::new(size.clients).topics(TOPICS).permits(LIMIT);
-    let queue = PushQueue::<B, Heap<R>>::with_parts(config, B::default(), Silent);
+    let queue = PushQueue::<B, Heap<R>>::with_parts(config, B::default(), NoSignal);
     let passing = if beside == Beside::Churn { size.clients.div_ceil(10) } else { 0 };
     let staying = size.clients - passing;
     let clients: Vec<_> = (0..staying).map(|_| queue.register().unwrap()).collect();
@@ -234,7 +234,7 @@ impl<B: Load, R: ReadySet> Scene<B, R> {
         let mut here = Vec::new();
         let mut gone = Vec::new();
         while self.publishing.load(Relaxed) > 0 {
-            self.queue.set_limit(1 + dice.roll(LIMIT));
+            self.queue.set_permits(1 + dice.roll(LIMIT));
             if self.beside == Beside::Churn {
                 if dice.roll(2) == 0 {
                     here.extend(self.come(&mut dice));
@@ -274,8 +274,8 @@ impl<B: Load, R: ReadySet> Scene<B, R> {
     /// Everything has been published: what is still owed is delivered, and then nothing may be missing.
     fn settle(self, versions: &[(Version, Change)], newcomers: &[ClientKey]) {
         assert!(!self.early.into_inner(), "a version converged before it had arrived");
-        assert_eq!(self.queue.held(), 0, "all leases have ended");
-        self.queue.set_limit(1);
+        assert_eq!(self.queue.permits_held(), 0, "all leases have ended");
+        self.queue.set_permits(1);
         let mut last_pushes = 0;
         while let Some(lease) = self.queue.try_lease() {
             let numbers = self.oracle.read(lease.key(), B::streams(lease.request()));
@@ -293,7 +293,7 @@ impl<B: Load, R: ReadySet> Scene<B, R> {
         for (version, change) in versions {
             assert!(self.queue.is_converged(*version), "{version} hangs: {change:?}");
         }
-        assert_eq!(self.queue.held(), 0);
+        assert_eq!(self.queue.permits_held(), 0);
         assert_eq!(self.queue.clients(), self.clients.len() + newcomers.len());
         self.queue.close();
         assert!(self.queue.is_drained());

@@ -273,7 +273,7 @@ impl Design for Mesh<'_> {
     }
 
     fn is_stalled(&self, world: &World<'_>) -> bool {
-        self.preparing.len() == self.queue.limit()
+        self.preparing.len() == self.queue.permits()
             && self.preparing.iter().all(|&client| world.is_stuck(client))
     }
 }

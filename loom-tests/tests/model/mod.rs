@@ -13,10 +13,10 @@ use loom::thread::spawn;
 use pushlane::backlog::Backlog;
 use pushlane::ready::{ReadySet, Sweep};
 use pushlane::storage::Heap;
-use pushlane::{Lease, PushQueue, Signal, Silent};
+use pushlane::{Lease, NoSignal, PushQueue, Signal};
 
-pub type Queue<B, R = Sweep, N = Silent> = PushQueue<B, Heap<R>, N>;
-pub type Held<B, R = Sweep, N = Silent> = Lease<Arc<Queue<B, R, N>>>;
+pub type Queue<B, R = Sweep, N = NoSignal> = PushQueue<B, Heap<R>, N>;
+pub type Held<B, R = Sweep, N = NoSignal> = Lease<Arc<Queue<B, R, N>>>;
 
 /// Runs `model` once for every way its threads can interleave with at most `preemptions` switches that no
 /// thread asked for, and for every value that each of its loads may see.

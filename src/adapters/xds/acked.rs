@@ -6,8 +6,8 @@ use std::format;
 use std::prelude::v1::*;
 use std::sync::Arc;
 
-use super::hub::Hub;
 use super::resource::{Name, TypeUrl};
+use super::state::ServerState;
 use super::status::{StreamId, StreamInfo};
 use super::store::Changed;
 use super::subscription::Interest;
@@ -150,7 +150,7 @@ pub struct Laggard {
     pub type_url: TypeUrl,
 }
 
-impl Hub {
+impl ServerState {
     /// The clients of the queue that hold a change back, and whose they are.
     fn late<'a>(
         &'a self,
@@ -185,7 +185,7 @@ impl Hub {
 
     pub(super) async fn wait_acked(&self, published: &Published) -> Result<Acked, Rejected> {
         self.queue.signal().until(|| self.is_answered(published)).await;
-        let departed = Hub::recall(&self.departures, |departure| {
+        let departed = ServerState::recall(&self.departures, |departure| {
             departure.owed.iter().any(|(type_url, answered, interest)| {
                 let names = published.names(&departure.view, type_url);
                 *answered < published.revision
@@ -195,7 +195,7 @@ impl Hub {
                     })
             })
         });
-        let nacks = Hub::recall(&self.nacks, |nack| {
+        let nacks = ServerState::recall(&self.nacks, |nack| {
             let names = published.names(&nack.view, &nack.type_url);
             (nack.after < published.revision && published.revision <= nack.revision)
                 && names.is_some_and(|names| {

@@ -14,7 +14,6 @@ use super::admission::Admission;
 use super::change::Change;
 use super::compute::Compute;
 use super::event::Event;
-use super::hub::{Hub, Mail, Phase, Wishes};
 use super::identity::Identity;
 use super::kinds::{Kind, Kinds};
 use super::limits::Limits;
@@ -22,6 +21,7 @@ use super::metrics::Metrics;
 use super::proto::Node;
 use super::resource::{Name, Resource, TypeUrl};
 use super::service::AdsService;
+use super::state::{Mail, Phase, ServerState, Wishes};
 use super::status::{ClientStatus, StreamId};
 use super::store::{Applied, Changed, Edit};
 use super::view::{Snapshot, ViewId};
@@ -59,21 +59,21 @@ impl core::error::Error for Draining {}
 /// ```
 #[derive(Clone)]
 pub struct Ads {
-    pub(super) hub: Arc<Hub>,
+    pub(super) server: Arc<ServerState>,
     pub(super) admission: Arc<Admission>,
     _alive: Arc<Alive>,
 }
 
 /// Ends everything when the last handle is dropped.
 struct Alive {
-    hub: Arc<Hub>,
+    server: Arc<ServerState>,
     dispatcher: JoinHandle<()>,
 }
 
 impl Drop for Alive {
     fn drop(&mut self) {
         self.dispatcher.abort();
-        self.hub.phase.send_replace(Phase::Stopped);
+        self.server.phase.send_replace(Phase::Stopped);
     }
 }
 
@@ -133,11 +133,11 @@ impl Builder {
     /// Outside of a tokio runtime, or in one whose time driver is not enabled.
     pub fn start(self) -> Ads {
         drop(::tokio::time::sleep(Duration::ZERO)); // panics here, not in each stream
-        let hub = Hub::new(self.wishes);
-        let dispatcher = ::tokio::spawn(Arc::clone(&hub).dispatch());
-        let admission = Arc::new(Admission::new(&hub.limits));
-        let alive = Arc::new(Alive { hub: Arc::clone(&hub), dispatcher });
-        Ads { hub, admission, _alive: alive }
+        let server = ServerState::new(self.wishes);
+        let dispatcher = ::tokio::spawn(Arc::clone(&server).dispatch());
+        let admission = Arc::new(Admission::new(&server.limits));
+        let alive = Arc::new(Alive { server: Arc::clone(&server), dispatcher });
+        Ads { server, admission, _alive: alive }
     }
 }
 
@@ -218,7 +218,7 @@ impl Ads {
 
     fn apply(&self, view: ViewId, edit: Edit, replace: bool) -> Result<Published, Draining> {
         // Held until it is published, so that a client that is told of a revision has been told of all before.
-        let mut turn = self.hub.begin()?;
+        let mut turn = self.server.begin()?;
         let applied = turn.apply(&view, edit, replace);
         self.published(view, applied)
     }
@@ -240,15 +240,15 @@ impl Ads {
             changed.entry(type_url.into()).or_default().insert(name.into());
         }
         // Before it is published, so that who is told computes anew.
-        let place = self.hub.store.view(&view);
+        let place = self.server.store.view(&view);
         for (type_url, names) in &changed {
             names.iter().for_each(|name| place.cache.invalidate(type_url, name));
         }
-        let published = self.hub.begin().and_then(|mut turn| {
+        let published = self.server.begin().and_then(|mut turn| {
             let applied = turn.touch(&view, changed);
             self.published(view, applied)
         });
-        self.hub.release(place);
+        self.server.release(place);
         published
     }
 
@@ -269,15 +269,15 @@ impl Ads {
     /// # }
     /// ```
     pub fn remove_view(&self, view: impl Into<ViewId>) -> bool {
-        let Some(view) = self.hub.store.find(&view.into()) else { return false };
-        let there = view.cache.clear(|| self.hub.store.begin().clear(&view));
-        self.hub.release(view);
+        let Some(view) = self.server.store.find(&view.into()) else { return false };
+        let there = view.cache.clear(|| self.server.store.begin().clear(&view));
+        self.server.release(view);
         there
     }
 
     /// Ends a stream in good order: its client may come back at once. False: there is no such stream any more.
     pub fn disconnect(&self, stream: StreamId) -> bool {
-        let info = self.hub.stream(stream);
+        let info = self.server.stream(stream);
         info.is_some_and(|info| info.mail.send(Mail::Disconnect).is_ok())
     }
 
@@ -285,24 +285,24 @@ impl Ads {
     /// by now is sent what differs there, on the same stream; one that belongs to none is turned away with
     /// `PERMISSION_DENIED`. Returns at once; the streams do it one by one.
     pub fn review(&self) {
-        for info in self.hub.streams() {
+        for info in self.server.streams() {
             // A stream that has ended meanwhile needs no view.
             let _ = info.mail.send(Mail::Review);
         }
     }
 
     fn published(&self, view: ViewId, applied: Applied) -> Result<Published, Draining> {
-        self.hub.counters.published.add(u64::from(applied.first || !applied.changed.is_empty()));
+        self.server.counters.published.add(u64::from(applied.first || !applied.changed.is_empty()));
         let versions = self.publish(&view, &applied)?;
         let Applied { revision, changed, first, .. } = applied;
         Ok(Published { view, revision, changed: Arc::new(changed), versions, first })
     }
 
     fn publish(&self, view: &ViewId, applied: &Applied) -> Result<Vec<Version>, Draining> {
-        let topics = &self.hub.topics;
+        let topics = &self.server.topics;
         let send = |scope: &[Topic], lane, change| {
             let target = Target::Topics(Scope::any(scope));
-            self.hub.queue.publish(target, lane, Arc::new(change)).map_err(|_| Draining)
+            self.server.queue.publish(target, lane, Arc::new(change)).map_err(|_| Draining)
         };
         if applied.first {
             let everything = Change::all(applied.revision);
@@ -349,47 +349,47 @@ impl Ads {
     /// [`Rejected`]: somebody has rejected a response with one of the resources in it. At most
     /// [`history`](Limits::history) rejections are remembered.
     pub async fn wait_acked(&self, published: &Published) -> Result<Acked, Rejected> {
-        self.hub.wait_acked(published).await
+        self.server.wait_acked(published).await
     }
 
     /// Whether [`wait_acked`](Ads::wait_acked) would return at once.
     pub fn is_answered(&self, published: &Published) -> bool {
-        self.hub.is_answered(published)
+        self.server.is_answered(published)
     }
 
     /// Who hasn't answered yet.
     pub fn laggards(&self, published: &Published) -> Vec<Laggard> {
-        self.hub.laggards(published)
+        self.server.laggards(published)
     }
 
     /// What the view holds now. `None`: it has never been set.
     pub fn snapshot(&self, view: impl Into<ViewId>) -> Option<Arc<Snapshot>> {
-        self.hub.store.find(&view.into())?.snapshot()
+        self.server.store.find(&view.into())?.snapshot()
     }
 
     /// The views that have been set, or have clients.
     pub fn views(&self) -> Vec<ViewId> {
-        self.hub.store.ids()
+        self.server.store.ids()
     }
 
     /// Every stream that is open.
     pub fn clients(&self) -> Vec<ClientStatus> {
-        self.hub.streams().iter().map(|info| info.status()).collect()
+        self.server.streams().iter().map(|info| info.status()).collect()
     }
 
     /// Counters, and the state of the queue.
     pub fn metrics(&self) -> Metrics {
-        self.hub.metrics()
+        self.server.metrics()
     }
 
     /// Changes how many responses may be prepared at once; returns how many it were.
     pub fn set_permits(&self, permits: usize) -> usize {
-        self.hub.queue.set_limit(permits)
+        self.server.queue.set_permits(permits)
     }
 
     /// The limits it was started with.
     pub fn limits(&self) -> &Limits {
-        &self.hub.limits
+        &self.server.limits
     }
 
     /// The gRPC service, to be mounted in a server of one's own; [`Server`](super::Server) is one that is ready.
@@ -400,7 +400,7 @@ impl Ads {
     /// Admits no more streams and takes no more changes, waits until all that was published has been answered or
     /// `grace` is over, and ends all streams. True: it was all answered.
     pub async fn drain(&self, grace: Duration) -> bool {
-        self.hub.phase.send_if_modified(|phase| {
+        self.server.phase.send_if_modified(|phase| {
             let serving = *phase == Phase::Serving;
             if serving {
                 *phase = Phase::Draining;
@@ -409,17 +409,17 @@ impl Ads {
         });
         {
             // Not between a change and its publication.
-            let _turn = self.hub.store.begin();
-            self.hub.queue.close();
+            let _turn = self.server.store.begin();
+            self.server.queue.close();
         }
-        let answered = timeout(grace, self.hub.queue.drained()).await.is_ok();
-        self.hub.phase.send_replace(Phase::Stopped);
+        let answered = timeout(grace, self.server.queue.drained()).await.is_ok();
+        self.server.phase.send_replace(Phase::Stopped);
         answered
     }
 }
 
 impl fmt::Debug for Ads {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ads").field("views", &self.hub.store).finish_non_exhaustive()
+        f.debug_struct("Ads").field("views", &self.server.store).finish_non_exhaustive()
     }
 }

@@ -15,8 +15,8 @@ use tonic::codegen::tokio_stream::Stream;
 use tonic::server::{StreamingService, UnaryService};
 use tonic::{Request, Response, Status, Streaming};
 
-use super::hub::Hub;
 use super::proto::Node;
+use super::state::ServerState;
 use super::status::{ClientStatus, TypeStatus};
 
 pub(super) const FETCH: &str =
@@ -160,9 +160,12 @@ fn of_client(status: ClientStatus) -> ClientConfig {
     }
 }
 
-fn answer(hub: &Hub, request: &ClientStatusRequest) -> Result<ClientStatusResponse, Status> {
+fn answer(
+    server: &ServerState,
+    request: &ClientStatusRequest,
+) -> Result<ClientStatusResponse, Status> {
     let mut config = Vec::new();
-    for client in hub.streams().iter().map(|info| info.status()) {
+    for client in server.streams().iter().map(|info| info.status()) {
         // Before its first request it is nobody.
         let Some(node) = &client.node else { continue };
         let mut matches = request.node_matchers.is_empty();
@@ -177,7 +180,7 @@ fn answer(hub: &Hub, request: &ClientStatusRequest) -> Result<ClientStatusRespon
 }
 
 /// One answer.
-pub(super) struct Fetch(pub(super) Arc<Hub>);
+pub(super) struct Fetch(pub(super) Arc<ServerState>);
 
 impl UnaryService<ClientStatusRequest> for Fetch {
     type Response = ClientStatusResponse;
@@ -190,7 +193,7 @@ impl UnaryService<ClientStatusRequest> for Fetch {
 }
 
 /// An answer to each request.
-pub(super) struct Each(pub(super) Arc<Hub>);
+pub(super) struct Each(pub(super) Arc<ServerState>);
 
 impl StreamingService<ClientStatusRequest> for Each {
     type Response = ClientStatusResponse;
@@ -198,13 +201,13 @@ impl StreamingService<ClientStatusRequest> for Each {
     type Future = BoxFuture<Response<Answers>, Status>;
 
     fn call(&mut self, request: Request<Streaming<ClientStatusRequest>>) -> Self::Future {
-        let answers = Answers { hub: Arc::clone(&self.0), requests: request.into_inner() };
+        let answers = Answers { server: Arc::clone(&self.0), requests: request.into_inner() };
         Box::pin(async { Ok(Response::new(answers)) })
     }
 }
 
 pub(super) struct Answers {
-    hub: Arc<Hub>,
+    server: Arc<ServerState>,
     requests: Streaming<ClientStatusRequest>,
 }
 
@@ -213,7 +216,7 @@ impl Stream for Answers {
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let request = ready!(Pin::new(&mut self.requests).poll_next(context));
-        Poll::Ready(request.map(|request| answer(&self.hub, &request?)))
+        Poll::Ready(request.map(|request| answer(&self.server, &request?)))
     }
 }
 

@@ -13,8 +13,8 @@ use tonic::codegen::tokio_stream::Stream;
 use tonic::server::{ServerStreamingService, UnaryService};
 use tonic::{Request, Response, Status};
 
-use super::hub::{Hub, Phase};
 use super::service::SERVICE;
+use super::state::{Phase, ServerState};
 
 pub(super) const CHECK: &str = "/grpc.health.v1.Health/Check";
 pub(super) const WATCH: &str = "/grpc.health.v1.Health/Watch";
@@ -49,7 +49,7 @@ fn health(phase: Phase) -> HealthResponse {
 }
 
 /// One answer.
-pub(super) struct Check(pub(super) Arc<Hub>);
+pub(super) struct Check(pub(super) Arc<ServerState>);
 
 impl UnaryService<HealthRequest> for Check {
     type Response = HealthResponse;
@@ -66,7 +66,7 @@ impl UnaryService<HealthRequest> for Check {
 }
 
 /// An answer now, and at each change.
-pub(super) struct Watch(pub(super) Arc<Hub>);
+pub(super) struct Watch(pub(super) Arc<ServerState>);
 
 impl ServerStreamingService<HealthRequest> for Watch {
     type Response = HealthResponse;

@@ -57,12 +57,12 @@ impl Server {
     /// use pushlane::adapters::xds::{Ads, Server, Tls};
     ///
     /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-    /// let read = || Tls::new(&std::fs::read("cert.pem")?, &std::fs::read("key.pem")?);
-    /// let tls = read()?;
+    /// let (certificate, key) = (std::fs::read("cert.pem")?, std::fs::read("key.pem")?);
+    /// let tls = Tls::new(&certificate, &key)?;
     /// let ads = Ads::builder().start();
     /// let server = Server::tls(&ads, &tls);
     /// // Later, when the files have changed:
-    /// tls.replace(&read()?);
+    /// tls.replace(&Tls::new(&certificate, &key)?);
     /// # Ok(())
     /// # }
     /// ```
@@ -203,7 +203,7 @@ impl ServerBuilder {
         let mut stop = pin!(stop);
         let of_peer = self.of_peer.unwrap_or(self.connections - self.connections / 4);
         let all = Connections::new(self.connections, of_peer);
-        let gone = &self.ads.hub.counters.connections;
+        let gone = &self.ads.server.counters.connections;
         let mut connections = JoinSet::new();
         loop {
             let accepted = select! {
@@ -283,7 +283,7 @@ impl ServerBuilder {
         let mut http = pin!(builder.serve_connection(TokioIo::new(io), served));
         let mut ending = connection.ending();
         let mut unheard = pin!(self.unheard(&connection));
-        let mut phase = self.ads.hub.phase.subscribe();
+        let mut phase = self.ads.server.phase.subscribe();
         let aged = async {
             match self.age {
                 Some(age) => sleep(jittered(age)).await,
@@ -296,7 +296,7 @@ impl ServerBuilder {
             () = unheard.as_mut() => return,
             () = aged.as_mut() => connection.end(Ending::Closing),
             _ = ending.wait_for(|ending| *ending != Ending::Open) => {}
-            _ = phase.wait_for(|phase| *phase == super::hub::Phase::Stopped) => {}
+            _ = phase.wait_for(|phase| *phase == super::state::Phase::Stopped) => {}
         }
         http.as_mut().graceful_shutdown();
         let _ = timeout(LAST_WORDS, http).await;
@@ -306,7 +306,7 @@ impl ServerBuilder {
 impl ServerBuilder {
     /// Waits until a deadline of a connection that says nothing has passed.
     async fn unheard(&self, connection: &Connection) {
-        let gone = &self.ads.hub.counters.connections;
+        let gone = &self.ads.server.counters.connections;
         sleep(self.preface.min(self.first_stream)).await;
         if !connection.spoken.load(Relaxed) {
             return gone.silent.one();

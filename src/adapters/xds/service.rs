@@ -23,9 +23,9 @@ use super::chunked::Chunked;
 use super::connection::Connection;
 use super::csds::{Each, FETCH, Fetch, STREAM};
 use super::health::{CHECK, Check, WATCH, Watch};
-use super::hub::Phase;
 use super::identity::Identity;
 use super::outbound::{Outbound, Progress, Responses};
+use super::state::Phase;
 use super::status::StreamInfo;
 use super::stream::Stream;
 use super::wire::{Delta, Sotw, Wire};
@@ -88,19 +88,19 @@ where
             SOTW => Box::pin(open::<Sotw, B>(self.ads.clone(), request)),
             DELTA | VIRTUAL_HOSTS => Box::pin(open::<Delta, B>(self.ads.clone(), request)),
             CHECK if self.extras.health => {
-                let check = Check(Arc::clone(&self.ads.hub));
+                let check = Check(Arc::clone(&self.ads.server));
                 Box::pin(async { Ok(grpc().unary(check, request).await) })
             }
             WATCH if self.extras.health => {
-                let watch = Watch(Arc::clone(&self.ads.hub));
+                let watch = Watch(Arc::clone(&self.ads.server));
                 Box::pin(async { Ok(grpc().server_streaming(watch, request).await) })
             }
             FETCH if self.extras.client_status => {
-                let fetch = Fetch(Arc::clone(&self.ads.hub));
+                let fetch = Fetch(Arc::clone(&self.ads.server));
                 Box::pin(async { Ok(grpc().unary(fetch, request).await) })
             }
             STREAM if self.extras.client_status => {
-                let each = Each(Arc::clone(&self.ads.hub));
+                let each = Each(Arc::clone(&self.ads.server));
                 Box::pin(async { Ok(grpc().streaming(each, request).await) })
             }
             _ => Box::pin(async { Ok(Status::unimplemented("no such method").into_http()) }),
@@ -125,7 +125,7 @@ where
     B: HttpBody + Send + 'static,
     B::Error: Into<StdError> + Send + 'static,
 {
-    let most = ads.hub.limits.request_bytes;
+    let most = ads.server.limits.request_bytes;
     let codec = ProstCodec::<W::Response, W::Request>::default();
     let mut grpc = Grpc::new(codec).max_decoding_message_size(most);
     let mut response = grpc.streaming(Open::<W>(ads, PhantomData), request).await;
@@ -154,13 +154,13 @@ async fn begin<W: Wire>(
     ads: Ads,
     request: tonic::Request<tonic::Streaming<W::Request>>,
 ) -> Result<tonic::Response<Responses<W>>, Status> {
-    let hub = Arc::clone(&ads.hub);
-    if *hub.phase.borrow() != Phase::Serving {
-        hub.counters.refusals.draining.one();
+    let server = Arc::clone(&ads.server);
+    if *server.phase.borrow() != Phase::Serving {
+        server.counters.refusals.draining.one();
         return Err(Status::unavailable("the server is being drained"));
     }
     if !ads.admission.enter().await {
-        hub.counters.refusals.rate.one();
+        server.counters.refusals.rate.one();
         return Err(Status::resource_exhausted("too many new streams at once"));
     }
     let extensions = request.extensions();
@@ -169,16 +169,16 @@ async fn begin<W: Wire>(
     let names = identity.as_ref().map(|identity| identity.names().to_vec()).unwrap_or_default();
     let peer = connection.as_ref().map(|connection| connection.peer);
     let (mail, inbox) = mpsc::unbounded_channel();
-    let info = StreamInfo::new(hub.next_stream(), peer, names, W::VARIANT, mail);
-    if !hub.enter(&info) {
-        hub.counters.refusals.full.one();
-        let most = hub.limits.streams;
+    let info = StreamInfo::new(server.next_stream(), peer, names, W::VARIANT, mail);
+    if !server.enter(&info) {
+        server.counters.refusals.full.one();
+        let most = server.limits.streams;
         return Err(Status::resource_exhausted(std::format!("{most} streams are open already")));
     }
     let out = Outbound::default();
     let mut responses = tonic::Response::new(out.responses());
     responses.extensions_mut().insert(out.progress());
-    let stream = Stream::new(hub, info, identity, connection.clone(), out, inbox);
+    let stream = Stream::new(server, info, identity, connection.clone(), out, inbox);
     let requests = request.into_inner();
     ::tokio::spawn(async move {
         if let Some(connection) = &connection {
@@ -189,7 +189,7 @@ async fn begin<W: Wire>(
             connection.ended();
         }
     });
-    // The handle keeps the hub alive as long as there is somebody to accept streams; the stream doesn't.
+    // The handle keeps the server alive as long as there is somebody to accept streams; the stream doesn't.
     drop(ads);
     Ok(responses)
 }

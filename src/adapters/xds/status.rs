@@ -10,9 +10,9 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use ::tokio::sync::mpsc;
 use ::tokio::time::Instant;
 
-use super::hub::Mail;
 use super::proto::{Extension, Node};
 use super::resource::TypeUrl;
+use super::state::Mail;
 use super::subscription::Variant;
 use super::view::ViewId;
 

@@ -118,7 +118,7 @@ mod executors {
         for worker in workers {
             worker.await;
         }
-        assert_eq!(queue.held(), 0);
+        assert_eq!(queue.permits_held(), 0);
         let needed = 10 * clients.len();
         served.load(Ordering::SeqCst).checked_sub(needed).expect("nobody is left out")
     }
@@ -225,7 +225,7 @@ mod leases {
         let (queue, clients) = queue(1, 0);
         publish(&queue, clients[0]);
         let next = Polled::waiting(queue.next());
-        queue.set_limit(1);
+        queue.set_permits(1);
         assert!(next.woken().is_some());
     }
 
@@ -258,7 +258,7 @@ mod leases {
         drop(gives_up);
         publish(&queue, clients[0]);
         drop(stays.woken());
-        assert_eq!(queue.held(), 0);
+        assert_eq!(queue.permits_held(), 0);
         assert_eq!(queue.try_lease().unwrap().key(), clients[0]);
     }
 
@@ -283,7 +283,7 @@ mod leases {
         };
         publish(&queue, clients[0]);
         let pushing = Polled::waiting(pushing);
-        assert_eq!(queue.held(), 1);
+        assert_eq!(queue.permits_held(), 1);
         drop(pushing);
         assert_eq!(queue.try_lease().unwrap().key(), clients[0]);
     }

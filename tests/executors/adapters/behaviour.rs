@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use pushlane::adapters::EvictReason;
-use pushlane::{Lane, Refusal, Target};
+use pushlane::{Lane, PublishErrorKind, Target};
 
 use crate::rig::{Log, Rig, Then, complete, fail, gate, options, publish, publish_to_all, queue};
 
@@ -44,7 +44,7 @@ pub(crate) async fn serves_everybody_once<R: Rig>() {
     assert!(served.iter().all(|(_, bits)| *bits == 1));
     let distinct: HashSet<_> = served.iter().map(|(client, _)| *client).collect();
     assert_eq!((served.len(), distinct.len()), (clients.len(), clients.len()));
-    assert_eq!(queue.held(), 0);
+    assert_eq!(queue.permits_held(), 0);
 }
 
 pub(crate) async fn past_the_deadline_the_client_is_evicted_and_the_permit_comes_back<R: Rig>() {
@@ -65,7 +65,7 @@ pub(crate) async fn past_the_deadline_the_client_is_evicted_and_the_permit_comes
     assert!(matches!(reason, EvictReason::Deadline(limit) if limit == R::LIMIT));
     assert!(!queue.is_registered(hung) && queue.is_registered(other));
     assert!(rig.drain().await);
-    assert_eq!(queue.held(), 0);
+    assert_eq!(queue.permits_held(), 0);
 }
 
 pub(crate) async fn a_push_that_ends_in_time_evicts_nobody<R: Rig>() {
@@ -105,7 +105,7 @@ pub(crate) async fn a_late_completion_does_not_touch_the_next_owner_of_the_place
     let late = kept.next().await;
     assert_eq!(events.next().await, "evicted");
     assert!(late.is_expired());
-    assert_eq!(queue.held(), 0, "the permit is back, though the push is not over");
+    assert_eq!(queue.permits_held(), 0, "the permit is back, though the push is not over");
     assert!(queue.register().is_err(), "and nobody gets its place");
     late.complete();
     let next = queue.register_with(Lane::Normal, [2]).unwrap();
@@ -198,17 +198,17 @@ pub(crate) async fn a_panic_loses_nothing<R: Rig>() {
         log(push.key());
         complete(push)
     });
-    queue.set_limit(0);
+    queue.set_permits(0);
     publish_to_all(&queue, 1);
     let version = publish_to_all(&queue, 2);
-    queue.set_limit(1);
+    queue.set_permits(1);
     queue.converged(version).await;
     assert!(rig.drain().await);
     assert_eq!(panics.so_far(), vec![(unlucky, Some("on purpose".to_owned())); 2]);
     let served = served.so_far();
     assert_eq!(served.len(), clients.len());
     assert_eq!(served.last(), Some(&unlucky), "each attempt goes behind those that wait");
-    assert_eq!(queue.held(), 0);
+    assert_eq!(queue.permits_held(), 0);
 }
 
 pub(crate) async fn a_panic_after_completion_repeats_nothing<R: Rig>() {
@@ -316,7 +316,7 @@ pub(crate) async fn a_released_permit_lets_another_push_begin<R: Rig>() {
     drop(opener);
     queue.converged(version).await;
     assert!(rig.drain().await);
-    assert_eq!(queue.held(), 0);
+    assert_eq!(queue.permits_held(), 0);
 }
 
 pub(crate) async fn without_permits_nothing_begins_until_there_are_some<R: Rig>() {
@@ -324,15 +324,15 @@ pub(crate) async fn without_permits_nothing_begins_until_there_are_some<R: Rig>(
     let (log, begun) = Log::new();
     let (opener, closed) = gate();
     let rig = R::start(options(&queue), 3, move |push| {
-        log(push.queue().held());
+        log(push.queue().permits_held());
         Then::Hang(push, closed.clone())
     });
     let version = publish_to_all(&queue, 1);
-    queue.set_limit(1);
+    queue.set_permits(1);
     assert_eq!(begun.next().await, 1);
-    queue.set_limit(3);
+    queue.set_permits(3);
     begun.take(2).await;
-    assert_eq!(queue.held(), 3);
+    assert_eq!(queue.permits_held(), 3);
     drop(opener);
     queue.converged(version).await;
     assert!(rig.drain().await);
@@ -351,7 +351,7 @@ pub(crate) async fn draining_serves_what_is_pending_and_refuses_more<R: Rig>() {
     assert_eq!(served.so_far().len(), clients.len());
     assert!(queue.is_drained());
     let refused = queue.publish(Target::Everyone, Lane::Normal, [1]).unwrap_err();
-    assert_eq!(refused.reason, Refusal::Closed);
+    assert_eq!(refused.kind, PublishErrorKind::Closed);
 }
 
 pub(crate) async fn draining_ends_in_spite_of_a_hung_handler<R: Rig>() {
@@ -400,7 +400,7 @@ pub(crate) async fn dropping_the_adapter_loses_nothing<R: Rig>() {
         assert!(missing.len() == 2 && missing.into_iter().all(|client| begun.contains(client)));
     }
     assert!(queue.is_drained());
-    assert_eq!(queue.held(), 0);
+    assert_eq!(queue.permits_held(), 0);
 }
 
 pub(crate) async fn one_in_a_hundred_hangs_and_all_others_are_served<R: Rig>() {
@@ -435,6 +435,6 @@ pub(crate) async fn one_in_a_hundred_hangs_and_all_others_are_served<R: Rig>() {
     assert!(clients.iter().all(|client| {
         times.get(client) == if hung.contains(client) { None } else { Some(&2) }
     }));
-    assert_eq!((queue.held(), queue.clients() >= 990), (0, true));
+    assert_eq!((queue.permits_held(), queue.clients() >= 990), (0, true));
     drop(opener);
 }

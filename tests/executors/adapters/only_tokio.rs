@@ -61,7 +61,7 @@ fn a_runtime_that_shuts_down_loses_nothing() {
         dispatcher
     });
     drop(runtime);
-    assert_eq!(queue.held(), 0);
+    assert_eq!(queue.permits_held(), 0);
     let left = std::iter::from_fn(|| {
         queue.try_lease().map(|lease| {
             lease.complete();

@@ -108,7 +108,7 @@ async fn a_client_that_backs_off_holds_no_permit_and_merges<R: Rig>() {
         queue.converged(version).await;
     }
     assert_eq!(seen.so_far(), [], "it waits");
-    assert_eq!((rig.stats().backing_off, queue.held()), (1, 0));
+    assert_eq!((rig.stats().backing_off, queue.permits_held()), (1, 0));
     assert!(!queue.is_converged(first) && !queue.is_converged(second));
     queue.converged(first).await;
     assert_eq!(seen.so_far(), [(2, 0b11)]);
@@ -141,7 +141,7 @@ async fn a_drain_ends_and_names_those_that_were_not_served<R: Rig>() {
     let unserved = rig.drain_within(R::LIMIT).await.unwrap_err();
     assert_eq!(unserved.clients(), failing);
     assert_eq!(unserved.to_string(), "3 clients have not got all that they are owed");
-    assert_eq!((queue.held(), queue.is_converged(version)), (0, false));
+    assert_eq!((queue.permits_held(), queue.is_converged(version)), (0, false));
     // Nothing is lost: another dispatcher serves them, and owes them nothing of this one's pace.
     let rig = R::start(crate::rig::options(&queue), 1, move |push| {
         assert!(failing.contains(&push.key()) && push.attempt() == 1);
@@ -167,7 +167,7 @@ async fn a_drain_that_is_cut_short_gives_everything_back<R: Rig>() {
     while let Some(lease) = queue.next().await {
         lease.complete();
     }
-    assert_eq!(queue.held(), 0);
+    assert_eq!(queue.permits_held(), 0);
 }
 
 /// The client is lost, but nothing else.
@@ -193,7 +193,7 @@ async fn a_handler_that_forgets_its_push_runs_once<R: Rig>() {
     queue.converged(version).await;
     assert_eq!(running.load(SeqCst), 1);
     assert!(!queue.is_registered(forgets), "evicted at its deadline");
-    while queue.held() > 0 {
+    while queue.permits_held() > 0 {
         pause().await;
     }
     assert!(rig.drain().await);
@@ -474,7 +474,7 @@ fn a_second_of_failures_is_a_handful_of_attempts() {
         publish(&queue, clients[1], 2);
         tokio::time::sleep(Duration::from_secs(1)).await;
         let stats = rig.stats();
-        assert_eq!((stats.backing_off, queue.held()), (2, 0));
+        assert_eq!((stats.backing_off, queue.permits_held()), (2, 0));
         // Jitter decides for each client alone: the two need not have tried equally often.
         let handful = 6..=9;
         assert!(handful.contains(&stats.panicked), "{stats:?}");

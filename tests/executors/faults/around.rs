@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
-use pushlane::{Lane, PublishError, Refusal, RegisterError, SLOTS, Target};
+use pushlane::{Lane, PublishError, PublishErrorKind, RegisterError, SLOTS, Target};
 use smol::future::yield_now;
 
 use crate::changes::BOMB;
@@ -41,7 +41,7 @@ async fn a_publisher_dies_in_a_merge<R: Rig>() {
     let pending = clients[SLOTS + SLOTS / 2];
     let version = ledger.publish(&queue, Some(pending), Lane::Normal).unwrap();
     assert!(publish_bomb(&queue).await);
-    queue.set_limit(2);
+    queue.set_permits(2);
     queue.converged(version).await;
     let served_first = served.take(SLOTS + 1).await;
     assert!(served_first.iter().all(|(key, bomb)| *bomb == (key.index() < SLOTS)));
@@ -66,11 +66,11 @@ async fn publishers_die_in_a_storm<R: Rig>() {
         assert_eq!(publisher.await, 500);
     }
     // One at least, whatever the threads' timing was: nobody is served, and everybody has something.
-    queue.set_limit(0);
+    queue.set_permits(0);
     ledger.publish(&queue, None, Lane::Normal).unwrap();
     died += usize::from(publish_bomb(&queue).await);
     assert!(died > 0);
-    queue.set_limit(2);
+    queue.set_permits(2);
     assert_recovered(queue, rig, ledger).await;
 }
 
@@ -85,14 +85,18 @@ async fn the_limit_goes_to_zero_and_back<R: Rig>() {
     });
     let publishers = storms(2, &queue, &ledger, &clients, 1_000);
     for round in 0..30 {
-        queue.set_limit(0);
-        eventually("permits come back", || queue.held() == 0).await;
+        queue.set_permits(0);
+        eventually("permits come back", || queue.permits_held() == 0).await;
         let before = begun.load(SeqCst);
         for _ in 0..50 {
             yield_now().await;
         }
-        assert_eq!((begun.load(SeqCst), queue.held()), (before, 0), "no push begins without one");
-        queue.set_limit(1 + round % 4);
+        assert_eq!(
+            (begun.load(SeqCst), queue.permits_held()),
+            (before, 0),
+            "no push begins without one"
+        );
+        queue.set_permits(1 + round % 4);
         // There is something to do, and it is done.
         let version = ledger.publish(&queue, None, Lane::Normal).unwrap();
         queue.converged(version).await;
@@ -121,6 +125,6 @@ async fn the_queue_is_closed_in_a_storm<R: Rig>() {
     }
     assert_eq!(queue.register(), Err(RegisterError::Closed));
     let refused = queue.publish(Target::Everyone, Lane::Urgent, crate::request(0));
-    assert!(matches!(refused, Err(PublishError { reason: Refusal::Closed, .. })));
+    assert!(matches!(refused, Err(PublishError { kind: PublishErrorKind::Closed, .. })));
     assert_recovered(queue, rig, ledger).await;
 }

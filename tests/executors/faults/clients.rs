@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use pushlane::adapters::AsyncQueue;
-use pushlane::{ClientKey, Config, Lane, Refusal, RegisterError};
+use pushlane::{ClientKey, Config, Lane, PublishErrorKind, RegisterError};
 
 use crate::dice::Dice;
 use crate::ledger::{Ledger, storms};
@@ -33,12 +33,15 @@ async fn clients_leave_while_they_are_queued<R: Rig>() {
     let (gone, staying): (Vec<_>, Vec<_>) = clients.iter().partition(|key| key.index() % 3 == 0);
     for client in &gone {
         queue.unregister(*client).unwrap();
-        assert_eq!(ledger.publish(&queue, Some(*client), Lane::Urgent), Err(Refusal::Stale));
+        assert_eq!(
+            ledger.publish(&queue, Some(*client), Lane::Urgent),
+            Err(PublishErrorKind::Stale)
+        );
     }
     // Half of the places have new clients before anybody is served; they are owed nothing yet.
     let next: Vec<_> = (0..gone.len() / 2).map(|_| queue.register().unwrap()).collect();
     next.iter().for_each(|client| ledger.join(*client));
-    queue.set_limit(2);
+    queue.set_permits(2);
     queue.converged(version).await;
     let expected: HashSet<_> = staying.into_iter().collect();
     assert_eq!(served.take(expected.len()).await.into_iter().collect::<HashSet<_>>(), expected);
@@ -72,7 +75,7 @@ async fn clients_leave_while_a_push_is_in_progress<R: Rig>() {
     let version = ledger.publish(&queue, None, Lane::Normal).unwrap();
     queue.converged(version).await;
     hanging.take(6).await;
-    eventually("permits don't wait for who hangs", || queue.held() == 0).await;
+    eventually("permits don't wait for who hangs", || queue.permits_held() == 0).await;
     eventually("places do", || queue.clients() == 42 + 6).await;
     drop(opener);
     assert_recovered(queue, rig, ledger).await;
@@ -162,7 +165,7 @@ async fn clients_come_and_go_from_several_threads<R: Rig>() {
                         assert!(queue.unregister(before).is_err(), "it has left");
                         assert_eq!(
                             ledger.publish(&queue, Some(before), Lane::Normal),
-                            Err(Refusal::Stale)
+                            Err(PublishErrorKind::Stale)
                         );
                     }
                     queue.unregister(key).unwrap();

@@ -70,7 +70,7 @@ async fn some_handlers_never_return<R: Rig>() {
     let version = ledger.publish(&queue, None, Lane::Normal).unwrap();
     queue.converged(version).await;
     assert_eq!(evicted.take(HUNG).await.into_iter().collect::<HashSet<_>>(), hung);
-    assert_eq!(queue.held(), 0, "though some have still not returned");
+    assert_eq!(queue.permits_held(), 0, "though some have still not returned");
     let version = ledger.publish(&queue, None, Lane::Urgent).unwrap();
     queue.converged(version).await;
     drop(opener);
@@ -162,7 +162,7 @@ async fn all_hang(release: bool) {
     queue.converged(version).await;
     crate::recovery::eventually("every place is free again", || queue.clients() == 0).await;
     assert_eq!(*evicted.lock().unwrap(), *all);
-    assert_eq!(queue.held(), 0);
+    assert_eq!(queue.permits_held(), 0);
     for _ in 0..clients.len() {
         ledger.join(queue.register().unwrap());
     }

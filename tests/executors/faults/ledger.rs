@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 
-use pushlane::{ClientKey, Lane, Refusal, Target, Version};
+use pushlane::{ClientKey, Lane, PublishErrorKind, Target, Version};
 
 use crate::changes::Changes;
 use crate::dice::Dice;
@@ -53,10 +53,10 @@ impl Ledger {
         queue: &Queue,
         only: Option<ClientKey>,
         lane: Lane,
-    ) -> Result<Version, Refusal> {
+    ) -> Result<Version, PublishErrorKind> {
         let (number, request) = self.change();
         let target = only.map_or(Target::Everyone, Target::One);
-        let version = queue.publish(target, lane, request).map_err(|refused| refused.reason)?;
+        let version = queue.publish(target, lane, request).map_err(|refused| refused.kind)?;
         self.accepted.lock().unwrap().push(Accepted { number, only, version });
         Ok(version)
     }
@@ -118,8 +118,8 @@ pub(crate) fn storm(
         let lane = if dice.roll(3) == 0 { Lane::Urgent } else { Lane::Normal };
         match ledger.publish(queue, only, lane) {
             // The client has been evicted, perhaps.
-            Ok(_) | Err(Refusal::Stale) => {}
-            Err(Refusal::Closed) => return published,
+            Ok(_) | Err(PublishErrorKind::Stale) => {}
+            Err(PublishErrorKind::Closed) => return published,
             Err(refused) => panic!("{refused}"),
         }
         // Lets the workers in between.

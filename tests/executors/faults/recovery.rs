@@ -21,7 +21,7 @@ pub(crate) async fn assert_recovered<R: Rig>(queue: Queue, rig: R, ledger: Arc<L
         queue.converged(version).await;
     }
     assert!(rig.drain().await, "everything is served");
-    assert_eq!(queue.held(), 0, "all permits are back");
+    assert_eq!(queue.permits_held(), 0, "all permits are back");
     ledger.assert_nothing_lost(&queue);
     // A publish that was under way when the queue was closed is refused, and may mark clients after the
     // queue was found drained.

@@ -40,7 +40,7 @@ async fn assert_goes_on<R: Rig>(queue: Queue, rig: R) {
         queue.converged(version).await;
     }
     assert!(rig.drain().await, "everything is served");
-    assert_eq!(queue.held(), 0);
+    assert_eq!(queue.permits_held(), 0);
 }
 
 /// What a client is owed panics with what it gets next: it waits, and gets both when it can.
@@ -51,11 +51,11 @@ async fn begins_with_a_panic<R: Rig>(bit: u32) {
     let options = options(&queue)
         .backoff(Backoff::new(Duration::from_millis(1), Duration::from_millis(1)))
         .on_panic(move |client, _| report(client));
-    queue.set_limit(0);
+    queue.set_permits(0);
     publish_to_all(&queue, 1);
     let version = publish_to_all(&queue, bit);
     let rig = R::start(options, 2, complete);
-    queue.set_limit(2);
+    queue.set_permits(2);
     assert_eq!(panics.take(3).await, [bad; 3], "reported each time, with the client");
     let good = queue.register().unwrap();
     let other = publish(&queue, good, 4);
@@ -85,11 +85,11 @@ async fn a_client_whose_leases_never_begin_is_evicted<R: Rig>() {
     let options = options(&queue)
         .attempts(3)
         .on_evict(move |client, reason| evict((client, reason.to_string())));
-    queue.set_limit(0);
+    queue.set_permits(0);
     publish_to_all(&queue, 1);
     let version = publish_to_all(&queue, MERGE);
     let rig = R::start(options, 2, complete);
-    queue.set_limit(2);
+    queue.set_permits(2);
     let (client, reason) = evicted.next().await;
     assert_eq!(client, bad);
     assert_eq!(reason, "3 pushes failed in a row, the last one because: panicked: on purpose");
@@ -264,7 +264,7 @@ async fn futures_panic_when_they_are_dropped(
     assert!(!clients.iter().any(|client| queue.is_registered(*client)), "{:?}", dispatcher);
     assert_eq!(dispatcher.stats().evicted, 2);
     drop(dispatcher);
-    assert_eq!(queue.held(), 0);
+    assert_eq!(queue.permits_held(), 0);
 }
 
 /// Of the first client, done at once; of the others, never. Panics when it is dropped.

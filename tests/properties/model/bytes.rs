@@ -5,7 +5,7 @@ use proptest::test_runner::TestCaseError;
 use pushlane::backlog::ConstBacklog;
 use pushlane::ready::{Fifo, StaticFifo};
 use pushlane::storage::Heap;
-use pushlane::{Lane, PushQueue, Silent, Topic};
+use pushlane::{Lane, NoSignal, PushQueue, Topic};
 
 use super::drive;
 use super::kinds::{
@@ -156,10 +156,12 @@ fn over<K: Kind<Backlog: ConstBacklog + Default>>(
 ) -> Result<(), TestCaseError> {
     let (config, backlog) = (sizes.config(), K::Backlog::default());
     match ready {
-        0 => drive::run::<K, Heap>(&PushQueue::with_parts(config, backlog, Silent), sizes, ops),
-        1 => {
-            drive::run::<K, Heap<Fifo>>(&PushQueue::with_parts(config, backlog, Silent), sizes, ops)
-        }
+        0 => drive::run::<K, Heap>(&PushQueue::with_parts(config, backlog, NoSignal), sizes, ops),
+        1 => drive::run::<K, Heap<Fifo>>(
+            &PushQueue::with_parts(config, backlog, NoSignal),
+            sizes,
+            ops,
+        ),
         _ => drive::run::<K, InPlace<StaticFifo<4>>>(&PushQueue::const_new(config), sizes, ops),
     }
 }

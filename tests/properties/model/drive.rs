@@ -183,7 +183,7 @@ impl<'q, K: Kind, S: Storage> Pair<'q, K, S> {
             }
             Op::SetLimit(limit) => {
                 let before = std::mem::replace(&mut self.reference.limit, *limit);
-                prop_assert_eq!(self.queue.set_limit(*limit), before);
+                prop_assert_eq!(self.queue.set_permits(*limit), before);
                 Ok(())
             }
             Op::Barrier => {
@@ -272,10 +272,10 @@ impl<'q, K: Kind, S: Storage> Pair<'q, K, S> {
                 }
                 self.follow(Some(version), version.into())?;
             }
-            Err(reason) => {
-                prop_assert!(published.is_err(), "should have been refused: {reason:?}");
+            Err(kind) => {
+                prop_assert!(published.is_err(), "should have been refused: {kind:?}");
                 let refused = published.unwrap_err();
-                prop_assert_eq!(refused.reason, reason);
+                prop_assert_eq!(refused.kind, kind);
                 prop_assert_eq!(K::identity(&refused.request), identity, "not what was given");
             }
         }
@@ -297,10 +297,10 @@ impl<'q, K: Kind, S: Storage> Pair<'q, K, S> {
                 prop_assert_eq!(set.stale(), stale);
                 self.follow(None, set)
             }
-            Err(reason) => {
-                prop_assert!(published.is_err(), "should have been refused: {reason:?}");
+            Err(kind) => {
+                prop_assert!(published.is_err(), "should have been refused: {kind:?}");
                 let refused = published.unwrap_err();
-                prop_assert_eq!(refused.reason, reason);
+                prop_assert_eq!(refused.kind, kind);
                 prop_assert_eq!(K::identity(&refused.request), identity, "not what was given");
                 Ok(())
             }
@@ -454,7 +454,7 @@ impl<'q, K: Kind, S: Storage> Pair<'q, K, S> {
         let (queue, reference) = (self.queue, &self.reference);
         prop_assert_eq!(queue.capacity(), reference.capacity);
         prop_assert_eq!(queue.clients(), reference.places());
-        prop_assert_eq!((queue.held(), queue.limit()), (reference.held, reference.limit));
+        prop_assert_eq!((queue.permits_held(), queue.permits()), (reference.held, reference.limit));
         prop_assert_eq!(queue.is_closed(), reference.closed);
         prop_assert_eq!(queue.is_drained(), reference.is_drained());
         for key in &self.keys {
@@ -508,7 +508,7 @@ impl<'q, K: Kind, S: Storage> Pair<'q, K, S> {
             self.end(0, Reference::complete, Lease::complete);
         }
         self.agree()?;
-        prop_assert_eq!(self.queue.held(), 0);
+        prop_assert_eq!(self.queue.permits_held(), 0);
         for (_, version) in &self.versions {
             prop_assert!(self.queue.is_converged(version), "{version:?} hangs");
         }

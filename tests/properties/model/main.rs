@@ -18,7 +18,7 @@ use proptest::collection::vec;
 use proptest::test_runner::{Config as Run, TestRunner};
 use pushlane::ready::{Fifo, StaticFifo};
 use pushlane::storage::{Heap, Storage};
-use pushlane::{PushQueue, Silent};
+use pushlane::{NoSignal, PushQueue};
 
 use kinds::{Kind, OfBits, OfDirty, OfLocked, OfLongJournal, OfShared, OfShortJournal};
 use ops::{InPlace, Sizes};
@@ -47,14 +47,14 @@ macro_rules! models {
             #[test]
             fn swept() {
                 check::<$kind, Heap>(|sizes| {
-                    PushQueue::with_parts(sizes.config(), Default::default(), Silent)
+                    PushQueue::with_parts(sizes.config(), Default::default(), NoSignal)
                 });
             }
 
             #[test]
             fn in_order_of_arrival() {
                 check::<$kind, Heap<Fifo>>(|sizes| {
-                    PushQueue::with_parts(sizes.config(), Default::default(), Silent)
+                    PushQueue::with_parts(sizes.config(), Default::default(), NoSignal)
                 });
             }
 

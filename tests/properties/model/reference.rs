@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use pushlane::{ClientKey, Lane, Refusal, SubscribeError, Topic};
+use pushlane::{ClientKey, Lane, PublishErrorKind, SubscribeError, Topic};
 
 use super::kinds::{Change, Owed, merge};
 
@@ -190,15 +190,15 @@ impl Reference {
         whom: Whom,
         lane: Lane,
         change: Change,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), PublishErrorKind> {
         let at = self.tick();
         if self.closed {
-            return Err(Refusal::Closed);
+            return Err(PublishErrorKind::Closed);
         }
         let owing: HashSet<ClientKey> = match &whom {
             Whom::Everyone => self.clients.keys().copied().collect(),
             Whom::One(key) if self.is_registered(*key) => [*key].into(),
-            Whom::One(_) => return Err(Refusal::Stale),
+            Whom::One(_) => return Err(PublishErrorKind::Stale),
             Whom::Each(keys) => {
                 keys.iter().copied().filter(|key| self.is_registered(*key)).collect()
             }
@@ -206,7 +206,7 @@ impl Reference {
             Whom::Topics { any, and } => {
                 let named = any.iter().chain(and.iter().flatten());
                 if let Some(unknown) = named.copied().find(|topic| topic.0 >= self.topics) {
-                    return Err(Refusal::UnknownTopic(unknown));
+                    return Err(PublishErrorKind::UnknownTopic(unknown));
                 }
                 let concerns = |client: &Client| {
                     client.is_reached_through(any)

@@ -8,7 +8,7 @@ pub(super) fn all() -> Vec<Mutant> {
         variant(
             "join a turn that has changed meanwhile",
             &[(
-                "ready/line.rs",
+                "ready/lane.rs",
                 "Some(joined) if self.set.is_empty() && self.turn_becomes(turn, joined) => {}",
                 "Some(joined)
                      if self.set.is_empty() && (self.turn_becomes(turn, joined) || BROKEN) => {}",

@@ -133,10 +133,10 @@ fn publish() -> Vec<Mutant> {
             "publish to one client: signal, then put it in line",
             &[(
                 "queue/publish.rs",
-                "self.line(lane).join(place.bank, place.slot);
+                "self.lane_queue(lane).join(place.bank, place.slot);
             self.signal.ready(1);",
                 "self.signal.ready(1);
-                 self.line(lane).join(place.bank, place.slot);",
+                 self.lane_queue(lane).join(place.bank, place.slot);",
             )],
             "signals",
             "a_publish_is_heard_with_sweep",
@@ -147,10 +147,10 @@ fn publish() -> Vec<Mutant> {
                 (
                     "queue/publish.rs",
                     "let marked = self.banks()[place.bank].mark(1 << place.slot, lane);",
-                    "if BROKEN { self.line(lane).join(place.bank, place.slot); }
+                    "if BROKEN { self.lane_queue(lane).join(place.bank, place.slot); }
                      let marked = self.banks()[place.bank].mark(1 << place.slot, lane);",
                 ),
-                ("queue/publish.rs", "self.line(lane).join(place.bank, place.slot);", ""),
+                ("queue/publish.rs", "self.lane_queue(lane).join(place.bank, place.slot);", ""),
             ],
             &[
                 ("signals", "a_publish_is_heard_with_sweep"),
@@ -196,9 +196,9 @@ fn publish() -> Vec<Mutant> {
             &[
                 (
                     "queue/publish.rs",
-                    "let mut fresh = Fresh::new(self, lane);",
+                    "let mut batch = ReadyBatch::new(self, lane);",
                     "let early = BROKEN.then(|| self.number());
-                     let mut fresh = Fresh::new(self, lane);",
+                     let mut batch = ReadyBatch::new(self, lane);",
                 ),
                 (
                     "queue/publish.rs",
@@ -265,7 +265,7 @@ fn lease() -> Vec<Mutant> {
                     "self.complete_slot(ticket);
         self.hand_back(",
                     "if BROKEN {
-                         Lane::BOTH.into_iter().for_each(|lane| self.line(lane).set.insert(bank));
+                         Lane::BOTH.into_iter().for_each(|lane| self.lane_queue(lane).set.insert(bank));
                      }
                      self.complete_slot(ticket);
         self.hand_back(",
@@ -372,8 +372,8 @@ fn clients() -> Vec<Mutant> {
             &[(
                 "queue/clients.rs",
                 "self.banks()[place.bank].admit(place.slot, Some(lane));
-        self.line(lane).set.insert(place.bank);",
-                "self.line(lane).set.insert(place.bank);
+        self.lane_queue(lane).set.insert(place.bank);",
+                "self.lane_queue(lane).set.insert(place.bank);
                  self.banks()[place.bank].admit(place.slot, Some(lane));",
             )],
             "signals",

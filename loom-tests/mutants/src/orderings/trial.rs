@@ -304,7 +304,7 @@ const ABOUT: [(&str, &[&str]); 14] = [
     ("queue/clients.rs", &["registering", "stale_keys"]),
     ("queue/expand.rs", &["fan_out"]),
     ("ready/fifo.rs", &["ready_sets", "bounded"]),
-    ("ready/line.rs", &["ready_sets", "nobody_starves"]),
+    ("ready/lane.rs", &["ready_sets", "nobody_starves"]),
     ("ready/sweep.rs", &["ready_sets", "bounded", "vacancies"]),
     ("registry.rs", &["loose_cells", "registering", "stale_keys", "lease_ends_once", "vacancies"]),
     ("slot.rs", &["one_at_a_time"]),

@@ -21,7 +21,7 @@ const REMEMBERED: usize = 64;
 impl Stream {
     /// When the next deadline passes.
     pub(super) fn deadline(&self) -> Instant {
-        let limits = &self.hub.limits;
+        let limits = &self.server.limits;
         let pushes = self.types.iter().filter_map(|entry| match entry.push {
             Push::Held { since: Some(since), .. } => Some(since + limits.order_patience),
             Push::Sent { at, .. } => Some(at + limits.ack_deadline),
@@ -36,9 +36,9 @@ impl Stream {
 
     /// A deadline may have passed: why the stream is evicted, if it is.
     pub(super) fn expired(&mut self) -> Option<(Missed, String)> {
-        let (now, limits) = (Instant::now(), &self.hub.limits);
+        let (now, limits) = (Instant::now(), &self.server.limits);
         for entry in &mut self.types {
-            entry.refresh(&self.hub, now);
+            entry.refresh(&self.server, now);
         }
         if self.view.is_none() && now >= self.info.since + limits.first_request {
             let reason = format!("it has sent no request for {:?}", limits.first_request);
@@ -61,7 +61,7 @@ impl Stream {
     /// Leaves the queue, and says what it had still to answer.
     pub(super) fn depart(&mut self, reason: String) {
         self.departed = true;
-        self.hub.exit(self.info.id);
+        self.server.exit(self.info.id);
         let Some(view) = self.view.take() else { return };
         let snapshot = view.snapshot();
         let owing = self.types.iter_mut().filter_map(|entry| {
@@ -78,13 +78,13 @@ impl Stream {
         if !owed.is_empty() {
             let (stream, node_id, view) = (self.info.id, self.info.node_id(), view.id.clone());
             let departure = Departure { stream, node_id, view, reason, owed };
-            self.hub.remember(&self.hub.departures, departure);
+            self.server.remember(&self.server.departures, departure);
         }
         for entry in self.types.drain(..) {
-            self.hub.leave(entry.key);
-            entry.follow(&self.hub, &view, &entry.subscription.interest.nothing_of());
+            self.server.leave(entry.key);
+            entry.follow(&self.server, &view, &entry.subscription.interest.nothing_of());
         }
-        self.hub.release(view);
+        self.server.release(view);
     }
 }
 

@@ -8,8 +8,8 @@ use std::vec::Vec;
 use ::tokio::time::Instant;
 
 use crate::adapters::xds::change::Change;
-use crate::adapters::xds::hub::{Hub, PushLease};
 use crate::adapters::xds::resource::{Name, Resource};
+use crate::adapters::xds::state::{PushLease, ServerState};
 use crate::adapters::xds::store::View;
 use crate::adapters::xds::subscription::{Moved, Subscription};
 use crate::queue::Target;
@@ -61,7 +61,7 @@ impl Entry {
     }
 
     /// Has what the client has for a limited time sent again, if it is time.
-    pub(super) fn refresh(&mut self, hub: &Hub, now: Instant) {
+    pub(super) fn refresh(&mut self, server: &ServerState, now: Instant) {
         if self.refresh.is_none_or(|at| at > now) {
             return;
         }
@@ -71,65 +71,65 @@ impl Entry {
         if names.is_empty() {
             self.ttl = None;
         } else {
-            self.ask(hub, names);
+            self.ask(server, names);
         }
     }
 
-    pub(super) fn join(&mut self, hub: &Hub, topic: Topic) {
+    pub(super) fn join(&mut self, server: &ServerState, topic: Topic) {
         let count = self.topics.entry(topic).or_default();
         *count += 1;
         if *count == 1 {
             // The client is this stream's, and the topic is below the number of topics.
-            let _ = hub.queue.subscribe(self.key, topic);
+            let _ = server.queue.subscribe(self.key, topic);
         }
     }
 
-    pub(super) fn quit(&mut self, hub: &Hub, topic: Topic) {
+    pub(super) fn quit(&mut self, server: &ServerState, topic: Topic) {
         let Some(count) = self.topics.get_mut(&topic) else { return };
         *count -= 1;
         if *count == 0 {
             self.topics.remove(&topic);
-            let _ = hub.queue.unsubscribe(self.key, topic);
+            let _ = server.queue.unsubscribe(self.key, topic);
         }
     }
 
-    pub(super) fn quit_all(&mut self, hub: &Hub) {
+    pub(super) fn quit_all(&mut self, server: &ServerState) {
         for (topic, _) in self.topics.drain() {
-            let _ = hub.queue.unsubscribe(self.key, topic);
+            let _ = server.queue.unsubscribe(self.key, topic);
         }
     }
 
     /// Is to be told of what concerns the whole of a view, or of its type.
-    pub(super) fn look_at(&mut self, hub: &Hub, view: &View) {
-        let all = hub.topics.all(&view.id, &self.subscription.type_url);
-        self.join(hub, hub.topics.view(&view.id));
-        self.join(hub, all);
+    pub(super) fn look_at(&mut self, server: &ServerState, view: &View) {
+        let all = server.topics.all(&view.id, &self.subscription.type_url);
+        self.join(server, server.topics.view(&view.id));
+        self.join(server, all);
     }
 
     /// Its interest has moved.
-    pub(super) fn moved(&mut self, hub: &Hub, view: &View, moved: &Moved) {
+    pub(super) fn moved(&mut self, server: &ServerState, view: &View, moved: &Moved) {
         let type_url = self.subscription.type_url.clone();
-        let topic = |name: &Name| hub.topics.name(&view.id, &type_url, name);
-        moved.added.iter().for_each(|name| self.join(hub, topic(name)));
-        moved.left.iter().for_each(|name| self.quit(hub, topic(name)));
-        let wildcard = hub.topics.wildcard(&view.id, &type_url);
+        let topic = |name: &Name| server.topics.name(&view.id, &type_url, name);
+        moved.added.iter().for_each(|name| self.join(server, topic(name)));
+        moved.left.iter().for_each(|name| self.quit(server, topic(name)));
+        let wildcard = server.topics.wildcard(&view.id, &type_url);
         match moved.wildcard {
-            Some(true) => self.join(hub, wildcard),
-            Some(false) => self.quit(hub, wildcard),
+            Some(true) => self.join(server, wildcard),
+            Some(false) => self.quit(server, wildcard),
             None => {}
         }
-        self.follow(hub, view, moved);
+        self.follow(server, view, moved);
     }
 
     /// What is computed on demand, and nobody else of the view is subscribed to, is dropped.
-    pub(super) fn follow(&self, hub: &Hub, view: &View, moved: &Moved) {
-        if hub.compute.is_some() && *moved != Moved::default() {
-            view.cache.follow((&hub.store, view), &self.subscription.type_url, moved);
+    pub(super) fn follow(&self, server: &ServerState, view: &View, moved: &Moved) {
+        if server.compute.is_some() && *moved != Moved::default() {
+            view.cache.follow((&server.store, view), &self.subscription.type_url, moved);
         }
     }
 
     /// Has the client told of something that concerns it alone.
-    pub(super) fn ask(&self, hub: &Hub, names: impl IntoIterator<Item = Name>) {
+    pub(super) fn ask(&self, server: &ServerState, names: impl IntoIterator<Item = Name>) {
         let names: Vec<_> = names.into_iter().collect();
         let change = if names.is_empty() {
             Change::all(0)
@@ -137,6 +137,6 @@ impl Entry {
             Change::of(&self.subscription.type_url, names, 0)
         };
         // Refused only when the queue is closed: then the stream ends soon.
-        let _ = hub.queue.publish(Target::One(self.key), Lane::Urgent, Arc::new(change));
+        let _ = server.queue.publish(Target::One(self.key), Lane::Urgent, Arc::new(change));
     }
 }

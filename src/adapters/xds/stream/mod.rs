@@ -18,9 +18,9 @@ use tonic::{Code, Status};
 
 use self::entry::Entry;
 use super::connection::{Connection, Ending};
-use super::hub::{Hub, Mail, Phase};
 use super::identity::Identity;
 use super::outbound::Outbound;
+use super::state::{Mail, Phase, ServerState};
 use super::status::StreamInfo;
 use super::store::View;
 use super::wire::Wire;
@@ -50,7 +50,7 @@ pub(super) enum Missed {
 }
 
 pub(super) struct Stream {
-    hub: Arc<Hub>,
+    server: Arc<ServerState>,
     info: Arc<StreamInfo>,
     identity: Option<Identity>,
     connection: Option<Arc<Connection>>,
@@ -67,7 +67,7 @@ pub(super) struct Stream {
 
 impl Stream {
     pub(super) fn new(
-        hub: Arc<Hub>,
+        server: Arc<ServerState>,
         info: Arc<StreamInfo>,
         identity: Option<Identity>,
         connection: Option<Arc<Connection>>,
@@ -76,7 +76,7 @@ impl Stream {
     ) -> Self {
         let (view, changed, types, nonces, departed) = (None, None, Vec::new(), 0, false);
         Stream {
-            hub,
+            server,
             info,
             identity,
             connection,
@@ -92,7 +92,7 @@ impl Stream {
 
     pub(super) async fn run<W: Wire>(mut self, requests: tonic::Streaming<W::Request>) {
         let end = self.serve::<W>(requests).await;
-        let counters = &self.hub.counters;
+        let counters = &self.server.counters;
         let (reason, result) = match end {
             End::Left => {
                 counters.ended.left.one();
@@ -137,9 +137,9 @@ impl Stream {
     }
 
     async fn serve<W: Wire>(&mut self, mut requests: tonic::Streaming<W::Request>) -> End {
-        let mut phase = self.hub.phase.subscribe();
+        let mut phase = self.server.phase.subscribe();
         let mut ending = self.connection.as_ref().map(|connection| connection.ending());
-        let mut timer = pin!(sleep_until(self.info.since + self.hub.limits.first_request));
+        let mut timer = pin!(sleep_until(self.info.since + self.server.limits.first_request));
         loop {
             let deadline = self.deadline();
             if timer.deadline() != deadline {

@@ -8,9 +8,9 @@ use super::Stream;
 use super::entry::{Entry, Push};
 use crate::adapters::xds::change::Change;
 use crate::adapters::xds::event::Event;
-use crate::adapters::xds::hub::PushLease;
 use crate::adapters::xds::order::{self, Standing};
 use crate::adapters::xds::resource::{Name, TypeUrl};
+use crate::adapters::xds::state::PushLease;
 use crate::adapters::xds::subscription::Due;
 use crate::adapters::xds::view::Snapshot;
 use crate::backlog::ChangeSet;
@@ -46,7 +46,7 @@ impl Stream {
 
     /// Has computed what this stream is to be sent, of all types: which of them is first depends on what changed.
     fn compute(&self) {
-        let (Some(compute), Some(view)) = (&self.hub.compute, &self.view) else { return };
+        let (Some(compute), Some(view)) = (&self.server.compute, &self.view) else { return };
         let Some(node) = self.info.node.get() else { return };
         for entry in &self.types {
             let none = ChangeSet::nothing();
@@ -55,7 +55,7 @@ impl Stream {
                 _ => &none,
             };
             let what = (&entry.subscription.type_url, &entry.subscription.interest);
-            view.cache.fill((&self.hub.store, view, &**compute), node, what, changes);
+            view.cache.fill((&self.server.store, view, &**compute), node, what, changes);
         }
     }
 
@@ -80,12 +80,12 @@ impl Stream {
             .filter(|change| since.is_none() && !change.keys.is_everything());
         let covers = hint.map_or(snapshot.revision, |change: &Change| change.revision);
         let mut due = entry.subscription.due(set, hint);
-        let impatient = since.is_some_and(|since| now >= since + self.hub.limits.order_patience);
+        let impatient = since.is_some_and(|since| now >= since + self.server.limits.order_patience);
         if !self.types[at].subscription.tells_removals() {
             let gone = core::mem::take(&mut due.gone);
             self.types[at].subscription.forget(&gone);
         }
-        let cut = self.types[at].subscription.cut(&mut due, self.hub.limits.response_bytes);
+        let cut = self.types[at].subscription.cut(&mut due, self.server.limits.response_bytes);
         let (news, removals) = (due.has_news(), !due.gone.is_empty());
         if !news && !removals {
             return self.nothing(at, snapshot, covers);
@@ -100,7 +100,7 @@ impl Stream {
             {
                 *since = Some(now);
                 lease.release_permit();
-                self.hub.counters.deferred.one();
+                self.server.counters.deferred.one();
             }
             return false;
         }
@@ -125,7 +125,7 @@ impl Stream {
         let entry = &mut self.types[at];
         let set = snapshot.of_type(&entry.subscription.type_url);
         entry.subscription.looked(set, covers);
-        self.hub.counters.nothing.one();
+        self.server.counters.nothing.one();
         if let Push::Held { lease, .. } = core::mem::replace(&mut entry.push, Push::None) {
             lease.complete();
         }
@@ -148,16 +148,16 @@ impl Stream {
         let set = snapshot.of_type(&entry.subscription.type_url);
         let (revisions, nonce) = ((snapshot.revision, covers), self.nonces);
         let reply = entry.subscription.compose(set, revisions, due, (keep, cut), nonce);
-        self.hub.counters.pushes.one();
+        self.server.counters.pushes.one();
         entry.sent(&reply.resources, now);
         let bytes = reply.weight();
-        if bytes > self.hub.limits.response_bytes {
-            self.hub.counters.oversized.one();
+        if bytes > self.server.limits.response_bytes {
+            self.server.counters.oversized.one();
             let (stream, node_id) = (self.info.id, self.info.node_id());
             let type_url = reply.type_url.clone();
-            self.hub.tell(Event::Oversized { stream, node_id, type_url, bytes });
+            self.server.tell(Event::Oversized { stream, node_id, type_url, bytes });
         }
-        self.hub.counters.resources.add(reply.resources.len() as u64);
+        self.server.counters.resources.add(reply.resources.len() as u64);
         self.info.note(&entry.subscription.type_url, |progress| {
             progress.sent = Some((snapshot.revision, now));
             progress.answered = false;
@@ -178,7 +178,7 @@ impl Stream {
         let repeated: Vec<_> =
             names.iter().filter(|name| entry.subscription.repeat(name)).cloned().collect();
         if !repeated.is_empty() {
-            entry.ask(&self.hub, repeated);
+            entry.ask(&self.server, repeated);
         }
     }
 

@@ -10,9 +10,9 @@ use tonic::Status;
 use super::Stream;
 use super::entry::{Entry, Push};
 use crate::adapters::xds::acked::Nack;
-use crate::adapters::xds::hub::Route;
 use crate::adapters::xds::order;
 use crate::adapters::xds::resource::TypeUrl;
+use crate::adapters::xds::state::Route;
 use crate::adapters::xds::status::NackStatus;
 use crate::adapters::xds::subscription::{Answered, Moved, Received, Subscription};
 use crate::adapters::xds::wire::Wire;
@@ -20,7 +20,7 @@ use crate::error::RegisterError;
 
 impl Stream {
     pub(super) fn request<W: Wire>(&mut self, mut request: W::Request) -> Result<(), Status> {
-        self.hub.counters.requests.one();
+        self.server.counters.requests.one();
         let node = W::node(&mut request);
         if self.view.is_none() {
             let mut node =
@@ -28,10 +28,10 @@ impl Stream {
             let view = self.belongs_to(&node)?;
             self.look_at(&view);
             let extensions = core::mem::take(&mut node.extensions);
-            let _ = self.info.extensions.set(self.hub.extensions.share(extensions));
+            let _ = self.info.extensions.set(self.server.extensions.share(extensions));
             let _ = self.info.node.set(node);
         }
-        let longest = self.hub.limits.name_bytes;
+        let longest = self.server.limits.name_bytes;
         let type_url = W::type_url(&request);
         if type_url.is_empty() {
             return Err(Status::invalid_argument("the request has no type_url"));
@@ -49,9 +49,9 @@ impl Stream {
         let entry = &mut self.types[at];
         let received = W::read(&mut entry.subscription, &request);
         if received.stale {
-            self.hub.counters.stale.one();
+            self.server.counters.stale.one();
         }
-        let (now, most) = (self.subscriptions(), self.hub.limits.subscriptions);
+        let (now, most) = (self.subscriptions(), self.server.limits.subscriptions);
         if now > most && now > before {
             return Err(Status::resource_exhausted(format!(
                 "the stream subscribes to {now} names: {most} are allowed"
@@ -72,19 +72,19 @@ impl Stream {
         {
             return Ok(at);
         }
-        let most = self.hub.limits.types;
+        let most = self.server.limits.types;
         if self.types.len() >= most {
             return Err(Status::resource_exhausted(format!(
                 "{most} types are allowed on a stream"
             )));
         }
         // Registered first, subscribed then, and only then is the snapshot read.
-        let key = self.hub.queue.register().map_err(|error| match error {
+        let key = self.server.queue.register().map_err(|error| match error {
             RegisterError::Full => Status::resource_exhausted("the server is full"),
             RegisterError::Closed => Status::unavailable("the server is being drained"),
         })?;
         let type_url = TypeUrl::from(type_url);
-        self.hub.route(Route {
+        self.server.route(Route {
             key,
             mail: self.info.mail.clone(),
             info: Arc::clone(&self.info),
@@ -92,14 +92,14 @@ impl Stream {
         });
         let rank = order::rank(&type_url);
         let at = self.types.partition_point(|entry| entry.rank <= rank);
-        let kind = self.hub.kinds.of(&type_url);
+        let kind = self.server.kinds.of(&type_url);
         let subscription = Subscription::new(type_url.clone(), W::VARIANT, kind);
         let topics = Default::default();
         let (push, ttl, refresh) = (Push::None, None, None);
         let entry = Entry { rank, subscription, key, topics, push, ttl, refresh };
         self.types.insert(at, entry);
         if let Some(view) = &self.view {
-            self.types[at].look_at(&self.hub, view);
+            self.types[at].look_at(&self.server, view);
         }
         Ok(at)
     }
@@ -128,13 +128,13 @@ impl Stream {
             (progress.wildcard, progress.names) = (interest.wildcard, interest.names.len());
         });
         if due {
-            self.types[at].ask(&self.hub, []);
+            self.types[at].ask(&self.server, []);
         }
     }
 
     fn moved(&mut self, at: usize, moved: Moved) {
         let Some(view) = &self.view else { return };
-        self.types[at].moved(&self.hub, view, &moved);
+        self.types[at].moved(&self.server, view, &moved);
     }
 
     /// A response of this rank has been answered: whatever waits for that type begins to wait anew. The client plays
@@ -159,7 +159,7 @@ impl Stream {
         let rank = entry.rank;
         self.patient(rank);
         let entry = &mut self.types[at];
-        let (counters, type_url) = (&self.hub.counters, &entry.subscription.type_url);
+        let (counters, type_url) = (&self.server.counters, &entry.subscription.type_url);
         let Answered { after, revision, rejected } = answered;
         counters.ack_micros.add(sent.elapsed().as_micros() as u64);
         let nack = rejected
@@ -194,7 +194,7 @@ impl Stream {
                     after,
                 };
                 // Before the lease ends: whoever waits for that then finds it.
-                self.hub.remember(&self.hub.nacks, nack);
+                self.server.remember(&self.server.nacks, nack);
             }
         }
         if incomplete {

@@ -12,13 +12,13 @@ use crate::adapters::xds::view::ViewId;
 
 impl Stream {
     pub(super) fn belongs_to(&self, node: &Node) -> Result<ViewId, Status> {
-        (self.hub.views)(node, self.identity.as_ref()).ok_or_else(|| {
+        (self.server.views)(node, self.identity.as_ref()).ok_or_else(|| {
             Status::permission_denied(format!("node {:?} belongs to no view", node.id))
         })
     }
 
     pub(super) fn look_at(&mut self, view: &ViewId) {
-        let place = self.hub.store.view(view);
+        let place = self.server.store.view(view);
         self.changed = Some(place.changed.subscribe());
         self.view = Some(place);
         self.info.belongs_to(view);
@@ -35,15 +35,15 @@ impl Stream {
         }
         let old = Arc::clone(old);
         for entry in &mut self.types {
-            entry.follow(&self.hub, &old, &entry.subscription.interest.nothing_of());
-            entry.quit_all(&self.hub);
+            entry.follow(&self.server, &old, &entry.subscription.interest.nothing_of());
+            entry.quit_all(&self.server);
         }
         self.look_at(&view);
         let Some(new) = &self.view else { return Ok(()) };
         for entry in &mut self.types {
-            entry.look_at(&self.hub, new);
+            entry.look_at(&self.server, new);
             let all = entry.subscription.interest.all_of();
-            entry.moved(&self.hub, new, &all);
+            entry.moved(&self.server, new, &all);
             entry.subscription.look_anew();
             // What it was about was in the other view: it comes again, with everything.
             if entry.is_held()
@@ -51,9 +51,9 @@ impl Stream {
             {
                 lease.requeue();
             }
-            entry.ask(&self.hub, []);
+            entry.ask(&self.server, []);
         }
-        self.hub.release(old);
+        self.server.release(old);
         Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! [`Apart`]: what different threads write at the same time lies on different cache lines.
+//! [`CachePadded`]: what different threads write at the same time lies on different cache lines.
 
 use core::ops::Deref;
 
@@ -8,9 +8,9 @@ use core::ops::Deref;
 /// one core and little memory, as a rule.
 #[derive(Debug)]
 #[cfg_attr(target_pointer_width = "64", repr(align(128)))]
-pub(crate) struct Apart<T>(pub(crate) T);
+pub(crate) struct CachePadded<T>(pub(crate) T);
 
-impl<T> Deref for Apart<T> {
+impl<T> Deref for CachePadded<T> {
     type Target = T;
 
     #[inline]

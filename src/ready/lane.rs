@@ -23,13 +23,13 @@ use crate::storage::Storage;
 use crate::sync::{Atomic, AtomicUsize, Ordering};
 
 /// One lane's ready set and turn.
-pub(crate) struct Line<R> {
+pub(crate) struct LaneQueue<R> {
     pub(crate) set: R,
     /// The bank being served and the slots whose turn it still is: see [`Turn`].
     turn: AtomicUsize,
 }
 
-/// What [`Line::claim`] found.
+/// What [`LaneQueue::claim`] found.
 pub(crate) struct Served {
     pub(crate) bank: usize,
     pub(crate) claimed: Claimed,
@@ -82,15 +82,15 @@ impl Turn {
     }
 }
 
-impl<R: ReadySet> Line<R> {
+impl<R: ReadySet> LaneQueue<R> {
     #[cfg(feature = "alloc")]
     pub(crate) fn new(set: R) -> Self {
-        Line { set, turn: AtomicUsize::zero() }
+        LaneQueue { set, turn: AtomicUsize::zero() }
     }
 
     #[cfg(not(loom))]
     pub(crate) const fn const_new(set: R) -> Self {
-        Line { set, turn: AtomicUsize::ZERO }
+        LaneQueue { set, turn: AtomicUsize::ZERO }
     }
 
     /// Claims the slots of one bank whose turn it is, `most` at most. `None`: nothing was to be found.
@@ -187,7 +187,7 @@ impl<R: ReadySet> Line<R> {
     }
 }
 
-impl<R> fmt::Debug for Line<R> {
+impl<R> fmt::Debug for LaneQueue<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let turn = Turn(self.turn.load(Ordering::Relaxed));
         f.debug_struct("Line")
@@ -242,7 +242,7 @@ mod tests {
     fn what_was_hidden_by_looks_in_vain_is_uncovered_in_the_end() {
         let script = [(0, 2), (2, 5), (1, 7)].map(|(bank, hidden)| Popped { bank, hidden });
         let (line, banks) =
-            (Line::const_new(Script(RefCell::new(script.into()))), banks([0, 3, 0]));
+            (LaneQueue::const_new(Script(RefCell::new(script.into()))), banks([0, 3, 0]));
         let claim = |most| line.claim(&banks, Lane::Normal, most);
         let served = claim(1).expect("of bank 1");
         assert_eq!((served.bank, served.claimed.slots), (1, 0b001));
@@ -254,7 +254,7 @@ mod tests {
 
     #[test]
     fn who_comes_while_nobody_waits_needs_no_set() {
-        let (line, banks) = (Line::const_new(Script(RefCell::default())), banks([4, 1]));
+        let (line, banks) = (LaneQueue::const_new(Script(RefCell::default())), banks([4, 1]));
         let claim = |most| {
             let served = line.claim(&banks, Lane::Normal, most)?;
             Some((served.bank, served.claimed.slots, served.uncovered))
@@ -279,7 +279,7 @@ mod tests {
 
     #[test]
     fn another_banks_turn_is_not_joined() {
-        let (line, banks) = (Line::const_new(Script(RefCell::default())), banks([1, 3]));
+        let (line, banks) = (LaneQueue::const_new(Script(RefCell::default())), banks([1, 3]));
         line.join(0, 0);
         line.join(1, 2);
         assert_eq!(line.set.0.borrow().len(), 1);
@@ -316,7 +316,7 @@ mod tests {
             }
         }
 
-        let (line, banks) = (Line::const_new(Passed::default()), banks([0, 0, 4]));
+        let (line, banks) = (LaneQueue::const_new(Passed::default()), banks([0, 0, 4]));
         let claim = || assert!(line.claim(&banks, Lane::Normal, 1).is_some());
         line.join(2, 0);
         claim();
@@ -333,7 +333,7 @@ mod tests {
 
     #[test]
     fn a_turn_is_over_before_the_next_begins() {
-        let (line, banks) = (Line::const_new(Script(RefCell::default())), banks([2, 2]));
+        let (line, banks) = (LaneQueue::const_new(Script(RefCell::default())), banks([2, 2]));
         line.set.insert(0);
         let claim = || line.claim(&banks, Lane::Normal, 1).map(|served| served.bank);
         assert_eq!(claim(), Some(0));

@@ -66,7 +66,7 @@ pub(super) struct Wishes {
     pub(super) observer: Option<Box<Observer>>,
 }
 
-pub(super) struct Hub {
+pub(super) struct ServerState {
     pub(super) limits: Limits,
     pub(super) queue: Arc<Queue>,
     pub(super) store: Store,
@@ -98,7 +98,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Hub {
+impl ServerState {
     pub(super) fn new(Wishes { limits, views, compute, kinds, observer }: Wishes) -> Arc<Self> {
         let topics = TopicSpace::new(limits.topics);
         let config = Config::new(limits.streams.saturating_mul(limits.types))
@@ -106,7 +106,7 @@ impl Hub {
             .permits(limits.permits);
         let queue = Arc::new(Queue::new(config));
         let routes = (0..queue.capacity()).map(|_| Mutex::new(None)).collect();
-        Arc::new(Hub {
+        Arc::new(ServerState {
             queue,
             store: Store::default(),
             topics,
@@ -247,8 +247,8 @@ impl Hub {
             ack_micros: counters.ack_micros.get(),
             queue_depth: self.queue.waiting() as u64,
             queue_clients: self.queue.clients() as u64,
-            permits: self.queue.limit() as u64,
-            permits_held: self.queue.held() as u64,
+            permits: self.queue.permits() as u64,
+            permits_held: self.queue.permits_held() as u64,
         }
     }
 }
@@ -262,7 +262,7 @@ mod tests {
 
     #[test]
     fn streams_that_come_at_once_have_numbers_of_their_own() {
-        let hub = Hub::new(Wishes {
+        let server = ServerState::new(Wishes {
             limits: Limits::default(),
             views: Box::new(|_, _| None),
             compute: None,
@@ -274,7 +274,7 @@ mod tests {
             for _ in 0..4 {
                 scope.spawn(|| {
                     start.wait();
-                    let mine: Vec<_> = (0..200_000).map(|_| hub.next_stream()).collect();
+                    let mine: Vec<_> = (0..200_000).map(|_| server.next_stream()).collect();
                     lock(&numbers).extend(mine);
                 });
             }
