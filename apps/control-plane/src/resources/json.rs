@@ -2,16 +2,12 @@
 
 use super::fault::Fault;
 use super::node::{At, Key, Node, Value};
-use jsonc_parser::ast;
-use jsonc_parser::common::Ranged;
-use jsonc_parser::{CollectOptions, ParseOptions, parse_to_ast};
+use super::tree::Tree;
+use jsonc_parser::tokens::Token;
+use jsonc_parser::{Scanner, ScannerOptions};
 
-/// Strict JSON: none of what the parser would tolerate besides.
-const STRICT: ParseOptions = ParseOptions {
-    allow_comments: false,
-    allow_loose_object_property_names: false,
-    allow_trailing_commas: false,
-    allow_missing_commas: false,
+/// Strict JSON: none of what the scanner would tolerate besides.
+const STRICT: ScannerOptions = ScannerOptions {
     allow_single_quoted_strings: false,
     allow_hexadecimal_numbers: false,
     allow_unary_plus_numbers: false,
@@ -20,57 +16,162 @@ const STRICT: ParseOptions = ParseOptions {
     allow_extended_string_escapes: false,
 };
 
-/// The tree of a JSON text, or its first syntax error.
-pub(crate) fn parse(text: &str) -> Result<Node, Fault> {
-    let parsed = parse_to_ast(text, &CollectOptions::default(), &STRICT).map_err(|error| {
-        let at = At { line: error.line_display(), column: error.column_display() };
-        Fault::at(at, format!("not JSON: {}", error.kind()))
-    })?;
-    match &parsed.value {
-        Some(value) => Ok(node(value, &Lines::of(text))),
-        None => Err(Fault::at(At { line: 1, column: 1 }, "the file is empty")),
+/// The tree of a JSON text without its resources, which are handed to `each`; or its first syntax
+/// error.
+pub(crate) fn parse(text: &str, each: &mut dyn FnMut(Node)) -> Result<Node, Fault> {
+    Reader::new(text, each).file()
+}
+
+struct Reader<'a, 'b> {
+    scanner: Scanner<'a>,
+    place: Place<'a>,
+    tree: Tree<'b>,
+}
+
+impl<'a, 'b> Reader<'a, 'b> {
+    fn new(text: &'a str, each: &'b mut dyn FnMut(Node)) -> Self {
+        Self {
+            scanner: Scanner::new(text, &STRICT),
+            place: Place::new(text),
+            tree: Tree::new(each),
+        }
+    }
+
+    fn file(mut self) -> Result<Node, Fault> {
+        if let Some(token) = self.next()? {
+            self.value(token)?;
+        }
+        match self.next()? {
+            None => self.tree.finish(),
+            Some(token) => Err(self.unexpected("the end of the file", &token)),
+        }
+    }
+
+    fn next(&mut self) -> Result<Option<Token<'a>>, Fault> {
+        self.scanner.scan().map_err(|error| {
+            let at = At { line: error.line_display(), column: error.column_display() };
+            wrong(at, error.kind())
+        })
+    }
+
+    /// Where the last token stands.
+    fn here(&mut self) -> At {
+        self.place.at(self.scanner.token_start())
+    }
+
+    fn unexpected(&mut self, expected: &str, found: &Token<'_>) -> Fault {
+        let found = match found {
+            Token::CommentLine(_) | Token::CommentBlock(_) => "a comment".to_owned(),
+            Token::String(_) => "a string".to_owned(),
+            found => format!("\"{}\"", found.as_str()),
+        };
+        wrong(self.here(), format_args!("expected {expected}, found {found}"))
+    }
+
+    /// The tree bounds the depth of the recursion.
+    fn value(&mut self, token: Token<'a>) -> Result<(), Fault> {
+        let at = self.here();
+        let value = match token {
+            Token::Null => Value::Null,
+            Token::Boolean(value) => Value::Bool(value),
+            Token::Number(digits) => Value::Number(digits.to_owned()),
+            Token::String(text) => Value::Text(text.into_owned()),
+            Token::OpenBracket => {
+                self.tree.list(at, false)?;
+                return self.elements(at, &Token::CloseBracket, Self::value);
+            }
+            Token::OpenBrace => {
+                self.tree.object(at)?;
+                return self.elements(at, &Token::CloseBrace, Self::pair);
+            }
+            other => return Err(self.unexpected("a value", &other)),
+        };
+        self.tree.put(Node { at, value });
+        Ok(())
+    }
+
+    /// What stands between brackets or braces, with commas.
+    fn elements(
+        &mut self,
+        at: At,
+        close: &Token<'_>,
+        element: fn(&mut Self, Token<'a>) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        let open_end = || wrong(at, "what begins here has no end");
+        let mut token = self.next()?.ok_or_else(open_end)?;
+        if token != *close {
+            loop {
+                element(self, token)?;
+                token = self.next()?.ok_or_else(open_end)?;
+                if token == *close {
+                    break;
+                }
+                if token != Token::Comma {
+                    let expected = format!("a comma or \"{}\"", close.as_str());
+                    return Err(self.unexpected(&expected, &token));
+                }
+                let comma = self.here();
+                token = self.next()?.ok_or_else(open_end)?;
+                if token == *close {
+                    return Err(wrong(comma, "a comma after the last element"));
+                }
+            }
+        }
+        if let Some(node) = self.tree.end() {
+            self.tree.put(node);
+        }
+        Ok(())
+    }
+
+    fn pair(&mut self, token: Token<'a>) -> Result<(), Fault> {
+        let at = self.here();
+        let Token::String(name) = token else {
+            return Err(self.unexpected("a string as key", &token));
+        };
+        self.tree.key(Key { at, name: name.into_owned() });
+        match self.next()? {
+            Some(Token::Colon) => {}
+            Some(other) => return Err(self.unexpected("a colon after the key", &other)),
+            None => return Err(wrong(at, "a key without a value")),
+        }
+        match self.next()? {
+            Some(token) => self.value(token),
+            None => Err(wrong(at, "a key without a value")),
+        }
     }
 }
 
-fn node(value: &ast::Value<'_>, lines: &Lines<'_>) -> Node {
-    let at = lines.at(value.start());
-    let value = match value {
-        ast::Value::NullKeyword(_) => Value::Null,
-        ast::Value::BooleanLit(it) => Value::Bool(it.value),
-        ast::Value::NumberLit(it) => Value::Number(it.value.to_owned()),
-        ast::Value::StringLit(it) => Value::Text(it.value.clone().into_owned()),
-        ast::Value::Array(it) => {
-            Value::List(it.elements.iter().map(|each| node(each, lines)).collect())
-        }
-        ast::Value::Object(it) => {
-            Value::Object(it.properties.iter().map(|pair| property(pair, lines)).collect())
-        }
-    };
-    Node { at, value }
+fn wrong(at: At, what: impl std::fmt::Display) -> Fault {
+    Fault::at(at, format!("not JSON: {what}"))
 }
 
-fn property(pair: &ast::ObjectProp<'_>, lines: &Lines<'_>) -> (Key, Node) {
-    let key = Key { at: lines.at(pair.start()), name: pair.name.as_str().to_owned() };
-    (key, node(&pair.value, lines))
-}
-
-/// Where lines begin, to turn an offset into a line and a column.
-struct Lines<'a> {
+/// Turns offsets into lines and columns. Offsets only grow, and each byte is passed once: to count
+/// from the beginning of the line, for each value, is quadratic in a file of one line.
+struct Place<'a> {
     text: &'a str,
-    starts: Vec<usize>,
+    offset: usize,
+    at: At,
+    /// How many bytes were looked at.
+    passed: usize,
 }
 
-impl<'a> Lines<'a> {
-    fn of(text: &'a str) -> Self {
-        let breaks =
-            text.bytes().enumerate().filter(|&(_, byte)| byte == b'\n').map(|(at, _)| at + 1);
-        Self { text, starts: std::iter::once(0).chain(breaks).collect() }
+impl<'a> Place<'a> {
+    fn new(text: &'a str) -> Self {
+        Self { text, offset: 0, at: At { line: 1, column: 1 }, passed: 0 }
     }
 
-    fn at(&self, offset: usize) -> At {
-        let line = self.starts.partition_point(|&start| start <= offset);
-        let before = self.text.get(self.starts[line - 1]..offset).unwrap_or_default();
-        At { line, column: before.chars().count() + 1 }
+    fn at(&mut self, offset: usize) -> At {
+        for &byte in self.text.as_bytes().get(self.offset..offset).unwrap_or_default() {
+            self.passed += 1;
+            match byte {
+                b'\n' => self.at = At { line: self.at.line + 1, column: 1 },
+                // The continuation of a character.
+                0x80..=0xbf => {}
+                _ => self.at.column += 1,
+            }
+        }
+        self.offset = self.offset.max(offset);
+        self.at
     }
 }
 
@@ -78,9 +179,13 @@ impl<'a> Lines<'a> {
 mod tests {
     use super::*;
 
+    fn tree(text: &str) -> Result<Node, Fault> {
+        parse(text, &mut |_| panic!("there are no resources in {text:?}"))
+    }
+
     #[test]
     fn every_value_knows_its_place() {
-        let node = parse("{\n  \"é\": [1,\n   {\"a\": \"\\ud83d\\ude00\"}]\n}").unwrap();
+        let node = tree("{\n  \"é\": [1,\n   {\"a\": \"\\ud83d\\ude00\"}]\n}").unwrap();
         let Value::Object(pairs) = &node.value else { panic!("{node:?}") };
         assert_eq!(pairs[0].0.at, At { line: 2, column: 3 });
         let Value::List(list) = &pairs[0].1.value else { panic!("{node:?}") };
@@ -90,22 +195,68 @@ mod tests {
         );
         assert_eq!(list[1].at, At { line: 3, column: 4 });
         assert_eq!(list[1].get("a").and_then(Node::text), Some("😀"));
+        assert_eq!(tree("\"é\" 1").unwrap_err().at, Some(At { line: 1, column: 5 }));
     }
 
     #[test]
     fn a_syntax_error_says_where() {
-        for (text, at) in [
-            ("{\n \"a\": }", "2:7"),
-            ("{\"a\": 1,}", "1:8"),
-            ("{\"a\": 1 // no\n}", "1:9"),
-            ("[1 2]", "1:3"),
-            ("{'a': 1}", "1:2"),
-            ("{a: 1}", "1:2"),
-            ("[1", "1:1"),
-            ("", "1:1"),
+        for (text, at, what) in [
+            ("{\n \"a\": }", "2:7", "expected a value, found \"}\""),
+            ("{\"a\": 1,}", "1:8", "a comma after the last element"),
+            ("[1,]", "1:3", "a comma after the last element"),
+            ("[,]", "1:2", "expected a value, found \",\""),
+            ("{\"a\": 1 // no\n}", "1:9", "found a comment"),
+            ("[1 2]", "1:4", "expected a comma or \"]\", found \"2\""),
+            ("[1}", "1:3", "expected a comma or \"]\", found \"}\""),
+            ("[01]", "1:3", "expected a comma"),
+            ("[+1]", "1:2", "not JSON"),
+            ("[.5]", "1:2", "not JSON"),
+            ("[0x1]", "1:2", "not JSON"),
+            ("[NaN]", "1:2", "not JSON"),
+            ("{'a': 1}", "1:2", "not JSON"),
+            ("{a: 1}", "1:2", "expected a string as key"),
+            ("{\"a\" 1}", "1:6", "expected a colon"),
+            ("{\"a\":", "1:2", "a key without a value"),
+            ("[1", "1:1", "no end"),
+            ("[\"a", "1:2", "not JSON"),
+            ("1 2", "1:3", "expected the end of the file"),
+            ("", "1:1", "the file is empty"),
         ] {
-            let fault = parse(text).unwrap_err();
+            let fault = tree(text).unwrap_err();
             assert_eq!(fault.at.unwrap().to_string(), at, "{text:?}: {fault}");
+            assert!(fault.what.contains(what), "{text:?}: {fault}");
+        }
+        let deep = "[".repeat(100_000);
+        assert!(tree(&deep).unwrap_err().what.contains("nested deeper"));
+    }
+
+    /// Resources are handed on as they come; only the rest of the file is kept.
+    #[test]
+    fn resources_do_not_pile_up() {
+        let text = r#"{"a": [1], "resources": [{"x": 1}, 2], "b": 3, "resources": [4]}"#;
+        let mut found = Vec::new();
+        let root = parse(text, &mut |node| found.push(node)).unwrap();
+        assert_eq!((found.len(), found[0].get("x").is_some()), (2, true));
+        assert_eq!(root.get("resources").unwrap().value, Value::List(Vec::new()));
+        assert!(root.get("a").is_some() && root.get("b").is_some());
+        let inner = r#"{"a": {"resources": [1]}}"#;
+        assert!(tree(inner).is_ok(), "only at the top");
+    }
+
+    /// In one line or in many, each byte of the file is looked at once for the places of values.
+    #[test]
+    fn the_places_of_all_values_cost_one_pass() {
+        for separator in [",", ",\n"] {
+            let values = vec![r#"{"key": ["value", 1, true]}"#; 10_000].join(separator);
+            let text = format!("{{\"resources\": [{values}]}}");
+            let mut count = 0;
+            let mut each = |_| count += 1;
+            let mut reader = Reader::new(&text, &mut each);
+            let first = reader.next().unwrap().unwrap();
+            reader.value(first).unwrap();
+            let passed = reader.place.passed;
+            assert!(passed <= text.len(), "{passed} bytes of {}", text.len());
+            assert_eq!(count, 10_000);
         }
     }
 }

@@ -20,47 +20,68 @@ const IGNORED: [&str; 8] = [
     "controlPlane",
 ];
 
-/// Resources in proto3 JSON, told apart by `@type`.
-pub(crate) fn messages(file: &Node) -> Result<Vec<Resource>, Vec<Fault>> {
-    each(file, message)
-}
-
-/// Resources as `{"type_url", "name", "value": base64}`. They go out as they are; nothing looks into them.
-pub(crate) fn exact(file: &Node) -> Result<Vec<Resource>, Vec<Fault>> {
-    each(file, exact_bytes)
+/// The resources of a file, taken one by one, and all that is wrong with them.
+pub(crate) struct List {
+    read: fn(&Node) -> Read,
+    resources: Vec<Resource>,
+    /// Where each type and name stands.
+    seen: HashMap<(String, String), At>,
+    faults: Vec<Fault>,
+    count: usize,
 }
 
 /// A resource and where its name stands, or what is wrong with it.
 type Read = Result<(Resource, At), Vec<Fault>>;
 
-fn each(file: &Node, read: fn(&Node) -> Read) -> Result<Vec<Resource>, Vec<Fault>> {
-    let mut faults = Vec::new();
-    let list = outside(file, &mut faults);
-    let mut resources: Vec<Resource> = Vec::new();
-    let mut seen: HashMap<(String, String), At> = HashMap::new();
-    for (index, node) in list.iter().enumerate() {
-        match read(node) {
-            Err(found) => faults.extend(found.into_iter().map(|mut fault| {
+impl List {
+    /// Resources in proto3 JSON, told apart by `@type`.
+    pub(crate) fn of_messages() -> Self {
+        Self::new(message)
+    }
+
+    /// Resources as `{"type_url", "name", "value": base64}`. They go out as they are; nothing looks
+    /// into them.
+    pub(crate) fn of_exact_bytes() -> Self {
+        Self::new(exact_bytes)
+    }
+
+    fn new(read: fn(&Node) -> Read) -> Self {
+        Self { read, resources: Vec::new(), seen: HashMap::new(), faults: Vec::new(), count: 0 }
+    }
+
+    pub(crate) fn take(&mut self, node: &Node) {
+        let index = self.count;
+        self.count += 1;
+        match (self.read)(node) {
+            Err(found) => self.faults.extend(found.into_iter().map(|mut fault| {
                 fault.resource.get_or_insert_with(|| format!("resources[{index}]"));
                 fault
             })),
             Ok((resource, at)) => {
                 let key = (resource.type_url.clone(), resource.name.clone());
-                if let Some(first) = seen.get(&key) {
+                if let Some(first) = self.seen.get(&key) {
                     let what = format!("for the second time, the first is at {first}");
-                    faults.push(Fault {
+                    self.faults.push(Fault {
                         resource: Some(resource.to_string()),
                         ..Fault::at(at, what)
                     });
                 } else {
-                    seen.insert(key, at);
-                    resources.push(resource);
+                    self.seen.insert(key, at);
+                    self.resources.push(resource);
                 }
             }
         }
     }
-    faults.sort();
-    if faults.is_empty() { Ok(resources) } else { Err(faults) }
+
+    /// All of them, when the rest of the file has been read too.
+    pub(crate) fn finish(mut self, file: &Node) -> Result<Vec<Resource>, Vec<Fault>> {
+        let mut faults = Vec::new();
+        // Those that were not taken one by one.
+        outside(file, &mut faults).iter().for_each(|node| self.take(node));
+        faults.append(&mut self.faults);
+        faults.sort();
+        if faults.is_empty() { Ok(self.resources) } else { Err(faults) }
+    }
 }
 
 fn outside<'a>(file: &'a Node, faults: &mut Vec<Fault>) -> &'a [Node] {

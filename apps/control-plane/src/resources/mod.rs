@@ -10,12 +10,14 @@ mod scalar;
 #[cfg(test)]
 mod tests;
 mod time;
+mod tree;
 pub(crate) mod types;
 mod wire;
 mod yaml;
 
 use crate::file::read;
 use fault::Fault;
+use list::List;
 use std::path::Path;
 use std::{fmt, io};
 
@@ -61,7 +63,14 @@ pub(crate) fn parse(file: &str, content: &[u8]) -> Result<Vec<Resource>, Vec<Fau
     let text = str::from_utf8(content)
         .map_err(|error| vec![Fault::of_file(format!("not UTF-8: {error}"))])?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let node = if file.ends_with(".yaml") { yaml::parse(text) } else { json::parse(text) };
-    let node = node.map_err(|fault| vec![fault])?;
-    if file.ends_with(".b64.json") { list::exact(&node) } else { list::messages(&node) }
+    let mut list =
+        if file.ends_with(".b64.json") { List::of_exact_bytes() } else { List::of_messages() };
+    let mut each = |node| list.take(&node);
+    let rest = if file.ends_with(".yaml") {
+        yaml::parse(text, &mut each)
+    } else {
+        json::parse(text, &mut each)
+    };
+    let rest = rest.map_err(|fault| vec![fault])?;
+    list.finish(&rest)
 }

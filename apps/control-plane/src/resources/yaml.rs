@@ -2,54 +2,44 @@
 
 use super::fault::Fault;
 use super::node::{At, Key, Node, Value};
+use super::tree::Tree;
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle};
 use std::collections::HashMap;
 
-/// Aliases can make a small text a huge tree.
-const MOST_NODES: usize = 2_000_000;
-const DEEPEST: usize = 200;
+/// Aliases can make a small text a huge tree: so many values they may repeat.
+const MOST_REPEATED: usize = 2_000_000;
 
-/// The tree of a YAML text with one document, or its first syntax error.
-pub(crate) fn parse(text: &str) -> Result<Node, Fault> {
-    let mut tree = Tree::default();
+/// The tree of a YAML text with one document, without its resources, which are handed to `each`; or
+/// its first syntax error.
+pub(crate) fn parse(text: &str, each: &mut dyn FnMut(Node)) -> Result<Node, Fault> {
+    let mut reader =
+        Reader { tree: Tree::new(each), open: Vec::new(), anchors: HashMap::new(), repeated: 0 };
     for event in Parser::new_from_str(text) {
         let (event, span) = event.map_err(|error| {
             Fault::at(place(error.marker()), format!("not YAML: {}", error.info()))
         })?;
-        tree.take(event, place(&span.start))?;
+        reader.take(event, place(&span.start))?;
     }
-    tree.root.ok_or_else(|| Fault::at(At { line: 1, column: 1 }, "the file is empty"))
+    reader.tree.finish()
 }
 
 fn place(marker: &Marker) -> At {
     At { line: marker.line(), column: marker.col() + 1 }
 }
 
-#[derive(Default)]
-struct Tree {
-    open: Vec<Open>,
+struct Reader<'a> {
+    tree: Tree<'a>,
+    /// The anchors of the lists and objects that are open. 0: none.
+    open: Vec<usize>,
     anchors: HashMap<usize, Node>,
-    root: Option<Node>,
-    nodes: usize,
+    repeated: usize,
 }
 
-/// A list or an object of which not all has been read.
-struct Open {
-    at: At,
-    anchor: usize,
-    inside: Inside,
-}
-
-enum Inside {
-    List(Vec<Node>),
-    Object(Vec<(Key, Node)>, Option<Key>),
-}
-
-impl Tree {
+impl Reader<'_> {
     fn take(&mut self, event: Event<'_>, at: At) -> Result<(), Fault> {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
-                // An explicit tag of the core schema decides; others are left to whoever reads the value.
+                // An explicit tag of the core schema decides; others mean nothing here.
                 let text_by_tag =
                     tag.is_some_and(|tag| tag.is_yaml_core_schema() && tag.suffix == "str");
                 let value = match style {
@@ -58,55 +48,59 @@ impl Tree {
                 };
                 self.put(Node { at, value }, anchor)
             }
-            Event::SequenceStart(anchor, _) => self.begin(at, anchor, Inside::List(Vec::new())),
+            Event::SequenceStart(anchor, _) => {
+                self.open.push(anchor);
+                // An anchor anywhere around it could repeat it.
+                let shared = self.open.iter().any(|&anchor| anchor != 0);
+                self.key_is_no_container(at, "a list")?;
+                self.tree.list(at, shared)
+            }
             Event::MappingStart(anchor, _) => {
-                self.begin(at, anchor, Inside::Object(Vec::new(), None))
+                self.open.push(anchor);
+                self.key_is_no_container(at, "an object")?;
+                self.tree.object(at)
             }
             Event::SequenceEnd | Event::MappingEnd => {
-                let Some(Open { at, anchor, inside }) = self.open.pop() else { return Ok(()) };
-                let value = match inside {
-                    Inside::List(list) => Value::List(list),
-                    Inside::Object(pairs, _) => Value::Object(pairs),
-                };
-                self.put(Node { at, value }, anchor)
+                let anchor = self.open.pop().unwrap_or_default();
+                match self.tree.end() {
+                    Some(node) => self.put(node, anchor),
+                    None => Ok(()),
+                }
             }
-            Event::Alias(anchor) => match self.anchors.get(&anchor).cloned() {
-                Some(node) => self.put(node, 0),
+            Event::Alias(anchor) => match self.anchors.get(&anchor) {
+                Some(node) => {
+                    self.repeated += size(node);
+                    if self.repeated > MOST_REPEATED {
+                        let what = format!("aliases repeat more than {MOST_REPEATED} values");
+                        return Err(Fault::at(at, what));
+                    }
+                    let node = node.clone();
+                    self.put(node, 0)
+                }
                 None => Err(Fault::at(at, "an alias to something that isn't complete")),
             },
-            Event::DocumentStart(_) if self.root.is_some() => {
+            Event::DocumentStart(_) if self.tree.has_root() => {
                 Err(Fault::at(at, "a second document; one is expected"))
             }
             _ => Ok(()),
         }
     }
 
-    fn begin(&mut self, at: At, anchor: usize, inside: Inside) -> Result<(), Fault> {
-        if self.open.len() == DEEPEST {
-            return Err(Fault::at(at, format!("nested deeper than {DEEPEST}")));
+    fn key_is_no_container(&self, at: At, found: &str) -> Result<(), Fault> {
+        if self.tree.wants_key() {
+            return Err(Fault::at(at, format!("expected a string as key, found {found}")));
         }
-        self.open.push(Open { at, anchor, inside });
         Ok(())
     }
 
     fn put(&mut self, node: Node, anchor: usize) -> Result<(), Fault> {
-        self.nodes += size(&node);
-        if self.nodes > MOST_NODES {
-            return Err(Fault::at(
-                node.at,
-                format!("more than {MOST_NODES} values, aliases expanded"),
-            ));
-        }
         if anchor != 0 {
             self.anchors.insert(anchor, node.clone());
         }
-        match self.open.last_mut().map(|open| &mut open.inside) {
-            None => self.root = Some(node),
-            Some(Inside::List(list)) => list.push(node),
-            Some(Inside::Object(pairs, key)) => match key.take() {
-                Some(key) => pairs.push((key, node)),
-                None => *key = Some(as_key(node)?),
-            },
+        if self.tree.wants_key() {
+            self.tree.key(as_key(node)?);
+        } else {
+            self.tree.put(node);
         }
         Ok(())
     }
@@ -125,7 +119,6 @@ fn as_key(node: Node) -> Result<Key, Fault> {
     }
 }
 
-/// Only what an alias can multiply: containers were counted when their parts were put.
 fn size(node: &Node) -> usize {
     1 + match &node.value {
         Value::List(list) => list.iter().map(size).sum(),
@@ -158,8 +151,12 @@ fn is_number(text: &str) -> bool {
 mod tests {
     use super::*;
 
+    fn tree(text: &str) -> Result<Node, Fault> {
+        parse(text, &mut |_| panic!("there are no resources in {text:?}"))
+    }
+
     fn first(text: &str) -> Value {
-        match parse(text).unwrap().value {
+        match tree(text).unwrap().value {
             Value::List(mut list) => list.remove(0).value,
             other => panic!("{other:?}"),
         }
@@ -186,7 +183,7 @@ mod tests {
 
     #[test]
     fn every_value_knows_its_place() {
-        let node = parse("a:\n  b: &x [1]\nc: *x\n").unwrap();
+        let node = tree("a:\n  b: &x [1]\nc: *x\n").unwrap();
         let b = node.get("a").and_then(|a| a.get("b")).unwrap();
         assert_eq!((b.at.line, node.get("c").unwrap()), (2, b));
         let Value::Object(pairs) = &node.value else { panic!("{node:?}") };
@@ -204,7 +201,7 @@ mod tests {
             ("a: {<<: {b: 1}}", 1, "merge keys"),
             ("", 1, "empty"),
         ] {
-            let fault = parse(text).unwrap_err();
+            let fault = tree(text).unwrap_err();
             assert!(fault.what.contains(what), "{text:?}: {fault}");
             assert!(fault.at.unwrap().line.abs_diff(line) <= 1, "{text:?}: {fault}");
         }
@@ -217,6 +214,21 @@ mod tests {
             let below = format!("*a{},", level - 1).repeat(10);
             text += &format!("a{level}: &a{level} [{}]\n", below.trim_end_matches(','));
         }
-        assert!(parse(&text).unwrap_err().what.contains("more than"));
+        assert!(tree(&text).unwrap_err().what.contains("repeat more than"));
+    }
+
+    #[test]
+    fn resources_do_not_pile_up_unless_they_may_be_repeated() {
+        let handed_on = |text: &str| {
+            let mut count = 0;
+            let root = parse(text, &mut |_| count += 1).unwrap();
+            let Some(Value::List(kept)) = root.get("resources").map(|it| &it.value) else {
+                panic!("{root:?}")
+            };
+            (count, kept.len())
+        };
+        assert_eq!(handed_on("resources: [1, &x {a: 2}, *x]\nb: [3]"), (3, 0));
+        assert_eq!(handed_on("resources: &all [1, 2]\nb: *all"), (0, 2));
+        assert_eq!(handed_on("b: &all [1, 2]\nresources: *all"), (0, 2));
     }
 }

@@ -1,0 +1,102 @@
+//! A file on its way from events to nodes. Resources are handed on one by one as they are complete,
+//! so a file of 51 MB never stands in memory as a tree of a gigabyte.
+
+use super::fault::Fault;
+use super::node::{At, Key, Node, Value};
+
+const DEEPEST: usize = 200;
+
+/// The lists and objects that are open, and what has become of the file so far.
+pub(crate) struct Tree<'a> {
+    open: Vec<Open>,
+    root: Option<Node>,
+    /// Takes the elements of the file's first `resources`.
+    each: &'a mut dyn FnMut(Node),
+    /// There has been a `resources`.
+    listed: bool,
+}
+
+/// A list or an object of which not all has been read.
+struct Open {
+    at: At,
+    inside: Inside,
+}
+
+enum Inside {
+    List(Vec<Node>),
+    /// The elements are handed on.
+    Resources,
+    Object(Vec<(Key, Node)>, Option<Key>),
+}
+
+impl<'a> Tree<'a> {
+    pub(crate) fn new(each: &'a mut dyn FnMut(Node)) -> Self {
+        Self { open: Vec::new(), root: None, each, listed: false }
+    }
+
+    pub(crate) fn has_root(&self) -> bool {
+        self.root.is_some()
+    }
+
+    /// Begins a list. One that is `shared` is kept whole: an alias may repeat it.
+    pub(crate) fn list(&mut self, at: At, shared: bool) -> Result<(), Fault> {
+        let resources = matches!(&*self.open, [Open { inside: Inside::Object(_, Some(key)), .. }]
+            if key.name == "resources");
+        let first = resources && !self.listed;
+        self.listed |= resources;
+        self.begin(at, if first && !shared { Inside::Resources } else { Inside::List(Vec::new()) })
+    }
+
+    pub(crate) fn object(&mut self, at: At) -> Result<(), Fault> {
+        self.begin(at, Inside::Object(Vec::new(), None))
+    }
+
+    fn begin(&mut self, at: At, inside: Inside) -> Result<(), Fault> {
+        if self.open.len() == DEEPEST {
+            return Err(Fault::at(at, format!("nested deeper than {DEEPEST}")));
+        }
+        self.open.push(Open { at, inside });
+        Ok(())
+    }
+
+    /// Whether the next value is the key of a pair.
+    pub(crate) fn wants_key(&self) -> bool {
+        matches!(self.open.last(), Some(Open { inside: Inside::Object(_, None), .. }))
+    }
+
+    pub(crate) fn key(&mut self, name: Key) {
+        if let Some(Open { inside: Inside::Object(_, key), .. }) = self.open.last_mut() {
+            *key = Some(name);
+        }
+    }
+
+    /// Ends what was begun last, and returns it. It is not in its place yet: see [`Tree::put`].
+    pub(crate) fn end(&mut self) -> Option<Node> {
+        let Open { at, inside } = self.open.pop()?;
+        let value = match inside {
+            Inside::List(list) => Value::List(list),
+            Inside::Resources => Value::List(Vec::new()),
+            Inside::Object(pairs, _) => Value::Object(pairs),
+        };
+        Some(Node { at, value })
+    }
+
+    /// Puts a complete value where it belongs.
+    pub(crate) fn put(&mut self, node: Node) {
+        match self.open.last_mut().map(|open| &mut open.inside) {
+            None => self.root = Some(node),
+            Some(Inside::List(list)) => list.push(node),
+            Some(Inside::Resources) => (self.each)(node),
+            Some(Inside::Object(pairs, key)) => {
+                if let Some(key) = key.take() {
+                    pairs.push((key, node));
+                }
+            }
+        }
+    }
+
+    /// The file, without the resources that were handed on.
+    pub(crate) fn finish(self) -> Result<Node, Fault> {
+        self.root.ok_or_else(|| Fault::at(At { line: 1, column: 1 }, "the file is empty"))
+    }
+}
