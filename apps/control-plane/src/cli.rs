@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::admin::AdminFlags;
 use crate::certificates::TlsFlags;
 use crate::limits::{LimitFlags, seconds};
 use clap::Parser;
@@ -18,9 +19,6 @@ pub(crate) struct Cli {
     /// Where clients connect. Port 0: any that is free
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:18000")]
     pub(crate) listen: SocketAddr,
-    /// Where the admin page and /metrics are. Anybody who reaches it can read it
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:18001")]
-    pub(crate) admin: SocketAddr,
     /// The directory that holds the whole desired state, and is watched
     #[arg(long, value_name = "DIR")]
     pub(crate) resources: Option<PathBuf>,
@@ -34,6 +32,8 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = seconds)]
     pub(crate) drain: Duration,
 
+    #[command(flatten)]
+    pub(crate) admin: AdminFlags,
     #[command(flatten)]
     pub(crate) tls: TlsFlags,
 
@@ -52,6 +52,14 @@ pub(crate) struct Cli {
 }
 
 const AFTER: &str = "\
+ADMIN PAGE, for browsers at / and for programs at
+  /metrics                 Prometheus text
+  /status.json             the directory, its faults, the newest change, counters
+  /clients.json            every stream, with what it subscribes to and how far it is
+  /config_dump[?node=ID]   names, versions and sizes of what is served, in all or to a node
+  /ready                   200 as soon as something is served, 503 before
+  /healthz                 200 as long as the process runs
+
 FILES, of which the first that is there counts:
   resources.b64.json  {\"resources\": [{\"type_url\": ..., \"name\": ..., \"value\": base64}]}: exact bytes
   resources.json      {\"resources\": [{\"@type\": ..., ...}]}: proto3 JSON, as Envoy reads it from files

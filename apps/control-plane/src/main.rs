@@ -7,6 +7,7 @@ mod file;
 mod limits;
 mod resources;
 mod serve;
+mod signals;
 mod source;
 mod virtual_hosts;
 mod watch;

@@ -4,6 +4,7 @@ use crate::admin::{self, Sight};
 use crate::certificates::{CertificateWatch, Certificates};
 use crate::cli::Cli;
 use crate::resources::{Resource, parse};
+use crate::signals::{Signals, Told};
 use crate::source::Source;
 use crate::virtual_hosts::with_domains;
 use crate::watch::{News, Watch};
@@ -15,7 +16,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::runtime::{Handle, Runtime};
-use tokio::sync::oneshot;
 
 /// Everybody is served the same here.
 const VIEW: &str = "default";
@@ -30,10 +30,9 @@ async fn serve(cli: Cli) -> Result<(), String> {
     if let Some(warning) = cli.limits.check()? {
         complain(&warning);
     }
-    // From here on a hangup doesn't end the process.
-    let mut hangups = Hangups::new().map_err(|error| error.to_string())?;
+    let mut signals = Signals::new().map_err(|error| error.to_string())?;
     let clients = bind(cli.listen).await?;
-    let admin = bind(cli.admin).await?;
+    let admin = bind(cli.admin.admin).await?;
     let mut ads = Ads::builder().limits(cli.limits.limits());
     if cli.events {
         ads = ads.observe(|event| complain(&event.to_string()));
@@ -59,29 +58,29 @@ async fn serve(cli: Cli) -> Result<(), String> {
         }
     };
 
-    let (stop_admin, stopped) = oneshot::channel::<()>();
-    let page = axum::serve(admin, admin::router(Sight { ads: ads.clone(), source }));
-    let page =
-        tokio::spawn(page.with_graceful_shutdown(async { drop(stopped.await) }).into_future());
+    let (stop_admin, stopped) = tokio::sync::watch::channel(());
+    let router = cli.admin.router(Sight { ads: ads.clone(), source });
+    let page = tokio::spawn(admin::serve(admin, router, cli.admin.bounds(), stopped));
     let stop = async {
-        let mut ending = pin!(ending(duration));
+        let mut time_is_up = pin!(time_is_up(duration));
         let reason = loop {
-            tokio::select! {
-                reason = ending.as_mut() => break reason,
-                () = hangups.next() => {
-                    say("hangup: reading resources and certificates");
-                    watch.iter().for_each(Watch::look);
-                    certificates.iter().for_each(CertificateWatch::look);
-                }
+            let told = tokio::select! {
+                () = time_is_up.as_mut() => Told::End("time is up"),
+                told = signals.next() => told,
+            };
+            if let Told::End(reason) = told {
+                break reason;
             }
+            say("hangup: reading resources and certificates");
+            watch.iter().for_each(Watch::look);
+            certificates.iter().for_each(CertificateWatch::look);
         };
         say(&format!("{reason}: draining"));
         drop(watch);
     };
     let served = server.serve(clients, stop).await;
     drop(stop_admin);
-    // A browser that holds its connection open is not waited for.
-    let _ = tokio::time::timeout(Duration::from_secs(1), page).await;
+    let _ = page.await;
     say("ended");
     served.map_err(|error| error.to_string())
 }
@@ -116,59 +115,11 @@ fn address(listener: &TcpListener) -> Result<SocketAddr, String> {
     listener.local_addr().map_err(|error| error.to_string())
 }
 
-/// Waits for a reason to end, and returns it.
-async fn ending(duration: Option<Duration>) -> String {
-    let timer = async {
-        match duration {
-            Some(duration) => tokio::time::sleep(duration).await,
-            None => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        () = timer => "time is up".into(),
-        result = interrupted() => match result {
-            Ok(what) => what.into(),
-            Err(error) => format!("signals can't be awaited ({error})"),
-        },
-    }
-}
-
-#[cfg(unix)]
-async fn interrupted() -> std::io::Result<&'static str> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (mut interrupt, mut terminate) =
-        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    tokio::select! {
-        _ = interrupt.recv() => Ok("interrupted"),
-        _ = terminate.recv() => Ok("asked to end"),
-    }
-}
-
-#[cfg(not(unix))]
-async fn interrupted() -> std::io::Result<&'static str> {
-    tokio::signal::ctrl_c().await.map(|()| "interrupted")
-}
-
-/// `SIGHUP`, by which operators ask for everything to be read again.
-struct Hangups {
-    #[cfg(unix)]
-    signal: tokio::signal::unix::Signal,
-}
-
-impl Hangups {
-    fn new() -> std::io::Result<Self> {
-        Ok(Self {
-            #[cfg(unix)]
-            signal: tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())?,
-        })
-    }
-
-    async fn next(&mut self) {
-        #[cfg(unix)]
-        if self.signal.recv().await.is_some() {
-            return;
-        }
-        std::future::pending().await
+/// Never, unless there is a limit.
+async fn time_is_up(duration: Option<Duration>) {
+    match duration {
+        Some(duration) => tokio::time::sleep(duration).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -1,17 +1,31 @@
 //! The admin page and the metrics, on a port of their own.
 
 mod escape;
+mod hosts;
+mod json;
 mod metrics;
 mod page;
+mod server;
 
+pub(crate) use server::{Bounds, serve};
+
+use crate::limits::{count, seconds};
 use crate::source::Source;
 use axum::Router;
-use axum::extract::State;
-use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName};
+use axum::middleware::from_fn_with_state;
 use axum::response::IntoResponse;
 use axum::routing::get;
-use pushlane::adapters::xds::{Ads, ClientStatus, Laggard, Metrics};
+use clap::Args;
+use hosts::Hosts;
+use pushlane::adapters::xds::{Ads, ClientStatus, Laggard, Metrics, Snapshot, ViewId};
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// All that is shown, as it was at one moment.
 #[derive(Debug, Default)]
@@ -37,11 +51,59 @@ impl Sight {
             source.newest.as_ref().map(|newest| self.ads.laggards(newest)).unwrap_or_default();
         Seen { metrics: self.ads.metrics(), clients: self.ads.clients(), laggards, source }
     }
+
+    /// The views that hold something.
+    fn views(&self) -> Vec<(ViewId, Arc<Snapshot>)> {
+        let views = self.ads.views().into_iter();
+        views.filter_map(|view| Some((view.clone(), self.ads.snapshot(view)?))).collect()
+    }
+
+    /// Why clients can't be served yet.
+    fn unready(&self) -> Option<&'static str> {
+        let source = self.source.lock().unwrap_or_else(PoisonError::into_inner);
+        source.good.is_none().then_some("no file has been read yet")
+    }
 }
 
-pub(crate) fn router(sight: Sight) -> Router {
-    Router::new().route("/", get(show_page)).route("/metrics", get(show_metrics)).with_state(sight)
+/// The flags of the admin page.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Admin page")]
+pub(crate) struct AdminFlags {
+    /// Where the admin page and /metrics are. Anybody who reaches it can read it
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:18001")]
+    pub(crate) admin: SocketAddr,
+    /// A host name under which the page is asked for, beside localhost and its address. May be repeated
+    #[arg(long, value_name = "NAME")]
+    admin_host: Vec<String>,
+    /// Connections at once; one more waits
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = count())]
+    admin_connections: usize,
+    /// How long a request may take to come, and a connection may stay silent
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
+    admin_timeout: Duration,
 }
+
+impl AdminFlags {
+    pub(crate) fn bounds(&self) -> Bounds {
+        Bounds { connections: self.admin_connections, header: self.admin_timeout }
+    }
+
+    pub(crate) fn router(&self, sight: Sight) -> Router {
+        let hosts = Hosts::new(self.admin.ip(), self.admin_host.clone());
+        Router::new()
+            .route("/", get(show_page))
+            .route("/metrics", get(show_metrics))
+            .route("/status.json", get(show_status))
+            .route("/clients.json", get(show_clients))
+            .route("/config_dump", get(show_config))
+            .route("/ready", get(show_ready))
+            .route("/healthz", get(|| async { (NO_STORE, "ok\n") }))
+            .with_state(sight)
+            .layer(from_fn_with_state(hosts, hosts::check))
+    }
+}
+
+const NO_STORE: [(HeaderName, &str); 1] = [(CACHE_CONTROL, "no-store")];
 
 async fn show_page(State(sight): State<Sight>) -> impl IntoResponse {
     let headers = [
@@ -58,4 +120,38 @@ async fn show_metrics(State(sight): State<Sight>) -> impl IntoResponse {
         [(CONTENT_TYPE, metrics::CONTENT_TYPE), (CACHE_CONTROL, "no-store")],
         metrics::text(&sight.look()),
     )
+}
+
+async fn show_status(State(sight): State<Sight>) -> impl IntoResponse {
+    in_json(&json::status(&sight.look()))
+}
+
+async fn show_clients(State(sight): State<Sight>) -> impl IntoResponse {
+    in_json(&json::clients(&sight.look()))
+}
+
+async fn show_config(
+    State(sight): State<Sight>,
+    Query(query): Query<HashMap<String, String>>,
+) -> impl IntoResponse {
+    let node = query.get("node").map(String::as_str);
+    match json::config_dump(&sight.look(), &sight.views(), node) {
+        Some(dump) => in_json(&dump).into_response(),
+        None => {
+            let what = json!({ "error": "no stream of this node" });
+            (StatusCode::NOT_FOUND, in_json(&what)).into_response()
+        }
+    }
+}
+
+/// For those who start one thing after another: whether there is something to serve.
+async fn show_ready(State(sight): State<Sight>) -> impl IntoResponse {
+    match sight.unready() {
+        None => (StatusCode::OK, NO_STORE, "ready\n".to_owned()),
+        Some(why) => (StatusCode::SERVICE_UNAVAILABLE, NO_STORE, format!("{why}\n")),
+    }
+}
+
+fn in_json(value: &Value) -> impl IntoResponse + use<> {
+    ([(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store")], format!("{value:#}\n"))
 }

@@ -47,7 +47,13 @@ pub(super) fn html(seen: &Seen) -> String {
         .and_then(|()| newest(seen, &mut out))
         .and_then(|()| numbers(seen, &mut out))
         .and_then(|()| clients(seen, &mut out));
-    out += "<p class=\"quiet\">Every 2 seconds anew. For machines: <a href=\"/metrics\">/metrics</a></p>\n";
+    out += "<p class=\"quiet\">Refreshed every 2 seconds. For programs: ";
+    for path in ["/metrics", "/status.json", "/clients.json", "/config_dump", "/ready", "/healthz"]
+    {
+        // Writing to a string can't fail.
+        let _ = write!(out, "<a href=\"{path}\">{path}</a> ");
+    }
+    out += "</p>\n";
     out += "</body>\n</html>\n";
     out
 }

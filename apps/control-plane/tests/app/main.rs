@@ -2,6 +2,7 @@
 
 #![cfg(unix)]
 
+mod admin;
 mod certificates;
 mod flags;
 mod plane;
