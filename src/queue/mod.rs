@@ -232,7 +232,7 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
         self.limiter.limit()
     }
 
-    /// How many permits are held now. More than [`limit`](PushQueue::limit) after the limit was lowered,
+    /// How many permits are held now. More than [`permits`](PushQueue::permits) after the number was lowered,
     /// until enough have come back. Pushes that began while there was no limit
     /// ([`MAX_PERMITS`](crate::MAX_PERMITS)) are not counted.
     /// Wait-free.
