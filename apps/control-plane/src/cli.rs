@@ -22,9 +22,13 @@ pub(crate) struct Cli {
     /// The directory that holds the whole desired state, and is watched
     #[arg(long, value_name = "DIR")]
     pub(crate) resources: Option<PathBuf>,
-    /// Say what is wrong with the directory's file, if anything, and end
+    /// Report what is wrong with the directory's file and end. References that lead nowhere, such as a route to a
+    /// cluster that isn't there, are warnings
     #[arg(long, requires = "resources")]
     pub(crate) check: bool,
+    /// With --check: references that lead nowhere are errors
+    #[arg(long, requires = "check")]
+    pub(crate) strict: bool,
     /// End after so many seconds
     #[arg(long = "for", value_name = "SECONDS", value_parser = seconds)]
     pub(crate) duration: Option<Duration>,

@@ -5,6 +5,7 @@ mod certificates;
 mod cli;
 mod file;
 mod limits;
+mod references;
 mod resources;
 mod serve;
 mod signals;
@@ -27,7 +28,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// Reads the directory's file, and says what is wrong with it.
+/// Reads the directory's file, and says what is wrong with it. References that lead nowhere are
+/// warnings, unless they are to be taken strictly.
 fn check(cli: &cli::Cli) -> Result<(), String> {
     let dir = cli.resources.as_deref().unwrap_or(".".as_ref());
     let found = resources::find(dir).map_err(|error| error.to_string())?;
@@ -35,7 +37,16 @@ fn check(cli: &cli::Cli) -> Result<(), String> {
         .ok_or_else(|| format!("none of {} in {}", resources::FILES.join(", "), dir.display()))?;
     match resources::parse(file, &content) {
         Ok(resources) => {
-            println!("{file}: {} resources, nothing wrong", resources.len());
+            let warnings = references::dangling(&resources);
+            warnings.iter().for_each(|warning| eprintln!("{file}: warning: {warning}"));
+            let summary = match warnings.len() {
+                0 => format!("{file}: {} resources, nothing wrong", resources.len()),
+                some => format!("{file}: {} resources, warnings: {some}", resources.len()),
+            };
+            if cli.strict && !warnings.is_empty() {
+                return Err(summary);
+            }
+            println!("{summary}");
             Ok(())
         }
         Err(faults) => Err(source::lines(file, &faults).join("\n")),

@@ -4,6 +4,7 @@
 
 mod admin;
 mod certificates;
+mod check;
 mod flags;
 mod plane;
 mod signals;
