@@ -5,6 +5,7 @@ use std::sync::Arc;
 use pushlane_peers::Peer;
 use pushlane_peers::merge_queue::{MergeQueue, ParkingLot};
 use pushlane_peers::notify_each::NotifyEach;
+#[cfg(feature = "kube")]
 use pushlane_peers::scheduler::Scheduled;
 use pushlane_peers::sharded::Sharded;
 use pushlane_peers::state_words::StateWords;
@@ -55,11 +56,15 @@ peers! {
     Sharded<()> = "dashmap and channel";
     Sharded<Arc<Keys>> = "dashmap and channel";
     WorkQueue<u32> = "client-go work queue";
-    Scheduled = "kube-runtime scheduler";
     NotifyEach<()> = "tokio Notify each";
     NotifyEach<Arc<Keys>> = "tokio Notify each";
     StateWords<()> = "state words";
     StateWords<Arc<Keys>> = "state words";
+}
+
+#[cfg(feature = "kube")]
+peers! {
+    Scheduled = "kube-runtime scheduler";
 }
 
 /// Runs a generic function for each peer that carries nothing.
@@ -71,10 +76,11 @@ macro_rules! each_peer {
             $crate::subject::FastMergeQueue<()>,
             pushlane_peers::sharded::Sharded<()>,
             pushlane_peers::work_queue::WorkQueue<u32>,
-            pushlane_peers::scheduler::Scheduled,
             pushlane_peers::notify_each::NotifyEach<()>,
             pushlane_peers::state_words::StateWords<()>,
-        )
+        );
+        #[cfg(feature = "kube")]
+        $crate::each_peer!(@call $run $arguments pushlane_peers::scheduler::Scheduled);
     };
     (@ $run:ident $arguments:tt: $($subject:ty,)+) => {
         $($crate::each_peer!(@call $run $arguments $subject);)+

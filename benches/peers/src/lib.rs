@@ -17,7 +17,7 @@
 //! | [`merge_queue::ParkingLot`] | the merge queue on faster locks, with a fast hasher |
 //! | [`sharded`] | a sharded map and a channel |
 //! | [`work_queue`] | dirty and processing sets, keys only (client-go) |
-//! | [`scheduler`] | kube-runtime's scheduler, keys only |
+//! | `scheduler` | kube-runtime's scheduler, keys only; feature `kube` |
 //! | [`notify_each`] | one `tokio::sync::Notify` a client |
 //! | [`state_words`] | one atomic word a client and a bounded queue |
 //!
@@ -30,6 +30,7 @@ mod designs;
 pub mod merge_queue;
 pub mod notify_each;
 mod peer;
+#[cfg(feature = "kube")]
 pub mod scheduler;
 pub mod sharded;
 pub mod state_words;

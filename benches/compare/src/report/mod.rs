@@ -92,6 +92,7 @@ fn memory() -> Fallible<Vec<u8>> {
     let output = Command::new(cargo)
         .current_dir(root())
         .args(["run", "--quiet", "--release", "-p", "pushlane-bench", "--bin", "memory"])
+        .args(if cfg!(feature = "kube") { &["--features", "kube"][..] } else { &[] })
         .output()?;
     if !output.status.success() {
         return Err(String::from_utf8_lossy(&output.stderr).into());
