@@ -8,31 +8,31 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Serves a directory of resources to xDS clients: gRPC, Envoy and whoever else speaks ADS, state of the world and
-/// delta. What becomes of the directory is with the clients within milliseconds.
+/// Serves a directory of resources to xDS clients such as gRPC and Envoy, over ADS, state of the world
+/// and delta. A change of the directory reaches the clients within milliseconds.
 ///
-/// Without --resources it serves a small built-in set, in which the gRPC target `xds:///echo` is 127.0.0.1:50051 and
-/// Envoy listens on 127.0.0.1:10000 for the same.
+/// Without --resources it serves a small built-in set: the gRPC target `xds:///echo` is
+/// 127.0.0.1:50051, and Envoy listens for it on 127.0.0.1:10000.
 #[derive(Debug, Parser)]
 #[command(name = "control-plane", after_long_help = AFTER, max_term_width = 100)]
 pub(crate) struct Cli {
-    /// Where clients connect. Port 0: any that is free
+    /// Address for clients. Port 0: any free port
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:18000")]
     pub(crate) listen: SocketAddr,
-    /// The directory that holds the whole desired state, and is watched
+    /// The directory with the desired state. It is watched
     #[arg(long, value_name = "DIR")]
     pub(crate) resources: Option<PathBuf>,
-    /// Report what is wrong with the directory's file and end. References that lead nowhere, such as a route to a
-    /// cluster that isn't there, are warnings
+    /// Report what is wrong with the directory's file, and exit. References that lead nowhere, such as a
+    /// route to a cluster that isn't there, are warnings
     #[arg(long, requires = "resources")]
     pub(crate) check: bool,
     /// With --check: references that lead nowhere are errors
     #[arg(long, requires = "check")]
     pub(crate) strict: bool,
-    /// End after so many seconds
+    /// Exit after this time
     #[arg(long = "for", value_name = "SECONDS", value_parser = seconds)]
     pub(crate) duration: Option<Duration>,
-    /// How long clients may take to go when it ends
+    /// How long clients may take to answer and leave at the end
     #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = seconds)]
     pub(crate) drain: Duration,
 
@@ -60,18 +60,18 @@ ADMIN PAGE, for browsers at / and for programs at
   /metrics                 Prometheus text
   /status.json             the directory, its faults, the newest change, counters
   /clients.json            every stream, with what it subscribes to and how far it is
-  /config_dump[?node=ID]   names, versions and sizes of what is served, in all or to a node
-  /ready                   200 as soon as something is served, 503 before
+  /config_dump[?node=ID]   names, versions and sizes of the resources, all or those of a node
+  /ready                   200 as soon as a file has been read, 503 before
   /healthz                 200 as long as the process runs
 
-FILES, of which the first that is there counts:
+FILES, of which the first that exists is read:
   resources.b64.json  {\"resources\": [{\"type_url\": ..., \"name\": ..., \"value\": base64}]}: exact bytes
   resources.json      {\"resources\": [{\"@type\": ..., ...}]}: proto3 JSON, as Envoy reads it from files
   resources.yaml      the same as YAML
 
-A resource that is absent from the file is removed. Before the first file nothing is served. A file with anything
-wrong in it changes nothing; each fault is reported with line, column, resource and field. Replace the file by
-renaming another one over it.";
+A resource that is absent from the file is removed. Before the first file nothing is served. A file with a fault
+changes nothing; each fault is reported with line, column, resource and field. Replace the file by renaming another
+one over it. SIGHUP reads resources and certificates at once; SIGTERM and SIGINT drain and exit.";
 
 #[cfg(test)]
 mod tests {

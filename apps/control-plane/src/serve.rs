@@ -1,4 +1,4 @@
-//! From files to clients, until it ends.
+//! Runs the server: from files to clients, until the process ends.
 
 use crate::admin::{self, Sight};
 use crate::certificates::{CertificateWatch, Certificates};
@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::runtime::{Handle, Runtime};
 
-/// Everybody is served the same here.
+/// All clients are served the same.
 const VIEW: &str = "default";
 const BUILTIN: (&str, &[u8]) = ("builtin.json", include_bytes!("builtin.json"));
 
@@ -123,7 +123,7 @@ async fn time_is_up(duration: Option<Duration>) {
     }
 }
 
-/// Takes what the directory has become over into what is served.
+/// Serves what the directory holds.
 struct Taker {
     ads: Ads,
     source: Arc<Mutex<Source>>,
@@ -139,7 +139,7 @@ impl Taker {
             source.faults.iter().for_each(|line| complain(line));
             return;
         };
-        // While it is being drained, nobody is told of anything any more.
+        // During the drain nothing is changed.
         let Ok(published) = self.ads.set(VIEW, resources.iter().map(resource)) else { return };
         say(&format!(
             "{file}: {} resources, {} changed",
@@ -160,18 +160,18 @@ fn resource(from: &Resource) -> xds::Resource {
     with_domains(xds::Resource::hashed(type_url, name, from.value.clone()))
 }
 
-/// Says when everybody has it, or who doesn't want it.
+/// Prints when all clients have acknowledged a change, or the rejections.
 async fn report(ads: Ads, published: Published, begin: Instant) {
     let revision = published.revision();
     match ads.wait_acked(&published).await {
         Ok(_) => {
-            say(&format!("revision {revision}: with all it concerns after {:.1?}", begin.elapsed()))
+            say(&format!("revision {revision}: acknowledged by all after {:.1?}", begin.elapsed()))
         }
         Err(rejected) => rejected.nacks.iter().for_each(|nack| complain(&nack.to_string())),
     }
 }
 
-/// A line on the console. If nobody reads it, that is no reason to end.
+/// Prints a line. A console that is gone is no reason to end.
 fn say(line: &str) {
     let _ = writeln!(std::io::stdout(), "{}", plain(line));
 }
@@ -180,7 +180,7 @@ fn complain(line: &str) {
     let _ = writeln!(std::io::stderr(), "{}", plain(line));
 }
 
-/// What clients say must not steer the terminal.
+/// Text from clients must not control the terminal.
 fn plain(line: &str) -> String {
     line.chars().map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).collect()
 }

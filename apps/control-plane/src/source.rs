@@ -1,4 +1,4 @@
-//! What is known of the directory: for the console and the admin page.
+//! The state of the directory, for the console and the admin page.
 
 use crate::resources::Resource;
 use crate::resources::fault::Fault;
@@ -19,11 +19,11 @@ pub(crate) struct Source {
     pub(crate) good: Option<(&'static str, SystemTime)>,
     /// Resources served, by the last part of their type.
     pub(crate) counts: BTreeMap<String, usize>,
-    /// What is wrong with what is there now: `file:line:column: ...`, and what follows from it.
+    /// The faults of the present file, `file:line:column: ...`, and what follows from them.
     pub(crate) faults: Vec<String>,
-    /// How many faults there are, also those that aren't printed.
+    /// The number of faults, printed or not.
     pub(crate) fault_count: usize,
-    /// The last of its changes that really changed something.
+    /// The newest change that changed a resource.
     pub(crate) newest: Option<Published>,
     pub(crate) reads: u64,
     pub(crate) rejects: u64,
@@ -34,7 +34,7 @@ impl Source {
         Self { dir: dir.map(Path::to_path_buf), ..Self::default() }
     }
 
-    /// Takes note of a state that is served from now on.
+    /// Records a state that is served from now on.
     pub(crate) fn good(&mut self, file: &'static str, resources: &[Resource]) {
         self.reads += 1;
         self.good = Some((file, SystemTime::now()));
@@ -46,7 +46,7 @@ impl Source {
         }
     }
 
-    /// Takes note of one that isn't.
+    /// Records a state that is not served.
     pub(crate) fn bad(&mut self, news: &News) {
         self.rejects += 1;
         self.fault_count = if let News::Broken { faults, .. } = news { faults.len() } else { 1 };
@@ -54,10 +54,10 @@ impl Source {
             News::Read { .. } => Vec::new(),
             News::Broken { file, faults } => lines(file, faults),
             News::Unreadable(why) => vec![why.clone()],
-            News::Gone => vec!["there is no file any more".into()],
+            News::Gone => vec!["the file is gone".into()],
         };
         let kept = if self.good.is_some() {
-            "what was served before is kept"
+            "the previous state stays in use"
         } else {
             "nothing is served yet"
         };
@@ -89,7 +89,7 @@ mod tests {
         let faults = parse("resources.json", b"{\n \"resources\": 1}").unwrap_err();
         source.bad(&News::Broken { file: "resources.json", faults });
         let expected = "resources.json:2:15: expected a list of resources, found 1";
-        assert_eq!(source.faults, [expected, "what was served before is kept"]);
+        assert_eq!(source.faults, [expected, "the previous state stays in use"]);
         assert_eq!(
             (source.fault_count, source.counts["Listener"], source.good.is_some()),
             (1, 2, true)

@@ -9,20 +9,20 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
-/// How often to look without having been told: a directory may come into being, be replaced, or be on a file system
-/// that tells of nothing.
+/// How often to look without a hint: a directory may be created or replaced, or its file system
+/// may give no hints.
 const PATROL: Duration = Duration::from_millis(500);
-/// A file that is being written in place is read when nothing has happened to it for so long.
+/// A file that is written in place is read after this time without a change.
 const QUIET: Duration = Duration::from_millis(10);
-/// But it doesn't wait for ever.
+/// The longest wait, in quiet times.
 const MOST_QUIETS: usize = 50;
 
-/// What has become of the directory.
+/// A state of the directory.
 #[derive(Debug, PartialEq)]
 pub(crate) enum News {
     /// The whole desired state.
     Read { file: &'static str, resources: Vec<Resource> },
-    /// A file from which nothing can be taken.
+    /// A file with faults.
     Broken { file: &'static str, faults: Vec<Fault> },
     /// There is a file, or a directory, but it can't be read.
     Unreadable(String),
@@ -46,7 +46,7 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    /// Tells of the directory as it is, if it is, and then of all that becomes of it, in order.
+    /// Tells of the directory's state, if it exists, and then of each later state, in order.
     pub(crate) fn new(
         dir: PathBuf,
         tell: impl FnMut(News) + Send + 'static,
@@ -54,7 +54,7 @@ impl Watch {
         let (hints, received) = channel();
         let sender = hints.clone();
         let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            // An error of the watcher, an overflow for one, is a reason to look as well.
+            // After an error of the watcher, such as an overflow, look as well.
             if let Some(hint) = event.map_or(Some(Hint::Soon), |event| hint(&event.kind)) {
                 let _ = sender.send(hint);
             }
@@ -86,7 +86,7 @@ fn hint(kind: &EventKind) -> Option<Hint> {
     }
 }
 
-/// What was last told of, so that it is told once.
+/// The state that was last told of: each is told once.
 #[derive(PartialEq)]
 enum Last {
     Nothing,
@@ -104,8 +104,8 @@ struct Rounds {
 impl Rounds {
     fn run(mut self, mut tell: impl FnMut(News)) {
         loop {
-            // Before looking, or a change in between would be missed. Again and again, because another directory
-            // may have taken the place of the one that is watched; for the same one it changes nothing.
+            // Before looking, or a change in between would be missed. Every time, because another
+            // directory may have taken the place of the watched one; for the same one it has no effect.
             let _ = self.watcher.watch(&self.dir, RecursiveMode::NonRecursive);
             if let Some(news) = look(&self.dir, &mut self.last) {
                 tell(news);

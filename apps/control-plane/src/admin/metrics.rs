@@ -74,9 +74,9 @@ fn write(seen: &Seen, out: &mut String) -> fmt::Result {
 
     let source = &seen.source;
     let faults = source.fault_count as u64;
-    one(out, "pushlane_source_faults", "gauge", "Faults of the file that is there now.", faults)?;
-    one(out, "pushlane_source_reads_total", "counter", "Files taken over.", source.reads)?;
-    one(out, "pushlane_source_rejects_total", "counter", "Files not taken over.", source.rejects)?;
+    one(out, "pushlane_source_faults", "gauge", "Faults of the present file.", faults)?;
+    one(out, "pushlane_source_reads_total", "counter", "Files read and served.", source.reads)?;
+    one(out, "pushlane_source_rejects_total", "counter", "Files rejected.", source.rejects)?;
     let name = "pushlane_source_resources";
     writeln!(out, "# HELP {name} Resources served.\n# TYPE {name} gauge")?;
     for (kind, count) in &source.counts {

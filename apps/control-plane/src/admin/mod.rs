@@ -27,17 +27,17 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// All that is shown, as it was at one moment.
+/// Everything that is shown, as it is at one moment.
 #[derive(Debug, Default)]
 struct Seen {
     metrics: Metrics,
     clients: Vec<ClientStatus>,
-    /// Who hasn't answered the newest change yet, by node and type.
+    /// Clients that haven't answered the newest change yet, by node and type.
     laggards: Vec<Laggard>,
     source: Source,
 }
 
-/// Where it is looked up.
+/// The sources of what is shown.
 #[derive(Clone, Debug)]
 pub(crate) struct Sight {
     pub(crate) ads: Ads,
@@ -69,7 +69,7 @@ impl Sight {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Admin page")]
 pub(crate) struct AdminFlags {
-    /// Where the admin page and /metrics are. Anybody who reaches it can read it
+    /// Address of the admin page and /metrics. Every client that reaches it can read it
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:18001")]
     pub(crate) admin: SocketAddr,
     /// A host name under which the page is asked for, beside localhost and its address. May be repeated
@@ -109,7 +109,7 @@ async fn show_page(State(sight): State<Sight>) -> impl IntoResponse {
     let headers = [
         (CONTENT_TYPE, "text/html; charset=utf-8"),
         (CACHE_CONTROL, "no-store"),
-        // Whatever a client might smuggle into the page, nothing would run.
+        // Nothing that a client smuggles into the page can run.
         (CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'"),
     ];
     (headers, page::html(&sight.look()))
@@ -144,7 +144,7 @@ async fn show_config(
     }
 }
 
-/// For those who start one thing after another: whether there is something to serve.
+/// For supervisors that start programs in order: whether there is something to serve.
 async fn show_ready(State(sight): State<Sight>) -> impl IntoResponse {
     match sight.unready() {
         None => (StatusCode::OK, NO_STORE, "ready\n".to_owned()),

@@ -1,4 +1,4 @@
-//! The page: what is served, how busy it is, and every client with those that lag first.
+//! The page: what is served, how busy the server is, and the clients, those that lag first.
 
 use super::Seen;
 use super::escape::Escaped;
@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 /// The most laggards that are named.
 const MOST_LAGGARDS: usize = 20;
-/// The most subscriptions that are listed; a page of 10,000 would be of no use.
+/// The most subscriptions that are listed: nobody reads a page of 10,000.
 const MOST: usize = 500;
 
 const HEAD: &str = "<!doctype html>
@@ -83,7 +83,7 @@ fn source(seen: &Seen, out: &mut String) -> fmt::Result {
         let faults = source.faults.join("\n");
         writeln!(
             out,
-            "<h2 class=\"bad\">The file can't be taken over</h2>\n<pre>{}</pre>",
+            "<h2 class=\"bad\">The file has faults and is not served</h2>\n<pre>{}</pre>",
             Escaped(faults)
         )?;
     }
@@ -120,10 +120,10 @@ fn newest(seen: &Seen, out: &mut String) -> fmt::Result {
     if seen.laggards.is_empty() {
         return writeln!(
             out,
-            "<p class=\"good\">Revision {revision} is with everybody it concerns.</p>"
+            "<p class=\"good\">Revision {revision} has been acknowledged by every client that it concerns.</p>"
         );
     }
-    write!(out, "<p class=\"wait\">Revision {revision} waits for")?;
+    write!(out, "<p class=\"wait\">Revision {revision} is not yet acknowledged by")?;
     for (index, laggard) in seen.laggards.iter().take(MOST_LAGGARDS).enumerate() {
         let comma = if index == 0 { "" } else { "," };
         write!(
@@ -160,7 +160,7 @@ fn worst(client: &ClientStatus) -> State {
 fn clients(seen: &Seen, out: &mut String) -> fmt::Result {
     out.push_str("<h2>Clients</h2>\n");
     if seen.clients.is_empty() {
-        out.push_str("<p class=\"quiet\">None is connected.</p>\n");
+        out.push_str("<p class=\"quiet\">No client is connected.</p>\n");
         return Ok(());
     }
     out.push_str("<div class=\"wide\"><table>\n<tr><th>Node<th>From<th>Protocol<th>Open for<th>Type<th>Asks for");
@@ -172,7 +172,7 @@ fn clients(seen: &Seen, out: &mut String) -> fmt::Result {
         if rows >= MOST {
             writeln!(
                 out,
-                "<tr><td colspan=\"9\" class=\"quiet\">and more; those that lag come first"
+                "<tr><td colspan=\"9\" class=\"quiet\">More clients are not shown. Those that lag come first; /clients.json has all"
             )?;
             break;
         }
@@ -185,7 +185,7 @@ fn clients(seen: &Seen, out: &mut String) -> fmt::Result {
 
 fn one(client: &ClientStatus, out: &mut String) -> fmt::Result {
     let span = client.types.len().max(1);
-    let node = client.node.as_ref().map_or("(not said yet)", |node| &node.id);
+    let node = client.node.as_ref().map_or("(not known yet)", |node| &node.id);
     write!(out, "<tr><td class=\"free\" rowspan=\"{span}\">{}", Escaped(node))?;
     if !client.identity.is_empty() {
         write!(out, "<br><span class=\"quiet\">{}</span>", Escaped(client.identity.join(", ")))?;
@@ -267,7 +267,7 @@ mod tests {
             vec!["resources.json:1:1: <script>".into(), "nothing is served yet".into()];
         let html = html(&seen);
         assert!(!html.contains("<i>") && !html.contains("<script"), "{html}");
-        for text in ["/srv/&lt;i&gt;", "1:1: &lt;script&gt;", "None is connected", "0 of 0"] {
+        for text in ["/srv/&lt;i&gt;", "1:1: &lt;script&gt;", "No client is connected", "0 of 0"] {
             assert!(html.contains(text), "{text}: {html}");
         }
     }

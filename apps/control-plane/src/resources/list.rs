@@ -8,7 +8,7 @@ use super::scalar::{bytes, expected};
 use super::types;
 use std::collections::HashMap;
 
-/// What Envoy's own files may have beside `resources`, of no meaning here.
+/// Fields of Envoy's own files beside `resources`. They mean nothing here.
 const IGNORED: [&str; 8] = [
     "version_info",
     "versionInfo",
@@ -39,8 +39,7 @@ impl List {
         Self::new(message)
     }
 
-    /// Resources as `{"type_url", "name", "value": base64}`. They go out as they are; nothing looks
-    /// into them.
+    /// Resources as `{"type_url", "name", "value": base64}`. They are served as they are.
     pub(crate) fn of_exact_bytes() -> Self {
         Self::new(exact_bytes)
     }

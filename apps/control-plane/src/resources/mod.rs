@@ -21,7 +21,7 @@ use list::List;
 use std::path::Path;
 use std::{fmt, io};
 
-/// The files that a directory may have, the first of them counts.
+/// The files that a directory may have. The first that exists is read.
 pub(crate) const FILES: [&str; 3] = ["resources.b64.json", "resources.json", "resources.yaml"];
 
 /// One resource, ready to be served.
@@ -46,7 +46,7 @@ impl fmt::Display for Resource {
     }
 }
 
-/// The name and the content of the file that counts, if there is one.
+/// The name and the content of the first file that exists.
 pub(crate) fn find(dir: &Path) -> io::Result<Option<(&'static str, Vec<u8>)>> {
     for file in FILES {
         match read(&dir.join(file)) {
@@ -58,7 +58,7 @@ pub(crate) fn find(dir: &Path) -> io::Result<Option<(&'static str, Vec<u8>)>> {
     Ok(None)
 }
 
-/// All resources of a file, or all that is wrong with it. The format is told by the name.
+/// All resources of a file, or all that is wrong with it. The name tells the format.
 pub(crate) fn parse(file: &str, content: &[u8]) -> Result<Vec<Resource>, Vec<Fault>> {
     let text = str::from_utf8(content)
         .map_err(|error| vec![Fault::of_file(format!("not UTF-8: {error}"))])?;

@@ -29,7 +29,7 @@ pub(crate) enum Value {
     Number(String),
     Text(String),
     List(Vec<Node>),
-    /// In order of appearance, duplicates included: who reads them can say where the second one is.
+    /// In order of appearance, duplicates included: the reader reports where the second one is.
     Object(Vec<(Key, Node)>),
 }
 

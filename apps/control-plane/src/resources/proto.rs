@@ -1,4 +1,4 @@
-//! Messages of proto3 JSON to bytes. Goes on after a fault, to report them all.
+//! Messages of proto3 JSON to bytes. Continues after a fault, to report them all.
 
 use super::fault::Fault;
 use super::node::{At, Key, Node, Value};
@@ -45,7 +45,7 @@ impl Reader {
         }
     }
 
-    /// `@type` is passed over: whoever calls has read it.
+    /// `@type` is skipped: the caller has read it.
     pub(crate) fn fields(&mut self, pairs: &[(Key, Node)], message: &MessageDescriptor) -> Vec<u8> {
         let mut encoder = Encoder::default();
         let mut seen: HashMap<u32, At> = HashMap::new();

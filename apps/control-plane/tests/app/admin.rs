@@ -86,7 +86,7 @@ fn it_is_ready_as_soon_as_something_is_served() {
     // The line comes first.
     while !ask(&plane, "/ready", "localhost").starts_with("HTTP/1.1 200 ") {}
     dir.replace("resources.json", "?");
-    plane.line("what was served before is kept");
+    plane.line("the previous state stays in use");
     assert!(ask(&plane, "/ready", "localhost").starts_with("HTTP/1.1 200 "));
     let status = json(&plane, "/status.json");
     assert_eq!(status["resources"]["Cluster"], 1);
