@@ -18,18 +18,18 @@ const STRICT: ScannerOptions = ScannerOptions {
 
 /// The tree of a JSON text without its resources, which are handed to `each`; or its first syntax
 /// error.
-pub(crate) fn parse(text: &str, each: &mut dyn FnMut(Node)) -> Result<Node, Fault> {
+pub(crate) fn parse<'a>(text: &'a str, each: &mut dyn FnMut(Node<'a>)) -> Result<Node<'a>, Fault> {
     Reader::new(text, each).file()
 }
 
 struct Reader<'a, 'b> {
     scanner: Scanner<'a>,
     place: Place<'a>,
-    tree: Tree<'b>,
+    tree: Tree<'a, 'b>,
 }
 
 impl<'a, 'b> Reader<'a, 'b> {
-    fn new(text: &'a str, each: &'b mut dyn FnMut(Node)) -> Self {
+    fn new(text: &'a str, each: &'b mut dyn FnMut(Node<'a>)) -> Self {
         Self {
             scanner: Scanner::new(text, &STRICT),
             place: Place::new(text),
@@ -37,7 +37,7 @@ impl<'a, 'b> Reader<'a, 'b> {
         }
     }
 
-    fn file(mut self) -> Result<Node, Fault> {
+    fn file(mut self) -> Result<Node<'a>, Fault> {
         if let Some(token) = self.next()? {
             self.value(token)?;
         }
@@ -74,8 +74,8 @@ impl<'a, 'b> Reader<'a, 'b> {
         let value = match token {
             Token::Null => Value::Null,
             Token::Boolean(value) => Value::Bool(value),
-            Token::Number(digits) => Value::Number(digits.to_owned()),
-            Token::String(text) => Value::Text(text.into_owned()),
+            Token::Number(digits) => Value::Number(digits.into()),
+            Token::String(text) => Value::Text(text),
             Token::OpenBracket => {
                 self.tree.list(at, false)?;
                 return self.elements(at, &Token::CloseBracket, Self::value);
@@ -128,7 +128,7 @@ impl<'a, 'b> Reader<'a, 'b> {
         let Token::String(name) = token else {
             return Err(self.unexpected("a string as key", &token));
         };
-        self.tree.key(Key { at, name: name.into_owned() });
+        self.tree.key(Key { at, name });
         match self.next()? {
             Some(Token::Colon) => {}
             Some(other) => return Err(self.unexpected("a colon after the key", &other)),
@@ -179,7 +179,7 @@ impl<'a> Place<'a> {
 mod tests {
     use super::*;
 
-    fn tree(text: &str) -> Result<Node, Fault> {
+    fn tree(text: &str) -> Result<Node<'_>, Fault> {
         parse(text, &mut |_| panic!("there are no resources in {text:?}"))
     }
 

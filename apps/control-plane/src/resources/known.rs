@@ -82,7 +82,9 @@ impl Reader {
             );
         }
         match node.get("value") {
-            Some(value) => self.inside(".value", |reader| reader.message(value, message)),
+            Some(value) => {
+                self.inside(format_args!(".value"), |reader| reader.message(value, message))
+            }
             None => {
                 self.fault(node.at, format!("no \"value\" of {}", message.full_name()));
                 Vec::new()
@@ -129,10 +131,10 @@ impl Reader {
         let mut encoder = Encoder::default();
         for (key, node) in pairs {
             let mut entry = Encoder::default();
-            entry.put(1, &Scalar::Bytes(key.name.clone().into_bytes()));
+            entry.put(1, &Scalar::Bytes(key.name.as_bytes().to_vec()));
             entry.put_message(
                 2,
-                self.inside(&format!("[{:?}]", key.name), |reader| reader.dynamic(node)),
+                self.inside(format_args!("[{:?}]", key.name), |reader| reader.dynamic(node)),
             );
             encoder.put_message(1, entry.finish());
         }
@@ -146,8 +148,10 @@ impl Reader {
         };
         let mut encoder = Encoder::default();
         for (index, node) in list.iter().enumerate() {
-            encoder
-                .put_message(1, self.inside(&format!("[{index}]"), |reader| reader.dynamic(node)));
+            encoder.put_message(
+                1,
+                self.inside(format_args!("[{index}]"), |reader| reader.dynamic(node)),
+            );
         }
         encoder.finish()
     }
@@ -160,7 +164,7 @@ impl Reader {
                 Ok(value) => encoder.put(2, &Scalar::Fixed64(value.to_bits())),
                 Err(why) => self.fault(node.at, why),
             },
-            Value::Text(text) => encoder.put(3, &Scalar::Bytes(text.clone().into_bytes())),
+            Value::Text(text) => encoder.put(3, &Scalar::Bytes(text.as_bytes().to_vec())),
             Value::Bool(value) => encoder.put(4, &Scalar::Varint((*value).into())),
             Value::Object(_) => encoder.put_message(5, self.structure(node)),
             Value::List(_) => encoder.put_message(6, self.dynamic_list(node)),

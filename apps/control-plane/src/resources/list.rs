@@ -83,14 +83,14 @@ impl List {
     }
 }
 
-fn outside<'a>(file: &'a Node, faults: &mut Vec<Fault>) -> &'a [Node] {
+fn outside<'a, 't>(file: &'a Node<'t>, faults: &mut Vec<Fault>) -> &'a [Node<'t>] {
     let Value::Object(pairs) = &file.value else {
         faults.push(Fault::at(file.at, expected("{\"resources\": [...]}", file)));
         return &[];
     };
-    let mut list: Option<&[Node]> = None;
+    let mut list: Option<&[Node<'_>]> = None;
     for (key, node) in pairs {
-        match (key.name.as_str(), &node.value) {
+        match (&*key.name, &node.value) {
             ("resources", _) if list.is_some() => {
                 faults.push(Fault::at(key.at, "\"resources\" for the second time"));
             }
@@ -158,9 +158,9 @@ fn exact_bytes(node: &Node) -> Read {
         )]);
     };
     let mut faults = Vec::new();
-    let mut parts: HashMap<&str, &Node> = HashMap::new();
+    let mut parts: HashMap<&str, &Node<'_>> = HashMap::new();
     for (key, node) in pairs {
-        match key.name.as_str() {
+        match &*key.name {
             name @ ("type_url" | "name" | "value") if parts.insert(name, node).is_none() => {}
             "type_url" | "name" | "value" => {
                 faults.push(Fault::at(key.at, format!("{:?} for the second time", key.name)));

@@ -1,5 +1,6 @@
 //! What JSON and YAML have in common: a tree in which every value knows where it stands.
 
+use std::borrow::Cow;
 use std::fmt;
 
 /// Line and column, both from 1; the column counts characters.
@@ -16,30 +17,31 @@ impl fmt::Display for At {
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Node {
+pub(crate) struct Node<'a> {
     pub(crate) at: At,
-    pub(crate) value: Value,
+    pub(crate) value: Value<'a>,
 }
 
+/// Texts without escapes are borrowed from the file.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Value {
+pub(crate) enum Value<'a> {
     Null,
     Bool(bool),
     /// As it was written: 64-bit integers don't pass through a float.
-    Number(String),
-    Text(String),
-    List(Vec<Node>),
+    Number(Cow<'a, str>),
+    Text(Cow<'a, str>),
+    List(Vec<Node<'a>>),
     /// In order of appearance, duplicates included: the reader reports where the second one is.
-    Object(Vec<(Key, Node)>),
+    Object(Vec<(Key<'a>, Node<'a>)>),
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Key {
+pub(crate) struct Key<'a> {
     pub(crate) at: At,
-    pub(crate) name: String,
+    pub(crate) name: Cow<'a, str>,
 }
 
-impl Node {
+impl<'a> Node<'a> {
     /// For messages: "expected a number, found a list".
     pub(crate) fn kind(&self) -> &'static str {
         match self.value {
@@ -53,7 +55,7 @@ impl Node {
     }
 
     /// The first value under this key, if this is an object that has it.
-    pub(crate) fn get(&self, key: &str) -> Option<&Node> {
+    pub(crate) fn get(&self, key: &str) -> Option<&Node<'a>> {
         match &self.value {
             Value::Object(pairs) => pairs.iter().find(|(k, _)| k.name == key).map(|(_, node)| node),
             _ => None,

@@ -4,8 +4,9 @@ use super::fault::Fault;
 use super::node::{At, Key, Node, Value};
 use super::scalar::{expected, key, scalar};
 use super::wire::{Encoder, Scalar};
-use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor};
+use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor, OneofDescriptor};
 use std::collections::HashMap;
+use std::fmt::{self, Write};
 
 /// Reads one resource. What it returns is of use only if there are no faults.
 #[derive(Debug, Default)]
@@ -21,9 +22,14 @@ impl Reader {
     }
 
     /// Runs with one more step on the path.
-    pub(crate) fn inside<R>(&mut self, step: &str, run: impl FnOnce(&mut Self) -> R) -> R {
+    pub(crate) fn inside<R>(
+        &mut self,
+        step: fmt::Arguments<'_>,
+        run: impl FnOnce(&mut Self) -> R,
+    ) -> R {
         let length = self.path.len();
-        self.path += step;
+        // Writing to a string can't fail.
+        let _ = self.path.write_fmt(step);
         let result = run(self);
         self.path.truncate(length);
         result
@@ -48,8 +54,9 @@ impl Reader {
     /// `@type` is skipped: the caller has read it.
     pub(crate) fn fields(&mut self, pairs: &[(Key, Node)], message: &MessageDescriptor) -> Vec<u8> {
         let mut encoder = Encoder::default();
-        let mut seen: HashMap<u32, At> = HashMap::new();
-        let mut chosen: HashMap<String, &str> = HashMap::new();
+        // Lists, not maps: a message has few fields, and most texts set a few of them.
+        let mut seen: Vec<(u32, At)> = Vec::new();
+        let mut chosen: Vec<(OneofDescriptor, &str)> = Vec::new();
         for (key, node) in pairs.iter().filter(|(key, _)| key.name != "@type") {
             let name = &key.name;
             let Some(field) =
@@ -58,25 +65,27 @@ impl Reader {
                 self.fault(key.at, format!("{} has no field {name:?}", message.full_name()));
                 continue;
             };
-            if let Some(first) = seen.insert(field.number(), key.at) {
+            let number = field.number();
+            if let Some((_, first)) = seen.iter().find(|(seen, _)| *seen == number) {
                 self.fault(
                     key.at,
                     format!("{name:?} for the second time, the first is at {first}"),
                 );
                 continue;
             }
+            seen.push((number, key.at));
             if matches!(node.value, Value::Null) && !takes_null(&field.kind()) {
                 continue;
             }
-            let oneof = field.containing_oneof().filter(|oneof| !oneof.is_synthetic());
-            let other =
-                oneof.as_ref().and_then(|oneof| chosen.insert(oneof.name().to_owned(), name));
-            if let (Some(oneof), Some(other)) = (oneof, other) {
-                let what =
-                    format!("only one of {other:?} and {name:?} can be set ({})", oneof.name());
-                self.fault(key.at, what);
+            if let Some(oneof) = field.containing_oneof().filter(|oneof| !oneof.is_synthetic()) {
+                if let Some((_, other)) = chosen.iter().rfind(|(chosen, _)| *chosen == oneof) {
+                    let oneof = oneof.name();
+                    let what = format!("only one of {other:?} and {name:?} can be set ({oneof})");
+                    self.fault(key.at, what);
+                }
+                chosen.push((oneof, name));
             }
-            self.inside(&format!(".{name}"), |reader| reader.field(node, &field, &mut encoder));
+            self.inside(format_args!(".{name}"), |reader| reader.field(node, &field, &mut encoder));
         }
         encoder.finish()
     }
@@ -102,7 +111,7 @@ impl Reader {
             .iter()
             .enumerate()
             .filter_map(|(index, node)| {
-                self.inside(&format!("[{index}]"), |reader| reader.value(node, &kind))
+                self.inside(format_args!("[{index}]"), |reader| reader.value(node, &kind))
             })
             .collect();
         if field.is_packed() && !values.is_empty() {
@@ -120,7 +129,7 @@ impl Reader {
             (entry.map_entry_key_field().kind(), entry.map_entry_value_field().kind());
         let mut seen: HashMap<&str, At> = HashMap::new();
         for (name, node) in pairs {
-            self.inside(&format!("[{:?}]", name.name), |reader| {
+            self.inside(format_args!("[{:?}]", name.name), |reader| {
                 if let Some(first) = seen.insert(&name.name, name.at) {
                     return reader
                         .fault(name.at, format!("for the second time, the first is at {first}"));

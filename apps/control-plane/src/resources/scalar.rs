@@ -20,7 +20,7 @@ pub(crate) fn scalar(node: &Node, kind: &Kind) -> Result<Scalar, String> {
             _ => return Err(expected("a boolean", node)),
         },
         Kind::String => match &node.value {
-            Value::Text(text) => Scalar::Bytes(text.clone().into_bytes()),
+            Value::Text(text) => Scalar::Bytes(text.as_bytes().to_vec()),
             _ => return Err(expected("a string (quoted)", node)),
         },
         Kind::Bytes => match &node.value {
@@ -50,7 +50,7 @@ pub(crate) fn key(name: &str, node: &Node, kind: &Kind) -> Result<Scalar, String
     let value = match (kind, name) {
         (Kind::Bool, "true") => Value::Bool(true),
         (Kind::Bool, "false") => Value::Bool(false),
-        _ => Value::Text(name.to_owned()),
+        _ => Value::Text(name.into()),
     };
     scalar(&Node { at: node.at, value }, kind).map_err(|why| format!("the key: {why}"))
 }
@@ -64,7 +64,7 @@ pub(crate) fn bytes(text: &str) -> Result<Vec<u8>, String> {
 
 pub(crate) fn float(node: &Node, most: f64) -> Result<f64, String> {
     let value = match &node.value {
-        Value::Text(text) => match text.as_str() {
+        Value::Text(text) => match &**text {
             "NaN" => return Ok(f64::NAN),
             "Infinity" => return Ok(f64::INFINITY),
             "-Infinity" => return Ok(f64::NEG_INFINITY),
@@ -88,7 +88,7 @@ fn number(text: &str) -> Option<&str> {
 
 fn integer<T: TryFrom<i128>>(node: &Node) -> Result<T, String> {
     let text = match &node.value {
-        Value::Number(text) => Some(text.as_str()),
+        Value::Number(text) => Some(&**text),
         Value::Text(text) => number(text),
         _ => None,
     };

@@ -7,30 +7,30 @@ use super::node::{At, Key, Node, Value};
 const DEEPEST: usize = 200;
 
 /// The lists and objects that are open, and what has become of the file so far.
-pub(crate) struct Tree<'a> {
-    open: Vec<Open>,
-    root: Option<Node>,
+pub(crate) struct Tree<'t, 'a> {
+    open: Vec<Open<'t>>,
+    root: Option<Node<'t>>,
     /// Takes the elements of the file's first `resources`.
-    each: &'a mut dyn FnMut(Node),
+    each: &'a mut dyn FnMut(Node<'t>),
     /// There has been a `resources`.
     listed: bool,
 }
 
 /// A list or an object of which not all has been read.
-struct Open {
+struct Open<'t> {
     at: At,
-    inside: Inside,
+    inside: Inside<'t>,
 }
 
-enum Inside {
-    List(Vec<Node>),
+enum Inside<'t> {
+    List(Vec<Node<'t>>),
     /// The elements are handed on.
     Resources,
-    Object(Vec<(Key, Node)>, Option<Key>),
+    Object(Vec<(Key<'t>, Node<'t>)>, Option<Key<'t>>),
 }
 
-impl<'a> Tree<'a> {
-    pub(crate) fn new(each: &'a mut dyn FnMut(Node)) -> Self {
+impl<'t, 'a> Tree<'t, 'a> {
+    pub(crate) fn new(each: &'a mut dyn FnMut(Node<'t>)) -> Self {
         Self { open: Vec::new(), root: None, each, listed: false }
     }
 
@@ -51,7 +51,7 @@ impl<'a> Tree<'a> {
         self.begin(at, Inside::Object(Vec::new(), None))
     }
 
-    fn begin(&mut self, at: At, inside: Inside) -> Result<(), Fault> {
+    fn begin(&mut self, at: At, inside: Inside<'t>) -> Result<(), Fault> {
         if self.open.len() == DEEPEST {
             return Err(Fault::at(at, format!("nested deeper than {DEEPEST}")));
         }
@@ -64,14 +64,14 @@ impl<'a> Tree<'a> {
         matches!(self.open.last(), Some(Open { inside: Inside::Object(_, None), .. }))
     }
 
-    pub(crate) fn key(&mut self, name: Key) {
+    pub(crate) fn key(&mut self, name: Key<'t>) {
         if let Some(Open { inside: Inside::Object(_, key), .. }) = self.open.last_mut() {
             *key = Some(name);
         }
     }
 
     /// Ends what was begun last, and returns it. It is not in its place yet: see [`Tree::put`].
-    pub(crate) fn end(&mut self) -> Option<Node> {
+    pub(crate) fn end(&mut self) -> Option<Node<'t>> {
         let Open { at, inside } = self.open.pop()?;
         let value = match inside {
             Inside::List(list) => Value::List(list),
@@ -82,7 +82,7 @@ impl<'a> Tree<'a> {
     }
 
     /// Puts a complete value where it belongs.
-    pub(crate) fn put(&mut self, node: Node) {
+    pub(crate) fn put(&mut self, node: Node<'t>) {
         match self.open.last_mut().map(|open| &mut open.inside) {
             None => self.root = Some(node),
             Some(Inside::List(list)) => list.push(node),
@@ -96,7 +96,7 @@ impl<'a> Tree<'a> {
     }
 
     /// The file, without the resources that were handed on.
-    pub(crate) fn finish(self) -> Result<Node, Fault> {
+    pub(crate) fn finish(self) -> Result<Node<'t>, Fault> {
         self.root.ok_or_else(|| Fault::at(At { line: 1, column: 1 }, "the file is empty"))
     }
 }

@@ -48,15 +48,17 @@ impl Scalar {
 /// A message under construction.
 #[derive(Debug, Default)]
 pub(crate) struct Encoder {
-    fields: Vec<(u32, Vec<u8>)>,
+    /// The fields in the order in which they were put.
+    bytes: Vec<u8>,
+    /// Their numbers, and where they end.
+    fields: Vec<(u32, usize)>,
 }
 
 impl Encoder {
     pub(crate) fn put(&mut self, number: u32, value: &Scalar) {
-        let mut bytes = Vec::new();
-        encode_key(number, value.wire_type(), &mut bytes);
-        value.write(&mut bytes);
-        self.fields.push((number, bytes));
+        encode_key(number, value.wire_type(), &mut self.bytes);
+        value.write(&mut self.bytes);
+        self.fields.push((number, self.bytes.len()));
     }
 
     pub(crate) fn put_message(&mut self, number: u32, message: Vec<u8>) {
@@ -69,8 +71,19 @@ impl Encoder {
         self.put(number, &Scalar::Bytes(packed));
     }
 
-    pub(crate) fn finish(mut self) -> Vec<u8> {
-        self.fields.sort_by_key(|(number, _)| *number);
-        self.fields.into_iter().flat_map(|(_, bytes)| bytes).collect()
+    pub(crate) fn finish(self) -> Vec<u8> {
+        if self.fields.is_sorted_by_key(|(number, _)| *number) {
+            return self.bytes;
+        }
+        let mut from = 0;
+        let mut parts: Vec<_> = self
+            .fields
+            .iter()
+            .map(|&(number, end)| (number, &self.bytes[std::mem::replace(&mut from, end)..end]))
+            .collect();
+        parts.sort_by_key(|(number, _)| *number);
+        let mut sorted = Vec::with_capacity(self.bytes.len());
+        parts.iter().for_each(|(_, part)| sorted.extend_from_slice(part));
+        sorted
     }
 }

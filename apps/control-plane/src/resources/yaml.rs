@@ -4,6 +4,7 @@ use super::fault::Fault;
 use super::node::{At, Key, Node, Value};
 use super::tree::Tree;
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle};
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 /// Aliases can make a small text a huge tree: so many values they may repeat.
@@ -11,7 +12,7 @@ const MOST_REPEATED: usize = 2_000_000;
 
 /// The tree of a YAML text with one document, without its resources, which are handed to `each`; or
 /// its first syntax error.
-pub(crate) fn parse(text: &str, each: &mut dyn FnMut(Node)) -> Result<Node, Fault> {
+pub(crate) fn parse<'a>(text: &'a str, each: &mut dyn FnMut(Node<'a>)) -> Result<Node<'a>, Fault> {
     let mut reader =
         Reader { tree: Tree::new(each), open: Vec::new(), anchors: HashMap::new(), repeated: 0 };
     for event in Parser::new_from_str(text) {
@@ -27,24 +28,24 @@ fn place(marker: &Marker) -> At {
     At { line: marker.line(), column: marker.col() + 1 }
 }
 
-struct Reader<'a> {
-    tree: Tree<'a>,
+struct Reader<'t, 'a> {
+    tree: Tree<'t, 'a>,
     /// The anchors of the lists and objects that are open. 0: none.
     open: Vec<usize>,
-    anchors: HashMap<usize, Node>,
+    anchors: HashMap<usize, Node<'t>>,
     repeated: usize,
 }
 
-impl Reader<'_> {
-    fn take(&mut self, event: Event<'_>, at: At) -> Result<(), Fault> {
+impl<'t> Reader<'t, '_> {
+    fn take(&mut self, event: Event<'t>, at: At) -> Result<(), Fault> {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
                 // An explicit tag of the core schema decides; others mean nothing here.
                 let text_by_tag =
                     tag.is_some_and(|tag| tag.is_yaml_core_schema() && tag.suffix == "str");
                 let value = match style {
-                    ScalarStyle::Plain if !text_by_tag => plain(&text),
-                    _ => Value::Text(text.into_owned()),
+                    ScalarStyle::Plain if !text_by_tag => plain(text),
+                    _ => Value::Text(text),
                 };
                 self.put(Node { at, value }, anchor)
             }
@@ -93,7 +94,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn put(&mut self, node: Node, anchor: usize) -> Result<(), Fault> {
+    fn put(&mut self, node: Node<'t>, anchor: usize) -> Result<(), Fault> {
         if anchor != 0 {
             self.anchors.insert(anchor, node.clone());
         }
@@ -106,20 +107,20 @@ impl Reader<'_> {
     }
 }
 
-fn as_key(node: Node) -> Result<Key, Fault> {
+fn as_key(node: Node<'_>) -> Result<Key<'_>, Fault> {
     let at = node.at;
     let name = match node.value {
         Value::Text(name) | Value::Number(name) => name,
-        Value::Bool(name) => name.to_string(),
+        Value::Bool(name) => name.to_string().into(),
         _ => return Err(Fault::at(at, format!("expected a string as key, found {}", node.kind()))),
     };
-    match name.as_str() {
+    match &*name {
         "<<" => Err(Fault::at(at, "merge keys aren't supported")),
         _ => Ok(Key { at, name }),
     }
 }
 
-fn size(node: &Node) -> usize {
+fn size(node: &Node<'_>) -> usize {
     1 + match &node.value {
         Value::List(list) => list.iter().map(size).sum(),
         Value::Object(pairs) => pairs.iter().map(|(_, node)| size(node)).sum(),
@@ -127,13 +128,13 @@ fn size(node: &Node) -> usize {
     }
 }
 
-fn plain(text: &str) -> Value {
-    match text {
+fn plain(text: Cow<'_, str>) -> Value<'_> {
+    match &*text {
         "" | "~" | "null" | "Null" | "NULL" => Value::Null,
         "true" | "True" | "TRUE" => Value::Bool(true),
         "false" | "False" | "FALSE" => Value::Bool(false),
-        _ if is_number(text) => Value::Number(text.to_owned()),
-        _ => Value::Text(text.to_owned()),
+        _ if is_number(&text) => Value::Number(text),
+        _ => Value::Text(text),
     }
 }
 
@@ -151,11 +152,11 @@ fn is_number(text: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn tree(text: &str) -> Result<Node, Fault> {
+    fn tree(text: &str) -> Result<Node<'_>, Fault> {
         parse(text, &mut |_| panic!("there are no resources in {text:?}"))
     }
 
-    fn first(text: &str) -> Value {
+    fn first(text: &str) -> Value<'_> {
         match tree(text).unwrap().value {
             Value::List(mut list) => list.remove(0).value,
             other => panic!("{other:?}"),
