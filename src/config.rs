@@ -19,15 +19,27 @@ pub struct Config {
 
 impl Config {
     /// Room for `clients` clients at once: at most 4,294,967,295, and at most 65,535 on a 32-bit target;
-    /// a larger number is taken for that one. Static storage has its own capacity, and `clients` can
-    /// only lower it.
+    /// a larger number is taken for that one. Static storage has its own capacity: `clients` can lower it,
+    /// and a queue for more clients than fit does not compile.
     pub const fn new(clients: usize) -> Self {
         Config { clients, topics: 0, permits: 100, urgent_ratio: 4 }
     }
 
+    /// For static storage: as many clients and topics as its type says, and the default limits.
+    ///
+    /// ```
+    /// use pushlane::{Config, SLOTS, StaticQueue, backlog::Dirty};
+    ///
+    /// static QUEUE: StaticQueue<Dirty, 4> = StaticQueue::const_new(Config::for_static().permits(8));
+    /// assert_eq!(QUEUE.capacity(), 4 * SLOTS);
+    /// ```
+    pub const fn for_static() -> Self {
+        Config::new(usize::MAX)
+    }
+
     /// How many topics there are to subscribe to; each takes one machine word for every
-    /// [`SLOTS`](crate::SLOTS) clients. Static storage has its own number, and ignores this one.
-    /// Default: 0.
+    /// [`SLOTS`](crate::SLOTS) clients. Static storage has its own number; another one here does not
+    /// compile. Default: 0.
     #[must_use]
     pub const fn topics(mut self, topics: usize) -> Self {
         self.topics = topics;

@@ -25,6 +25,12 @@ mv "$work"/pushlane-* "$work/pushlane"
     cargo test --quiet --locked
     cargo test --quiet --locked --features async,blocking,heapless
     cargo run --quiet --locked --release --example storm -- --clients 300
+    # Each ends by itself, and asserts what it shows.
+    for example in quickstart superloop converge reconcile; do
+        cargo run --quiet --locked --example "$example"
+    done
+    cargo run --quiet --locked --features tokio --example tokio_dispatcher
+    cargo run --quiet --locked --features smol --example smol
 )
 
 cp Cargo.lock "$work/program/"

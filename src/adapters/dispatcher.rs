@@ -16,8 +16,8 @@ use super::begin::poll_caught;
 use super::book::{End, Handler};
 use super::builder::{Builder, Panic, caught};
 use super::outcome::{Outcome, Stats, Unserved};
-use super::pace::Pace;
 use super::push::{Handle, Push};
+use super::pushes::Pushes;
 use super::timer::Timer;
 use super::waiting::next;
 use super::wake::until;
@@ -72,7 +72,7 @@ use crate::registry::ClientKey;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Dispatcher<Q: Handle> {
-    pace: Arc<Pace<Q>>,
+    pushes: Arc<Pushes<Q>>,
 }
 
 impl<Q: Handle> Dispatcher<Q> {
@@ -84,12 +84,12 @@ impl<Q: Handle> Dispatcher<Q> {
 
     /// The queue's handle.
     pub fn queue(&self) -> &Q {
-        self.pace.queue()
+        self.pushes.queue()
     }
 
     /// What it has done, and does. Takes the dispatcher's lock, and looks at each push in progress.
     pub fn stats(&self) -> Stats {
-        self.pace.stats()
+        self.pushes.stats()
     }
 
     /// Closes the queue, serves what is pending, and ends when the last handler has, or after
@@ -102,15 +102,15 @@ impl<Q: Handle> Dispatcher<Q> {
     /// The clients that have not got all that they are owed: the time was up, or the executor has
     /// dropped the future that serves.
     pub async fn drain(self, within: Duration) -> Result<(), Unserved> {
-        self.pace.drain(within);
-        until(&self.pace.stopped, || self.pace.has_ended()).await;
-        self.pace.drained()
+        self.pushes.drain(within);
+        until(&self.pushes.stopped, || self.pushes.has_ended()).await;
+        self.pushes.drained()
     }
 }
 
 impl<Q: Handle> Drop for Dispatcher<Q> {
     fn drop(&mut self) {
-        self.pace.stop();
+        self.pushes.stop();
     }
 }
 
@@ -175,9 +175,9 @@ impl<Q: Handle> Builder<Q> {
     {
         let timer = Arc::new(timer);
         let clock = Arc::clone(&timer);
-        let pace = Pace::new(self.queue, self.options, Box::new(move || clock.now()));
-        let serving = serve(EndOnDrop(Arc::clone(&pace)), timer, tasks, Arc::new(handler));
-        (Dispatcher { pace }, serving)
+        let pushes = Pushes::new(self.queue, self.options, Box::new(move || clock.now()));
+        let serving = serve(EndOnDrop(Arc::clone(&pushes)), timer, tasks, Arc::new(handler));
+        (Dispatcher { pushes }, serving)
     }
 }
 
@@ -216,15 +216,15 @@ where
     H: Fn(Push<Q>) -> F + Send + Sync + 'static,
     F: Future<Output = Outcome> + Send + 'static,
 {
-    let pace = &end.0;
-    let mut leases = pin!(next(pace.queue().clone()));
+    let pushes = &end.0;
+    let mut leases = pin!(next(pushes.queue().clone()));
     let mut sleep = pin!(None);
     let mut is_drained = false;
     loop {
         // Before the book is looked at: what changes afterwards is heard.
-        let mut disturbed = pace.disturbed();
-        let due = pace.turn(&mut || {});
-        if pace.is_stopping() {
+        let mut disturbed = pushes.disturbed();
+        let due = pushes.turn(&mut || {});
+        if pushes.is_stopping() {
             return;
         }
         let left = due.map(|due| due.saturating_sub(timer.now()).min(LONGEST));
@@ -237,18 +237,19 @@ where
             }
             let mut begun = 0;
             while !is_drained && begun < AT_ONCE {
-                let Poll::Ready(lease) = poll_caught(pace.queue(), leases.as_mut(), context) else {
+                let Poll::Ready(lease) = poll_caught(pushes.queue(), leases.as_mut(), context)
+                else {
                     break;
                 };
-                leases.set(next(pace.queue().clone()));
+                leases.set(next(pushes.queue().clone()));
                 begun += 1;
                 match lease {
-                    Ok(Some(lease)) => begin(pace, lease, &mut tasks, &handler),
+                    Ok(Some(lease)) => begin(pushes, lease, &mut tasks, &handler),
                     Ok(None) => {
-                        pace.found_drained();
+                        pushes.found_drained();
                         is_drained = true;
                     }
-                    Err((panic, lease)) => pace.begin_failed(lease, panic),
+                    Err((panic, lease)) => pushes.begin_failed(lease, panic),
                 }
             }
             if begun == AT_ONCE {
@@ -264,27 +265,32 @@ where
     }
 }
 
-fn begin<Q, H, F>(pace: &Arc<Pace<Q>>, lease: Lease<Q>, tasks: &mut impl Tasks, handler: &Arc<H>)
-where
+fn begin<Q, H, F>(
+    pushes: &Arc<Pushes<Q>>,
+    lease: Lease<Q>,
+    tasks: &mut impl Tasks,
+    handler: &Arc<H>,
+) where
     Q: Handle,
     H: Fn(Push<Q>) -> F + Send + Sync + 'static,
     F: Future<Output = Outcome> + Send + 'static,
 {
     let (abort, registration) = AbortHandle::new_pair();
-    let (client, pace, handler) = (lease.key(), Arc::clone(pace), Arc::clone(handler));
-    let push = pace.begin(lease, Handler::Task(abort));
+    let (client, pushes, handler) = (lease.key(), Arc::clone(pushes), Arc::clone(handler));
+    let push = pushes.begin(lease, Handler::Task(abort));
     // Called in the task, so that a panic before its first await is caught as well.
     let handled = Box::pin(async move { handler(push).await });
-    let handling = Abortable::new(Handling { client, pace, handled: Some(handled) }, registration);
+    let handling =
+        Abortable::new(Handling { client, pushes, handled: Some(handled) }, registration);
     tasks.spawn(async move {
         let _ = handling.await;
     });
 }
 
-/// A handler's future. However it ends, the pace is told once.
+/// A handler's future. However it ends, the pushes is told once.
 struct Handling<Q: Handle, F: Future> {
     client: ClientKey,
-    pace: Arc<Pace<Q>>,
+    pushes: Arc<Pushes<Q>>,
     handled: Option<Pin<Box<F>>>,
 }
 
@@ -293,7 +299,7 @@ impl<Q: Handle, F: Future> Handling<Q, F> {
         // First what it still holds: the push above all.
         let Some(handled) = self.handled.take() else { return };
         let dropped = caught(|| drop(handled));
-        self.pace.returned(self.client, dropped.and(result));
+        self.pushes.returned(self.client, dropped.and(result));
     }
 }
 
@@ -318,8 +324,8 @@ impl<Q: Handle, F: Future> Drop for Handling<Q, F> {
     }
 }
 
-/// Ends the pace with the future that keeps it, also if that is dropped before it is polled.
-struct EndOnDrop<Q: Handle>(Arc<Pace<Q>>);
+/// Ends the pushes with the future that keeps it, also if that is dropped before it is polled.
+struct EndOnDrop<Q: Handle>(Arc<Pushes<Q>>);
 
 impl<Q: Handle> Drop for EndOnDrop<Q> {
     fn drop(&mut self) {

@@ -37,9 +37,9 @@ mod dispatcher;
 #[cfg(not(loom))]
 mod outcome;
 #[cfg(not(loom))]
-mod pace;
-#[cfg(not(loom))]
 mod push;
+#[cfg(not(loom))]
+mod pushes;
 #[cfg(not(loom))]
 mod timer;
 #[cfg(all(feature = "tokio", not(loom)))]
@@ -57,6 +57,8 @@ pub use timer::EmbassyTimer;
 pub use timer::SmolTimer;
 #[cfg(all(feature = "tokio", not(loom)))]
 pub use timer::TokioTimer;
+#[cfg(all(feature = "spin", not(loom)))]
+pub use waiting::QueueHandle;
 pub use waiting::{AsyncQueue, Waiters};
 #[cfg(not(loom))]
 pub use {

@@ -7,7 +7,7 @@ use core::time::Duration;
 
 use super::book::End;
 use super::outcome::PushError;
-use super::pace::Pace;
+use super::pushes::Pushes;
 use super::waiting::Waiters;
 use super::wake::until;
 use crate::lease::Lease;
@@ -62,7 +62,7 @@ pub struct Push<Q: Handle> {
     lease: Option<Lease<Q>>,
     attempt: u32,
     deadline: Option<Duration>,
-    pace: Arc<Pace<Q>>,
+    pushes: Arc<Pushes<Q>>,
 }
 
 impl<Q: Handle> Push<Q> {
@@ -70,9 +70,9 @@ impl<Q: Handle> Push<Q> {
         lease: Lease<Q>,
         attempt: u32,
         deadline: Option<Duration>,
-        pace: Arc<Pace<Q>>,
+        pushes: Arc<Pushes<Q>>,
     ) -> Self {
-        Push { lease: Some(lease), attempt, deadline, pace }
+        Push { lease: Some(lease), attempt, deadline, pushes }
     }
 
     fn lease(&self) -> &Lease<Q> {
@@ -144,18 +144,18 @@ impl<Q: Handle> Push<Q> {
     /// Gives the permit back before the push has ended, as a rule when the push is prepared and a
     /// slow send begins. Twice is once.
     pub fn release_permit(&mut self) {
-        self.pace.release_permit(self.key());
+        self.pushes.release_permit(self.key());
     }
 
     /// How long the push may still take; `None` without a deadline.
     pub fn remaining(&self) -> Option<Duration> {
-        self.deadline.map(|deadline| deadline.saturating_sub(self.pace.now()))
+        self.deadline.map(|deadline| deadline.saturating_sub(self.pushes.now()))
     }
 
     /// Whether the deadline has passed and the client has been evicted. A handler that blocks in
     /// steps should look between them, and return.
     pub fn is_expired(&self) -> bool {
-        self.pace.is_expired(self.key())
+        self.pushes.is_expired(self.key())
     }
 
     /// Gives the push back, to be tried again after `delay` at the earliest. Not a failure; what the
@@ -209,13 +209,13 @@ impl<Q: Handle> Push<Q> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn detach(self) -> Detached<Q> {
-        self.pace.detach(self.key());
+        self.pushes.detach(self.key());
         Detached(self)
     }
 
     fn end(mut self, end: End) {
         if let Some(lease) = self.lease.take() {
-            self.pace.give_back(lease, Some(end));
+            self.pushes.give_back(lease, Some(end));
         }
     }
 }
@@ -223,7 +223,7 @@ impl<Q: Handle> Push<Q> {
 impl<Q: Handle> Drop for Push<Q> {
     fn drop(&mut self) {
         if let Some(lease) = self.lease.take() {
-            self.pace.give_back(lease, None);
+            self.pushes.give_back(lease, None);
         }
     }
 }

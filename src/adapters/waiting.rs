@@ -47,6 +47,22 @@ use crate::versions::Versions;
 /// For another order of service, `AsyncQueue<Dirty, Heap<Fifo>>`.
 pub type AsyncQueue<B, S = Heap> = PushQueue<B, S, Waiters>;
 
+/// A handle to the usual queue, [`Queue<R>`](crate::Queue), that threads and tasks can share and await.
+///
+/// It keeps signatures short: `async fn handle(push: Push<QueueHandle<Change>>) -> Outcome`.
+///
+/// ```
+/// use std::sync::Arc;
+/// use pushlane::adapters::{AsyncQueue, QueueHandle};
+/// use pushlane::{Config, backlog::ChangeSet};
+///
+/// let queue: QueueHandle<ChangeSet<u32>> = Arc::new(AsyncQueue::new(Config::new(100)));
+/// # assert_eq!(queue.capacity(), 100);
+/// ```
+#[cfg(all(feature = "spin", not(loom)))]
+pub type QueueHandle<R> =
+    alloc::sync::Arc<AsyncQueue<crate::backlog::Journal<crate::backlog::Shared<R>>>>;
+
 /// The [`Signal`] of a queue that can be awaited: everybody who waits for it, in order of arrival.
 ///
 /// It is given to the queue when that is made, and never used directly.
@@ -68,8 +84,8 @@ impl Waiters {
     /// use pushlane::{Config, backlog::Dirty, storage::Static};
     ///
     /// static QUEUE: AsyncQueue<Dirty, Static<4>> =
-    ///     AsyncQueue::const_with_signal(Config::new(64), Waiters::new());
-    /// # assert_eq!(QUEUE.capacity(), 64.min(4 * pushlane::SLOTS));
+    ///     AsyncQueue::const_with_signal(Config::for_static(), Waiters::new());
+    /// # assert_eq!(QUEUE.capacity(), 4 * pushlane::SLOTS);
     /// ```
     #[cfg(not(loom))] // loom's types aren't made in constants
     pub const fn new() -> Self {

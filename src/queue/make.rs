@@ -105,6 +105,25 @@ mod in_place {
         /// A queue in place that tells nobody; see [`StaticQueue`](crate::StaticQueue).
         ///
         /// The capacity is `BANKS * SLOTS`, or `config`'s number of clients if that is less.
+        ///
+        /// # Panics
+        ///
+        /// If `config` asks for more clients than there is room for, or for another number of topics
+        /// than `TOPICS`. In a `static` or a `const` that is a compile-time error:
+        ///
+        /// ```compile_fail,E0080
+        /// use pushlane::{Config, StaticQueue, backlog::Dirty};
+        ///
+        /// // Room for 64 clients on a 64-bit target.
+        /// static QUEUE: StaticQueue<Dirty, 4> = StaticQueue::const_new(Config::new(1_000));
+        /// ```
+        ///
+        /// ```compile_fail,E0080
+        /// use pushlane::{Config, StaticQueue, backlog::Dirty};
+        ///
+        /// // No topics.
+        /// static QUEUE: StaticQueue<Dirty, 4> = StaticQueue::const_new(Config::new(64).topics(8));
+        /// ```
         pub const fn const_new(config: Config) -> Self {
             PushQueue::const_with_signal(config, NoSignal)
         }
@@ -117,13 +136,19 @@ mod in_place {
         R: ConstReady,
         N: Signal,
     {
-        /// A queue in place, with a signal.
+        /// A queue in place, with a signal. Panics as [`const_new`](PushQueue::const_new).
         pub const fn const_with_signal(config: Config, signal: N) -> Self {
             let () = Static::<BANKS, TOPICS, WORDS, R>::FITS;
             const { assert!(BANKS <= MAX_BANKS, "a queue can't have so many banks") };
             const { assert!(R::BANKS >= BANKS, "the ready set has room for fewer banks than there are") };
             let room = BANKS * SLOTS;
-            let clients = if config.clients < room { config.clients } else { room };
+            let clients = if config.clients == usize::MAX { room } else { config.clients };
+            // In a `static` or a constant these fail to compile.
+            assert!(clients <= room, "Config: more clients than BANKS * SLOTS");
+            assert!(
+                config.topics == 0 || config.topics == TOPICS,
+                "Config: not the number of topics that the storage has"
+            );
             let mut banks = [const { Bank::const_with_held(0) }; BANKS];
             let mut bank = 0;
             while bank < BANKS {

@@ -144,7 +144,7 @@ pub type Queue<R> = PushQueue<crate::backlog::Journal<crate::backlog::Shared<R>>
 /// use pushlane::{Config, Lane, StaticQueue, Target, backlog::Bits};
 ///
 /// // Four banks: room for 64 clients on a 64-bit target.
-/// static QUEUE: StaticQueue<Bits<1>, 4> = StaticQueue::const_new(Config::new(64));
+/// static QUEUE: StaticQueue<Bits<1>, 4> = StaticQueue::const_new(Config::for_static());
 ///
 /// let client = QUEUE.register()?;
 /// QUEUE.publish(Target::One(client), Lane::Urgent, [0b1])?;

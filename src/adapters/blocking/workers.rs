@@ -20,8 +20,8 @@ use crate::adapters::block_on::block_on_until;
 use crate::adapters::book::Handler;
 use crate::adapters::builder::{Options, caught};
 use crate::adapters::outcome::{Outcome, Stats, Unserved};
-use crate::adapters::pace::Pace;
 use crate::adapters::push::{Handle, Push};
+use crate::adapters::pushes::Pushes;
 use crate::adapters::waiting::next;
 use crate::adapters::wake::{Listener, notify, until};
 use crate::lease::Lease;
@@ -29,9 +29,9 @@ use crate::lease::Lease;
 type OnPush<Q> = Box<dyn Fn(Push<Q>) -> Outcome + Send + Sync>;
 
 pub(super) struct Workers<Q: Handle> {
-    pace: Arc<Pace<Q>>,
+    pushes: Arc<Pushes<Q>>,
     handler: OnPush<Q>,
-    /// When the clock of the pace began.
+    /// When the clock of the pushes began.
     start: Instant,
     /// How many threads are to be at work.
     size: usize,
@@ -57,9 +57,9 @@ impl<Q: Handle> Workers<Q> {
         handler: OnPush<Q>,
     ) -> io::Result<Arc<Self>> {
         let start = Instant::now();
-        let pace = Pace::new(queue, options, Box::new(move || start.elapsed()));
+        let pushes = Pushes::new(queue, options, Box::new(move || start.elapsed()));
         let (roster, changed) = (Mutex::default(), Event::new());
-        let workers = Arc::new(Workers { pace, handler, start, size, roster, changed });
+        let workers = Arc::new(Workers { pushes, handler, start, size, roster, changed });
         let started = (0..size).try_for_each(|_| workers.add(&mut workers.roster()));
         let keeper = Arc::clone(&workers);
         let started = started.and_then(|()| spawn("deadlines", move || keeper.keep()));
@@ -78,10 +78,10 @@ impl<Q: Handle> Workers<Q> {
     fn work(self: Arc<Self>) {
         let at_work = AtWork(&self);
         while let Some(lease) = self.next_lease() {
-            let push = self.pace.begin(lease, Handler::Thread);
+            let push = self.pushes.begin(lease, Handler::Thread);
             let client = push.key();
             let result = caught(|| (self.handler)(push)).map(Into::into);
-            if !self.pace.returned(client, result) && !self.take_back() {
+            if !self.pushes.returned(client, result) && !self.take_back() {
                 // Not at work since its deadline.
                 mem::forget(at_work);
                 return;
@@ -91,13 +91,13 @@ impl<Q: Handle> Workers<Q> {
 
     /// Waits for a lease, the end of the queue, or the order to stop.
     fn next_lease(&self) -> Option<Lease<Q>> {
-        let queue = self.pace.queue();
+        let queue = self.pushes.queue();
         loop {
             let mut leases = pin!(next(queue.clone()));
-            let mut stopped = Listener::of(&self.pace.stopped);
+            let mut stopped = Listener::of(&self.pushes.stopped);
             let lease = poll_fn(|context| {
                 let is_stopped = Pin::new(&mut stopped).poll(context).is_ready();
-                if is_stopped || self.pace.is_stopping() {
+                if is_stopped || self.pushes.is_stopping() {
                     return Poll::Ready(None);
                 }
                 poll_caught(queue, leases.as_mut(), context).map(Some)
@@ -105,10 +105,10 @@ impl<Q: Handle> Workers<Q> {
             match block_on_until(None, lease)?? {
                 Ok(Some(lease)) => return Some(lease),
                 Ok(None) => {
-                    self.pace.found_drained();
+                    self.pushes.found_drained();
                     return None;
                 }
-                Err((panic, lease)) => self.pace.begin_failed(lease, panic),
+                Err((panic, lease)) => self.pushes.begin_failed(lease, panic),
             }
         }
     }
@@ -116,9 +116,9 @@ impl<Q: Handle> Workers<Q> {
     /// What the keeper's thread does: deadlines, and the ends of waits.
     fn keep(self: Arc<Self>) {
         loop {
-            let disturbed = self.pace.disturbed();
-            let due = self.pace.turn(&mut || self.replace());
-            if self.pace.is_stopping() && !self.pace.is_handling() {
+            let disturbed = self.pushes.disturbed();
+            let due = self.pushes.turn(&mut || self.replace());
+            if self.pushes.is_stopping() && !self.pushes.is_handling() {
                 return;
             }
             // A moment beyond the clock's range never comes.
@@ -131,7 +131,7 @@ impl<Q: Handle> Workers<Q> {
         let mut roster = self.roster();
         roster.at_work -= 1;
         roster.stuck += 1;
-        let most = self.pace.options().stuck_threads.unwrap_or(self.size);
+        let most = self.pushes.options().stuck_threads.unwrap_or(self.size);
         if roster.stuck <= most.try_into().unwrap_or(isize::MAX) {
             // If there are no threads to be had, one is missing until this one comes back.
             let _ = self.add(&mut roster);
@@ -142,7 +142,7 @@ impl<Q: Handle> Workers<Q> {
 
     /// A stuck thread has come back. True if it is needed.
     fn take_back(&self) -> bool {
-        let is_stopping = self.pace.is_stopping();
+        let is_stopping = self.pushes.is_stopping();
         let mut roster = self.roster();
         roster.stuck -= 1;
         let is_needed = roster.at_work < self.size && !is_stopping;
@@ -152,20 +152,20 @@ impl<Q: Handle> Workers<Q> {
 
     /// Waits until no thread is at work: all have left, or are stuck.
     pub(super) fn drain(&self, within: Duration) -> Result<(), Unserved> {
-        self.pace.drain(within);
+        self.pushes.drain(within);
         let by = Instant::now().checked_add(within);
         block_on_until(by, until(&self.changed, || self.roster().at_work == 0));
         self.stop();
-        self.pace.drained()
+        self.pushes.drained()
     }
 
     /// No thread begins another push.
     pub(super) fn stop(&self) {
-        self.pace.stop();
+        self.pushes.stop();
     }
 
     pub(super) fn stats(&self) -> Stats {
-        self.pace.stats()
+        self.pushes.stats()
     }
 
     /// Threads at work, and stuck ones.

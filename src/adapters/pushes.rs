@@ -1,4 +1,4 @@
-//! [`Pace`]: the pushes of an adapter that have not ended, and what becomes of each.
+//! [`Pushes`]: the pushes of an adapter that have not ended, and what becomes of each.
 //!
 //! A push has two ends: its handler returns, and the [`Push`] is dropped. When it has reached both,
 //! it is settled:
@@ -14,7 +14,7 @@
 //!
 //! A client that waits holds its lease and no permit: nothing else leases it, what is published for
 //! it merges, and it goes on holding back what it has not got. Deadlines and the ends of waits are
-//! in one list, which the adapter's keeper (a task or a thread) works off: [`Pace::turn`].
+//! in one list, which the adapter's keeper (a task or a thread) works off: [`Pushes::turn`].
 //!
 //! User code runs where leases and permits end, in callbacks, and when a client is unregistered. All
 //! of that is done after the lock has been released, and a panic there is caught.
@@ -45,7 +45,7 @@ use crate::slot::Lane;
 
 pub(super) type Clock = Box<dyn Fn() -> Duration + Send + Sync>;
 
-pub(super) struct Pace<Q: Handle> {
+pub(super) struct Pushes<Q: Handle> {
     queue: Q,
     options: Options,
     clock: Clock,
@@ -71,7 +71,7 @@ struct Rest<Q: Handle> {
     is_earlier: bool,
 }
 
-impl<Q: Handle> Pace<Q> {
+impl<Q: Handle> Pushes<Q> {
     pub(super) fn new(queue: Q, options: Options, clock: Clock) -> Arc<Self> {
         let book = Book {
             clients: HashMap::new(),
@@ -85,7 +85,7 @@ impl<Q: Handle> Pace<Q> {
         };
         let (jitter, book) = (RandomState::new(), Mutex::new(book));
         let (changed, stopped) = (Event::new(), Event::new());
-        Arc::new(Pace { queue, options, clock, jitter, book, changed, stopped })
+        Arc::new(Pushes { queue, options, clock, jitter, book, changed, stopped })
     }
 
     pub(super) fn queue(&self) -> &Q {
