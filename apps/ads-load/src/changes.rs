@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 
 use crate::cli::Cli;
-use crate::world::{EVERYONE, Service, service};
+use crate::world::{EVERYONE, Service, now, service};
 
 /// Everything that is served.
 pub(crate) struct Changes {
@@ -28,24 +28,24 @@ impl Changes {
         self.services.iter().chain([&self.everyone])
     }
 
-    fn next(&mut self, number: u64, cli: &Cli) -> &Service {
+    fn next(&mut self, number: u64, due: u64, cli: &Cli) -> &Service {
         let for_all = cli.everyone > 0 && number % cli.everyone == cli.everyone - 1;
         // Knuth's linear congruential generator; its high bits are good enough to choose by.
         self.dice = self.dice.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
         let count = self.services.len() as u64;
         let at = ((self.dice >> 33) % count) as usize;
         let changed = if for_all { &mut self.everyone } else { &mut self.services[at] };
-        changed.change();
+        changed.change(due);
         changed
     }
 
-    /// Makes changes at the rate, each through `apply`.
+    /// Makes changes at the rate, each through `apply`, and late ones at once.
     pub(crate) async fn run(&mut self, cli: &Cli, mut apply: impl FnMut(&Service)) {
-        let start = Instant::now();
+        let (start, began) = (Instant::now(), now());
         for number in 0..cli.rate * cli.seconds {
             let due = Duration::from_secs_f64(number as f64 / cli.rate as f64);
             sleep_until(start + due).await;
-            apply(self.next(number, cli));
+            apply(self.next(number, began + due.as_micros() as u64, cli));
         }
     }
 }

@@ -1,5 +1,8 @@
 //! The command line.
 
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
 use clap::{Parser, ValueEnum};
 
 /// Which server.
@@ -11,7 +14,7 @@ pub(crate) enum Design {
     Naive,
 }
 
-/// Loads an ADS server with many streams, and tells how it fared.
+/// Loads an ADS server with many streams, and reports latency, CPU and memory.
 #[derive(Clone, Debug, Parser)]
 pub(crate) struct Cli {
     /// Streams.
@@ -23,9 +26,21 @@ pub(crate) struct Cli {
     /// For how long there are changes.
     #[arg(long, default_value_t = 60)]
     pub(crate) seconds: u64,
-    /// Services; a client watches two of them, and one that everybody watches.
+    /// Services.
     #[arg(long, default_value_t = 1_000)]
     pub(crate) services: usize,
+    /// Services that a client watches, and besides them one that everybody watches.
+    #[arg(long, default_value_t = 2)]
+    pub(crate) watch: usize,
+    /// Views: client n belongs to view n modulo this, and every view has all services. The naive server has none.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) views: usize,
+    /// The clients speak the incremental protocol. The naive server doesn't, and is left out.
+    #[arg(long)]
+    pub(crate) delta: bool,
+    /// Writes an SVG: how latency is distributed, CPU and memory of the server over time.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
     /// One change in this many is for everybody. 0: none.
     #[arg(long, default_value_t = 100)]
     pub(crate) everyone: u64,
@@ -41,7 +56,7 @@ pub(crate) struct Cli {
     /// Only this design.
     #[arg(long)]
     pub(crate) design: Option<Design>,
-    /// To be the server.
+    /// Be the server.
     #[arg(long, hide = true)]
     pub(crate) serve: Option<Design>,
 }
@@ -59,16 +74,36 @@ impl Cli {
         }
     }
 
-    /// What it watches.
+    /// The names that the client of this number watches.
     pub(crate) fn watches(&self, client: usize) -> Vec<String> {
         let services = self.services.max(1);
-        let (one, two) = (client % services, (client * 7 + 13) % services);
-        let mut names = vec![crate::world::EVERYONE.into(), crate::world::service(one)];
-        if one != two {
-            names.push(crate::world::service(two));
-        }
-        names
+        // Odd multiples spread the clients evenly over the services.
+        let numbers = (0..self.watch).map(|nth| match nth {
+            0 => client % services,
+            nth => (client * (4 * nth + 3) + 13 * nth) % services,
+        });
+        let numbers: BTreeSet<_> = numbers.collect();
+        let names = numbers.into_iter().map(crate::world::service);
+        [crate::world::EVERYONE.into()].into_iter().chain(names).collect()
     }
+
+    /// The designs to run.
+    pub(crate) fn designs(&self) -> impl Iterator<Item = Design> + '_ {
+        let all = [Design::Pushlane, Design::Naive].into_iter();
+        all.filter(|&design| {
+            self.design.is_none_or(|only| only == design)
+                && !(self.delta && design == Design::Naive)
+        })
+    }
+
+    /// The view that the client of this number belongs to.
+    pub(crate) fn view(&self, client: usize) -> String {
+        view(client % self.views.max(1))
+    }
+}
+
+pub(crate) fn view(number: usize) -> String {
+    format!("view-{number}")
 }
 
 /// How a client behaves.

@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::error::Error;
 use std::process::Stdio;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
+use pushlane::adapters::xds::proto::Node;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::sleep;
@@ -21,7 +22,7 @@ use crate::stream::{self, Client, Seen};
 pub(crate) struct Outcome {
     /// From the first connection until everybody had their first response.
     pub(crate) connected: Duration,
-    /// From change to ACK, in microseconds, sorted: changes for some, and for everybody.
+    /// From when a change was due to its ACK, in microseconds, sorted: changes for some, and for everybody.
     pub(crate) latencies: [Vec<u32>; 2],
     pub(crate) responses: usize,
     /// How long after the last change everybody had everything.
@@ -29,13 +30,17 @@ pub(crate) struct Outcome {
     /// Clients whose state is not the server's in the end; clients that lost their stream. Without those stuck.
     pub(crate) wrong: usize,
     pub(crate) broken: usize,
-    /// The server: without clients, with them, at the end; and what it says of itself.
+    /// The server: without clients, with them, at the end; and its own counters.
     pub(crate) before: Cost,
     pub(crate) idle: Cost,
     pub(crate) after: Cost,
     pub(crate) metrics: String,
     pub(crate) clients: usize,
     pub(crate) ran: Duration,
+    /// Responses that came during the changes.
+    pub(crate) pushed: usize,
+    /// The server's cost during the changes, with the time since they began.
+    pub(crate) samples: Vec<(Duration, Cost)>,
 }
 
 struct Served {
@@ -58,6 +63,7 @@ impl Served {
             ("--rate", cli.rate),
             ("--seconds", cli.seconds),
             ("--everyone", cli.everyone),
+            ("--views", cli.views as u64),
         ] {
             command.args([name, &value.to_string()]);
         }
@@ -91,14 +97,17 @@ pub(crate) async fn run(design: Design, cli: &Cli) -> Result<Outcome, Box<dyn Er
     let (mut served, addr) = Served::start(design, cli).await?;
     let mut outcome = Outcome { clients: cli.clients, before: served.cost(), ..Outcome::default() };
     let seen = Arc::<Seen>::default();
-    let clients: Vec<_> = (0..cli.clients).map(|_| Arc::<Client>::default()).collect();
+    let clients: Vec<_> = (0..cli.clients)
+        .map(|number| Client { names: cli.watches(number), ..Client::default() })
+        .map(Arc::new)
+        .collect();
     let start = Instant::now();
     let (mut channel, mut on_it) = (None, 0);
     let mut tasks = tokio::task::JoinSet::new();
     for (number, client) in clients.iter().enumerate() {
         let kind = cli.kind(number);
         let endpoint = Channel::from_shared(format!("http://{addr}"))?;
-        // Who doesn't behave has a connection of its own: it is its stream that is to be noticed.
+        // A client that misbehaves has a connection of its own, so that only its stream suffers.
         let mine = if kind != Kind::Healthy {
             endpoint.connect().await?
         } else {
@@ -108,9 +117,11 @@ pub(crate) async fn run(design: Design, cli: &Cli) -> Result<Outcome, Box<dyn Er
             on_it += 1;
             channel.clone().ok_or("no connection")?
         };
-        let (client, seen, names) = (Arc::clone(client), Arc::clone(&seen), cli.watches(number));
+        let (client, seen, delta) = (Arc::clone(client), Arc::clone(&seen), cli.delta);
+        let (id, cluster) = (format!("client-{number}"), cli.view(number));
+        let node = Node { id, cluster, ..Node::default() };
         tasks.spawn(async move {
-            let ended = stream::run(mine, (number, kind), names, &client, &seen).await;
+            let ended = stream::run(mine, (node, kind), delta, &client, &seen).await;
             if kind != Kind::Stuck {
                 seen.ended.fetch_add(1, Relaxed);
                 eprintln!("client-{number} lost its stream: {ended:?}");
@@ -128,9 +139,17 @@ pub(crate) async fn run(design: Design, cli: &Cli) -> Result<Outcome, Box<dyn Er
     outcome.idle = served.cost();
 
     let start = Instant::now();
+    let stop = Arc::<AtomicBool>::default();
+    let before = seen.responses.load(Relaxed);
+    let sampler = served.child.id().map(|pid| tokio::spawn(sample(pid, start, Arc::clone(&stop))));
     served.ask("go").await?;
     outcome.ran = start.elapsed();
     outcome.after = served.cost();
+    outcome.pushed = seen.responses.load(Relaxed) - before;
+    if let Some(sampler) = sampler {
+        stop.store(true, Relaxed);
+        outcome.samples = sampler.await?;
+    }
     let state = served.ask("state").await?;
     let expected: HashMap<&str, u64> = state
         .split(' ')
@@ -162,11 +181,21 @@ pub(crate) async fn run(design: Design, cli: &Cli) -> Result<Outcome, Box<dyn Er
     Ok(outcome)
 }
 
+/// The cost of a process, twice a second until it is enough.
+async fn sample(pid: u32, start: Instant, stop: Arc<AtomicBool>) -> Vec<(Duration, Cost)> {
+    let mut samples = Vec::new();
+    while !stop.load(Relaxed) {
+        samples.push((start.elapsed(), cost(pid)));
+        sleep(Duration::from_millis(500)).await;
+    }
+    samples
+}
+
 /// How many clients have something else than the server, of those that answer.
 fn wrong(cli: &Cli, clients: &[Arc<Client>], expected: &HashMap<&str, u64>) -> usize {
-    let differs = |(number, client): &(usize, &Arc<Client>)| {
+    let differs = |(_, client): &(usize, &Arc<Client>)| {
         let has = client.versions.lock().expect("not poisoned");
-        cli.watches(*number).iter().any(|name| has.get(name) != expected.get(&**name))
+        client.names.iter().any(|name| has.get(name) != expected.get(&**name))
     };
     let answering =
         clients.iter().enumerate().filter(|(number, _)| cli.kind(*number) != Kind::Stuck);

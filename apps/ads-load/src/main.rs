@@ -1,6 +1,9 @@
-//! Ten thousand ADS streams, a hundred changes a second, some clients that are slow and some that are stuck: how long
-//! until a change is acknowledged, what a client costs, and is anything lost? Beside it, under the same load, a small
-//! server of the naive kind.
+//! Ten thousand ADS streams, a hundred changes a second, some clients that are slow and some that are
+//! stuck: how long until a change is acknowledged, what does a client cost, and is anything lost?
+//! Beside it, under the same load, a small server of the naive kind.
+//!
+//! Latency runs from when a change was *due* until its ACK is written. A server that blocks its
+//! publisher makes later changes late, and that counts.
 //!
 //! The server is a process of its own (this program again), so that its memory and CPU are its own.
 
@@ -8,6 +11,7 @@ mod changes;
 mod cli;
 mod clients;
 mod naive;
+mod plot;
 mod process;
 mod pushlane_server;
 mod report;
@@ -29,15 +33,18 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     println!("{}", report::setting(&cli));
     let mut lost = 0;
-    for design in [Design::Pushlane, Design::Naive] {
-        if cli.design.is_none_or(|only| only == design) {
-            let outcome = runtime.block_on(clients::run(design, &cli))?;
-            // The naive design is there to be compared with, not to pass.
-            if design == Design::Pushlane {
-                lost = outcome.wrong + outcome.broken;
-            }
-            println!("{}", report::outcome(design, &outcome));
+    let mut outcomes = Vec::new();
+    for design in cli.designs() {
+        let outcome = runtime.block_on(clients::run(design, &cli))?;
+        // The naive design is there to be compared with, not to pass.
+        if design == Design::Pushlane {
+            lost = outcome.wrong + outcome.broken;
         }
+        println!("{}", report::outcome(design, &outcome));
+        outcomes.push((design, outcome));
+    }
+    if let Some(path) = &cli.report {
+        std::fs::write(path, plot::svg(&report::setting(&cli), &outcomes)?)?;
     }
     if lost > 0 {
         Err(format!("{lost} clients don't have what they should have").into())

@@ -1,6 +1,6 @@
-//! A small server of the naive kind, as it is written first: a map, a broadcast channel, and a task for each stream
-//! that computes its response anew at every change and sends it if it is another one. Nobody waits for an ACK, and
-//! nobody is asked whether a change concerns them before they have looked.
+//! A small server of the naive kind, as it is written first: a map, a broadcast channel, and a task for
+//! each stream that computes its response anew at every change and sends it if it differs. It waits for
+//! no ACK, and every stream looks at every change.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -96,7 +96,7 @@ impl Naive {
                     Ok(Some(request)) => names = request.resource_names,
                     _ => return,
                 },
-                // Whoever has missed some changes looks all the same.
+                // A stream that lags looks all the same.
                 told = changed.recv() => if told == Err(RecvError::Closed) { return },
             }
             let mut versions = Vec::new();

@@ -3,15 +3,16 @@
 use std::future::pending;
 use std::time::Duration;
 
-use pushlane::adapters::xds::{Ads, Limits, Resource, Server, TypeUrl};
+use pushlane::adapters::xds::{Ads, Limits, Resource, Server, TypeUrl, ViewId};
 use tokio::net::TcpListener;
 
 use crate::changes::Changes;
-use crate::cli::Cli;
+use crate::cli::{Cli, view};
 use crate::world::Service;
 
 pub(crate) struct Pushlane {
     ads: Ads,
+    views: Vec<ViewId>,
 }
 
 fn resource(service: &Service) -> Resource {
@@ -26,19 +27,32 @@ impl Pushlane {
         (limits.streams, limits.types) = (cli.clients + 100, 1);
         (limits.topics, limits.admission_rate) = (1_024, 0);
         limits.ack_deadline = Duration::from_secs(20);
-        let ads = Ads::builder().limits(limits).start();
-        // The queue is open: it can't be refused.
-        let _ = ads.set("default", changes.all().map(resource));
+        let of = |node: &pushlane::adapters::xds::proto::Node| ViewId::from(&*node.cluster);
+        let ads = Ads::builder().limits(limits).view(move |node, _| of(node)).start();
+        let views: Vec<_> = (0..cli.views.max(1)).map(view).map(ViewId::from).collect();
+        let all: Vec<_> = changes.all().map(resource).collect();
+        for view in &views {
+            // The queue is open: it can't be refused.
+            let _ = ads.set(view.clone(), all.iter().cloned());
+        }
         tokio::spawn(Server::plaintext(&ads).serve(listener, pending()));
-        Pushlane { ads }
+        Pushlane { ads, views }
     }
 
     pub(crate) fn apply(&self, service: &Service) {
-        let _ = self.ads.update("default", |edit| edit.put(resource(service)));
+        let resource = resource(service);
+        for view in &self.views {
+            let _ = self.ads.update(view.clone(), |edit| edit.put(resource.clone()));
+        }
     }
 
     pub(crate) fn metrics(&self) -> String {
         let metrics = self.ads.metrics();
-        format!("pushes={} evicted={}", metrics.pushes, metrics.ended.evicted())
+        format!(
+            "pushes={} nothing={} evicted={}",
+            metrics.pushes,
+            metrics.nothing,
+            metrics.ended.evicted()
+        )
     }
 }

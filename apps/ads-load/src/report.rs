@@ -6,14 +6,16 @@ use crate::cli::{Cli, Design};
 use crate::clients::Outcome;
 
 pub(crate) fn setting(cli: &Cli) -> String {
-    let Cli { clients, rate, seconds, services, everyone, slow, stuck, .. } = cli;
+    let Cli { clients, rate, seconds, services, watch, views, everyone, slow, stuck, .. } = cli;
+    let protocol = if cli.delta { "incremental" } else { "state of the world" };
     format!(
-        "{clients} streams, {rate} changes/s for {seconds} s over {services} services, one in {everyone} for everybody; \
-         one client in {slow} slow, one in {stuck} stuck"
+        "{clients} streams ({protocol}), {watch} of {services} services each, {views} views, {rate} \
+         changes/s for {seconds} s, one in {everyone} for everybody; one client in {slow} slow, one \
+         in {stuck} stuck"
     )
 }
 
-fn percentile(sorted: &[u32], part: f64) -> f64 {
+pub(crate) fn percentile(sorted: &[u32], part: f64) -> f64 {
     let at = ((sorted.len() as f64 * part) as usize).min(sorted.len().saturating_sub(1));
     f64::from(sorted.get(at).copied().unwrap_or(0)) / 1_000.0
 }
@@ -26,7 +28,7 @@ pub(crate) fn outcome(design: Design, outcome: &Outcome) -> String {
     line("everybody connected and served", format!("{:.1} s", outcome.connected.as_secs_f64()));
     for (whom, times) in ["some", "everybody"].iter().zip(&outcome.latencies) {
         let took = [0.5, 0.99, 1.0].map(|part| format!("{:.1}", percentile(times, part)));
-        line(&format!("change for {whom} to ACK"), {
+        line(&format!("change due for {whom} to ACK"), {
             format!("{} ms (p50, p99, worst; {} of them)", took.join(", "), times.len())
         });
     }
@@ -47,7 +49,10 @@ pub(crate) fn outcome(design: Design, outcome: &Outcome) -> String {
     );
     line("server, at most", megabytes(outcome.after.peak));
     let cpu = (outcome.after.cpu - outcome.idle.cpu) / outcome.ran.as_secs_f64().max(0.001);
-    line("server, CPU during the changes", format!("{:.0} % of one core", cpu * 100.0));
+    let each = cpu * outcome.ran.as_secs_f64() / outcome.pushed.max(1) as f64 * 1e6;
+    line("server, CPU during the changes", {
+        format!("{:.0} % of one core, {each:.1} us a response", cpu * 100.0)
+    });
     line("server says", outcome.metrics.clone());
     format!("{design:?}\n{text}")
 }

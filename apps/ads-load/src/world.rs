@@ -1,4 +1,4 @@
-//! What is served: of each service its version, and when its last versions were made.
+//! What is served: of each service its version, and when its last versions were due.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -13,7 +13,7 @@ pub(crate) fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros() as u64
 }
 
-/// How many of its last versions a resource tells the time of.
+/// How many of its last versions a resource dates.
 const HISTORY: usize = 32;
 
 /// A service's resource. Its bytes are a name, a version and times; no client here is a real one.
@@ -21,24 +21,26 @@ const HISTORY: usize = 32;
 pub(crate) struct Service {
     pub(crate) name: String,
     pub(crate) version: u64,
-    /// When the last versions were made, the newest last.
-    pub(crate) made: Vec<u64>,
+    /// When the last versions were due, the newest last.
+    pub(crate) due: Vec<u64>,
 }
 
 impl Service {
-    pub(crate) fn change(&mut self) {
+    /// A new version. It is dated by when it was due: a server that blocks its publisher must not
+    /// stop the clock as well.
+    pub(crate) fn change(&mut self, due: u64) {
         self.version += 1;
-        if self.made.len() == HISTORY {
-            self.made.remove(0);
+        if self.due.len() == HISTORY {
+            self.due.remove(0);
         }
-        self.made.push(now());
+        self.due.push(due);
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut bytes = vec![self.name.len() as u8];
         bytes.extend(self.name.as_bytes());
         bytes.extend(self.version.to_le_bytes());
-        self.made.iter().for_each(|at| bytes.extend(at.to_le_bytes()));
+        self.due.iter().for_each(|at| bytes.extend(at.to_le_bytes()));
         bytes
     }
 
@@ -49,13 +51,13 @@ impl Service {
             .chunks_exact(8)
             .map(|word| u64::from_le_bytes(word.try_into().unwrap_or_default()));
         let version = words.next()?;
-        Some(Service { name: String::from_utf8(name.into()).ok()?, version, made: words.collect() })
+        Some(Service { name: String::from_utf8(name.into()).ok()?, version, due: words.collect() })
     }
 
-    /// When the versions after `seen` were made, as far as it is known.
-    pub(crate) fn made_since(&self, seen: u64) -> &[u64] {
+    /// When the versions after `seen` were due, as far back as the history goes.
+    pub(crate) fn due_since(&self, seen: u64) -> &[u64] {
         let new = self.version.saturating_sub(seen) as usize;
-        &self.made[self.made.len().saturating_sub(new)..]
+        &self.due[self.due.len().saturating_sub(new)..]
     }
 }
 
@@ -67,13 +69,10 @@ mod tests {
     fn a_service_survives_the_wire() {
         let mut service = Service { name: "s".into(), ..Service::default() };
         for _ in 0..50 {
-            service.change();
+            service.change(now());
         }
         let read = Service::decode(&service.encode()).unwrap();
         assert_eq!(read, service);
-        assert_eq!(
-            (read.version, read.made_since(47).len(), read.made_since(50).len()),
-            (50, 3, 0)
-        );
+        assert_eq!((read.version, read.due_since(47).len(), read.due_since(50).len()), (50, 3, 0));
     }
 }
