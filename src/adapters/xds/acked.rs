@@ -150,6 +150,10 @@ pub struct Laggard {
     pub type_url: TypeUrl,
 }
 
+fn laggard(info: &StreamInfo, type_url: TypeUrl) -> Laggard {
+    Laggard { stream: info.id, node_id: info.node_id(), type_url }
+}
+
 impl ServerState {
     /// The clients of the queue that hold a change back, and whose they are.
     fn late<'a>(
@@ -175,12 +179,13 @@ impl ServerState {
         // Of several versions, each of its clients once.
         let late: BTreeMap<_, _> =
             self.late(published).map(|(key, info, type_url)| (key, (info, type_url))).collect();
-        let named = late.into_values().map(|(info, type_url)| Laggard {
-            stream: info.id,
-            node_id: info.node_id(),
-            type_url,
-        });
-        named.collect()
+        late.into_values().map(|(info, type_url)| laggard(&info, type_url)).collect()
+    }
+
+    pub(super) fn behind(&self) -> Vec<Laggard> {
+        let keys = self.queue.laggards(self.queue.barrier());
+        let whose = keys.filter_map(|key| self.whose(key));
+        whose.map(|(info, type_url)| laggard(&info, type_url)).collect()
     }
 
     pub(super) async fn wait_acked(&self, published: &Published) -> Result<Acked, Rejected> {

@@ -119,6 +119,20 @@ impl Builder {
         self
     }
 
+    /// Revisions and versions of resources come from a store that other servers serve from too
+    /// ([`Edit::at`]). A client that says that it has had a later revision than this server has
+    /// [reached](Ads::reached) is sent nothing until then, so that it is not taken back to an older state when it
+    /// moves to a server that lags behind. After [`ack_deadline`](Limits::ack_deadline) its stream ends with
+    /// `UNAVAILABLE`: another server may have it.
+    ///
+    /// An incremental client says which versions it holds, not what was removed. So it can be taken back if the last
+    /// change that it had was nothing but a removal.
+    #[must_use]
+    pub fn shared_revisions(mut self) -> Self {
+        self.wishes.shared_revisions = true;
+        self
+    }
+
     /// Is told of each [`Event`], for a log. Called where it happens, so it should not wait.
     #[must_use]
     pub fn observe(mut self, observer: impl Fn(&Event) + Send + Sync + 'static) -> Self {
@@ -164,6 +178,7 @@ impl Ads {
             compute: None,
             kinds: Kinds::default(),
             observer: None,
+            shared_revisions: false,
         };
         Builder { wishes }
     }
@@ -362,6 +377,18 @@ impl Ads {
         self.server.laggards(published)
     }
 
+    /// Every stream and type to which something is owed at this moment: it is to be sent, or has not been answered. A
+    /// stream that has said what it wants and is not among them has answered all that was published before the call.
+    pub fn behind(&self) -> Vec<Laggard> {
+        self.server.behind()
+    }
+
+    /// All changes of the shared store up to this revision have been made here; a lower one than before counts for
+    /// nothing. Without [`Builder::shared_revisions`] nobody waits for it.
+    pub fn reached(&self, revision: u64) {
+        self.server.reached(revision);
+    }
+
     /// What the view holds now. `None`: it has never been set.
     pub fn snapshot(&self, view: impl Into<ViewId>) -> Option<Arc<Snapshot>> {
         self.server.store.find(&view.into())?.snapshot()
@@ -385,6 +412,17 @@ impl Ads {
     /// Changes how many responses may be prepared at once; returns how many it were.
     pub fn set_permits(&self, permits: usize) -> usize {
         self.server.queue.set_permits(permits)
+    }
+
+    /// Changes how many streams may be open at once, up to [`Limits::streams`]; returns how many it were. Those that
+    /// are open beyond it stay: [`disconnect`](Ads::disconnect) them.
+    pub fn set_stream_limit(&self, streams: usize) -> usize {
+        self.server.set_stream_limit(streams)
+    }
+
+    /// How many streams may be open at once.
+    pub fn stream_limit(&self) -> usize {
+        self.server.stream_limit()
     }
 
     /// The limits it was started with.

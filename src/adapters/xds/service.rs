@@ -172,7 +172,7 @@ async fn begin<W: Wire>(
     let info = StreamInfo::new(server.next_stream(), peer, names, W::VARIANT, mail);
     if !server.enter(&info) {
         server.counters.refusals.full.one();
-        let most = server.limits.streams;
+        let most = server.stream_limit();
         return Err(Status::resource_exhausted(std::format!("{most} streams are open already")));
     }
     let out = Outbound::default();

@@ -1,6 +1,6 @@
 //! What all streams of a server share: the queue, the store, and who is who.
 
-use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::collections::{BTreeMap, VecDeque};
 use std::prelude::v1::*;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -64,6 +64,7 @@ pub(super) struct Wishes {
     pub(super) compute: Option<Box<dyn Compute>>,
     pub(super) kinds: Kinds,
     pub(super) observer: Option<Box<Observer>>,
+    pub(super) shared_revisions: bool,
 }
 
 pub(super) struct ServerState {
@@ -82,6 +83,10 @@ pub(super) struct ServerState {
     routes: Box<[Mutex<Option<Route>>]>,
     streams: Mutex<BTreeMap<StreamId, Arc<StreamInfo>>>,
     newest: AtomicU64,
+    /// At most `limits.streams`. A count and nothing else: relaxed.
+    stream_limit: AtomicUsize,
+    /// The newest revision of the shared store; if there is none, beyond all of them.
+    reached: watch::Sender<u64>,
     pub(super) nacks: Mutex<VecDeque<Arc<Nack>>>,
     pub(super) departures: Mutex<VecDeque<Arc<Departure>>>,
 }
@@ -99,7 +104,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl ServerState {
-    pub(super) fn new(Wishes { limits, views, compute, kinds, observer }: Wishes) -> Arc<Self> {
+    pub(super) fn new(wishes: Wishes) -> Arc<Self> {
+        let Wishes { limits, views, compute, kinds, observer, shared_revisions } = wishes;
         let topics = TopicSpace::new(limits.topics);
         let config = Config::new(limits.streams.saturating_mul(limits.types))
             .topics(topics.count())
@@ -120,6 +126,8 @@ impl ServerState {
             routes,
             streams: Mutex::default(),
             newest: AtomicU64::new(0),
+            stream_limit: AtomicUsize::new(limits.streams),
+            reached: watch::Sender::new(if shared_revisions { 0 } else { u64::MAX }),
             nacks: Mutex::default(),
             departures: Mutex::default(),
             limits,
@@ -179,12 +187,33 @@ impl ServerState {
     /// False: there are as many as there may be.
     pub(super) fn enter(&self, info: &Arc<StreamInfo>) -> bool {
         let mut streams = lock(&self.streams);
-        let room = streams.len() < self.limits.streams;
+        let room = streams.len() < self.stream_limit();
         if room {
             streams.insert(info.id, Arc::clone(info));
             self.counters.opened.one();
         }
         room
+    }
+
+    pub(super) fn stream_limit(&self) -> usize {
+        self.stream_limit.load(Relaxed)
+    }
+
+    pub(super) fn set_stream_limit(&self, streams: usize) -> usize {
+        self.stream_limit.swap(streams.min(self.limits.streams), Relaxed)
+    }
+
+    pub(super) fn reached(&self, revision: u64) {
+        self.reached.send_if_modified(|reached| {
+            let later = revision > *reached;
+            *reached = revision.max(*reached);
+            later
+        });
+    }
+
+    /// The newest revision of the shared store, for who waits for it.
+    pub(super) fn shared(&self) -> watch::Receiver<u64> {
+        self.reached.subscribe()
     }
 
     pub(super) fn exit(&self, id: StreamId) {
@@ -268,6 +297,7 @@ mod tests {
             compute: None,
             kinds: Kinds::default(),
             observer: None,
+            shared_revisions: false,
         });
         let (numbers, start) = (Mutex::new(Vec::new()), Barrier::new(4));
         thread::scope(|scope| {

@@ -15,6 +15,7 @@ use super::view::{Snapshot, ViewId};
 #[derive(Debug, Default)]
 pub struct Edit {
     steps: BTreeMap<TypeUrl, BTreeMap<Name, Option<Resource>>>,
+    at: Option<u64>,
 }
 
 impl Edit {
@@ -27,6 +28,28 @@ impl Edit {
     /// Removes a resource, if there is one.
     pub fn remove(&mut self, type_url: impl Into<TypeUrl>, name: impl Into<Name>) {
         self.steps.entry(type_url.into()).or_default().insert(name.into(), None);
+    }
+
+    /// The view has this revision from now on, if the edit changes anything and the view's revision is lower;
+    /// otherwise the next one that is free. For revisions that other servers share: see
+    /// [`Builder::shared_revisions`](super::Builder::shared_revisions).
+    ///
+    /// ```
+    /// use pushlane::adapters::xds::{Ads, Resource, TypeUrl};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let ads = Ads::builder().start();
+    /// let published = ads.update("default", |edit| {
+    ///     edit.at(1_207);
+    ///     edit.put(Resource::new(TypeUrl::ENDPOINTS, "cart", "1207", b"\x0a\x04cart".to_vec()));
+    /// })?;
+    /// assert_eq!(published.revision(), 1_207);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn at(&mut self, revision: u64) {
+        self.at = Some(revision);
     }
 }
 
@@ -73,9 +96,12 @@ impl View {
         there
     }
 
-    fn apply(&self, edit: Edit, replace: bool, revision: u64) -> Applied {
+    /// `next` is a revision that no view has yet.
+    fn apply(&self, edit: Edit, replace: bool, next: u64) -> Applied {
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
         let first = current.is_none();
+        let before = current.as_ref().map_or(0, |snapshot| snapshot.revision);
+        let revision = edit.at.filter(|at| *at > before).unwrap_or(next);
         let mut edit = edit;
         if replace && let Some(snapshot) = &*current {
             for (type_url, set) in &snapshot.types {

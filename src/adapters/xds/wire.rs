@@ -22,6 +22,8 @@ pub(super) trait Wire: Send + 'static {
     fn type_url(request: &Self::Request) -> &str;
     /// Every name in the request.
     fn names(request: &Self::Request) -> impl Iterator<Item = &str>;
+    /// The newest revision of a shared store that the client says it has.
+    fn held(request: &Self::Request) -> u64;
     fn read(subscription: &mut Subscription, request: &Self::Request) -> Received;
     fn write(reply: Reply) -> Self::Response;
 }
@@ -47,6 +49,10 @@ impl Wire for Sotw {
 
     fn names(request: &DiscoveryRequest) -> impl Iterator<Item = &str> {
         request.resource_names.iter().map(String::as_str)
+    }
+
+    fn held(request: &DiscoveryRequest) -> u64 {
+        request.version_info.parse().unwrap_or(0)
     }
 
     fn read(subscription: &mut Subscription, request: &DiscoveryRequest) -> Received {
@@ -85,6 +91,11 @@ impl Wire for Delta {
             .chain(&request.resource_names_unsubscribe)
             .chain(request.initial_resource_versions.keys())
             .map(String::as_str)
+    }
+
+    fn held(request: &DeltaDiscoveryRequest) -> u64 {
+        let versions = request.initial_resource_versions.values();
+        versions.filter_map(|version| version.parse().ok()).max().unwrap_or(0)
     }
 
     fn read(subscription: &mut Subscription, request: &DeltaDiscoveryRequest) -> Received {

@@ -12,6 +12,7 @@ mod on_demand;
 mod order;
 mod raw;
 mod reconnect;
+mod shared;
 mod silent;
 mod size;
 mod sotw;

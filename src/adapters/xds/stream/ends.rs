@@ -31,7 +31,9 @@ impl Stream {
         let first = self.view.is_none().then(|| self.info.since + limits.first_request);
         let idle = Instant::now() + IDLE;
         let refresh = self.types.iter().filter_map(|entry| entry.refresh);
-        pushes.chain(refresh).chain(reading).chain(first).fold(idle, Instant::min)
+        let shared = self.shared.deadline(limits);
+        let deadlines = pushes.chain(refresh).chain(reading).chain(first).chain(shared);
+        deadlines.fold(idle, Instant::min)
     }
 
     /// A deadline may have passed: why the stream is evicted, if it is.

@@ -5,6 +5,7 @@ mod entry;
 mod pushes;
 mod requests;
 mod review;
+mod shared;
 
 use core::pin::pin;
 use std::string::String;
@@ -17,6 +18,7 @@ use ::tokio::time::sleep_until;
 use tonic::{Code, Status};
 
 use self::entry::Entry;
+use self::shared::Shared;
 use super::connection::{Connection, Ending};
 use super::identity::Identity;
 use super::outbound::Outbound;
@@ -58,6 +60,7 @@ pub(super) struct Stream {
     view: Option<Arc<View>>,
     /// Told when the view changes.
     changed: Option<watch::Receiver<()>>,
+    shared: Shared,
     /// In the order in which they are sent.
     types: Vec<Entry>,
     mail: mpsc::UnboundedReceiver<Mail>,
@@ -75,6 +78,7 @@ impl Stream {
         mail: mpsc::UnboundedReceiver<Mail>,
     ) -> Self {
         let (view, changed, types, nonces, departed) = (None, None, Vec::new(), 0, false);
+        let shared = Shared::new(server.shared());
         Stream {
             server,
             info,
@@ -83,6 +87,7 @@ impl Stream {
             out,
             view,
             changed,
+            shared,
             types,
             mail,
             nonces,
@@ -161,6 +166,7 @@ impl Stream {
                 },
                 // What is held back may have to be something else by now. What changes for others merges in the queue.
                 () = told(&mut self.changed), if self.types.iter().any(Entry::is_held) => {}
+                () = self.shared.reached() => {}
                 request = requests.message() => match request {
                     Ok(Some(request)) => {
                         if let Err(status) = self.request::<W>(request) {
@@ -174,6 +180,9 @@ impl Stream {
                     },
                 },
                 () = timer.as_mut() => {
+                    if let Some(reason) = self.shared.expired(&self.server.limits) {
+                        return End::Malformed(Status::unavailable(reason));
+                    }
                     if let Some((missed, reason)) = self.expired() {
                         return End::Evicted(missed, reason);
                     }

@@ -30,6 +30,14 @@ impl Stream {
         if let Some(changed) = &mut self.changed {
             changed.mark_unchanged();
         }
+        if self.shared.is_behind() {
+            for entry in &mut self.types {
+                if let Push::Held { lease, .. } = &mut entry.push {
+                    lease.release_permit();
+                }
+            }
+            return;
+        }
         // Each round ends at least one push that is held.
         while self.types.iter().any(Entry::is_held) {
             self.compute();

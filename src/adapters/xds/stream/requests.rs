@@ -44,6 +44,7 @@ impl Stream {
                 name.len()
             )));
         }
+        self.shared.seen(W::held(&request));
         let at = self.entry::<W>(type_url)?;
         let before = self.subscriptions();
         let entry = &mut self.types[at];
@@ -122,14 +123,15 @@ impl Stream {
             self.rewarm_held(at, held);
         }
         self.moved(at, moved);
+        if due {
+            self.types[at].ask(&self.server, []);
+        }
+        // Asked first: a type that can be seen of the stream is owed what it has asked for.
         let entry = &self.types[at];
         let interest = &entry.subscription.interest;
         self.info.note(&entry.subscription.type_url, |progress| {
             (progress.wildcard, progress.names) = (interest.wildcard, interest.names.len());
         });
-        if due {
-            self.types[at].ask(&self.server, []);
-        }
     }
 
     fn moved(&mut self, at: usize, moved: Moved) {
