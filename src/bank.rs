@@ -5,22 +5,17 @@
 //! sees all that the one before it did. A load in its place would lose updates.
 
 use crate::slot::{ALL, Claimed, Lane, Marked, Released, ReleasedMany, SLOTS, Snapshot, Vacated};
-use crate::sync::{AtomicUsize, Ordering};
+use crate::sync::{AtomicUsize, Ordering, const_fn};
 
 /// The state of [`SLOTS`](crate::SLOTS) clients.
 pub(crate) struct Bank(AtomicUsize);
 
 impl Bank {
-    /// A bank whose slots are vacant, but for those of `mask`: they are held, and belong to nobody.
-    #[cfg(feature = "alloc")]
-    pub(crate) fn with_held(mask: usize) -> Bank {
-        Bank(AtomicUsize::new(Snapshot::VACANT.hold(mask).word()))
-    }
-
-    /// The same in a constant.
-    #[cfg(not(loom))]
-    pub(crate) const fn const_with_held(mask: usize) -> Bank {
-        Bank(AtomicUsize::new(Snapshot::VACANT.hold(mask).word()))
+    const_fn! {
+        /// A bank whose slots are vacant, except those of `mask`: they are held for ever.
+        pub(crate) const fn with_held(mask: usize) -> Bank {
+            Bank(AtomicUsize::new(Snapshot::VACANT.hold(mask).word()))
+        }
     }
 
     /// Acquire: synchronizes with the Release of the transition it reads, so that what a transition's
@@ -207,7 +202,7 @@ mod tests {
     /// Banks with so many idle clients each.
     fn banks(clients: impl IntoIterator<Item = usize>) -> Vec<Bank> {
         let bank = |clients| {
-            let bank = Bank::const_with_held(0);
+            let bank = Bank::with_held(0);
             for slot in 0..clients {
                 assert_eq!(bank.reserve(), Some(slot));
                 bank.admit(slot, None);

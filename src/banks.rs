@@ -114,15 +114,17 @@ mod tests {
 
     #[test]
     fn few_are_spread_over_the_room_of_many() {
-        let spread =
-            |banks| {
-                let spread = Banks::<Heap>::spread(banks, Bank::const_with_held);
-                assert_eq!((spread.len(), spread.iter().count()), (banks, banks));
-                assert!(spread.iter().zip(0..).all(|(bank, held)| {
-                    bank.load() == Bank::const_with_held(held & ALL).load()
-                }));
-                steps(&spread)
-            };
+        let spread = |banks| {
+            let spread = Banks::<Heap>::spread(banks, Bank::with_held);
+            assert_eq!((spread.len(), spread.iter().count()), (banks, banks));
+            assert!(
+                spread
+                    .iter()
+                    .zip(0..)
+                    .all(|(bank, held)| { bank.load() == Bank::with_held(held & ALL).load() })
+            );
+            steps(&spread)
+        };
         let steps = [2, 256, 257, 512, 1_024, 1_025, 5_000].map(spread);
         let expected = [8, 8, 4, 4, 2, 1, 1];
         assert_eq!(steps, if FARTHEST == 3 { expected } else { [1; 7] });
@@ -130,7 +132,7 @@ mod tests {
 
     #[test]
     fn in_place_they_lie_side_by_side() {
-        let banks = Banks::<Static<3>>::side_by_side([const { Bank::const_with_held(0) }; 3]);
+        let banks = Banks::<Static<3>>::side_by_side([const { Bank::with_held(0) }; 3]);
         assert_eq!((banks.len(), steps(&banks), banks.iter().count()), (3, 1, 3));
         assert_eq!(banks[2].reserve(), Some(0));
         assert!(SLOTS > 1 && banks[1].reserve() == Some(0) && banks[2].reserve() == Some(1));

@@ -15,20 +15,12 @@ use crate::registry::ClientKey;
 /// [`complete`](Batch::complete), by [`requeue`](Batch::requeue), or by being dropped, which is a requeue.
 /// Where they end one by one, take it apart: [`into_leases`](Batch::into_leases).
 #[must_use = "a batch that is dropped goes back into the queue"]
-pub struct Batch<Q>
-where
-    Q: Deref,
-    Q::Target: Serve,
-{
+pub struct Batch<Q: Deref<Target: Serve>> {
     queue: Q,
     entries: Entries<<Q::Target as Serve>::Payload>,
 }
 
-impl<Q> Batch<Q>
-where
-    Q: Deref,
-    Q::Target: Serve,
-{
+impl<Q: Deref<Target: Serve>> Batch<Q> {
     pub(crate) fn begin(queue: Q, most: usize) -> Option<Self> {
         // Made first, so that what has begun goes back if taking the next payload panics.
         let mut batch = Batch { queue, entries: [const { None }; crate::SLOTS] };
@@ -88,11 +80,7 @@ where
     }
 }
 
-impl<Q> Drop for Batch<Q>
-where
-    Q: Deref,
-    Q::Target: Serve,
-{
+impl<Q: Deref<Target: Serve>> Drop for Batch<Q> {
     fn drop(&mut self) {
         GiveBackOnDrop { queue: &*self.queue, entries: &mut self.entries }.all();
     }
@@ -119,11 +107,7 @@ impl<Q: Serve + ?Sized> Drop for GiveBackOnDrop<'_, Q> {
     }
 }
 
-impl<Q> fmt::Debug for Batch<Q>
-where
-    Q: Deref,
-    Q::Target: Serve,
-{
+impl<Q: Deref<Target: Serve>> fmt::Debug for Batch<Q> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list()
             .entries(self.entries.iter().flatten().map(|(ticket, _)| ticket.client))

@@ -22,7 +22,7 @@
 use core::cmp::Ordering as Order;
 
 use crate::cache_padded::CachePadded;
-use crate::sync::{Atomic, AtomicBool, AtomicUsize, Ordering};
+use crate::sync::{AtomicBool, AtomicUsize, Ordering, const_fn};
 
 /// A publish's number: one less bit than the machine word, wrapping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -79,14 +79,13 @@ pub(crate) struct Convergence {
 }
 
 impl Convergence {
-    #[cfg(feature = "alloc")]
-    pub(crate) fn new() -> Self {
-        Convergence { counter: CachePadded(AtomicUsize::zero()), drained: AtomicBool::zero() }
-    }
-
-    #[cfg(not(loom))]
-    pub(crate) const fn const_new() -> Self {
-        Convergence { counter: CachePadded(AtomicUsize::ZERO), drained: AtomicBool::ZERO }
+    const_fn! {
+        pub(crate) const fn new() -> Self {
+            Convergence {
+                counter: CachePadded(AtomicUsize::new(0)),
+                drained: AtomicBool::new(false),
+            }
+        }
     }
 
     /// The number of the publish that was numbered last.
@@ -163,7 +162,7 @@ mod tests {
 
     #[test]
     fn numbers_are_given_until_it_is_closed() {
-        let convergence = Convergence::const_new();
+        let convergence = Convergence::new();
         assert_eq!(convergence.newest(), Seq(0));
         for number in 1..4 {
             assert_eq!(convergence.number(), Some(Seq(number)));

@@ -25,7 +25,7 @@
 use core::fmt;
 
 use crate::convergence::Seq;
-use crate::sync::{Atomic, AtomicUsize, Ordering};
+use crate::sync::{AtomicUsize, Ordering, const_fn};
 
 /// How many banks are visited at once: those of one word of a ready set.
 pub(crate) const GROUP: usize = usize::BITS as usize;
@@ -55,21 +55,10 @@ pub(crate) struct FanOut {
 }
 
 impl FanOut {
-    #[cfg(feature = "alloc")]
-    pub(crate) fn new(banks: usize) -> Self {
-        FanOut {
-            groups: banks.div_ceil(GROUP),
-            visits: AtomicUsize::zero(),
-            newest: AtomicUsize::zero(),
-        }
-    }
-
-    #[cfg(not(loom))]
-    pub(crate) const fn const_new(banks: usize) -> Self {
-        FanOut {
-            groups: banks.div_ceil(GROUP),
-            visits: AtomicUsize::ZERO,
-            newest: AtomicUsize::ZERO,
+    const_fn! {
+        pub(crate) const fn new(banks: usize) -> Self {
+            let groups = banks.div_ceil(GROUP);
+            FanOut { groups, visits: AtomicUsize::new(0), newest: AtomicUsize::new(0) }
         }
     }
 
@@ -188,7 +177,7 @@ mod tests {
 
     #[test]
     fn a_round_begins_at_the_frontier_and_ends_there() {
-        let fan_out = FanOut::const_new(4 * GROUP + 1);
+        let fan_out = FanOut::new(4 * GROUP + 1);
         assert!(fan_out.begin().is_none() && !fan_out.is_pending() && !fan_out.remains());
         fan_out.raise(number(1));
         fan_out.raise(number(2));
@@ -198,7 +187,7 @@ mod tests {
 
     #[test]
     fn a_visit_that_has_begun_is_made_again() {
-        let fan_out = FanOut::const_new(3 * GROUP);
+        let fan_out = FanOut::new(3 * GROUP);
         fan_out.raise(number(1));
         assert_eq!((fan_out.begin(), fan_out.begin()), (Some(0), Some(1)));
         fan_out.end();
@@ -212,7 +201,7 @@ mod tests {
     /// A worker is paused in its visit for as long as the frontier can count, and for longer.
     #[test]
     fn a_visit_that_takes_for_ever_ends_no_other() {
-        let fan_out = FanOut::const_new(2 * GROUP);
+        let fan_out = FanOut::new(2 * GROUP);
         fan_out.raise(number(1));
         assert_eq!(fan_out.begin(), Some(0));
         for publish in 2..100_000 {
@@ -231,7 +220,7 @@ mod tests {
 
     #[test]
     fn the_largest_queue_fits_and_so_does_a_thread_for_each_visit() {
-        let fan_out = FanOut::const_new(MAX_BANKS);
+        let fan_out = FanOut::new(MAX_BANKS);
         fan_out.raise(number(1));
         let groups = MAX_BANKS / GROUP;
         assert_eq!(visits(&fan_out), (0..groups).collect::<Vec<_>>());
@@ -250,7 +239,7 @@ mod tests {
 
     #[test]
     fn the_newest_number_is_told_whatever_the_order() {
-        let fan_out = FanOut::const_new(1);
+        let fan_out = FanOut::new(1);
         [2, 1, 5, 3].map(number).into_iter().for_each(|number| fan_out.raise(number));
         assert_eq!(fan_out.newest(), number(5));
     }

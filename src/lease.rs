@@ -18,11 +18,7 @@ use crate::slot::Lane;
 /// (A lease that is leaked, with [`mem::forget`](core::mem::forget) say, keeps its client in progress
 /// until the client is unregistered, and its place and permit for good.)
 #[must_use = "a lease that is dropped goes back into the queue"]
-pub struct Lease<Q>
-where
-    Q: Deref,
-    Q::Target: Serve,
-{
+pub struct Lease<Q: Deref<Target: Serve>> {
     queue: Q,
     ticket: Ticket,
     /// `None` only while the lease ends.
@@ -31,11 +27,7 @@ where
     ended: bool,
 }
 
-impl<Q> Lease<Q>
-where
-    Q: Deref,
-    Q::Target: Serve,
-{
+impl<Q: Deref<Target: Serve>> Lease<Q> {
     /// Gives the handle back if there is nothing to lease, so that waiting needs no clone of it.
     #[inline]
     pub(crate) fn begin(queue: Q) -> Result<Self, Q> {
@@ -144,11 +136,7 @@ where
     }
 }
 
-impl<Q> Drop for Lease<Q>
-where
-    Q: Deref,
-    Q::Target: Serve,
-{
+impl<Q: Deref<Target: Serve>> Drop for Lease<Q> {
     // Inlined, and on a copy of the ticket, so that a lease that is completed at once need never be in memory.
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn drop(&mut self) {
@@ -159,11 +147,7 @@ where
     }
 }
 
-impl<Q> fmt::Debug for Lease<Q>
-where
-    Q: Deref,
-    Q::Target: Serve,
-{
+impl<Q: Deref<Target: Serve>> fmt::Debug for Lease<Q> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Lease")
             .field("client", &self.ticket.client)
@@ -175,20 +159,12 @@ where
 
 /// A permit taken out of a lease. Dropping it gives it back, lock-free.
 #[must_use = "a permit that is dropped has been given back"]
-pub struct Permit<Q>
-where
-    Q: Deref,
-    Q::Target: Serve,
-{
+pub struct Permit<Q: Deref<Target: Serve>> {
     queue: Q,
     counted: bool,
 }
 
-impl<Q> Drop for Permit<Q>
-where
-    Q: Deref,
-    Q::Target: Serve,
-{
+impl<Q: Deref<Target: Serve>> Drop for Permit<Q> {
     fn drop(&mut self) {
         if self.counted {
             self.queue.return_permit();
@@ -196,11 +172,7 @@ where
     }
 }
 
-impl<Q> fmt::Debug for Permit<Q>
-where
-    Q: Deref,
-    Q::Target: Serve,
-{
+impl<Q: Deref<Target: Serve>> fmt::Debug for Permit<Q> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Permit")
     }

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::sync::{AtomicUsize, Ordering};
+use crate::sync::{AtomicUsize, Ordering, const_fn};
 
 const HALF: u32 = usize::BITS / 2;
 
@@ -46,15 +46,10 @@ const fn saturate(limit: usize) -> usize {
 }
 
 impl Limiter {
-    #[cfg(feature = "alloc")]
-    #[inline]
-    pub(crate) fn new(limit: usize) -> Self {
-        Limiter(AtomicUsize::new(Permits::new(saturate(limit), 0).0))
-    }
-
-    #[cfg(not(loom))]
-    pub(crate) const fn const_new(limit: usize) -> Self {
-        Limiter(AtomicUsize::new(Permits::new(saturate(limit), 0).0))
+    const_fn! {
+        pub(crate) const fn new(limit: usize) -> Self {
+            Limiter(AtomicUsize::new(Permits::new(saturate(limit), 0).0))
+        }
     }
 
     /// Whether the limit can be reached. Where it can't, nobody is refused, and nobody need be counted.

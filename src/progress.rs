@@ -4,7 +4,7 @@ use core::cmp::Ordering as Order;
 
 use crate::convergence::{QUARTER, Seq, WRAPS};
 use crate::slot::SLOTS;
-use crate::sync::{Atomic, AtomicU16, AtomicU32, AtomicUsize, Ordering};
+use crate::sync::{AtomicU16, AtomicU32, AtomicUsize, Ordering, array, const_fn};
 
 /// A push of a place, by its count among all that have ended, in the upper bits. It wraps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -69,21 +69,13 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    #[cfg(feature = "alloc")]
-    pub(crate) fn none() -> Self {
-        Progress {
-            completed: core::array::from_fn(|_| AtomicUsize::zero()),
-            pushes: core::array::from_fn(|_| AtomicU32::zero()),
-            begun: core::array::from_fn(|_| AtomicU16::zero()),
-        }
-    }
-
-    #[cfg(not(loom))]
-    pub(crate) const fn const_none() -> Self {
-        Progress {
-            completed: [const { AtomicUsize::ZERO }; SLOTS],
-            pushes: [const { AtomicU32::ZERO }; SLOTS],
-            begun: [const { AtomicU16::ZERO }; SLOTS],
+    const_fn! {
+        pub(crate) const fn none() -> Self {
+            Progress {
+                completed: array![AtomicUsize::new(0); SLOTS],
+                pushes: array![AtomicU32::new(0); SLOTS],
+                begun: array![AtomicU16::new(0); SLOTS],
+            }
         }
     }
 
@@ -268,7 +260,7 @@ mod tests {
 
     #[test]
     fn a_push_reaches_as_far_as_it_has_begun_and_completes_as_far() {
-        let progress = Progress::const_none();
+        let progress = Progress::none();
         let has = |word| {
             let number = number(word);
             assert!([SLOT - 1, SLOT + 1].iter().all(|&slot| !progress.has_begun(slot, number)));
@@ -289,7 +281,7 @@ mod tests {
     #[test]
     fn a_push_is_never_said_to_reach_too_far() {
         const ROUND: usize = 1 << u16::BITS;
-        let progress = Progress::const_none();
+        let progress = Progress::none();
         let reaches = |completed, begun, of| {
             progress.start(SLOT, || number(completed));
             progress.begin(SLOT, number(begun));
@@ -315,7 +307,7 @@ mod tests {
 
     #[test]
     fn pushes_are_counted() {
-        let progress = Progress::const_none();
+        let progress = Progress::none();
         progress.start(SLOT, || number(5));
         assert_eq!(
             (next(&progress), has_pushed(&progress, [0, 1, 2])),
@@ -332,7 +324,7 @@ mod tests {
 
     #[test]
     fn a_push_that_is_given_back_counts_with_the_next_that_is_completed() {
-        let progress = Progress::const_none();
+        let progress = Progress::none();
         progress.complete(SLOT, number(0));
         for given_back in 1..4 {
             progress.give_back(SLOT);
@@ -348,7 +340,7 @@ mod tests {
 
     #[test]
     fn after_many_that_are_given_back_the_next_one_counts_less() {
-        let progress = Progress::const_none();
+        let progress = Progress::none();
         (0..100).for_each(|_| progress.give_back(SLOT));
         assert_eq!(
             (next(&progress), has_pushed(&progress, [0, 1, 2])),
@@ -364,7 +356,7 @@ mod tests {
     /// However many pushes have ended since: a client that is always busy must not hold it back.
     #[test]
     fn a_push_that_was_waited_for_long_ago_has_been_completed() {
-        let progress = Progress::const_none();
+        let progress = Progress::none();
         let push = progress.next_push(SLOT, false);
         assert!(!progress.has_pushed(SLOT, push));
         for later in [1, 2, 1 << 27, (1 << 27) + 1, (1 << 28) - GIVEN_BACK - 3] {
@@ -376,7 +368,7 @@ mod tests {
     /// In steps of an eighth of all numbers, round and round.
     #[test]
     fn a_number_is_older_than_any_once_it_can_not_be_compared() {
-        let progress = Progress::const_none();
+        let progress = Progress::none();
         progress.start(SLOT, || number(5));
         for eighths in 1..20_usize {
             let now = number((5 + eighths.wrapping_mul(QUARTER / 2)) & (usize::MAX >> 1));
@@ -400,7 +392,7 @@ mod tests {
 
     #[test]
     fn a_number_that_was_read_before_the_slot_was_looked_at_is_read_again() {
-        let progress = Progress::const_none();
+        let progress = Progress::none();
         let age = |now| progress.age(number(now));
         age(QUARTER + 1);
         let looks = core::cell::Cell::new(0);
@@ -422,7 +414,7 @@ mod tests {
     #[test]
     fn pushes_compare_across_the_wrap() {
         const LAST: u32 = u32::MAX / ONE;
-        let progress = Progress::const_none();
+        let progress = Progress::none();
         progress.pushes[SLOT].store(Push::from_count(LAST).0, Ordering::Relaxed);
         assert_eq!(
             (next(&progress), has_pushed(&progress, [LAST, 0, 1])),

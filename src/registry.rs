@@ -16,7 +16,7 @@ use crate::limiter::Limiter;
 use crate::ready::{ReadySet, Sweep};
 use crate::slot::SLOTS;
 use crate::storage::Storage;
-use crate::sync::{Atomic, AtomicUsize, Ordering};
+use crate::sync::{AtomicUsize, Ordering, const_fn};
 
 /// One registered client: its slot, and the generation that tells it from the slot's other clients.
 ///
@@ -110,14 +110,10 @@ const fn before(generation: u32) -> u32 {
 pub(crate) struct Seat(AtomicUsize);
 
 impl Seat {
-    #[cfg(not(loom))]
-    pub(crate) const fn const_empty() -> Self {
-        Seat(AtomicUsize::ZERO)
-    }
-
-    #[cfg(feature = "alloc")]
-    pub(crate) fn empty() -> Self {
-        Seat(AtomicUsize::zero())
+    const_fn! {
+        pub(crate) const fn empty() -> Self {
+            Seat(AtomicUsize::new(0))
+        }
     }
 
     /// Acquire: synchronizes with `occupy`, so that what the newcomer cleared before it stays cleared for
@@ -218,23 +214,15 @@ pub(crate) struct Registry<S: Storage> {
 }
 
 impl<S: Storage> Registry<S> {
-    #[cfg(feature = "alloc")]
-    pub(crate) fn new(
-        seats: S::Banks<[Seat; SLOTS]>,
-        vacancies: Sweep<S::Bits>,
-        capacity: usize,
-    ) -> Self {
-        Registry { seats, places: Limiter::new(capacity), vacancies, cursor: AtomicUsize::zero() }
-    }
-
-    #[cfg(not(loom))]
-    pub(crate) const fn const_new(
-        seats: S::Banks<[Seat; SLOTS]>,
-        vacancies: Sweep<S::Bits>,
-        capacity: usize,
-    ) -> Self {
-        let places = Limiter::const_new(capacity);
-        Registry { seats, places, vacancies, cursor: AtomicUsize::ZERO }
+    const_fn! {
+        pub(crate) const fn new(
+            seats: S::Banks<[Seat; SLOTS]>,
+            vacancies: Sweep<S::Bits>,
+            capacity: usize,
+        ) -> Self {
+            let places = Limiter::new(capacity);
+            Registry { seats, places, vacancies, cursor: AtomicUsize::new(0) }
+        }
     }
 
     pub(crate) fn capacity(&self) -> usize {
@@ -354,11 +342,11 @@ mod tests {
     const BANKS: usize = 2;
 
     fn registry(places: usize) -> (Registry<Static<BANKS>>, Banks<Static<BANKS>>) {
-        let seats = [const { [const { Seat::const_empty() }; SLOTS] }; BANKS];
-        let banks = core::array::from_fn(|bank| Bank::const_with_held(beyond(bank, places)));
+        let seats = [const { [const { Seat::empty() }; SLOTS] }; BANKS];
+        let banks = core::array::from_fn(|bank| Bank::with_held(beyond(bank, places)));
         let banks = Banks::side_by_side(banks);
         let vacancies = Sweep::const_holding(places.div_ceil(SLOTS));
-        (Registry::const_new(seats, vacancies, places), banks)
+        (Registry::new(seats, vacancies, places), banks)
     }
 
     fn places() -> impl Iterator<Item = Place> {
@@ -460,7 +448,7 @@ mod tests {
 
     #[test]
     fn a_seat_counts_its_clients() {
-        let seat = Seat::const_empty();
+        let seat = Seat::empty();
         for client in 0..300 {
             let generation = 2 * client + 1;
             assert_eq!(seat.occupy(), generation);
@@ -475,7 +463,7 @@ mod tests {
     #[test]
     fn the_last_of_owner_and_editors_retires_the_slot() {
         for editors in 0..3 {
-            let seat = Seat::const_empty();
+            let seat = Seat::empty();
             let generation = seat.occupy();
             (0..editors).for_each(|_| assert!(seat.begin_edit(generation)));
             // One that ends while the client is there retires nothing.

@@ -61,63 +61,41 @@ impl Signal for NoSignal {
     }
 }
 
-impl<T: Signal + ?Sized> Signal for &T {
-    #[inline]
-    fn ready(&self, leases: usize) {
-        (**self).ready(leases);
-    }
+/// A pointer to a signal is that signal.
+macro_rules! through_pointer {
+    ($pointer:ty) => {
+        impl<T: Signal + ?Sized> Signal for $pointer {
+            #[inline]
+            fn ready(&self, leases: usize) {
+                (**self).ready(leases);
+            }
 
-    #[inline]
-    fn is_heard(&self) -> bool {
-        (**self).is_heard()
-    }
+            #[inline]
+            fn is_heard(&self) -> bool {
+                (**self).is_heard()
+            }
 
-    #[inline]
-    fn progress(&self) {
-        (**self).progress();
-    }
+            #[inline]
+            fn progress(&self) {
+                (**self).progress();
+            }
 
-    #[inline]
-    fn interrupted(&self) {
-        (**self).interrupted();
-    }
+            #[inline]
+            fn interrupted(&self) {
+                (**self).interrupted();
+            }
 
-    fn keep_failed(&self, ticket: &Ticket) -> bool {
-        (**self).keep_failed(ticket)
-    }
+            fn keep_failed(&self, ticket: &Ticket) -> bool {
+                (**self).keep_failed(ticket)
+            }
 
-    fn closed(&self) {
-        (**self).closed();
-    }
+            fn closed(&self) {
+                (**self).closed();
+            }
+        }
+    };
 }
 
+through_pointer!(&T);
 #[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
-impl<T: Signal + ?Sized> Signal for alloc::sync::Arc<T> {
-    #[inline]
-    fn ready(&self, leases: usize) {
-        (**self).ready(leases);
-    }
-
-    #[inline]
-    fn is_heard(&self) -> bool {
-        (**self).is_heard()
-    }
-
-    #[inline]
-    fn progress(&self) {
-        (**self).progress();
-    }
-
-    #[inline]
-    fn interrupted(&self) {
-        (**self).interrupted();
-    }
-
-    fn keep_failed(&self, ticket: &Ticket) -> bool {
-        (**self).keep_failed(ticket)
-    }
-
-    fn closed(&self) {
-        (**self).closed();
-    }
-}
+through_pointer!(alloc::sync::Arc<T>);

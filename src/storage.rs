@@ -100,10 +100,9 @@ pub(crate) fn row<T>(len: usize, make: impl FnMut() -> T) -> alloc::boxed::Box<[
 /// One bit for each of `len`.
 #[cfg(feature = "alloc")]
 pub(crate) fn bits(len: usize) -> HeapBits {
-    use crate::sync::Atomic;
-    let words = row(len.div_ceil(usize::BITS as usize), AtomicUsize::zero);
+    let words = row(len.div_ceil(usize::BITS as usize), || AtomicUsize::new(0));
     HeapBits {
-        only: CachePadded(AtomicUsize::zero()),
+        only: CachePadded(AtomicUsize::new(0)),
         more: if words.len() > 1 { words } else { Default::default() },
     }
 }

@@ -8,28 +8,31 @@ pub(crate) use portable_atomic::{AtomicBool, AtomicU16, AtomicU32, AtomicUsize};
 
 pub(crate) use core::sync::atomic::Ordering;
 
-/// A new atomic, in a constant outside loom (whose atomics register themselves when they are made).
-pub(crate) trait Atomic: Sized {
-    #[cfg(not(loom))]
-    const ZERO: Self;
+/// Constructors that are `const`, except under loom: its atomics register when they are made.
+macro_rules! const_fn {
+    ($($(#[$meta:meta])* $visibility:vis const fn $name:ident($($arguments:tt)*) -> $of:ty $body:block)*) => {$(
+        $(#[$meta])*
+        #[cfg(not(loom))]
+        $visibility const fn $name($($arguments)*) -> $of $body
 
-    fn zero() -> Self;
-}
-
-macro_rules! atomic {
-    ($($atomic:ty = $zero:expr),*) => {$(
-        impl Atomic for $atomic {
-            #[cfg(not(loom))]
-            const ZERO: Self = <$atomic>::new($zero);
-
-            fn zero() -> Self {
-                <$atomic>::new($zero)
-            }
-        }
+        $(#[$meta])*
+        #[cfg(loom)]
+        $visibility fn $name($($arguments)*) -> $of $body
     )*};
 }
+pub(crate) use const_fn;
 
-atomic!(AtomicBool = false, AtomicU16 = 0, AtomicU32 = 0, AtomicUsize = 0);
+/// An array of new values, a constant except under loom.
+macro_rules! array {
+    ($make:expr; $len:expr) => {{
+        #[cfg(not(loom))]
+        let array = [const { $make }; $len];
+        #[cfg(loom)]
+        let array: [_; $len] = core::array::from_fn(|_| $make);
+        array
+    }};
+}
+pub(crate) use array;
 
 /// Called where a loop waits for another thread's progress: loom must be told, hardware need not be.
 #[inline]
@@ -57,14 +60,10 @@ mod lock {
     pub(crate) struct Lock<T>(Mutex<T>);
 
     impl<T> Lock<T> {
-        #[cfg(not(loom))]
-        pub(crate) const fn new(value: T) -> Self {
-            Lock(Mutex::new(value))
-        }
-
-        #[cfg(loom)]
-        pub(crate) fn new(value: T) -> Self {
-            Lock(Mutex::new(value))
+        super::const_fn! {
+            pub(crate) const fn new(value: T) -> Self {
+                Lock(Mutex::new(value))
+            }
         }
 
         /// # Panics

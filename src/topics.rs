@@ -28,7 +28,7 @@ use crate::fan_out::GROUP;
 use crate::registry::Place;
 use crate::slot::{ALL, SLOTS};
 use crate::storage::Storage;
-use crate::sync::{Atomic, AtomicUsize, Ordering};
+use crate::sync::{AtomicUsize, Ordering, const_fn};
 
 pub use scope::{Scope, Topic};
 pub(crate) use summary::Summary;
@@ -64,14 +64,10 @@ pub(crate) struct Row<S: Storage> {
 }
 
 impl<S: Storage> Row<S> {
-    #[cfg(feature = "alloc")]
-    pub(crate) fn new(members: S::Banks<AtomicUsize>) -> Self {
-        Row { gate: AtomicUsize::zero(), members }
-    }
-
-    #[cfg(not(loom))]
-    pub(crate) const fn const_new(members: S::Banks<AtomicUsize>) -> Self {
-        Row { gate: AtomicUsize::ZERO, members }
+    const_fn! {
+        pub(crate) const fn new(members: S::Banks<AtomicUsize>) -> Self {
+            Row { gate: AtomicUsize::new(0), members }
+        }
     }
 
     fn word(&self, bank: usize) -> &AtomicUsize {

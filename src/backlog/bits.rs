@@ -1,6 +1,6 @@
 //! A fixed set of flags a client.
 
-use crate::sync::{Atomic, AtomicU32, Ordering};
+use crate::sync::{AtomicU32, Ordering};
 
 use super::{Backlog, Everything, Merge};
 use crate::slot::{SLOTS, slots};
@@ -39,7 +39,7 @@ impl<const W: usize> Backlog for Bits<W> {
     type Recording = [u32; W];
 
     fn cells(&self) -> Self::Cells {
-        core::array::from_fn(|_| BitsCell(core::array::from_fn(|_| AtomicU32::zero())))
+        core::array::from_fn(|_| BitsCell(core::array::from_fn(|_| AtomicU32::new(0))))
     }
 
     fn begin(&self, request: [u32; W]) -> [u32; W] {
@@ -102,5 +102,5 @@ fn merge<const W: usize>(cell: &BitsCell<W>, flags: &[u32; W]) {
 #[cfg(not(loom))]
 impl<const W: usize> super::ConstBacklog for Bits<W> {
     const EMPTY: Self = Bits;
-    const CELLS: Self::Cells = [const { BitsCell([const { AtomicU32::ZERO }; W]) }; SLOTS];
+    const CELLS: Self::Cells = [const { BitsCell([const { AtomicU32::new(0) }; W]) }; SLOTS];
 }

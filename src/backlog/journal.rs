@@ -22,7 +22,7 @@ use core::fmt;
 use super::{Backlog, Everything};
 use crate::convergence::WRAPS;
 use crate::slot::SLOTS;
-use crate::sync::{Atomic, AtomicUsize, Lock, Ordering};
+use crate::sync::{AtomicUsize, Lock, Ordering, const_fn};
 use crate::unwind::drop_each;
 
 /// A backlog in which a publish to everyone costs the same for ten clients and for ten million.
@@ -189,9 +189,11 @@ impl<R> Drop for Replaced<R> {
 }
 
 impl<B: Backlog, const N: usize> Journal<B, N> {
-    /// An empty journal over `inner`.
-    pub fn over(inner: B) -> Self {
-        Journal { inner, head: AtomicUsize::zero(), ring: Lock::new(Ring::new()) }
+    const_fn! {
+        /// An empty journal over `inner`.
+        pub const fn over(inner: B) -> Self {
+            Journal { inner, head: AtomicUsize::new(0), ring: Lock::new(Ring::new()) }
+        }
     }
 }
 
@@ -251,7 +253,7 @@ where
     const ON_DEMAND: bool = true;
 
     fn cells(&self) -> Self::Cells {
-        let cursors = core::array::from_fn(|_| AtomicUsize::zero());
+        let cursors = core::array::from_fn(|_| AtomicUsize::new(0));
         JournalCells { inner: self.inner.cells(), cursors }
     }
 
@@ -340,11 +342,12 @@ where
     B: super::ConstBacklog<Payload = <B as Backlog>::Request>,
     B::Request: Everything + Clone,
 {
-    const EMPTY: Self =
-        Journal { inner: B::EMPTY, head: AtomicUsize::ZERO, ring: Lock::new(Ring::new()) };
+    const EMPTY: Self = Journal::over(B::EMPTY);
     const CELLS: Self::Cells =
-        JournalCells { inner: B::CELLS, cursors: [const { AtomicUsize::ZERO }; SLOTS] };
+        JournalCells { inner: B::CELLS, cursors: [const { AtomicUsize::new(0) }; SLOTS] };
 }
+
+super::debug_by_name!(Replaced<R>, JournalRecording<T, R>);
 
 impl<B: Backlog + Default, const N: usize> Default for Journal<B, N> {
     fn default() -> Self {
@@ -361,18 +364,6 @@ impl<B: Backlog, const N: usize> fmt::Debug for Journal<B, N> {
 impl<C> fmt::Debug for JournalCells<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("JournalCells").field("cursors", &self.cursors).finish_non_exhaustive()
-    }
-}
-
-impl<R> fmt::Debug for Replaced<R> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Replaced")
-    }
-}
-
-impl<T, R> fmt::Debug for JournalRecording<T, R> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JournalRecording")
     }
 }
 

@@ -1,6 +1,5 @@
 //! Any request that merges, in place.
 
-use core::fmt;
 use core::marker::PhantomData;
 
 use super::{Backlog, Merge};
@@ -49,12 +48,6 @@ impl<R> Default for Locked<R> {
     }
 }
 
-impl<R> fmt::Debug for Locked<R> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Locked")
-    }
-}
-
 /// One client's requests, if it has any.
 pub struct LockedCell<R>(Lock<Pending<R>>);
 
@@ -67,12 +60,6 @@ struct Pending<R> {
 
 impl<R> Pending<R> {
     const NONE: Self = Pending { recorded: None, restored: None };
-}
-
-impl<R> fmt::Debug for LockedCell<R> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("LockedCell")
-    }
 }
 
 impl<R: Merge + Clone> Backlog for Locked<R> {
@@ -128,6 +115,8 @@ impl<R: Merge + Clone> Backlog for Locked<R> {
         drop_each([departed.recorded, departed.restored]);
     }
 }
+
+super::debug_by_name!(Locked<R>, LockedCell<R>);
 
 #[cfg(not(loom))]
 impl<R: Merge + Clone> super::ConstBacklog for Locked<R> {

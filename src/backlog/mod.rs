@@ -11,6 +11,20 @@
 //! Requests of one client merge, and publishers race, so merging is commutative and associative: see
 //! [`Merge`].
 
+/// `Debug` of types whose contents say nothing: their name.
+#[cfg(feature = "spin")]
+macro_rules! debug_by_name {
+    ($($name:ident<$($parameter:ident),+>),+) => {$(
+        impl<$($parameter),+> core::fmt::Debug for $name<$($parameter),+> {
+            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                f.write_str(stringify!($name))
+            }
+        }
+    )+};
+}
+#[cfg(feature = "spin")]
+use debug_by_name;
+
 mod bits;
 #[cfg(feature = "alloc")]
 mod change_set;

@@ -1,7 +1,6 @@
 //! One shared request for many clients, merged once.
 
 use alloc::sync::Arc;
-use core::fmt;
 use core::marker::PhantomData;
 
 use super::groups::Groups;
@@ -57,12 +56,6 @@ impl<R> Default for Shared<R> {
     }
 }
 
-impl<R> fmt::Debug for Shared<R> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Shared")
-    }
-}
-
 /// What the clients of one bank have pending.
 ///
 /// On cache lines of its own: banks don't contend for one, and the lock, the masks and the first groups
@@ -70,22 +63,10 @@ impl<R> fmt::Debug for Shared<R> {
 #[repr(align(64))]
 pub struct SharedCells<R>(Lock<Groups<R>>);
 
-impl<R> fmt::Debug for SharedCells<R> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SharedCells")
-    }
-}
-
 /// One publish, and the merge that it computed last.
 pub struct SharedRecording<R> {
     request: Arc<R>,
     last: Option<Merged<R>>,
-}
-
-impl<R> fmt::Debug for SharedRecording<R> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SharedRecording")
-    }
 }
 
 /// The merge of `pending` with the publish's request. Holding `pending` keeps its address from being
@@ -165,6 +146,8 @@ impl<R: Merge + Clone> Backlog for Shared<R> {
         drop_each(departed);
     }
 }
+
+super::debug_by_name!(Shared<R>, SharedCells<R>, SharedRecording<R>);
 
 #[cfg(not(loom))]
 impl<R: Merge + Clone> super::ConstBacklog for Shared<R> {

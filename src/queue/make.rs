@@ -23,7 +23,7 @@ mod on_heap {
     use crate::registry::Seat;
     use crate::slot::{SLOTS, beyond};
     use crate::storage::{Heap, row};
-    use crate::sync::{Atomic, AtomicUsize};
+    use crate::sync::AtomicUsize;
     use crate::topics::{Row, Summary};
 
     impl<B: Backlog + Default, R: WithBanks, N: Signal + Default> PushQueue<B, Heap<R>, N> {
@@ -52,7 +52,7 @@ mod on_heap {
             let clients = config.clients.min(MAX_PERMITS);
             // At least one bank, so that a queue without room needs no special case.
             let banks = clients.div_ceil(SLOTS).max(1);
-            let members = || Row::new(row(banks, AtomicUsize::zero));
+            let members = || Row::new(row(banks, || AtomicUsize::new(0)));
             PushQueue {
                 banks: Banks::spread(banks, |bank| Bank::with_held(beyond(bank, clients))),
                 cells: row(banks, || backlog.cells()),
@@ -61,8 +61,8 @@ mod on_heap {
                 normal: CachePadded(LaneQueue::new(R::with_banks(banks))),
                 urgent_fan_out: FanOut::new(banks),
                 normal_fan_out: FanOut::new(banks),
-                claims_since_expand: AtomicUsize::zero(),
-                urgent_run: CachePadded(AtomicUsize::zero()),
+                claims_since_expand: AtomicUsize::new(0),
+                urgent_run: CachePadded(AtomicUsize::new(0)),
                 urgent_ratio: config.urgent_ratio,
                 registry: Registry::new(
                     row(banks, || core::array::from_fn(|_| Seat::empty())),
@@ -71,7 +71,7 @@ mod on_heap {
                 ),
                 topics: Topics::new(
                     row(config.topics, members),
-                    row(banks, AtomicUsize::zero),
+                    row(banks, || AtomicUsize::new(0)),
                     Summary::new(banks, config.topics),
                 ),
                 convergence: Convergence::new(),
@@ -93,7 +93,7 @@ mod in_place {
     use crate::signal::NoSignal;
     use crate::slot::{SLOTS, beyond};
     use crate::storage::Static;
-    use crate::sync::{Atomic, AtomicUsize};
+    use crate::sync::AtomicUsize;
     use crate::topics::{Row, Summary};
 
     impl<B, R, const BANKS: usize, const TOPICS: usize, const WORDS: usize>
@@ -149,36 +149,36 @@ mod in_place {
                 config.topics == 0 || config.topics == TOPICS,
                 "Config: not the number of topics that the storage has"
             );
-            let mut banks = [const { Bank::const_with_held(0) }; BANKS];
+            let mut banks = [const { Bank::with_held(0) }; BANKS];
             let mut bank = 0;
             while bank < BANKS {
-                banks[bank] = Bank::const_with_held(beyond(bank, clients));
+                banks[bank] = Bank::with_held(beyond(bank, clients));
                 bank += 1;
             }
             PushQueue {
                 banks: Banks::side_by_side(banks),
                 cells: [const { B::CELLS }; BANKS],
                 backlog: B::EMPTY,
-                urgent: CachePadded(LaneQueue::const_new(R::EMPTY)),
-                normal: CachePadded(LaneQueue::const_new(R::EMPTY)),
-                urgent_fan_out: FanOut::const_new(BANKS),
-                normal_fan_out: FanOut::const_new(BANKS),
-                claims_since_expand: AtomicUsize::ZERO,
-                urgent_run: CachePadded(AtomicUsize::ZERO),
+                urgent: CachePadded(LaneQueue::new(R::EMPTY)),
+                normal: CachePadded(LaneQueue::new(R::EMPTY)),
+                urgent_fan_out: FanOut::new(BANKS),
+                normal_fan_out: FanOut::new(BANKS),
+                claims_since_expand: AtomicUsize::new(0),
+                urgent_run: CachePadded(AtomicUsize::new(0)),
                 urgent_ratio: config.urgent_ratio,
-                registry: Registry::const_new(
-                    [const { [const { Seat::const_empty() }; SLOTS] }; BANKS],
+                registry: Registry::new(
+                    [const { [const { Seat::empty() }; SLOTS] }; BANKS],
                     Sweep::const_holding(clients.div_ceil(SLOTS)),
                     clients,
                 ),
                 topics: Topics::new(
-                    [const { Row::const_new([const { AtomicUsize::ZERO }; BANKS]) }; TOPICS],
-                    [const { AtomicUsize::ZERO }; BANKS],
-                    Summary::const_new([const { AtomicUsize::ZERO }; BANKS], TOPICS),
+                    [const { Row::new([const { AtomicUsize::new(0) }; BANKS]) }; TOPICS],
+                    [const { AtomicUsize::new(0) }; BANKS],
+                    Summary::const_new([const { AtomicUsize::new(0) }; BANKS], TOPICS),
                 ),
-                convergence: Convergence::const_new(),
-                progress: [const { Progress::const_none() }; BANKS],
-                limiter: CachePadded(Limiter::const_new(config.permits)),
+                convergence: Convergence::new(),
+                progress: [const { Progress::none() }; BANKS],
+                limiter: CachePadded(Limiter::new(config.permits)),
                 signal,
             }
         }

@@ -7,7 +7,7 @@ use crossbeam_queue::ArrayQueue;
 
 use super::{Popped, ReadySet, WithBanks};
 use crate::storage::row;
-use crate::sync::{Atomic, AtomicBool, AtomicUsize, Ordering};
+use crate::sync::{AtomicBool, AtomicUsize, Ordering};
 
 /// Banks in the order in which they became ready, in a `crossbeam_queue::ArrayQueue`.
 ///
@@ -55,8 +55,8 @@ impl WithBanks for Fifo {
     fn with_banks(banks: usize) -> Self {
         Fifo {
             order: ArrayQueue::new(banks.max(1)),
-            queued: row(banks, AtomicBool::zero),
-            len: AtomicUsize::zero(),
+            queued: row(banks, || AtomicBool::new(false)),
+            len: AtomicUsize::new(0),
         }
     }
 }

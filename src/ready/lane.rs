@@ -20,7 +20,7 @@ use super::ReadySet;
 use crate::banks::Banks;
 use crate::slot::{ALL, Claimed, Lane, SLOTS, lowest};
 use crate::storage::Storage;
-use crate::sync::{Atomic, AtomicUsize, Ordering};
+use crate::sync::{AtomicUsize, Ordering, const_fn};
 
 /// One lane's ready set and turn.
 pub(crate) struct LaneQueue<R> {
@@ -83,14 +83,10 @@ impl Turn {
 }
 
 impl<R: ReadySet> LaneQueue<R> {
-    #[cfg(feature = "alloc")]
-    pub(crate) fn new(set: R) -> Self {
-        LaneQueue { set, turn: AtomicUsize::zero() }
-    }
-
-    #[cfg(not(loom))]
-    pub(crate) const fn const_new(set: R) -> Self {
-        LaneQueue { set, turn: AtomicUsize::ZERO }
+    const_fn! {
+        pub(crate) const fn new(set: R) -> Self {
+            LaneQueue { set, turn: AtomicUsize::new(0) }
+        }
     }
 
     /// Claims the slots of one bank whose turn it is, `most` at most. `None`: nothing was to be found.
@@ -228,7 +224,7 @@ mod tests {
     /// Banks with so many ready slots each.
     fn banks<const N: usize>(ready: [usize; N]) -> Banks<Static<N>> {
         let bank = |ready| {
-            let bank = Bank::const_with_held(0);
+            let bank = Bank::with_held(0);
             for slot in 0..ready {
                 assert_eq!(bank.reserve(), Some(slot));
                 bank.admit(slot, Some(Lane::Normal));
@@ -241,8 +237,7 @@ mod tests {
     #[test]
     fn what_was_hidden_by_looks_in_vain_is_uncovered_in_the_end() {
         let script = [(0, 2), (2, 5), (1, 7)].map(|(bank, hidden)| Popped { bank, hidden });
-        let (line, banks) =
-            (LaneQueue::const_new(Script(RefCell::new(script.into()))), banks([0, 3, 0]));
+        let (line, banks) = (LaneQueue::new(Script(RefCell::new(script.into()))), banks([0, 3, 0]));
         let claim = |most| line.claim(&banks, Lane::Normal, most);
         let served = claim(1).expect("of bank 1");
         assert_eq!((served.bank, served.claimed.slots), (1, 0b001));
@@ -254,7 +249,7 @@ mod tests {
 
     #[test]
     fn who_comes_while_nobody_waits_needs_no_set() {
-        let (line, banks) = (LaneQueue::const_new(Script(RefCell::default())), banks([4, 1]));
+        let (line, banks) = (LaneQueue::new(Script(RefCell::default())), banks([4, 1]));
         let claim = |most| {
             let served = line.claim(&banks, Lane::Normal, most)?;
             Some((served.bank, served.claimed.slots, served.uncovered))
@@ -279,7 +274,7 @@ mod tests {
 
     #[test]
     fn another_banks_turn_is_not_joined() {
-        let (line, banks) = (LaneQueue::const_new(Script(RefCell::default())), banks([1, 3]));
+        let (line, banks) = (LaneQueue::new(Script(RefCell::default())), banks([1, 3]));
         line.join(0, 0);
         line.join(1, 2);
         assert_eq!(line.set.0.borrow().len(), 1);
@@ -316,7 +311,7 @@ mod tests {
             }
         }
 
-        let (line, banks) = (LaneQueue::const_new(Passed::default()), banks([0, 0, 4]));
+        let (line, banks) = (LaneQueue::new(Passed::default()), banks([0, 0, 4]));
         let claim = || assert!(line.claim(&banks, Lane::Normal, 1).is_some());
         line.join(2, 0);
         claim();
@@ -333,7 +328,7 @@ mod tests {
 
     #[test]
     fn a_turn_is_over_before_the_next_begins() {
-        let (line, banks) = (LaneQueue::const_new(Script(RefCell::default())), banks([2, 2]));
+        let (line, banks) = (LaneQueue::new(Script(RefCell::default())), banks([2, 2]));
         line.set.insert(0);
         let claim = || line.claim(&banks, Lane::Normal, 1).map(|served| served.bank);
         assert_eq!(claim(), Some(0));

@@ -11,7 +11,7 @@ use core::hint;
 use heapless::mpmc::Queue;
 
 use super::{Popped, ReadySet};
-use crate::sync::{Atomic, AtomicBool, AtomicUsize, Ordering};
+use crate::sync::{AtomicBool, AtomicUsize, Ordering};
 
 /// Banks in the order in which they became ready, in a `heapless` queue of `N` places.
 ///
@@ -68,8 +68,8 @@ impl<const N: usize> StaticFifo<N> {
     pub const fn new() -> Self {
         StaticFifo {
             order: Queue::new(),
-            queued: [const { AtomicBool::ZERO }; N],
-            len: AtomicUsize::ZERO,
+            queued: [const { AtomicBool::new(false) }; N],
+            len: AtomicUsize::new(0),
         }
     }
 }

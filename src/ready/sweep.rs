@@ -329,21 +329,19 @@ impl<W: Bits> ReadySet for Sweep<W> {
 impl super::WithBanks for Sweep {
     fn with_banks(banks: usize) -> Self {
         use crate::storage::bits;
-        use crate::sync::Atomic;
         let words = bits(banks);
         let summary = bits(words.words().len());
-        Sweep { bits: words, summary, cursor: AtomicUsize::zero() }
+        Sweep { bits: words, summary, cursor: AtomicUsize::new(0) }
     }
 }
 
 #[cfg(not(loom))]
 impl<const WORDS: usize> super::ConstReady for Sweep<[AtomicUsize; WORDS]> {
     const EMPTY: Self = {
-        use crate::sync::Atomic;
         Sweep {
-            bits: [const { AtomicUsize::ZERO }; WORDS],
-            summary: [const { AtomicUsize::ZERO }; WORDS],
-            cursor: AtomicUsize::ZERO,
+            bits: [const { AtomicUsize::new(0) }; WORDS],
+            summary: [const { AtomicUsize::new(0) }; WORDS],
+            cursor: AtomicUsize::new(0),
         }
     };
     const BANKS: usize = WORDS * BITS;

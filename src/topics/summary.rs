@@ -16,8 +16,6 @@ use core::ops::Range;
 
 use crate::slot::slots;
 use crate::storage::Storage;
-#[cfg(feature = "alloc")]
-use crate::sync::Atomic;
 use crate::sync::{AtomicUsize, Ordering};
 
 /// How many groups a word has bits for.
@@ -78,7 +76,7 @@ impl<S: Storage> Summary<S> {
 impl<R: crate::ready::ReadySet> Summary<crate::storage::Heap<R>> {
     pub(crate) fn new(banks: usize, topics: usize) -> Self {
         let words_per_bank = topics.div_ceil(GROUPS);
-        let words = crate::storage::row(banks * words_per_bank, AtomicUsize::zero);
+        let words = crate::storage::row(banks * words_per_bank, || AtomicUsize::new(0));
         Summary { words, words_per_bank, topics, topics_per_group: 1 }
     }
 }
@@ -143,7 +141,7 @@ mod tests {
     #[test]
     fn in_place_one_word_is_enough_for_any_number_of_topics() {
         for topics in [1, GROUPS, GROUPS + 1, 100 * GROUPS - 1] {
-            let words = [const { AtomicUsize::ZERO }; 2];
+            let words = [const { AtomicUsize::new(0) }; 2];
             let summary = Summary::<Static<2>>::const_new(words, topics);
             for topic in [0, topics / 2, topics - 1] {
                 summary.add(1, topic);

@@ -11,8 +11,8 @@ const OTHER: Topic = Topic(1);
 const PLACE: Place = Place { bank: STRIDE + 1, slot: 3 };
 
 fn topics() -> Topics<Static<BANKS, 2>> {
-    let rows = [const { Row::const_new([const { AtomicUsize::ZERO }; BANKS]) }; 2];
-    let words = || [const { AtomicUsize::ZERO }; BANKS];
+    let rows = [const { Row::new([const { AtomicUsize::new(0) }; BANKS]) }; 2];
+    let words = || [const { AtomicUsize::new(0) }; BANKS];
     Topics::new(rows, words(), Summary::const_new(words(), 2))
 }
 

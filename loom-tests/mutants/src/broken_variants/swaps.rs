@@ -217,9 +217,9 @@ fn publish() -> Vec<Mutant> {
                 ("queue/publish.rs", "self.topics.pass_gates(&scope);", ""),
                 (
                     "queue/publish.rs",
-                    "fresh.add_group(first, ready, slots);
+                    "batch.add_group(first, ready, slots);
                 }",
-                    "fresh.add_group(first, ready, slots);
+                    "batch.add_group(first, ready, slots);
                 }
                 if BROKEN { self.topics.pass_gates(&scope); }",
                 ),
@@ -272,8 +272,8 @@ fn lease() -> Vec<Mutant> {
                 ),
                 (
                     "queue/serve.rs",
-                    "if pending {\n                        self.line",
-                    "if pending && !BROKEN {\n                        self.line",
+                    "if pending {\n                        self.lane_queue",
+                    "if pending && !BROKEN {\n                        self.lane_queue",
                 ),
             ],
             "signals",
