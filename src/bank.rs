@@ -1,8 +1,8 @@
 //! The word of a bank: each transition of [`slot`](crate::slot) as one atomic operation.
 //!
-//! Every transition is a read-modify-write, also when it changes nothing: the modification order of the
-//! word is what decides between a publisher and a newcomer, a lease holder or a leaver, and each side
-//! sees all that the one before it did. A load in its place would lose updates.
+//! Every transition is a read-modify-write, also when it changes nothing. The modification order of
+//! the word decides each race (publisher and newcomer, lease holder and leaver), and the later side
+//! sees all that the earlier one did. A plain load in its place would lose updates.
 
 use crate::slot::{ALL, Claimed, Lane, Marked, Released, ReleasedMany, SLOTS, Snapshot, Vacated};
 use crate::sync::{AtomicUsize, Ordering, const_fn};
@@ -18,8 +18,8 @@ impl Bank {
         }
     }
 
-    /// Acquire: synchronizes with the Release of the transition it reads, so that what a transition's
-    /// author wrote before it (a `completed` number, a generation) is visible.
+    /// Acquire: synchronizes with the Release of the transition it reads. What was written before
+    /// that transition (a completed number, a generation) is visible.
     #[inline]
     pub(crate) fn load(&self) -> Snapshot {
         Snapshot::from_word(self.0.load(Ordering::Acquire))
@@ -27,12 +27,11 @@ impl Bank {
 
     /// One transition. `step` returns `None` where the transition does not apply.
     ///
-    /// AcqRel on success. Release: the partner is the Acquire of whichever transition comes next in the
-    /// word's modification order; it hands over a publisher's writes (`mark` → `claim`), the owner's
-    /// (`release` → `claim`, `retire` → `reserve`) and a newcomer's (`admit` → `mark`). Acquire: the
-    /// other side of the same pairs.
-    /// Failure is Acquire, because a transition that does not apply is a decision too (a bank found
-    /// empty is not put back): it must rest on all that preceded the word it read.
+    /// AcqRel on success: each transition synchronizes with the next one in the word's modification
+    /// order. It hands over a publisher's writes (`mark` → `claim`), the owner's (`release` →
+    /// `claim`, `retire` → `reserve`) and a newcomer's (`admit` → `mark`).
+    /// Failure is Acquire: a transition that does not apply is a decision too (an empty bank is not
+    /// put back), and rests on all that preceded the word it read.
     #[inline]
     fn transit<T>(&self, step: impl Fn(Snapshot) -> Option<(Snapshot, T)>) -> Option<T> {
         let mut word = self.load().word();
@@ -71,8 +70,8 @@ impl Bank {
 
     /// Marks the live slots of `mask`.
     ///
-    /// There is no early return for bits that are already set: without the read-modify-write the next
-    /// owner would not see what this publisher wrote.
+    /// There is no early return for bits that are already set. Without the read-modify-write the
+    /// next owner would not see what this publisher wrote.
     #[inline]
     pub(crate) fn mark(&self, mask: usize, lane: Lane) -> Marked {
         self.change(|bank| {
@@ -81,11 +80,11 @@ impl Bank {
         })
     }
 
-    /// Marks the live slots of neighbouring banks, a mask for each. Which of the banks have slots that are ready by it,
-    /// and how many slots that are. There are no more banks than a word has bits.
+    /// Marks the live slots of neighbouring banks, a mask for each; at most `usize::BITS` banks.
+    /// Returns a mask of the banks that have newly ready slots, and the number of those slots.
     ///
-    /// A function of its own, so that its loop has the registers that it needs. The processor does little else while it
-    /// exchanges, so each instruction in between counts.
+    /// Not inlined, so that its loop keeps its values in registers: the time between two exchanges
+    /// is what a fan-out costs.
     #[inline(never)]
     pub(crate) fn mark_many<'a>(
         banks: impl Iterator<Item = &'a Bank>,
@@ -98,7 +97,7 @@ impl Bank {
         };
         let mut marked = banks.zip(masks).map(mark).enumerate();
         let mut full = 0;
-        // In a publish to many, all of them as a rule: then there is nothing to work out.
+        // Usually every bank is full and newly ready.
         let rest = loop {
             match marked.next() {
                 Some((_, ALL)) => full += 1,
@@ -107,7 +106,7 @@ impl Bank {
         };
         let mut ready = usize::MAX.checked_shr((MOST - full) as u32).unwrap_or(0);
         let mut slots = full * SLOTS;
-        // For each, because a chain of the two would ask for each bank which of the two it is in.
+        // Two calls, because a chained iterator would branch for each bank.
         let mut tell = |(index, marked): (usize, usize)| {
             if marked != 0 {
                 ready |= 1 << index;
@@ -133,20 +132,21 @@ impl Bank {
             .map(|_| marked)
     }
 
-    /// Claims the lowest slots of `mask` that are ready in `lane`, `most` at most: the caller owns them.
+    /// Claims the lowest slots of `mask` that are ready in `lane`, `most` at most: the caller owns
+    /// them.
     #[inline]
     pub(crate) fn claim(&self, mask: usize, lane: Lane, most: usize) -> Option<Claimed> {
         self.transit(|bank| bank.claim(mask, lane, most).map(|claimed| (claimed.next, claimed)))
     }
 
-    /// Whether the caller's slot has been marked since it was claimed. A read-modify-write: whoever marks
-    /// it later sees all that the caller did before.
+    /// Whether the caller's slot has been marked since it was claimed. A read-modify-write: a later
+    /// mark sees all that the caller did before.
     pub(crate) fn was_marked(&self, slot: usize) -> bool {
         self.change(|bank| (bank, bank.is_pending(slot)))
     }
 
-    /// The slots that are pending or in progress. A read-modify-write: whoever marks one later sees all that the caller
-    /// did before.
+    /// The slots that are pending or in progress. A read-modify-write: a later mark sees all that
+    /// the caller did before.
     pub(crate) fn busy(&self) -> usize {
         self.change(|bank| (bank, bank.busy()))
     }

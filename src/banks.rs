@@ -1,9 +1,9 @@
-//! [`Banks`]: all banks of a queue, farther apart the fewer they are.
+//! [`Banks`]: all banks of a queue, spread over cache lines if they are few.
 //!
-//! Eight words share a cache line of 64 bytes, so threads at work on different banks take lines from each other. Among many
-//! banks two threads seldom meet, and a line for each would cost memory, and fan-outs eight times as many lines to fetch.
-//! Among few it is the other way round: so those are spread over the lines that many would take. (Measured: see
-//! docs/performance.md. `--cfg pushlane_packed` leaves all side by side.)
+//! Eight words share a cache line of 64 bytes, so threads at work on neighbouring banks contend for
+//! it. Among many banks two threads seldom meet, and a line for each would make fan-outs fetch
+//! eight times as many lines. So only small queues are spread. `docs/performance.md` has the
+//! measurements; `--cfg pushlane_packed` turns this off.
 
 use core::ops::Index;
 
@@ -17,14 +17,15 @@ use crate::storage::Storage;
 #[cfg(feature = "alloc")]
 const ROOM: usize = 2_048;
 
-/// Eight words are a cache line. On 32-bit targets nothing is spread, as nothing is [`CachePadded`](crate::cache_padded::CachePadded).
+/// Eight words are a cache line. On 32-bit targets nothing is spread, as nothing is
+/// [`CachePadded`](crate::cache_padded::CachePadded).
 #[cfg(feature = "alloc")]
 const FARTHEST: u32 =
     if cfg!(all(target_pointer_width = "64", not(loom), not(pushlane_packed))) { 3 } else { 0 };
 
 /// All banks of a queue.
 pub(crate) struct Banks<S: Storage> {
-    /// The banks, and between them words that nobody looks at.
+    /// The banks, with unused words between them.
     words: S::Banks<Bank>,
     /// From one bank to the next it is 1 << `apart` words.
     apart: u32,
@@ -39,7 +40,7 @@ impl<S: Storage> Banks<S> {
 
     #[inline]
     fn apart(&self) -> u32 {
-        // In place they can't be, and there it costs nothing to know.
+        // Static storage is never spread, and the compiler knows it.
         if S::ON_HEAP { self.apart } else { 0 }
     }
 
@@ -53,7 +54,8 @@ impl<S: Storage> Banks<S> {
         self.words.as_ref().iter().step_by(1 << self.apart())
     }
 
-    /// [`Bank::mark_many`] of those from `first` on. Of more than a word has bits the rest is left alone.
+    /// [`Bank::mark_many`] of those from `first` on. Of more than a word has bits the rest is left
+    /// alone.
     #[inline]
     pub(crate) fn mark_many(
         &self,
@@ -65,7 +67,7 @@ impl<S: Storage> Banks<S> {
         let words = self.words.as_ref().get(first << apart..).unwrap_or_default();
         let words = &words[..words.len().min((usize::BITS as usize) << apart)];
         if apart == 0 {
-            // A step that is known costs nothing, and here each instruction counts.
+            // With a constant step the loop is as short as it can be.
             Bank::mark_many(words.iter(), masks, lane)
         } else {
             Bank::mark_many(words.chunks_exact(1 << apart).map(|bank| &bank[0]), masks, lane)

@@ -10,10 +10,10 @@ use crate::registry::ClientKey;
 /// Leave to push to several clients of one bank, by
 /// [`try_lease_batch`](crate::PushQueue::try_lease_batch): never empty.
 ///
-/// For handlers that serve a client in so short a time that the begin and the end of a lease count. Each
-/// client has a permit. A batch ends as a lease does, for all its clients: by
-/// [`complete`](Batch::complete), by [`requeue`](Batch::requeue), or by being dropped, which is a requeue.
-/// Where they end one by one, take it apart: [`into_leases`](Batch::into_leases).
+/// For handlers that serve a client in so short a time that the begin and the end of a lease count.
+/// Each client has a permit. A batch ends as a lease does, for all its clients: by
+/// [`complete`](Batch::complete), by [`requeue`](Batch::requeue), or by being dropped, which is a
+/// requeue. Where they end one by one, take it apart: [`into_leases`](Batch::into_leases).
 #[must_use = "a batch that is dropped goes back into the queue"]
 pub struct Batch<Q: Deref<Target: Serve>> {
     queue: Q,
@@ -33,13 +33,13 @@ impl<Q: Deref<Target: Serve>> Batch<Q> {
         self.entries.iter().flatten().count()
     }
 
-    /// Whether nobody is pushed to: never, while somebody can ask.
+    /// Whether the batch has no client. Always `false` for a batch that you hold.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Who is pushed to, and what: everything that was published for the client and not yet completed,
-    /// merged.
+    /// Who is pushed to, and what: everything that was published for the client and not yet
+    /// completed, merged.
     pub fn iter(&self) -> impl Iterator<Item = (ClientKey, &<Q::Target as Serve>::Payload)> {
         self.entries.iter().flatten().map(|(ticket, payload)| (ticket.client, payload))
     }
@@ -55,8 +55,9 @@ impl<Q: Deref<Target: Serve>> Batch<Q> {
         self.queue.complete_batch(&mut self.entries);
     }
 
-    /// Ends the pushes without success: each request is merged with what was published meanwhile, and the
-    /// clients are queued again. Dropping the batch does the same. Progress is that of [`Lease::requeue`].
+    /// Ends the pushes without success: each request is merged with what was published meanwhile,
+    /// and the clients are queued again. Dropping the batch does the same. Progress is that of
+    /// [`Lease::requeue`].
     pub fn requeue(self) {
         drop(self);
     }

@@ -14,9 +14,10 @@ use crate::slot::Lane;
 use crate::storage::Storage;
 use crate::topics::Topic;
 
-/// The system's lock where there is a system: it sleeps where a spin lock would take the time of the
-/// thread it waits for. A mutex and no reader-writer lock: at most one push of a client is in progress,
-/// so a place hardly ever has two readers at once, and alone a mutex is the cheaper of the two.
+/// The system's lock where there is a system: it sleeps where a spin lock would take the time of
+/// the thread it waits for. A mutex and no reader-writer lock: at most one push of a client is in
+/// progress, so a place hardly ever has two readers at once, and alone a mutex is the cheaper of
+/// the two.
 #[derive(Default)]
 struct Lock<T>(
     #[cfg(feature = "std")] std::sync::Mutex<T>,
@@ -36,9 +37,10 @@ impl<T> Lock<T> {
 
 /// A value for each client, found by its [`ClientKey`]: its connection, as a rule.
 ///
-/// [`connect`](ClientMap::connect) registers a client in the safe order, so that its first push already
-/// finds the value; [`get`](ClientMap::get) is for the handler of a push. The key of a client that was
-/// [disconnected](ClientMap::disconnect), or whose place has passed to another one, finds nothing.
+/// [`connect`](ClientMap::connect) registers a client in the safe order, so that its first push
+/// already finds the value; [`get`](ClientMap::get) is for the handler of a push. The key of a
+/// client that was [disconnected](ClientMap::disconnect), or whose place has passed to another one,
+/// finds nothing.
 ///
 /// The map belongs to one queue: connect and disconnect with the same one.
 ///
@@ -46,10 +48,10 @@ impl<T> Lock<T> {
 ///
 /// # Progress
 ///
-/// Each place has a lock, held while a pointer is copied or exchanged. Nobody else's code runs under
-/// it. `connect` holds one more lock while it registers, and a `get` that finds nothing waits for that,
-/// because the client may be just connecting. For the same reason a request whose `Drop` looks into the
-/// map could wait for itself.
+/// Each place has a lock, held while a pointer is copied or exchanged. Nobody else's code runs
+/// under it. `connect` holds one more lock while it registers, and a `get` that finds nothing waits
+/// for that, because the client may be just connecting. For the same reason a request whose `Drop`
+/// looks into the map could wait for itself.
 ///
 /// # Example
 ///
@@ -125,17 +127,18 @@ impl<T> ClientMap<T> {
         Self::new(queue.capacity())
     }
 
-    /// Connects a client: registers it, stores its value, subscribes it to the topics, and publishes
-    /// `request` to it, which is what it starts from: "everything", as a rule.
+    /// Connects a client: registers it, stores its value, subscribes it to the topics, and
+    /// publishes `request` to it, which is what it starts from: "everything", as a rule.
     ///
-    /// In this order nothing is missed: the state that the first push reads is read after the client
-    /// has subscribed, and what is published later reaches it. Every push finds the value. A publish to
-    /// everyone that comes between the first step and the last may be pushed before `request`.
+    /// In this order nothing is missed: the state that the first push reads is read after the
+    /// client has subscribed, and what is published later reaches it. Every push finds the value. A
+    /// publish to everyone that comes between the first step and the last may be pushed before
+    /// `request`.
     ///
     /// # Errors
     ///
-    /// The queue is full or closed, or has fewer topics. The error gives the value back, and the client
-    /// is not registered. An owner of the key that evicts the client at once is no error.
+    /// The queue is full or closed, or has fewer topics. The error gives the value back, and the
+    /// client is not registered. An owner of the key that evicts the client at once is no error.
     ///
     /// # Panics
     ///
@@ -198,7 +201,8 @@ impl<T> ClientMap<T> {
 
     /// The client's value, unless it has been disconnected or its place has passed on.
     ///
-    /// A handler that finds nothing has a push for a client that has left: there is nothing to send.
+    /// A handler that finds nothing has a push for a client that has left: there is nothing to
+    /// send.
     ///
     /// ```
     /// use pushlane::{ClientMap, Config, Lane, PushQueue, backlog::Dirty};
@@ -222,12 +226,12 @@ impl<T> ClientMap<T> {
         place.with(find).or_else(|| self.connecting.with(|()| place.with(find)))
     }
 
-    /// Disconnects a client: takes its value out and unregisters it. Of several callers, one gets the
-    /// value.
+    /// Disconnects a client: takes its value out and unregisters it. Of several callers, one gets
+    /// the value.
     ///
     /// A push in progress ends as it likes. A client that somebody else has
-    /// [unregistered](PushQueue::unregister), because a push took too long, is to be disconnected all
-    /// the same: otherwise its value stays until its place has another client.
+    /// [unregistered](PushQueue::unregister), because a push took too long, is to be disconnected
+    /// all the same: otherwise its value stays until its place has another client.
     ///
     /// ```
     /// use pushlane::{ClientMap, Config, Lane, PushQueue, backlog::Dirty};
@@ -282,8 +286,8 @@ impl<T> ClientMap<T> {
     }
 }
 
-/// Disconnects a client that could not be connected, also if the code of its request panicked: nobody
-/// else has its key.
+/// Disconnects a client that could not be connected, also if the code of its request panicked:
+/// nobody else has its key.
 struct Undo<'a, T, B: Backlog, S: Storage, N: Signal> {
     map: &'a ClientMap<T>,
     queue: &'a PushQueue<B, S, N>,

@@ -1,23 +1,24 @@
 //! Numbers: one for each publish to many, in order.
 //!
 //! * A publish takes its number *after* its last mark: once it has the number it may be waited for.
-//! * A lease reads the newest number *after* its claim and *before* it takes the backlog: whatever has a
-//!   number up to that one is contained in it. Completing stores it as the slot's `completed` (see
-//!   [`progress`](crate::progress)).
+//! * A lease reads the newest number *after* its claim and *before* it takes the backlog: whatever
+//!   has a number up to that one is contained in it. Completing stores it as the slot's `completed`
+//!   (see [`progress`](crate::progress)).
 //! * An idle slot is caught up, whatever its number.
 //!
-//! So publish V has converged when every client it concerned is idle, has completed a number ≥ V, or has
-//! left. A [`Version`](crate::Version) remembers whom it concerned, so that a client that is busy with other things
-//! holds nothing back.
+//! So publish V has converged when every client it concerned is idle, has completed a number ≥ V,
+//! or has left. A [`Version`](crate::Version) remembers whom it concerned, so that a client that is
+//! busy with other things holds nothing back.
 //!
-//! **When numbers wrap**, which those of a 32-bit target do, the numbers that the queue keeps must not be
-//! older than half of all numbers. So each numbered publish looks at one bank, in turn, and a slot's
-//! number that is older than a quarter becomes "none" (see [`Progress::age`](crate::progress::Progress::age)).
-//! A version that a user has kept for so long that it seems to be of the future is taken for one that
-//! is a quarter old: see [`Seq::known_at`]. Both are late at worst, by one push of a client.
+//! **When numbers wrap**, which those of a 32-bit target do, the numbers that the queue keeps must
+//! not be older than half of all numbers. So each numbered publish looks at one bank, in turn, and
+//! a slot's number that is older than a quarter becomes "none" (see
+//! [`Progress::age`](crate::progress::Progress::age)). A version that a user has kept for so long
+//! that it seems to be of the future is taken for one that is a quarter old: see [`Seq::known_at`].
+//! Both are late at worst, by one push of a client.
 //!
-//! A publish to one client takes no number, because every publisher and every worker would meet at the counter for it.
-//! It waits for a push of that client, which it knows by its count.
+//! A publish to one client takes no number, because every publisher and every worker would meet at
+//! the counter for it. It waits for a push of that client, which it knows by its count.
 
 use core::cmp::Ordering as Order;
 
@@ -60,8 +61,8 @@ impl Seq {
     }
 
     /// The number of a version that is asked about at `now`. None is newer than `now`, so one that
-    /// seems to be is older than half of all numbers. What has completed a number of a quarter ago has
-    /// completed that one too.
+    /// seems to be is older than half of all numbers. What has completed a number of a quarter ago
+    /// has completed that one too.
     pub(crate) fn known_at(self, now: Seq) -> Seq {
         if self.cmp(now).is_gt() { now.before(QUARTER) } else { self }
     }
@@ -91,21 +92,21 @@ impl Convergence {
     /// The number of the publish that was numbered last.
     #[inline]
     pub(crate) fn newest(&self) -> Seq {
-        // Acquire: synchronizes with `number`. Whoever reads a number sees the marks and the recorded
-        // requests of every publish up to it.
+        // Acquire: synchronizes with `number`. The reader sees the marks and the recorded requests
+        // of every publish up to this number.
         Seq(self.counter.load(Ordering::Acquire) >> 1)
     }
 
-    /// As [`newest`](Convergence::newest), of a publish that takes none, and has made its mark; `None` if the queue has
-    /// been closed.
+    /// As [`newest`](Convergence::newest), of a publish that takes none, and has made its mark;
+    /// `None` if the queue has been closed.
     #[inline]
     pub(crate) fn newest_if_open(&self) -> Option<Seq> {
         let word = self.counter.load(Ordering::Acquire); // with `number`, and with `close`
         (word & CLOSED == 0).then_some(Seq(word >> 1))
     }
 
-    /// As [`newest`](Convergence::newest), for a newcomer: a read-modify-write, so that a publish that is
-    /// not among the numbers read is numbered after this, and whoever learns its number knows that the
+    /// As [`newest`](Convergence::newest), for a newcomer. A read-modify-write: a publish not among
+    /// the numbers read is numbered after this, and a thread that reads its number sees that the
     /// newcomer holds its slot.
     pub(crate) fn newest_for_newcomer(&self) -> Seq {
         Seq(self.counter.fetch_add(0, Ordering::AcqRel) >> 1) // with `number`
@@ -128,20 +129,21 @@ impl Convergence {
 
     /// Numbers what has been published by now, also if the queue is closed.
     pub(crate) fn number_all(&self) -> Seq {
-        // As in `number`. A read-modify-write: a push that contains this number began after the marks
-        // and the requests of every publish that the caller knows of.
+        // As in `number`. A read-modify-write: a push that contains this number began after the
+        // marks and requests of every publish that the caller knows of.
         Seq(self.counter.fetch_add(ONE, Ordering::AcqRel).wrapping_add(ONE) >> 1)
     }
 
     /// No publish gets a number from now on.
     pub(crate) fn close(&self) {
-        // AcqRel: every publish that got a number came before and its marks are seen by whoever finds
-        // the queue closed, and so is what the caller did before. (Of one that takes none, the bank tells: see
-        // `Bank::busy`.)
+        // AcqRel, with `number` and `is_closed`: every numbered publish came before, and a thread
+        // that finds the queue closed sees its marks, and what the caller did before. (For
+        // publishes without a number see `Bank::busy`.)
         self.counter.fetch_or(CLOSED, Ordering::AcqRel);
     }
 
-    /// The queue was found drained. What is still marked by publishes that are refused doesn't change it.
+    /// The queue was found drained. What is still marked by publishes that are refused doesn't
+    /// change it.
     pub(crate) fn drain(&self) {
         self.drained.store(true, Ordering::Release); // with `is_drained`
     }

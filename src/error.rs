@@ -64,9 +64,9 @@ impl Error for SubscribeError {}
 pub struct PublishError<R> {
     /// Why.
     pub kind: PublishErrorKind,
-    /// What was to be published. With the `Journal` it may be "everything" instead: if the queue was closed
-    /// or the client left while the publish was under way, and so many others came meanwhile that the request
-    /// was gone from the ring.
+    /// What was to be published. With the `Journal` it may be "everything" instead: if the queue
+    /// was closed or the client left while the publish was under way, and so many others came
+    /// meanwhile that the request was gone from the ring.
     pub request: R,
 }
 
@@ -79,7 +79,7 @@ pub enum PublishErrorKind {
     Closed,
     /// The target client is not registered any more.
     Stale,
-    /// The queue was made with fewer topics; nobody was published to.
+    /// The queue was made with fewer topics; no client was published to.
     UnknownTopic(Topic),
 }
 

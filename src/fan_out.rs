@@ -1,26 +1,27 @@
 //! Fan-out on demand: a publish to everyone is two words, whatever the number of clients.
 //!
-//! Banks are visited in groups, a group being those of one word of a ready set. A publisher tells its
-//! number and raises *remaining* to the number of groups; workers make the visits, each group in its
-//! turn. A worker takes the group at the *frontier*, marks the live clients there that have not begun
-//! a push with the newest number, puts the banks into the ready set, and ends the visit.
+//! Banks are visited in groups, a group being those of one word of a ready set. A publisher tells
+//! its number and raises *remaining* to the number of groups; workers make the visits, each group
+//! in its turn. A worker takes the group at the *frontier*, marks the live clients there that have
+//! not begun a push with the newest number, puts the banks into the ready set, and ends the visit.
 //!
 //! ```text
 //!     visits:  |  begun  | frontier | remaining |
 //!     newest:  |  the newest number of a publish that may have raised  |
 //! ```
 //!
-//! Why every group is visited after each raise: a raise sets remaining to all groups, and each visit
-//! that begins takes one off and moves the frontier by one. A visit that had begun before the raise
-//! may not see what the publisher wrote, and counts for nothing: it is in `begun`.
+//! A raise sets *remaining* to all groups. Each visit that begins takes one off and moves the
+//! frontier by one, so every group is visited after each raise. A visit that had begun before the
+//! raise may not see what the publisher wrote, and does not count: it is in *begun*.
 //!
-//! Nothing here is wrong after many publishes. `remaining` and `begun` are counts of things that there
-//! are, and the frontier is a group, so no value stands for a moment. A visit is made by the worker
-//! that began it and by no other. While that worker is paused, its clients wait, as the slots of a
-//! bank do whose worker is paused after it popped the bank; other workers serve the other groups.
+//! No value of the word stands for a moment in time, so it has no ABA: `remaining` and `begun` are
+//! counts, and the frontier is a group. A visit is made by the worker that began it and by no
+//! other. While that worker is paused, its group's clients wait, as the slots of a popped bank do;
+//! other workers serve the other groups.
 //!
-//! A publisher is numbered, tells `newest`, then raises. So a visit that sees the raise reads a number
-//! that is at least the publisher's, and a client whose push has begun with it needs no mark.
+//! A publisher is numbered, tells `newest`, then raises. So a visit that sees the raise reads a
+//! number that is at least the publisher's, and a client whose push has begun with it needs no
+//! mark.
 
 use core::fmt;
 
@@ -79,8 +80,8 @@ impl FanOut {
             }
         }
         let mut visits = self.visits.load(Ordering::Relaxed);
-        // A read-modify-write also where all groups remain already: the next visit must see what this
-        // publisher wrote.
+        // A read-modify-write also where all groups remain already: the next visit must see what
+        // this publisher wrote.
         while let Err(now) = self.visits.compare_exchange_weak(
             visits,
             visits & !REMAINING | self.groups,
@@ -106,8 +107,8 @@ impl FanOut {
         self.visits.load(Ordering::Acquire) & !FRONTIER != 0 // with `end`: the marks are seen
     }
 
-    /// As [`is_pending`](FanOut::is_pending); if it returns `false`, a publisher that raises later sees
-    /// what the caller has seen.
+    /// As [`is_pending`](FanOut::is_pending); if it returns `false`, a publisher that raises later
+    /// sees what the caller has seen.
     pub(crate) fn is_pending_or_seen(&self) -> bool {
         // Acquire: with `end`. Release: with `raise`.
         self.visits.fetch_add(0, Ordering::AcqRel) & !FRONTIER != 0

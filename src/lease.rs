@@ -9,14 +9,14 @@ use crate::slot::Lane;
 
 /// Leave to push to one client: the client, its merged request, and a permit.
 ///
-/// While it lives, nobody else leases the client; what is published meanwhile merges and waits. It ends
-/// exactly once: by [`complete`](Lease::complete), by [`requeue`](Lease::requeue), or by being dropped,
-/// which is a requeue. So a handler that panics or is cancelled loses nothing.
+/// While it lives, the client has no other lease; what is published meanwhile merges and waits. It
+/// ends exactly once: by [`complete`](Lease::complete), by [`requeue`](Lease::requeue), or by being
+/// dropped, which is a requeue. So a handler that panics or is cancelled loses nothing.
 ///
 /// `Q` is the handle to the queue: `&PushQueue` or `Arc<PushQueue>`.
 ///
-/// (A lease that is leaked, with [`mem::forget`](core::mem::forget) say, keeps its client in progress
-/// until the client is unregistered, and its place and permit for good.)
+/// (A leaked lease, by [`mem::forget`](core::mem::forget) say, keeps its client in progress until
+/// the client is unregistered, and never gives back its place and permit.)
 #[must_use = "a lease that is dropped goes back into the queue"]
 pub struct Lease<Q: Deref<Target: Serve>> {
     queue: Q,
@@ -59,7 +59,8 @@ impl<Q: Deref<Target: Serve>> Lease<Q> {
         self.ticket.client
     }
 
-    /// What is to be pushed: everything that was published for the client and not yet completed, merged.
+    /// What is to be pushed: everything that was published for the client and not yet completed,
+    /// merged.
     #[inline]
     pub fn request(&self) -> &<Q::Target as Serve>::Payload {
         match &self.payload {
@@ -78,8 +79,8 @@ impl<Q: Deref<Target: Serve>> Lease<Q> {
         &self.queue
     }
 
-    /// Whether newer work for the client is pending already. The handler may stop early: if it requeues,
-    /// its request is merged with the newer one. Wait-free.
+    /// Whether newer work for the client is pending already. The handler may stop early: if it
+    /// requeues, its request is merged with the newer one. Wait-free.
     pub fn is_superseded(&self) -> bool {
         matches!(self.queue.outlook(&self.ticket), Outlook::Superseded(_))
     }
@@ -90,16 +91,17 @@ impl<Q: Deref<Target: Serve>> Lease<Q> {
         self.queue.outlook(&self.ticket)
     }
 
-    /// Gives the permit back before the push has ended, as a rule when the push is prepared and a slow send
-    /// begins: a slow client then costs nothing but its own place. Twice is once. Lock-free.
+    /// Gives the permit back before the push has ended, as a rule when the push is prepared and a
+    /// slow send begins: a slow client then costs nothing but its own place. Twice is once.
+    /// Lock-free.
     pub fn release_permit(&mut self) {
         if core::mem::take(&mut self.permit) && self.ticket.counted {
             self.queue.return_permit();
         }
     }
 
-    /// Takes the permit out of the lease: it comes back when the [`Permit`] is dropped. `None` if it has
-    /// been taken or released already. Wait-free.
+    /// Takes the permit out of the lease: it comes back when the [`Permit`] is dropped. `None` if
+    /// it has been taken or released already. Wait-free.
     pub fn take_permit(&mut self) -> Option<Permit<Q>>
     where
         Q: Clone,
@@ -117,8 +119,8 @@ impl<Q: Deref<Target: Serve>> Lease<Q> {
     ///
     /// If more was published meanwhile, the client is queued again, behind those that wait already.
     ///
-    /// Lock-free; and the backlog's lock, if the client has left. If the request's destructor panics,
-    /// the push has ended all the same.
+    /// Lock-free; and the backlog's lock, if the client has left. If the request's destructor
+    /// panics, the push has ended all the same.
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub fn complete(mut self) {
         self.ended = true;
@@ -126,18 +128,19 @@ impl<Q: Deref<Target: Serve>> Lease<Q> {
         self.queue.complete(&self.ticket, payload, self.permit);
     }
 
-    /// Ends the push without success: the request is merged with what was published meanwhile, and the
-    /// client is queued again, behind those that wait already. Dropping the lease does the same.
+    /// Ends the push without success: the request is merged with what was published meanwhile, and
+    /// the client is queued again, behind those that wait already. Dropping the lease does the
+    /// same.
     ///
-    /// Lock-free; and the backlog's lock, to put the request back. Runs no user code, unless the client
-    /// has left: then the request is dropped.
+    /// Lock-free; and the backlog's lock, to put the request back. Runs no user code, unless the
+    /// client has left: then the request is dropped.
     pub fn requeue(self) {
         drop(self);
     }
 }
 
 impl<Q: Deref<Target: Serve>> Drop for Lease<Q> {
-    // Inlined, and on a copy of the ticket, so that a lease that is completed at once need never be in memory.
+    // Inlined, and with a copy of the ticket, so that a lease completed at once stays in registers.
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn drop(&mut self) {
         if !self.ended {

@@ -1,8 +1,9 @@
 //! The push path of a control plane: which client is pushed to, when, and with what.
 //!
-//! Configuration changes arrive faster than connected clients can be served. For each client pushlane
-//! keeps *one* merged request and at most *one* push in progress, and it bounds how many pushes are
-//! prepared at once. The core is lock-free and `no_std`; it has no clock, executor or socket.
+//! Configuration changes arrive faster than connected clients can be served. For each client
+//! pushlane keeps *one* merged request and at most *one* push in progress, and it bounds how many
+//! pushes are prepared at once. The core is lock-free and `no_std`; it has no clock, executor or
+//! socket.
 //!
 #![cfg_attr(
     all(feature = "spin", feature = "alloc", target_has_atomic = "ptr"),

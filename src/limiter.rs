@@ -6,17 +6,18 @@ use crate::sync::{AtomicUsize, Ordering, const_fn};
 
 const HALF: u32 = usize::BITS / 2;
 
-/// The largest limit there can be: half a machine word, 4,294,967,295 on a 64-bit target and 65,535 on
-/// a 32-bit one.
+/// The largest limit there can be: half a machine word, 4,294,967,295 on a 64-bit target and 65,535
+/// on a 32-bit one.
 ///
-/// There are no more clients than that, and a client has one push at a time, so this limit is never reached:
-/// it means *no limit*, and pushes that begin under it are not counted. That saves two read-modify-writes a
-/// push, of the one word that all workers share.
+/// A client has one push at a time and there are no more clients than this, so this limit is never
+/// reached. It means *no limit*: pushes that begin under it are not counted, which saves two
+/// read-modify-writes of a word that all workers share.
 pub const MAX_PERMITS: usize = (1 << HALF) - 1;
 
 /// A counting limiter that can be resized while permits are out.
 ///
-/// The limit and the number of permits held share one word, so free + held = limit by definition. Shrinking takes effect as permits come back.
+/// The limit and the number of permits held share one word, so free + held = limit by definition. A
+/// lower limit takes effect as permits come back.
 pub(crate) struct Limiter(AtomicUsize);
 
 /// The limit in the high half, what is held in the low half.
@@ -52,7 +53,7 @@ impl Limiter {
         }
     }
 
-    /// Whether the limit can be reached. Where it can't, nobody is refused, and nobody need be counted.
+    /// Whether the limit can be reached. If not, no permit is counted.
     #[inline]
     pub(crate) fn binds(&self) -> bool {
         // Relaxed: a limit that is changed meanwhile counts from the next push on.
@@ -61,12 +62,12 @@ impl Limiter {
 
     /// Takes up to `n` permits; the answer says how many.
     ///
-    /// A failed attempt is a read-modify-write too. A worker that fails may have been woken for work, and
-    /// goes to sleep; the holder of the last permit must see that work when it gives the permit back.
-    /// AcqRel, with the AcqRel in `release`: one of the two sees the other.
+    /// A failed attempt is a read-modify-write too. The worker that fails goes to sleep, and the
+    /// holder of the last permit must see the work for which it was woken. AcqRel, with the AcqRel
+    /// in `release`: one of the two sees the other.
     ///
-    /// The same pair, and the one with `resize`, hands a permit over: the next holder sees all that was
-    /// done under it before. So with one permit, pushes exclude one another.
+    /// The same pair, and the one with `resize`, hands a permit over: its next holder sees all that
+    /// was done under it. With one permit, pushes exclude one another.
     #[inline]
     pub(crate) fn try_acquire(&self, n: usize) -> usize {
         let mut word = self.0.load(Ordering::Relaxed);

@@ -1,4 +1,5 @@
-//! How far each client is: what its pushes have begun with, what they have completed, and which of them it was.
+//! How far each client is: the number with which its push began, the number it has completed, and
+//! the count of its pushes.
 
 use core::cmp::Ordering as Order;
 
@@ -13,8 +14,8 @@ pub(crate) struct Push(u32);
 /// Below the last push that was completed: how many have been given back since.
 const GIVEN_BACK: u32 = (1 << 4) - 1;
 const ONE: u32 = GIVEN_BACK + 1;
-/// How far ahead of the last completed push a publish may wait for one: beyond those given back, and
-/// one in progress.
+/// How far ahead of the last completed push a publish may wait for one: beyond those given back,
+/// and one in progress.
 const FARTHEST: u32 = GIVEN_BACK + 2;
 
 impl Push {
@@ -55,16 +56,16 @@ const fn is_unknown(completed: usize) -> bool {
 
 /// How far each slot of a bank is. Its owner writes, before it lets go of the slot.
 ///
-/// Each part side by side for all slots: with the parts of a slot side by side, and with its seat, a push to one of a
-/// million clients took longer (see docs/performance.md).
+/// An array for each field: with a struct for each slot, a push among a million clients takes
+/// longer (see docs/performance.md).
 pub(crate) struct Progress {
     completed: [AtomicUsize; SLOTS],
-    /// The last push that was completed, of whichever client, and how many have been given back since. (As many as there
-    /// is room for: of those beyond that, who publishes meanwhile may wait for one push too many.)
+    /// The count of the last completed push, of any client of the slot, and how many were given
+    /// back since. That count saturates; then a publish waits for one push more than it must.
     pushes: [AtomicU32; SLOTS],
-    /// The low bits of the number that the slot's last push reaches, whether it has completed, is in progress or
-    /// was given back. Never behind `completed`. So many are enough: a larger distance is taken for a smaller
-    /// one, which costs a mark too many.
+    /// The low bits of the number that the slot's last push contains, whether completed, in
+    /// progress or given back. Never behind `completed`. A larger distance is read as a smaller
+    /// one, which costs a redundant mark.
     begun: [AtomicU16; SLOTS],
 }
 
@@ -106,10 +107,9 @@ impl Progress {
 
     /// The slot's owner will begin a push with `seen`, or with what this returns in its place.
     ///
-    /// A slot's number is replaced only by one that is newer and was read while the slot's number was
-    /// looked after (see [`age`](Progress::age)): a lease may last for any time. So there must be a
-    /// number, or at least that of the push in progress. If it can't be said how old that is, because
-    /// somebody has looked at the slot since, it is read again.
+    /// A lease may last for any time, so its number may wrap meanwhile. A slot's number is replaced
+    /// only while [`age`](Progress::age) watches it. If there is none, a mark is stored first, and
+    /// the number is read again until no `age` came in between.
     #[inline]
     pub(crate) fn enter(&self, slot: usize, seen: Seq, newest: impl Fn() -> Seq) -> Seq {
         let completed = &self.completed[slot];
@@ -131,18 +131,18 @@ impl Progress {
         }
     }
 
-    /// Forgets the numbers that are older than a quarter of all. Called for each bank in turn, so that a
-    /// number that is kept is never much older, and compares rightly.
+    /// Forgets the numbers that are older than a quarter of all. Called for each bank in turn, so
+    /// that a number that is kept is never much older, and compares rightly.
     ///
-    /// Anybody, at any time: it only makes a number unknown, and only one that nobody has changed. If a
-    /// client has no number, versions that are older than its next push wait for that push.
+    /// Any thread may call it at any time: it only turns an unchanged number into none. Versions
+    /// older than the next push of such a client wait for that push.
     pub(crate) fn age(&self, now: Seq) {
         let oldest = now.before(QUARTER);
         for completed in &self.completed {
             let word = completed.load(Ordering::Relaxed);
             let number = Seq::from_word(word & !UNKNOWN);
             if word != NONE && (word == ENTERED || number.cmp(oldest).is_lt()) {
-                // Relaxed: nobody concludes anything from it. If it fails, the number is new.
+                // Relaxed: no decision rests on it. If the exchange fails, the number is new.
                 let _ =
                     completed.compare_exchange(word, NONE, Ordering::Relaxed, Ordering::Relaxed);
             }
@@ -152,12 +152,11 @@ impl Progress {
     /// The slot's owner begins a push that contains everything up to `number`.
     #[inline]
     pub(crate) fn begin(&self, slot: usize, number: Seq) {
-        // Relaxed: the number is the message. Whoever reads an older one marks once too often.
+        // Relaxed: the number is the message. A reader of an older one marks redundantly.
         self.begun[slot].store(number.word() as u16, Ordering::Relaxed);
     }
 
-    /// The slot's owner has pushed all that was marked when it claimed the slot, and everything up to `number`, with which
-    /// it had begun.
+    /// The slot's owner has completed its push, which began with `number`.
     #[inline]
     pub(crate) fn complete(&self, slot: usize, number: Seq) {
         if WRAPS {
@@ -176,21 +175,21 @@ impl Progress {
         let pushes = &self.pushes[slot];
         let word = pushes.load(Ordering::Relaxed); // as in `complete`
         if word & GIVEN_BACK < GIVEN_BACK {
-            // Release: with `has_pushed`. The word still tells of the last push that was completed, and whoever reads it
-            // here must see what was done in that.
+            // Release: with `has_pushed`. The word still tells of the last completed push, and the
+            // reader must see what happened in it.
             pushes.store(word + 1, Ordering::Release);
         }
     }
 
     #[inline]
     fn reach(&self, slot: usize, number: Seq) {
-        // Release: with the Acquire of `has_completed`; a checker that sees the number sees all that was
-        // done to earn it.
+        // Release: with the Acquire of `has_completed`; a checker that sees the number sees all
+        // that was done to earn it.
         self.completed[slot].store(number.word(), Ordering::Release);
     }
 
-    /// As `reach`. If the slot's number was forgotten during the push, the push may have begun so long
-    /// ago that its own would compare wrongly.
+    /// As `reach`. If the slot's number was forgotten during the push, the push may have begun so
+    /// long ago that its own would compare wrongly.
     fn reach_unless_aged(&self, slot: usize, number: Seq) {
         let mut word = self.completed[slot].load(Ordering::Relaxed);
         while word != NONE {
@@ -209,8 +208,8 @@ impl Progress {
     /// Whether `number` needs no mark of a live slot: the client has completed it, or its last push
     /// contains it and is in progress, or has been given back and so is pending.
     pub(crate) fn has_begun(&self, slot: usize, number: Seq) -> bool {
-        // In this order, and Acquire: with the Release in `reach`, before which the push had begun. So the
-        // second is never behind the first, and a newer one only says more.
+        // In this order, and Acquire: with the Release in `reach`, before which the push had begun.
+        // So the second is never behind the first, and a newer one only says more.
         let completed = self.completed[slot].load(Ordering::Acquire);
         let begun = self.begun[slot].load(Ordering::Relaxed);
         if is_unknown(completed) {
@@ -226,20 +225,22 @@ impl Progress {
         !is_unknown(completed) && Seq::from_word(completed).cmp(number).is_ge()
     }
 
-    /// The first push that is sure to contain what has just been marked, while the slot was `in_progress` or not.
+    /// The first push that is sure to contain what has just been marked, while the slot was
+    /// `in_progress` or not.
     ///
-    /// A push that was in progress at the mark had been claimed before it, so it takes the one after that.
+    /// A push that was in progress at the mark had been claimed before it, so it takes the one
+    /// after that.
     #[inline]
     pub(crate) fn next_push(&self, slot: usize, in_progress: bool) -> Push {
-        // Relaxed, after the mark: the bank's word shows what had ended before that. What has ended since makes it a push
-        // later.
+        // Relaxed, after the mark: the bank's word shows what had ended before that. What has ended
+        // since makes it a push later.
         Push::after(self.pushes[slot].load(Ordering::Relaxed), in_progress.into())
     }
 
     /// Whether this push, or a later one, has been completed.
     ///
-    /// A push that is waited for is one of the next few: see [`Push::after`]. So one that seems to be
-    /// farther ahead was completed long ago, and the count has come round.
+    /// A push that is waited for is one of the next few: see [`Push::after`]. So one that seems to
+    /// be farther ahead was completed long ago, and the count has come round.
     #[inline]
     pub(crate) fn has_pushed(&self, slot: usize, push: Push) -> bool {
         let completed = self.pushes[slot].load(Ordering::Acquire) & !GIVEN_BACK; // with `complete`

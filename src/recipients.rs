@@ -3,8 +3,8 @@
 use crate::registry::ClientKey;
 use crate::topics::{Scope, Topic};
 
-/// How many topics a version remembers. A publish to more forgets the filter, and if that is not
-/// enough, it is taken to concern every client that is busy.
+/// How many topics a version remembers. A publish to more forgets its filter; if that is not
+/// enough, it is taken to concern every busy client.
 const REMEMBERED: usize = 4;
 
 /// Which clients a publish concerned. Never fewer than it did.
@@ -12,8 +12,8 @@ const REMEMBERED: usize = 4;
 pub(crate) enum Recipients {
     Everyone,
     Client(ClientKey),
-    /// The clients reached through one of the first `any` topics, and, if there is a filter, through
-    /// one of those from there up to `and`.
+    /// The clients reached through one of the first `any` topics, and, if there is a filter,
+    /// through one of those from there up to `and`.
     Topics {
         topics: [Topic; REMEMBERED],
         any: u8,

@@ -2,12 +2,12 @@
 //!
 //! Each slot has a *seat* word that outlives its clients:
 //!
-//! * the generation: odd while a client sits there, even in between. A key is a slot and the odd
-//!   generation its client came with, so the key of a client that has left matches nothing. Whoever moves
-//!   the generation from odd to even has the sole right to vacate the slot.
-//! * the number of editors: operations that change what belongs to the client but is not the lease
-//!   holder's (its subscriptions). The slot can't pass to the next client while one is under way; who
-//!   comes last, the owner or an editor, retires the slot.
+//! * the generation: odd while a client has the seat, even in between. A key is a slot and its
+//!   client's odd generation, so the key of a client that has left matches nothing. The thread that
+//!   moves the generation from odd to even has the sole right to vacate the slot.
+//! * the number of editors: operations on what belongs to the client but not to the lease holder
+//!   (its subscriptions). The slot does not pass to another client during an edit. The last one,
+//!   the owner or an editor, retires the slot.
 
 use core::fmt;
 
@@ -22,9 +22,9 @@ use crate::sync::{AtomicUsize, Ordering, const_fn};
 ///
 /// A key is valid from [`register`](crate::PushQueue::register) until
 /// [`unregister`](crate::PushQueue::unregister); afterwards every operation with it answers
-/// [`Stale`](crate::Stale) and does nothing. Generations have 31 bits on a 64-bit target (21 on a 32-bit
-/// one): a key kept while its slot changes hands that many times (two thousand million; two million)
-/// could be taken for a later client's.
+/// [`Stale`](crate::Stale) and does nothing. Generations have 31 bits on a 64-bit target (21 on a
+/// 32-bit one): a key kept while its slot changes hands that many times (two thousand million; two
+/// million) could be taken for a later client's.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ClientKey {
     index: u32,
@@ -32,8 +32,8 @@ pub struct ClientKey {
 }
 
 impl ClientKey {
-    /// The client's place: less than [`PushQueue::capacity`](crate::PushQueue::capacity), and no other
-    /// registered client's. Good as an index into tables of one's own.
+    /// The client's place: less than [`PushQueue::capacity`](crate::PushQueue::capacity), and no
+    /// other registered client's. Good as an index into tables of one's own.
     #[inline]
     pub const fn index(self) -> usize {
         self.index as usize
@@ -52,8 +52,8 @@ impl ClientKey {
         ClientKey { index, generation }
     }
 
-    /// Whether this client came to its place before `other`, which came to the same one. Generations
-    /// wrap: of two, the one that is less than half a turn ahead is the later.
+    /// Whether this client came to its place before `other`, which came to the same one.
+    /// Generations wrap: of two, the one that is less than half a turn ahead is the later.
     #[cfg(all(feature = "std", not(loom)))]
     pub(crate) const fn came_before(self, other: ClientKey) -> bool {
         let bits = usize::BITS - GENERATION_SHIFT;
@@ -116,8 +116,8 @@ impl Seat {
         }
     }
 
-    /// Acquire: synchronizes with `occupy`, so that what the newcomer cleared before it stays cleared for
-    /// whoever reads its generation.
+    /// Acquire: synchronizes with `occupy`. What the newcomer cleared before it stays cleared for a
+    /// publisher that reads its generation.
     #[inline]
     pub(crate) fn generation(&self) -> u32 {
         (self.0.load(Ordering::Acquire) >> GENERATION_SHIFT) as u32
@@ -131,9 +131,9 @@ impl Seat {
 
     /// The newcomer, who holds the slot, takes the seat.
     pub(crate) fn occupy(&self) -> u32 {
-        // Release: with `generation`; what is recorded for this generation comes after what was cleared
-        // before it. Nobody else changes the word of a slot that is held and has no editors, so the new
-        // value is the old one plus one.
+        // Release: with `generation`. What is recorded for this generation comes after what was
+        // cleared before it. No other thread changes the word of a slot that is held and has no
+        // editors, so the new value is the old one plus one.
         let before = self.0.fetch_add(GENERATION_ONE, Ordering::AcqRel);
         (before.wrapping_add(GENERATION_ONE) >> GENERATION_SHIFT) as u32
     }
@@ -154,20 +154,20 @@ impl Seat {
     /// Ends an edit. True: the client has left meanwhile and its owner is done, the caller retires.
     #[must_use]
     pub(crate) fn end_edit(&self) -> bool {
-        // AcqRel, with `retire`: whoever of the two comes last sees all that the other did.
+        // AcqRel, with `retire`: the later of the two sees all that the earlier one did.
         let before = self.0.fetch_sub(1, Ordering::AcqRel);
         before & RETIRING != 0 && before & EDITORS == 1
     }
 
-    /// The owner of a slot whose client has left is done with it. True: no editor is left, the caller
-    /// retires; otherwise the last editor will.
+    /// The owner of a slot whose client has left is done with it. True: no editor is left, the
+    /// caller retires; otherwise the last editor will.
     #[must_use]
     pub(crate) fn retire(&self) -> bool {
         let before = self.0.fetch_or(RETIRING, Ordering::AcqRel); // with `end_edit`
         before & EDITORS == 0
     }
 
-    /// Whoever retires the slot, just before it becomes vacant.
+    /// Called just before the slot becomes vacant.
     pub(crate) fn retired(&self) {
         // Relaxed: the bank's word hands the seat to the next owner.
         self.0.fetch_and(!RETIRING, Ordering::Relaxed);
@@ -194,15 +194,14 @@ impl Seat {
 
 /// The seats, and the banks that have vacant slots.
 ///
-/// A slot is taken in the order permit, bank; and given back in the order bank, set, permit. So there
-/// are at least as many vacant slots as threads that hold a permit and search, at every moment, and a
-/// vacancy whose permit has come back has been put into the set.
+/// A slot is taken in the order permit, bank, and given back in the order bank, set, permit. So at
+/// every moment there are at least as many vacant slots as threads that hold a permit and search,
+/// and a vacancy whose permit has come back is in the set.
 ///
-/// A bank is in the set while it has a vacancy, but for a moment: the thread that takes the last slot
-/// discards the bank, looks at it again, and puts it back if a slot has become vacant. A thread that
-/// searches in this moment scans the banks instead. Its scan fails only if the vacancy moved meanwhile,
-/// that is if a registration that began later has succeeded. So a search is lock-free. It waits for no
-/// other thread, and in an interrupt handler one scan suffices.
+/// A bank is in the set while it has a vacancy, except for a moment: the thread that takes the last
+/// slot discards the bank, reads it again, and puts it back if a slot has become vacant. A thread
+/// that searches in this moment scans the banks. The scan fails only if a registration that began
+/// later has succeeded, so a search is lock-free.
 pub(crate) struct Registry<S: Storage> {
     pub(crate) seats: S::Banks<[Seat; SLOTS]>,
     /// One permit a place.
@@ -419,7 +418,8 @@ mod tests {
         assert_eq!(registry.reserve(&banks), Some(last));
     }
 
-    /// Each look at the set finds a vacancy at once: no full bank stays in it, and no other is missing.
+    /// Each look at the set finds a vacancy at once: no full bank stays in it, and no other is
+    /// missing.
     #[test]
     fn the_set_holds_the_banks_with_vacancies() {
         let (registry, banks) = registry(BANKS * SLOTS);

@@ -4,29 +4,31 @@ use crate::queue::Ticket;
 
 /// Notified by a queue when there is work, or when work has ended.
 ///
-/// The core never blocks and knows no executor: it calls this, and an adapter turns it into a wake-up. A
-/// signal is a hint to look, not a token: a worker may find that another one was faster.
+/// The core never blocks and knows no executor: it calls this, and an adapter turns it into a
+/// wake-up. A signal is a hint to look, not a token: a worker may find that another one was faster.
 ///
-/// No wake-up is lost: if a client can be served, a permit is free and nobody is about to look, then
-/// `ready` has been called since.
+/// No wake-up is lost: if a client can be served, a permit is free and no worker is about to look,
+/// then `ready` has been called since.
 ///
-/// Implementations must not block and must not panic. They may use the queue: no lock is held when they
-/// are called. (A publish that is made here calls `ready` again.)
+/// Implementations must not block and must not panic. They may use the queue: no lock is held when
+/// they are called. (A publish that is made here calls `ready` again.)
 pub trait Signal {
     /// There may be work for up to `leases` more leases. Called at most once for each publish, each
     /// completion, each permit that comes back by itself, each growth of the limit, each lease that
-    /// uncovers further work, and each group of clients that a worker marks for a publish to everyone.
+    /// uncovers further work, and each group of clients that a worker marks for a publish to
+    /// everyone.
     fn ready(&self, leases: usize);
 
-    /// Whether anybody listens. Where not, the queue doesn't look for what it could tell.
+    /// Whether the signal has listeners. If not, the queue skips work that only serves
+    /// notification.
     #[inline]
     fn is_heard(&self) -> bool {
         true
     }
 
-    /// A push has completed, or a client has left: convergence may have been reached, or the end of a
-    /// drain. Called at most once for each, for a publish on demand that ends after closing, and for each
-    /// group of clients that is marked for such a publish.
+    /// A push has completed, or a client has left: convergence may have been reached, or the end of
+    /// a drain. Called at most once for each, for a publish on demand that ends after closing, and
+    /// for each group of clients that is marked for such a publish.
     #[inline]
     fn progress(&self) {}
 
@@ -41,13 +43,14 @@ pub trait Signal {
         false
     }
 
-    /// The queue has been closed. It may be drained already, and from now on any progress may end it.
+    /// The queue has been closed. It may be drained already, and from now on any progress may end
+    /// it.
     fn closed(&self) {
         self.progress();
     }
 }
 
-/// Notifies nobody: for a super-loop or a simulation that asks the queue whenever it likes.
+/// No signal: for a super-loop or a simulation that polls the queue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct NoSignal;
 

@@ -30,7 +30,7 @@
 //!                                            6 requeue (also from in progress)
 //! ```
 //!
-//! Whoever holds the active bit owns the slot's plain data, and nobody else touches it.
+//! The holder of the active bit owns the slot's plain data. No other thread touches it.
 
 use core::fmt;
 
@@ -50,7 +50,8 @@ const LIVE: usize = 3 * SLOTS;
 /// How soon a publish is to be served: urgent work goes first, normal work is never starved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Lane {
-    /// Served before normal work, up to a configured ratio (see [`Config::urgent_ratio`](crate::Config::urgent_ratio)).
+    /// Served before normal work, up to a configured ratio (see
+    /// [`Config::urgent_ratio`](crate::Config::urgent_ratio)).
     Urgent,
     /// Served when no urgent work waits, and at least once in every `urgent_ratio + 1` leases.
     Normal,
@@ -159,7 +160,7 @@ pub(crate) struct ReleasedMany {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Vacated {
     pub(crate) next: Snapshot,
-    /// Nobody held the active bit: the caller owns the slot now, and retires it.
+    /// The active bit was free: the caller owns the slot now, and retires it.
     pub(crate) owned: bool,
 }
 
@@ -223,7 +224,7 @@ impl Snapshot {
         self.live() & self.active()
     }
 
-    /// The slots that nobody uses and nobody prepares.
+    /// The slots that are neither in use nor held.
     #[inline]
     pub(crate) const fn vacant(self) -> usize {
         !(self.live() | self.active()) & ALL
@@ -269,7 +270,8 @@ impl Snapshot {
         self.with(mask & self.vacant(), ACTIVE)
     }
 
-    /// 1. vacant → held: the lowest vacant slot, for a newcomer to prepare. `None` when there is none.
+    /// 1. vacant → held: the lowest vacant slot, for a newcomer to prepare. `None` when there is
+    ///    none.
     pub(crate) const fn reserve(self) -> Option<(Snapshot, usize)> {
         let vacant = self.vacant();
         if vacant == 0 {
@@ -297,8 +299,9 @@ impl Snapshot {
         Marked { next, marked, ready: marked & !self.plane(lane.shift()) & !self.active() }
     }
 
-    /// 4. queued → in progress: the lowest slots of `mask` that are ready in `lane`, `most` at most. Both
-    ///    lanes' bits are cleared, because a lease takes all that is pending. `None` when none is ready.
+    /// 4. queued → in progress: the lowest slots of `mask` that are ready in `lane`, `most` at
+    ///    most. Both lanes' bits are cleared, because a lease takes all that is pending. `None`
+    ///    when none is ready.
     #[inline]
     pub(crate) const fn claim(self, mask: usize, lane: Lane, most: usize) -> Option<Claimed> {
         let ready = self.ready(lane) & mask;
@@ -306,8 +309,8 @@ impl Snapshot {
             return None;
         }
         let slots = lowest(ready, most);
-        // The lane's bits are set and the active ones are not, so one step changes both: each step here is one
-        // between the load of the word and its exchange.
+        // The lane's bits are set and the active ones are not, so one step changes both: each step
+        // here is one between the load of the word and its exchange.
         let next = Snapshot(self.0 ^ slots << lane.shift() ^ slots << ACTIVE);
         Some(Claimed {
             next: next.without(slots, lane.other().shift()),
@@ -351,7 +354,8 @@ impl Snapshot {
         self.with(bit, lane.shift()).release(slot)
     }
 
-    /// 7. any live state → held: the client leaves. Its owner, or else the caller, retires the slot.
+    /// 7. any live state → held: the client leaves. Its owner, or else the caller, retires the
+    ///    slot.
     pub(crate) const fn vacate(self, slot: usize) -> Vacated {
         let bit = 1 << slot;
         let next = self.without(bit, LIVE).without(bit, URGENT).without(bit, NORMAL);

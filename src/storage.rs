@@ -1,6 +1,7 @@
 //! Where a queue keeps its banks: on the heap, sized at run time, or in place, sized by constants.
 //!
-//! [`PushQueue`](crate::PushQueue) is written once over [`Storage`]; nothing grows after construction.
+//! [`PushQueue`](crate::PushQueue) is written once over [`Storage`]; nothing grows after
+//! construction.
 
 use core::fmt;
 use core::marker::PhantomData;
@@ -13,15 +14,16 @@ use crate::sync::AtomicUsize;
 mod sealed {
     pub trait Sealed {}
 
-    /// One bit for each of some banks, in whole words; at least one word, except in a queue that can't be.
+    /// One bit for each of some banks, in whole words; at least one word, except in a queue that
+    /// can't be.
     pub trait Bits {
         fn words(&self) -> &[super::AtomicUsize];
 
         /// Whether there is no more than one word.
         fn is_one(&self) -> bool;
 
-        /// The word, if there is no more than one. (In one answer, the two would make the word's address depend on
-        /// how many there are.)
+        /// The word, if there is no more than one. (In one answer, the two would make the word's
+        /// address depend on how many there are.)
         fn only(&self) -> &super::AtomicUsize;
     }
 }
@@ -53,8 +55,8 @@ pub trait Storage: sealed::Sealed {
 ///
 /// `R` is the [order of service](crate::ready): round robin, or `Fifo`.
 ///
-/// (Without that feature the type exists, so that generic defaults mean the same in every build, but no
-/// queue over it can be made.)
+/// (Without that feature the type exists, so that generic defaults mean the same in every build,
+/// but no queue over it can be made.)
 pub struct Heap<R = Sweep>(PhantomData<fn() -> R>);
 
 impl<R> sealed::Sealed for Heap<R> {}
@@ -107,9 +109,9 @@ pub(crate) fn bits(len: usize) -> HeapBits {
     }
 }
 
-/// Bits on the heap. A single word is not: every publish and every lease would follow a pointer between two atomic
-/// operations, when there is nothing else that the processor could do meanwhile. It is apart from what is written
-/// beside it (a cursor), because a store is waited for by the next operation on its line.
+/// Bits on the heap. A single word is stored inline: otherwise every publish and every lease would
+/// follow a pointer between two atomic operations. It is padded, because a store to its line (a
+/// cursor) delays the next operation on it.
 #[cfg(feature = "alloc")]
 #[doc(hidden)]
 #[derive(Debug)]
@@ -155,9 +157,9 @@ impl<const WORDS: usize> Bits for [AtomicUsize; WORDS] {
 ///
 /// * `BANKS`: banks of [`SLOTS`](crate::SLOTS) clients each.
 /// * `TOPICS`: topics that clients can subscribe to.
-/// * `WORDS`: machine words for one bit a bank. One word is enough for 64 banks (1,024 clients) on a
-///   64-bit target and for 32 banks (256 clients) on a 32-bit one; more banks need
-///   `BANKS / usize::BITS` words, rounded up. Too few are refused when the queue is compiled.
+/// * `WORDS`: machine words for one bit a bank. One word is enough for 64 banks (1,024 clients) on
+///   a 64-bit target and for 32 banks (256 clients) on a 32-bit one; more banks need `BANKS /
+///   usize::BITS` words, rounded up. Too few are refused when the queue is compiled.
 /// * `R`: the [order of service](crate::ready).
 pub struct Static<
     const BANKS: usize,

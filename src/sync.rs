@@ -1,5 +1,4 @@
-//! The only file that names an atomic or a lock: `portable-atomic` and `spin`, or loom's while a model
-//! is checked.
+//! The only file that names an atomic or a lock: `portable-atomic` and `spin`, or loom's.
 
 #[cfg(loom)]
 pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, AtomicUsize};
@@ -34,7 +33,7 @@ macro_rules! array {
 }
 pub(crate) use array;
 
-/// Called where a loop waits for another thread's progress: loom must be told, hardware need not be.
+/// A loop waits for another thread's progress. Loom must be told; hardware need not be.
 #[inline]
 pub(crate) fn relax() {
     #[cfg(loom)]
@@ -46,8 +45,8 @@ pub(crate) use lock::Lock;
 
 /// A spin lock that knows when its own thread already holds one.
 ///
-/// Backlogs run a request's `clone` and `merge` under it. If that code used the queue, it would wait
-/// for its own thread for ever; where there are threads (feature `std`) it panics instead.
+/// Backlogs run a request's `clone` and `merge` under it. If that code used the queue, it would
+/// deadlock; with feature `std` it panics instead.
 #[cfg(feature = "spin")]
 mod lock {
     use core::ops::{Deref, DerefMut};
@@ -68,7 +67,8 @@ mod lock {
 
         /// # Panics
         ///
-        /// If this thread holds a lock of a backlog: it is called from a request's `clone` or `merge`.
+        /// If this thread holds a lock of a backlog: it is called from a request's `clone` or
+        /// `merge`.
         #[inline]
         pub(crate) fn lock(&self) -> Guard<'_, T> {
             let held = Held::enter();
@@ -81,7 +81,7 @@ mod lock {
     }
 
     pub(crate) struct Guard<'a, T> {
-        // Released before the thread says that it holds none.
+        // Released before `_held`.
         guard: MutexGuard<'a, T>,
         _held: Held,
     }

@@ -1,25 +1,27 @@
-//! Who depends on what: for each topic its members, laid out like the banks.
+//! Which clients depend on which topics: for each topic its members, laid out like the banks.
 //!
 //! A topic's row has one word a bank with three planes, bit *i* of each for slot *i*:
 //!
 //! * `now`: the client is subscribed;
-//! * `left`: it has unsubscribed, and no push of its has begun since;
-//! * `leaving`: it had unsubscribed when the push that is in progress began.
+//! * `left`: it has unsubscribed, and none of its pushes has begun since;
+//! * `leaving`: it had unsubscribed when the push in progress began.
 //!
-//! A client is reached through all three: what it left may need to be *removed* from it, so it stays a
-//! member until a push that began after it left completes. Lease begin moves `left` to `leaving`, complete
-//! clears `leaving`, requeue touches nothing. A word a bank (`flags`) says for which slots there is
-//! anything to move or to clear, so that a lease without a changed subscription pays one load.
+//! All three planes reach the client. What it left may have to be *removed* from it, so it stays a
+//! member until a push that began afterwards completes. The begin of a lease moves `left` to
+//! `leaving`, completion clears `leaving`, requeue touches nothing. The `flags` of a bank say for
+//! which slots there is something to move or clear, so a lease without a changed subscription costs
+//! one load.
 //!
-//! What was published to the topic *during* that push may still be pending when the push completes and
-//! the client is a member no more. So that its version doesn't pass for converged, the client is
-//! `settling` until its next completed push: as far as convergence is concerned, a member of every topic.
+//! A publish to the topic *during* that push may still be pending when the push completes and the
+//! membership ends. So that its version doesn't converge early, the client is then `settling` until
+//! its next completed push: for convergence, a member of every topic.
 //!
-//! A client that leaves visits only the rows that have members in its bank: see [`summary`].
+//! A client that leaves the queue visits only the rows with members in its bank: see [`summary`].
 //!
-//! A subscription and a publish that race meet at the topic's gate, a counter that both increment: the
-//! publisher before it reads the row, the subscriber after it wrote. Whichever comes second sees all
-//! that the other did: the publisher finds the new member, or the member finds what was published.
+//! A subscription and a publish that race meet at the topic's gate, a counter that both increment:
+//! the publisher before it reads the row, the subscriber after it wrote. The second one sees all
+//! that the first did, so either the publisher finds the member or the member finds what was
+//! published.
 
 mod scope;
 mod summary;
@@ -42,7 +44,7 @@ const SETTLING: usize = NOW;
 /// How many banks are looked at together: on a 64-bit target, a cache line of each row.
 const STRIDE: usize = 8;
 
-/// Whoever can be reached through a row's word.
+/// The slots that are reached through a row's word.
 const fn reached(word: usize) -> usize {
     (word >> NOW | word >> LEFT | word >> LEAVING) & ALL
 }
@@ -52,7 +54,8 @@ const fn every_plane(slot: usize) -> usize {
     1 << (slot + NOW) | 1 << (slot + LEFT) | 1 << (slot + LEAVING)
 }
 
-/// What may be over once a push of the slot completes: that it is leaving a topic, and that it is settling.
+/// What may be over once a push of the slot completes: that it is leaving a topic, and that it is
+/// settling.
 const fn ending(slot: usize) -> (usize, usize) {
     (1 << (slot + LEAVING), 1 << (slot + SETTLING))
 }
@@ -74,8 +77,8 @@ impl<S: Storage> Row<S> {
         &self.members.as_ref()[bank]
     }
 
-    /// The slots of a bank that are reached through the topic, for whoever asks what has been done by those that
-    /// are not. Acquire: with the Release in `clear`.
+    /// The slots of a bank that are reached through the topic. Acquire: with the Release in
+    /// `clear`, so that the caller sees what a slot that is not among them has completed.
     pub(crate) fn may_concern(&self, bank: usize) -> usize {
         reached(self.word(bank).load(Ordering::Acquire))
     }
@@ -89,8 +92,9 @@ impl<S: Storage> Row<S> {
 /// All topics' members.
 pub(crate) struct Topics<S: Storage> {
     rows: S::Topics<Row<S>>,
-    /// For each bank, in the planes `LEFT` and `LEAVING`: the slots for which some row may hold a bit
-    /// there. In the plane `SETTLING`: those that a version may concern although no row says so.
+    /// For each bank, in the planes `LEFT` and `LEAVING`: the slots for which some row may have
+    /// that bit. In the plane `SETTLING`: slots that any version may concern. The owner writes,
+    /// except `LEFT`, which an editor sets.
     flags: S::Banks<AtomicUsize>,
     /// The rows that are worth a visit.
     summary: Summary<S>,
@@ -123,8 +127,8 @@ impl<S: Storage> Topics<S> {
         &self.flags.as_ref()[place.bank]
     }
 
-    /// Whether a client of this place is subscribed to a topic that there is. A hint: an edit may be
-    /// under way.
+    /// Whether a client of this place is subscribed to a topic that there is. A hint: an edit may
+    /// be under way.
     pub(crate) fn has(&self, place: Place, topic: Topic) -> bool {
         let members = |row: &Row<S>| row.word(place.bank).load(Ordering::Relaxed);
         self.row(topic).is_some_and(|row| members(row) & 1 << (place.slot + NOW) != 0)
@@ -159,8 +163,8 @@ impl<S: Storage> Topics<S> {
             match word.compare_exchange_weak(
                 members,
                 members & !now | left,
-                // With the exchange in `begin`, which may find this bit on account of another topic's
-                // flag: the flag below orders it only for a lease that has seen that flag.
+                // With the exchange in `leave`, which may find this bit through
+                // another topic's flag. The flag below orders it only for its own readers.
                 Ordering::Release,
                 Ordering::Relaxed, // tried again
             ) {
@@ -177,16 +181,17 @@ impl<S: Storage> Topics<S> {
         true
     }
 
-    /// A push of the client begins: what it had left by now will be forgotten when the push completes. True: there
-    /// will be something to do then.
+    /// A push of the client begins. Topics that it has left by now end when the push completes.
+    /// Returns whether the completion has anything to do.
     ///
     /// The caller owns the slot.
     #[inline]
     pub(crate) fn begin(&self, place: Place) -> bool {
         let left = 1 << (place.slot + LEFT);
         let (leaving, settling) = ending(place.slot);
-        // Relaxed: coherence shows the flag of an unsubscribe that happened before this lease began, and
-        // one that comes later waits for the next lease. The other two only the owner changes.
+        // Relaxed: coherence shows the flag of an unsubscribe that happened before this lease
+        // began, and one that comes later waits for the next lease. The other two only the owner
+        // changes.
         let flags = self.flags(place).load(Ordering::Relaxed);
         if flags & (left | leaving | settling) == 0 {
             return false;
@@ -200,8 +205,8 @@ impl<S: Storage> Topics<S> {
     #[cold]
     fn leave(&self, place: Place) {
         let (flags, left) = (self.flags(place), 1 << (place.slot + LEFT));
-        // Set before the other is cleared, and both before the rows are read: whoever unsubscribes
-        // meanwhile raises its flag again, for the next lease.
+        // Set before the other is cleared, and both before the rows are read: an unsubscribe in
+        // between raises its flag again, for the next lease.
         flags.fetch_or(1 << (place.slot + LEAVING), Ordering::Relaxed);
         flags.fetch_and(!left, Ordering::Acquire); // with `unsubscribe`
         self.summary.visit(place.bank, |topics| {
@@ -212,7 +217,7 @@ impl<S: Storage> Topics<S> {
                     match word.compare_exchange_weak(
                         members,
                         members & !left | 1 << (place.slot + LEAVING),
-                        Ordering::Acquire, // with `unsubscribe`: the push knows what it will have forgotten
+                        Ordering::Acquire, // with `unsubscribe`: the push sees what was left
                         Ordering::Relaxed, // tried again
                     ) {
                         Ok(_) => break,
@@ -224,8 +229,8 @@ impl<S: Storage> Topics<S> {
         });
     }
 
-    /// The push has completed. `is_pending` says, by a read-modify-write of the bank, whether the client has been
-    /// marked since the push began.
+    /// The push has completed. `is_pending` says, by a read-modify-write of the bank, whether the
+    /// client has been marked since the push began.
     ///
     /// The caller owns the slot, and has stored the completed number.
     pub(crate) fn complete(&self, place: Place, is_pending: impl FnOnce() -> bool) {
@@ -236,11 +241,12 @@ impl<S: Storage> Topics<S> {
         // What was pending when the last push completed was in this one.
         let mut done = leaving | settling;
         if before & leaving != 0 {
-            // Before the rows are cleared: a checker that doesn't find the client there finds it here.
+            // Before the rows are cleared: a checker that doesn't find the client there finds it
+            // here.
             flags.fetch_or(settling, Ordering::Relaxed);
             self.clear(place, leaving);
-            // A publisher that marks the client after this look sees the rows cleared: whatever has its
-            // number by then doesn't concern the client any more.
+            // A publisher that marks the client after this look sees the rows cleared: its publish
+            // doesn't concern the client any more.
             if is_pending() {
                 done = leaving;
             }
@@ -263,10 +269,11 @@ impl<S: Storage> Topics<S> {
             let members = rows.iter().fold(0, |all, row| {
                 let word = row.word(place.bank);
                 let mut members = word.load(Ordering::Relaxed);
-                // The load keeps what is not there from costing a write; nobody adds to these planes
+                // Load first: an unset bit costs no write. No other thread sets these planes
                 // meanwhile.
                 if members & planes != 0 {
-                    members = word.fetch_and(!planes, Ordering::Release) & !planes; // with `may_concern`
+                    // Release: with `may_concern`.
+                    members = word.fetch_and(!planes, Ordering::Release) & !planes;
                 }
                 all | members
             });
@@ -300,8 +307,8 @@ impl<S: Storage> Topics<S> {
         })
     }
 
-    /// Shows `visit` those of the `banks` in which the scope reaches somebody, some neighbours at a time, in
-    /// ascending order: the first of them, and for each whom it reaches there.
+    /// Calls `visit` with the first bank of each group of neighbours in which the scope reaches a
+    /// client, and a mask for each bank, in ascending order.
     #[inline]
     pub(crate) fn visit(
         &self,
@@ -309,8 +316,8 @@ impl<S: Storage> Topics<S> {
         banks: usize,
         mut visit: impl FnMut(usize, &[usize]),
     ) {
-        // Several words at a time: where a topic has no members, and that is nearly everywhere for a small
-        // one, a bank costs little more than a load.
+        // Several words at a time: a small topic has few members, and a bank without any costs
+        // little more than a load.
         for first in (0..banks).step_by(STRIDE) {
             let len = STRIDE.min(banks - first);
             let mut words = self.words(scope.any, first, len);
@@ -328,8 +335,8 @@ impl<S: Storage> Topics<S> {
     /// The slots of a bank that a version for any of the topics may concern.
     pub(crate) fn may_concern(&self, topics: &[Topic], bank: usize) -> usize {
         let rows = topics.iter().filter_map(|&topic| self.row(topic));
-        // The rows before the flags, and Acquire: with the Release in `complete`. Who is not in the rows
-        // any more is settling, or has completed what it got through them.
+        // Acquire, and the rows before the flags: with the Release in `complete`. A client that is
+        // gone from the rows is settling, or has completed what it got through them.
         let members = rows.fold(0, |all, row| all | row.may_concern(bank));
         let flags = self.flags.as_ref()[bank].load(Ordering::Acquire);
         members | (flags >> SETTLING) & ALL

@@ -12,8 +12,8 @@ use crate::storage::Storage;
 use crate::version::Version;
 use crate::versions::Versions;
 
-/// Follows a publish to its recipients: how many have completed it, how many are gone, who is missing.
-/// Made by [`PushQueue::track`].
+/// Follows a publish to its recipients: how many have completed it, how many are gone, who is
+/// missing. Made by [`PushQueue::track`].
 ///
 /// It remembers the recipients, in 8 bytes each, and asks about each of them until it is done; so a
 /// client that has converged stays so, and a whole wait costs one pass over the recipients, however
@@ -21,11 +21,13 @@ use crate::versions::Versions;
 ///
 /// What the numbers mean:
 ///
-/// * The recipients are the clients that the version may have concerned and that were registered when
-///   the tracker was made; so make it right after the publish. A client that left in between is not
-///   among them, and one that came in between counts as completed. Of a version of one client,
-///   or a [`VersionSet`](crate::VersionSet) of such versions, the recipients are exactly its clients.
-/// * *Completed*: the client has completed a push that contains the publish, or needs none any more.
+/// * The recipients are the clients that the version may have concerned and that were registered
+///   when the tracker was made; so make it right after the publish. A client that left in between
+///   is not among them, and one that came in between counts as completed. Of a version of one
+///   client, or a [`VersionSet`](crate::VersionSet) of such versions, the recipients are exactly
+///   its clients.
+/// * *Completed*: the client has completed a push that contains the publish, or needs none any
+///   more.
 /// * *Left*: the client is gone, and it is not known that it had completed before that. It is known
 ///   until its place has passed to another client.
 /// * Each recipient is counted once; completed, left and missing add up to the recipients.
@@ -48,11 +50,11 @@ where
         Tracker { queue, versions, missing, completed: 0, left: 0 }
     }
 
-    /// Moves on to the first client that is still missing. True: there is none, all have completed or
-    /// are gone.
+    /// Moves on to the first client that is still missing. True: there is none, all have completed
+    /// or are gone.
     ///
-    /// Wait-free. Looks at one client more than it moves past. Those behind the one that is missing are
-    /// not looked at: the counts say less than they could until it is done, or until
+    /// Wait-free. Looks at one client more than it moves past. Those behind the one that is missing
+    /// are not looked at: the counts say less than they could until it is done, or until
     /// [`refresh`](Tracker::refresh).
     pub fn advance(&mut self) -> bool {
         while let Some(&client) = self.missing.last() {
@@ -66,7 +68,8 @@ where
         true
     }
 
-    /// Asks about every client that is missing, so that the counts are as of now. True: there is none.
+    /// Asks about every client that is missing, so that the counts are as of now. True: there is
+    /// none.
     ///
     /// Wait-free, in time proportional to the clients that are missing.
     pub fn refresh(&mut self) -> bool {

@@ -1,10 +1,12 @@
-//! Destructors that panic: the rest of an operation is done all the same, and a second panic is avoided.
+//! Destructors that panic: the rest of an operation is done all the same, and a second panic is
+//! avoided.
 //!
-//! An operation runs destructors last, when its permits, places and signals have been seen to. While
-//! a panic unwinds, the queue runs none: a second panic would abort the process. A request that
-//! should be dropped then stays in the cell of its vacant slot, until the slot's next client comes.
+//! An operation runs destructors last, when its permits, places and signals have been seen to.
+//! While a panic unwinds, the queue runs none: a second panic would abort the process. A request
+//! that should be dropped then stays in the cell of its vacant slot, until the slot's next client
+//! comes.
 
-/// Whether a panic unwinds on this thread. Without feature `std` nobody can tell, and the answer is no.
+/// Whether this thread is unwinding. Always `false` without feature `std`, which alone can tell.
 pub(crate) fn is_unwinding() -> bool {
     #[cfg(feature = "std")]
     return std::thread::panicking();

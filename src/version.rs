@@ -10,18 +10,21 @@ use crate::recipients::Recipients;
 use crate::registry::ClientKey;
 use crate::slot::Lane;
 
-/// One publish, as returned by [`PushQueue::publish`](crate::PushQueue::publish). Ask the queue about it with
-/// [`is_converged`](crate::PushQueue::is_converged) and [`laggards`](crate::PushQueue::laggards).
+/// One publish, as returned by [`PushQueue::publish`](crate::PushQueue::publish). Ask the queue
+/// about it with [`is_converged`](crate::PushQueue::is_converged) and
+/// [`laggards`](crate::PushQueue::laggards).
 ///
-/// Publishes to everyone and to topics have numbers: their versions are ordered by them, and print as `v42`. A publish
-/// to one client has none, so that publishers to different clients have nothing in common. Its version is that of the
-/// client's push that will contain it, and may be that of another publish which the same push contains. It comes after
-/// the versions that were numbered before it, and before those that are numbered later; it prints as `v42:17.3#5`, with
-/// the newest number, the client's [key](ClientKey) and the count of its push.
+/// Publishes to everyone and to topics have numbers: their versions are ordered by them, and print
+/// as `v42`. A publish to one client has none, so that publishers to different clients have nothing
+/// in common. Its version is that of the client's push that will contain it, and may be that of
+/// another publish which the same push contains. It comes after the versions that were numbered
+/// before it, and before those that are numbered later; it prints as `v42:17.3#5`, with the newest
+/// number, the client's [key](ClientKey) and the count of its push.
 ///
-/// On a 32-bit target numbers have 31 bits and wrap: versions are ordered rightly while less than 2³⁰
-/// publishes lie between them. A version may be asked about for ever all the same. It never converges
-/// early; one that is more than 2²⁹ publishes old may be late by one push of a client that is busy.
+/// On a 32-bit target numbers have 31 bits and wrap: versions are ordered rightly while less than
+/// 2³⁰ publishes lie between them. A version may be asked about for ever all the same. It never
+/// converges early; one that is more than 2²⁹ publishes old may be late by one push of a client
+/// that is busy.
 #[derive(Clone, Copy, Debug)]
 pub struct Version {
     pub(crate) number: Seq,
@@ -34,7 +37,8 @@ pub struct Version {
 pub(crate) enum Until {
     /// That everyone it concerned has a push that contains its number.
     Seq,
-    /// The same, of a publish on demand: until the visits of this lane have ended, idle clients count too.
+    /// The same, of a publish on demand: until the visits of this lane have ended, idle clients
+    /// count too.
     OnDemand(Lane),
     /// The same of a barrier: for publishes on demand of both lanes.
     Barrier,

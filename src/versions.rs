@@ -10,8 +10,8 @@ mod sealed {
     pub trait Sealed {}
 }
 
-/// One or several versions, to ask a queue about: a [`Version`], a [`VersionSet`](crate::VersionSet), or
-/// a reference to one.
+/// One or several versions to ask a queue about: a [`Version`], a
+/// [`VersionSet`](crate::VersionSet), or a reference to one.
 ///
 /// Sealed: these are all there are.
 pub trait Versions: sealed::Sealed {
@@ -127,8 +127,8 @@ mod set {
             self.stale += clients;
         }
 
-        /// Adds what `other` waits for: a version, or another set. Takes time in proportion to what both
-        /// remember; to add many versions, [`extend`](Extend::extend) the set.
+        /// Adds what `other` waits for: a version, or another set. Takes time in proportion to what
+        /// both remember; to add many versions, [`extend`](Extend::extend) the set.
         pub fn join(&mut self, other: impl Into<VersionSet>) {
             let other = other.into();
             for version in other.numbered {

@@ -7,8 +7,8 @@ use crate::slot::{SLOTS, slots};
 
 /// `W` words of 32 flags a client: which of a fixed number of things changed. Merging is a union.
 ///
-/// Lock-free, no allocation, `4 * W` bytes a client; safe from interrupt handlers. A publish without any
-/// flag makes the client ready, and its lease is skipped: *empty means nothing*.
+/// Lock-free, no allocation, `4 * W` bytes a client; safe from interrupt handlers. A publish
+/// without any flag makes the client ready, and its lease is skipped: *empty means nothing*.
 ///
 /// ```
 /// use pushlane::{Config, Lane, PushQueue, Target, backlog::Bits};
@@ -58,8 +58,8 @@ impl<const W: usize> Backlog for Bits<W> {
 
     fn take(&self, cells: &Self::Cells, slot: usize) -> Option<[u32; W]> {
         let BitsCell(words) = &cells[slot];
-        // Acquire: with the Release in `merge`. A swap, not a load and a store: a flag set in between
-        // would be lost.
+        // Acquire: with the Release in `merge`. A swap, not a load and a store: a flag set in
+        // between would be lost.
         let taken = core::array::from_fn(|word| words[word].swap(0, Ordering::Acquire));
         (taken != [0; W]).then_some(taken)
     }
@@ -70,7 +70,7 @@ impl<const W: usize> Backlog for Bits<W> {
 
     fn clear(&self, cells: &Self::Cells, slot: usize) {
         for word in &cells[slot].0 {
-            // Relaxed: what was recorded for a client that has left concerns nobody.
+            // Relaxed: the client has left, and its requests concern no other.
             word.store(0, Ordering::Relaxed);
         }
     }

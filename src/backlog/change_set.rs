@@ -259,8 +259,8 @@ impl<K: Ord> ChangeSet<K> {
 impl<K: Ord + Clone> ChangeSet<K> {
     /// The keys for which `keep` is true, under the same cap; everything stays everything.
     ///
-    /// Filtering a merge equals merging what was filtered, as long as the merge stays under the cap;
-    /// past it the merge asks for more. So filtering late is safe, filtering early is exact.
+    /// Filtering a merge equals merging what was filtered, as long as the merge stays under the
+    /// cap; past it the merge asks for more. So filtering late is safe, filtering early is exact.
     ///
     /// ```
     /// use pushlane::backlog::ChangeSet;
@@ -274,8 +274,8 @@ impl<K: Ord + Clone> ChangeSet<K> {
             State::Everything => Self::everything(),
             State::Keys { keys, cap } => {
                 let mut kept = BTreeSet::new();
-                // One by one: collecting sorts in a buffer first, which costs the few keys that one client
-                // is left with more than it saves.
+                // One by one: collecting sorts in a buffer first, which costs the few keys that one
+                // client is left with more than it saves.
                 for key in keys.iter().filter(|key| keep(key)) {
                     kept.insert(key.clone());
                 }

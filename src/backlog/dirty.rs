@@ -2,11 +2,12 @@
 
 use super::Backlog;
 
-/// A level-triggered backlog: a publish says that something changed, the lease holder reads what is true
-/// now. Lock-free, and no memory a client.
+/// A level-triggered backlog: a publish says that something changed, the lease holder reads what is
+/// true now. Lock-free, and no memory a client.
 ///
-/// Nothing needs to be merged or taken, because the mark itself is the message: all that a publisher wrote
-/// before [`publish`](crate::PushQueue::publish) is visible to the lease that follows.
+/// Nothing needs to be merged or taken, because the mark itself is the message: all that a
+/// publisher wrote before [`publish`](crate::PushQueue::publish) is visible to the lease that
+/// follows.
 ///
 /// ```
 /// use pushlane::{Config, Lane, PushQueue, Target, backlog::Dirty};

@@ -14,15 +14,15 @@ const _: () = assert!(SLOTS <= Mask::BITS as usize);
 
 /// Groups of slots, each with the request that is pending for all of them.
 ///
-/// The first `len` places are in use. Their masks are not empty and have no slot in common, so there are
-/// never more groups than slots. Two groups may have the same request.
-#[repr(C)] // the masks beside the first requests, where one cache line has room for all that is read
+/// The first `len` places are in use. Their masks are not empty and have no slot in common, so
+/// there are never more groups than slots. Two groups may have the same request.
+#[repr(C)] // the masks beside the first requests, so that one cache line has all that is read
 pub(super) struct Groups<R> {
     len: u8,
     masks: [Mask; SLOTS],
     requests: [Option<Arc<R>>; SLOTS],
-    /// What leases gave back for slots that had something pending: not merged, because a merge may panic.
-    /// At most one for a slot. Nearly always empty.
+    /// What leases gave back for slots that had something pending: not merged, because a merge may
+    /// panic. At most one for a slot. Nearly always empty.
     restored: Vec<(u8, Arc<R>)>,
 }
 
@@ -70,7 +70,8 @@ impl<R> Groups<R> {
         self.leave(group, slot).or_else(|| self.requests[group].clone())
     }
 
-    /// As `take`, for whoever doesn't want what is pending: the request, if it was pending for no other slot.
+    /// As `take`, for a caller that drops what is pending: the request, if it was pending for no
+    /// other slot.
     pub(super) fn remove(&mut self, slot: usize) -> Option<Arc<R>> {
         let group = self.find(slot)?;
         self.leave(group, slot)
@@ -130,9 +131,10 @@ impl<R> Groups<R> {
 }
 
 impl<R: Merge + Clone> Groups<R> {
-    /// Merges the request into what is pending for the slots of `rest`, and takes those that are done out of
-    /// it: all of them, or as far as one merge goes that is not remembered in `last`. No destructor of a
-    /// request runs in here; what would be dropped, the merge remembered before, is returned.
+    /// Merges the request into what is pending for the slots of `rest`, and takes those that are
+    /// done out of it: all of them, or as far as one merge goes that is not remembered in `last`.
+    /// No destructor of a request runs in here; what would be dropped, the merge remembered before,
+    /// is returned.
     #[inline(never)] // beside `begin`
     pub(super) fn record(
         &mut self,

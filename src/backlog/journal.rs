@@ -1,10 +1,10 @@
 //! [`Journal`]: publishes to everyone in one ring, everything else in another backlog.
 //!
 //! A publish to everyone appends its request to the ring, once for all clients. Each client has a
-//! cursor: the ring position up to which its pushes have read. A lease folds the entries between its
-//! client's cursor and the head, merges them with what the inner backlog has for the client, and
-//! moves the cursor to the head. A lease that is given back restores the merged request into the
-//! inner backlog, so the cursor never goes back.
+//! cursor: the ring position up to which its pushes have read. A lease folds the entries between
+//! its client's cursor and the head, merges them with what the inner backlog has for the client,
+//! and moves the cursor to the head. A lease that is given back restores the merged request into
+//! the inner backlog, so the cursor never goes back.
 //!
 //! ```text
 //!     ring:   | e4 | e5 | e6 | e7 |   head = 8
@@ -27,8 +27,8 @@ use crate::unwind::drop_each;
 
 /// A backlog in which a publish to everyone costs the same for ten clients and for ten million.
 ///
-/// Publishes to everyone go into a ring of the last `N` requests; publishes to one client, to a list
-/// or to topics are recorded in `B`. A lease holds both, merged.
+/// Publishes to everyone go into a ring of the last `N` requests; publishes to one client, to a
+/// list or to topics are recorded in `B`. A lease holds both, merged.
 ///
 /// * A client that has fallen off the ring, because more than `N` publishes to everyone came since
 ///   its last push, gets [`everything()`](Everything::everything).
@@ -81,13 +81,14 @@ const fn after(position: usize) -> usize {
     position.wrapping_add(1) & POSITIONS
 }
 
-/// How many entries lie from a cursor to the head. Of one that has fallen off: more than there can be.
+/// How many entries lie from a cursor to the head. Of one that has fallen off: more than there can
+/// be.
 const fn window(from: usize, head: usize) -> usize {
     if from > POSITIONS { usize::MAX } else { head.wrapping_sub(from) & POSITIONS }
 }
 
-/// By the slot's owner. If the cursor was said to have fallen off since, that stays: the head may be as
-/// old.
+/// By the slot's owner. If the cursor was said to have fallen off since, that stays: the head may
+/// be as old.
 fn move_cursor(cursor: &AtomicUsize, from: usize, head: usize) {
     // Relaxed: the bank's word hands it to the next owner.
     if WRAPS {
@@ -177,8 +178,8 @@ pub enum JournalRecording<T, R> {
     Appended(usize, Replaced<R>),
 }
 
-/// What an append has replaced in the ring. It is dropped when the publish is done, so that a destructor
-/// which panics doesn't cut the publish short.
+/// What an append has replaced in the ring. It is dropped when the publish is done, so that a
+/// destructor which panics doesn't cut the publish short.
 #[doc(hidden)]
 pub struct Replaced<R>([Option<R>; 2]);
 
@@ -265,8 +266,8 @@ where
         let mut ring = self.ring.lock();
         let at = self.head.load(Ordering::Relaxed); // written under this lock
         let replaced = ring.entries[at % N].replace(request);
-        // A fold that reaches back farther than the ring is for nobody, and must not be taken for that
-        // of a window which begins there when the head has come round.
+        // A fold that begins before the ring is of no use, and must not be taken for that of a
+        // window that begins there when positions have wrapped.
         let old = ring.folds[at % FOLDS].take_if(|fold| window(fold.from, at) >= N);
         // Release: with the Acquire in `take`, which then finds the entry.
         self.head.store(after(at), Ordering::Release);
@@ -319,7 +320,7 @@ where
                 let _ = cursor.compare_exchange(
                     from,
                     FALLEN,
-                    Ordering::Relaxed, // the bank's word hands it to the owner, or the owner's exchange fails
+                    Ordering::Relaxed, // the bank's word hands it on, or the owner's exchange fails
                     Ordering::Relaxed,
                 );
             }

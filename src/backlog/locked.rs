@@ -9,9 +9,9 @@ use crate::unwind::drop_each;
 
 /// One `R` a client, merged in place. Needs no heap.
 ///
-/// Said plainly: the slot machine is lock-free, this cell is not. A spin lock guards it for one merge; a
-/// publisher that is preempted there makes the others and the client's lease spin. Don't use it from
-/// interrupt handlers, nor with an `R` whose merge is slow. A publish clones the request once a client.
+/// The slot machine is lock-free; this cell takes a spin lock for one merge. While a publisher is
+/// preempted there, the other publishers and the client's lease spin. Not interrupt-safe, and not
+/// for an `R` whose merge is slow. A publish clones the request once a client.
 ///
 /// ```
 /// use pushlane::{Config, Lane, PushQueue, Target, backlog::{Locked, Merge}};

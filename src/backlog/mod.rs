@@ -5,11 +5,11 @@
 //! | [`Dirty`] | nothing: the client is merely out of date | no write at all | |
 //! | [`Bits`] | a set of up to `32 * W` flags | `fetch_or` | |
 //! | `Locked` | any type that merges | a merge behind a lock | `spin` |
-//! | `Shared` | an `Arc` of one; equal merges are computed once | a pointer behind a lock | `spin`, `alloc` |
-//! | `Journal` | what another backlog's is, with an "everything" | to everyone: once, in a ring for all clients; else in the other | `spin` |
+//! | `Shared` | an `Arc`; equal merges are computed once | a pointer behind a lock | `spin`, `alloc` |
+//! | `Journal` | of another backlog, with an "everything" | once for everyone; else in the other | `spin` |
 //!
-//! Requests of one client merge, and publishers race, so merging is commutative and associative: see
-//! [`Merge`].
+//! Requests of one client merge, and publishers race, so merging is commutative and associative:
+//! see [`Merge`].
 
 /// `Debug` of types whose contents say nothing: their name.
 #[cfg(feature = "spin")]
@@ -54,26 +54,27 @@ pub use shared::Shared;
 /// How requests are recorded for a client, and taken by its lease.
 ///
 /// The clients of a bank have their [`Cells`](Backlog::Cells) in common: one cell for each of its
-/// [`SLOTS`](crate::SLOTS). Any number of publishers record into a cell at once; only the client's lease
-/// takes from it, and restores into it. So a publish that reaches a whole bank is recorded by one call, and
-/// a backlog may do for the bank at once what the clients' cells have in common.
+/// [`SLOTS`](crate::SLOTS). Any number of publishers record into a cell at once; only the client's
+/// lease takes from it, and restores into it. So a publish that reaches a whole bank is recorded by
+/// one call, and a backlog may do for the bank at once what the clients' cells have in common.
 ///
 /// Not a stable interface: implement it to try an idea, and expect it to change.
 ///
 /// # Contract
 ///
-/// * A request recorded in a cell stays in it, merged with what was there, until `take` or `clear` of that
-///   cell: there is no moment in which a racing `take` finds neither it nor what it was merged with. (The
-///   tempting lock-free way, to take the pending request out, merge and put it back, breaks this: a lease
-///   that comes in between finds nothing and completes, and convergence turns true while a publisher still
-///   holds the request in its hands.)
-/// * What is done to one cell leaves the bank's other cells as they are. A `take` that races with the
-///   record of several cells may find some of them recorded and others not yet.
+/// * A request recorded in a cell stays in it, merged with what was there, until `take` or `clear`
+///   of that cell: there is no moment in which a racing `take` finds neither it nor what it was
+///   merged with. (The tempting lock-free way, to take the pending request out, merge and put it
+///   back, breaks this: a lease that comes in between finds nothing and completes, and convergence
+///   turns true while a publisher still holds the request in its hands.)
+/// * What is done to one cell leaves the bank's other cells as they are. A `take` that races with
+///   the record of several cells may find some of them recorded and others not yet.
 /// * Recording is, for each cell, a read-modify-write with Release that `take` acquires.
-/// * If user code panics while it records or takes (a clone, a merge), each cell is as before or has the
-///   request, as far as the user's merge leaves its value intact.
+/// * If user code panics while it records or takes (a clone, a merge), each cell is as before or
+///   has the request, as far as the user's merge leaves its value intact.
 /// * `restore` runs no user code: a lease can always be given back.
-/// * Merging is commutative and associative, so that the outcome doesn't depend on which came first.
+/// * Merging is commutative and associative, so that the outcome doesn't depend on which came
+///   first.
 pub trait Backlog {
     /// What is published.
     type Request;
@@ -87,8 +88,8 @@ pub trait Backlog {
     /// Whether `record` writes to the cells. Where it does not, a fan-out need not visit them.
     const RECORDS: bool = true;
 
-    /// Whether `begin_for_everyone` records for all clients at once. Then a publish to everyone is made
-    /// on demand: workers mark the clients.
+    /// Whether `begin_for_everyone` records for all clients at once. Then a publish to everyone is
+    /// made on demand: workers mark the clients.
     const ON_DEMAND: bool = false;
 
     /// The cells of one bank, all empty.
@@ -105,9 +106,9 @@ pub trait Backlog {
     /// Gives the request back, of a publish that turns out to be impossible.
     fn abandon(&self, recording: Self::Recording) -> Self::Request;
 
-    /// Merges the request into the cells of a mask of slots: bit *i* stands for slot *i*, and none for a
-    /// slot beyond [`SLOTS`](crate::SLOTS). May be called more than once for one client, if the client has
-    /// been replaced meanwhile.
+    /// Merges the request into the cells of a mask of slots: bit *i* stands for slot *i*, and none
+    /// for a slot beyond [`SLOTS`](crate::SLOTS). May be called more than once for one client, if
+    /// the client has been replaced meanwhile.
     fn record(&self, recording: &mut Self::Recording, cells: &Self::Cells, slots: usize);
 
     /// Takes all that was recorded for a slot's client. `None`: there was nothing.
@@ -116,8 +117,9 @@ pub trait Backlog {
     /// Puts back what a lease of the slot could not deliver.
     fn restore(&self, cells: &Self::Cells, slot: usize, payload: Self::Payload);
 
-    /// Looks after what the bank's cells count, where a count could come round. Called for each bank in
-    /// turn by numbered publishes, on targets with words of 32 bits; at any time, beside anything else.
+    /// Looks after what the bank's cells count, where a count could come round. Called for each
+    /// bank in turn by numbered publishes, on targets with words of 32 bits; at any time, beside
+    /// anything else.
     fn age(&self, cells: &Self::Cells) {
         let _ = cells;
     }

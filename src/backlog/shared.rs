@@ -8,21 +8,21 @@ use super::{Backlog, Merge};
 use crate::sync::Lock;
 use crate::unwind::drop_each;
 
-/// One `Arc<R>` for all clients of a bank that owe the same: a fan-out stores its request once a bank, and
-/// when clients that hold the same pending request get the same new one, the merge is computed **once** and
-/// shared.
+/// One `Arc<R>` for all clients of a bank that owe the same: a fan-out stores its request once a
+/// bank, and when clients that hold the same pending request get the same new one, the merge is
+/// computed **once** and shared.
 ///
-/// A bank keeps what its clients have pending in groups: clients with the same pending `Arc` are one group,
-/// so a fan-out to a bank whose clients are in the same state costs what a publish to one of them costs,
-/// one lock and one pointer. During one publish the last merge is remembered: (what was pending, the new
-/// request) → their merge. Clients that are dirtied together have the same pending `Arc`, so any number of
-/// them, in any number of banks, cost one merge.
+/// A bank keeps what its clients have pending in groups: clients with the same pending `Arc` are
+/// one group, so a fan-out to a bank whose clients are in the same state costs what a publish to
+/// one of them costs, one lock and one pointer. During one publish the last merge is remembered:
+/// (what was pending, the new request) → their merge. Clients that are dirtied together have the
+/// same pending `Arc`, so any number of them, in any number of banks, cost one merge.
 ///
-/// Said plainly: the slot machine is lock-free, this backlog is not. One spin lock guards the cells of a
-/// bank, that is of [`SLOTS`](crate::SLOTS) clients. It is held for a pointer swap, or while one merge is
-/// computed; a publish computes at most one for each distinct pending request. A publisher that is preempted
-/// there makes whoever publishes to the bank's clients, or leases one of them, spin. Don't use it from
-/// interrupt handlers; and a request's `clone` and `merge` must not use the queue.
+/// The slot machine is lock-free; this backlog takes a lock. One spin lock guards the cells of a
+/// bank, that is of [`SLOTS`](crate::SLOTS) clients. It is held for a pointer swap, or while one
+/// merge is computed; a publish computes at most one for each distinct pending request. While a
+/// publisher is preempted there, other threads that publish to the bank's clients, or lease one of
+/// them, spin. Not interrupt-safe. A request's `clone` and `merge` must not use the queue.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -58,8 +58,8 @@ impl<R> Default for Shared<R> {
 
 /// What the clients of one bank have pending.
 ///
-/// On cache lines of its own: banks don't contend for one, and the lock, the masks and the first groups
-/// share one.
+/// On cache lines of its own: banks don't contend for one, and the lock, the masks and the first
+/// groups share one.
 #[repr(align(64))]
 pub struct SharedCells<R>(Lock<Groups<R>>);
 
@@ -69,8 +69,8 @@ pub struct SharedRecording<R> {
     last: Option<Merged<R>>,
 }
 
-/// The merge of `pending` with the publish's request. Holding `pending` keeps its address from being
-/// given to another request.
+/// The merge of `pending` with the publish's request. Holding `pending` keeps its address from
+/// being given to another request.
 pub(super) struct Merged<R> {
     pub(super) pending: Arc<R>,
     pub(super) both: Arc<R>,

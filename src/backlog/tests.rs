@@ -1,4 +1,5 @@
-//! What a bank's clients have pending, for each backlog that keeps it: recorded, taken, given back, cleared.
+//! What a bank's clients have pending, for each backlog that keeps it: recorded, taken, given back,
+//! cleared.
 
 use alloc::sync::Arc;
 

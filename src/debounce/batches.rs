@@ -10,15 +10,15 @@ use crate::slot::Lane;
 
 /// Merges the events of each scope until it has been quiet for a while.
 ///
-/// A scope is whatever is noisy by itself: a tenant, a namespace, a source. One that never rests delays
-/// no other, and its own events wait no longer than `max_age`. A debounce for everything has one scope,
-/// `()`.
+/// A scope is whatever is noisy by itself: a tenant, a namespace, a source. One that never rests
+/// delays no other, and its own events wait no longer than `max_age`. A debounce for everything has
+/// one scope, `()`.
 ///
-/// * The **quiet period** may be [fixed](Stretch::fixed), or depend on how busy the queue is: that is
-///   what `busy` is for, [`queue.stats().busy`](crate::Stats::busy).
+/// * The **quiet period** may be [fixed](Stretch::fixed), or depend on how busy the queue is: that
+///   is what `busy` is for, [`queue.stats().busy`](crate::Stats::busy).
 /// * The **urgent lane** is not held back.
-/// * With a [**leading edge**](Debounce::leading) the first event after a rest is not held back either,
-///   only what follows it.
+/// * With a [**leading edge**](Debounce::leading) the first event after a rest is not held back
+///   either, only what follows it.
 ///
 /// Nothing happens by itself: ask [`next_due`](Debounce::next_due) when to come back, and whenever
 /// `busy` has changed, [`take_due`](Debounce::take_due) whether there is something to publish now.
@@ -104,8 +104,8 @@ impl<S: Ord + Clone, R: Merge> Debounce<S, R> {
         self
     }
 
-    /// An event of a scope, at `now`. What comes back is to be published at once: an urgent event, or a
-    /// leading edge. Times must not go backwards.
+    /// An event of a scope, at `now`. What comes back is to be published at once: an urgent event,
+    /// or a leading edge. Times must not go backwards.
     pub fn offer(&mut self, scope: S, lane: Lane, request: R, now: Duration) -> Option<R> {
         if lane == Lane::Urgent {
             return Some(request);
@@ -134,8 +134,8 @@ impl<S: Ord + Clone, R: Merge> Debounce<S, R> {
         None
     }
 
-    /// When to ask [`take_due`](Debounce::take_due) next, if no event comes and `busy` stays as it is;
-    /// `None` while every scope rests.
+    /// When to ask [`take_due`](Debounce::take_due) next, if no event comes and `busy` stays as it
+    /// is; `None` while every scope rests.
     #[must_use]
     pub fn next_due(&self, busy: usize) -> Option<Duration> {
         let quiet = self.by_latest.first()?.0.saturating_add(self.quiet.at(busy));
@@ -192,8 +192,8 @@ mod tests {
         Duration::from_millis(ms)
     }
 
-    /// What is published when, if events come at these times: what comes back at once, and what is due
-    /// between. Polled at every millisecond at which the debounce wants to be.
+    /// What is published when, if events come at these times: what comes back at once, and what is
+    /// due between. Polled at every millisecond at which the debounce wants to be.
     fn published(
         mut debounce: Debounce<char, ChangeSet<u64>>,
         events: &[(u64, char)],

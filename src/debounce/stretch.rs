@@ -5,9 +5,9 @@ use core::time::Duration;
 /// A time between a shortest, for an idle queue, and a longest, for a busy one.
 ///
 /// It grows in proportion to the number of busy clients: those that wait for a push and those to
-/// which one is in progress. While the queue is idle, waiting longer only makes a change late. While
-/// it is busy, most clients could not be pushed to at once anyway, and what is held back meanwhile
-/// merges.
+/// which one is in progress. While the queue is idle, waiting longer only makes a change late.
+/// While it is busy, most clients could not be pushed to at once anyway, and what is held back
+/// meanwhile merges.
 ///
 /// ```
 /// use core::time::Duration;

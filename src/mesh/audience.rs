@@ -4,8 +4,8 @@ use alloc::vec::Vec;
 
 use crate::{Scope, Target, Topic};
 
-/// Whom a request is for, in topics: what [`Directory::audience`](super::Directory::audience) makes of
-/// a request, ready to be published to.
+/// Whom a request is for, in topics: what [`Directory::audience`](super::Directory::audience) makes
+/// of a request, ready to be published to.
 ///
 /// ```
 /// use pushlane::Target;
@@ -20,8 +20,8 @@ use crate::{Scope, Target, Topic};
 pub enum Audience {
     /// Every client.
     Everyone,
-    /// The clients that are subscribed to one of `any` and, if given, to one of `and_any`. Nobody, if
-    /// `any` is empty.
+    /// The clients that are subscribed to one of `any` and, if given, to one of `and_any`. Nobody,
+    /// if `any` is empty.
     Topics {
         /// Subscribed to one of these …
         any: Vec<Topic>,

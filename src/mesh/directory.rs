@@ -26,8 +26,8 @@ const SHARED_FRACTION: u32 = 8;
 /// Which topic stands for which namespace, kind and service.
 ///
 /// It says to what a client [subscribes](Self::topics_of), and whom a request is
-/// [for](Self::audience). **The audience holds every client that needs the push**; it may hold others,
-/// whom [`needs_push`](ClientScope::needs_push) spares the push when their lease begins.
+/// [for](Self::audience). **The audience holds every client that needs the push**; it may hold
+/// others, whom [`needs_push`](ClientScope::needs_push) spares the push when their lease begins.
 ///
 /// # When topics run out
 ///
@@ -40,8 +40,9 @@ const SHARED_FRACTION: u32 = 8;
 ///
 /// Plain data: who publishes needs `&self`, who subscribes `&mut self`, so that it fits behind a
 /// reader-writer lock. Between the two, order does what a lock can't: who publishes first makes the
-/// change readable in the configuration, *then* asks for the audience; who registers first subscribes
-/// the client, *then* reads the configuration it starts from. Whichever comes second sees the other.
+/// change readable in the configuration, *then* asks for the audience; who registers first
+/// subscribes the client, *then* reads the configuration it starts from. Whichever comes second
+/// sees the other.
 ///
 /// # Example
 ///
@@ -117,8 +118,8 @@ impl Directory {
     /// ```
     pub const MIN_TOPICS: u32 = RESERVED + 1;
 
-    /// How many topics it takes for so many names to have one of their own: what to give the queue and
-    /// the directory, when the names are known or can be guessed.
+    /// How many topics it takes for so many names to have one of their own: what to give the queue
+    /// and the directory, when the names are known or can be guessed.
     ///
     /// Names are namespaces, kinds and, by the [`Isolation`], hosts or services.
     ///
@@ -141,7 +142,8 @@ impl Directory {
         RESERVED.saturating_add(shared).saturating_add(names)
     }
 
-    /// A directory over topics `0..topics`, all of which it uses: the number the queue was made with.
+    /// A directory over topics `0..topics`, all of which it uses: the number the queue was made
+    /// with.
     ///
     /// # Errors
     ///
@@ -269,8 +271,8 @@ impl Directory {
                 }
             }
         }
-        // Endpoint changes concern clients whatever kinds they care about: to filter by the kinds of
-        // the configs they were merged with would lose them.
+        // Endpoint changes concern clients whatever kinds they care about: to filter by the kinds
+        // of the configs they were merged with would lose them.
         let and_any = request.services().is_empty().then(|| Vec::from_iter(kinds));
         Audience::Topics { any: Vec::from_iter(any), and_any }
     }
@@ -295,8 +297,9 @@ impl Directory {
         own
     }
 
-    /// The entry's own topic, or the one it shares. Nobody is subscribed to a shared topic on behalf of
-    /// an entry that still can get its own, so that the answer may change then without losing anyone.
+    /// The entry's own topic, or the one it shares. Nobody is subscribed to a shared topic on
+    /// behalf of an entry that still can get its own, so that the answer may change then without
+    /// losing anyone.
     fn find(&self, entry: &Entry) -> Topic {
         self.own.get(entry).copied().unwrap_or_else(|| {
             let shared = self.first_own - RESERVED;
@@ -311,8 +314,8 @@ impl Directory {
 }
 
 impl Entry {
-    /// FNV-1a, 32 bits (Fowler, Noll, Vo). `core` has no hasher; names that are made to collide cost
-    /// their clients a look, never a push too few.
+    /// FNV-1a, 32 bits (Fowler, Noll, Vo). `core` has no hasher; names that are made to collide
+    /// cost their clients a look, never a push too few.
     fn hash(&self) -> u32 {
         let (tag, first, second) = match self {
             Self::Namespace(name) => (0u8, name.as_str(), ""),

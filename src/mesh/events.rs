@@ -27,7 +27,7 @@ pub struct Change {
 
 /// A service came, went, or changed its definition. `start` is when, in the caller's ticks.
 ///
-/// It reaches whoever depends on [`Kind::service`] in the service's namespace, or on the service.
+/// It reaches the clients that depend on [`Kind::service`] in the service's namespace, or on the service.
 /// Normal lane: services change together with the configs that route to them.
 ///
 /// ```

@@ -1,7 +1,7 @@
 //! How finely services are told apart before the queue.
 
-/// How finely services are told apart *before* the queue, where a topic costs memory and each topic of
-/// a request costs a look at its members.
+/// How finely services are told apart *before* the queue, where a topic costs memory and each topic
+/// of a request costs a look at its members.
 ///
 /// A choice of cost only: whom a request really concerns is decided by
 /// [`ClientScope::needs_push`](super::ClientScope::needs_push), whatever the isolation.

@@ -13,8 +13,8 @@ type Text = alloc::sync::Arc<str>;
 #[cfg(not(target_has_atomic = "ptr"))]
 type Text = alloc::boxed::Box<str>;
 
-/// Text that may be a constant: most kinds are known when a control plane is compiled, and a constant
-/// costs neither memory nor a count of references.
+/// Text that may be a constant: most kinds are known when a control plane is compiled, and a
+/// constant costs neither memory nor a count of references.
 #[derive(Clone)]
 enum Word {
     Constant(&'static str),

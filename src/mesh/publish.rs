@@ -14,8 +14,8 @@ impl Change {
     ///
     /// # Errors
     ///
-    /// Those of [`PushQueue::publish`]: the queue is closed, or has fewer topics than the directory was
-    /// made for. The error gives the request back.
+    /// Those of [`PushQueue::publish`]: the queue is closed, or has fewer topics than the directory
+    /// was made for. The error gives the request back.
     ///
     /// ```
     /// use pushlane::{Config, PushQueue, backlog::Locked};
@@ -68,8 +68,9 @@ impl Resubscription {
     ///
     /// # Errors
     ///
-    /// Those of [`PushQueue::subscribe`]. The steps before the one that failed are made; since new topics
-    /// come first, the client is then subscribed to too much rather than too little, unless it has left.
+    /// Those of [`PushQueue::subscribe`]. The steps before the one that failed are made; since new
+    /// topics come first, the client is then subscribed to too much rather than too little, unless
+    /// it has left.
     ///
     /// ```
     /// use pushlane::{Config, PushQueue, SubscribeError, Topic, backlog::Dirty};

@@ -21,12 +21,12 @@ use crate::backlog::{ChangeSet, Everything, Merge};
 ///
 /// # A config change doesn't drop the endpoint changes
 ///
-/// Istio 1.4 dropped them from any *full* push, and got away with it because an endpoint change also
-/// put its namespace into the request. Here a request is filtered for each client, and a client may
-/// be concerned by an endpoint change and by none of the configs it was merged with: dropping it
-/// there would lose it. So only *everything*, which concerns all clients, covers the endpoints. A
-/// push of which [`is_incremental`](Self::is_incremental) is false recomputes the client's endpoints
-/// anyway, and needs not look at them.
+/// Istio 1.4 dropped them from any *full* push, and got away with it because an endpoint change
+/// also put its namespace into the request. Here a request is filtered for each client, and a
+/// client may be concerned by an endpoint change and by none of the configs it was merged with:
+/// dropping it there would lose it. So only *everything*, which concerns all clients, covers the
+/// endpoints. A push of which [`is_incremental`](Self::is_incremental) is false recomputes the
+/// client's endpoints anyway, and needs not look at them.
 ///
 /// # Bounded
 ///
@@ -309,8 +309,8 @@ impl PushRequest {
         self.version
     }
 
-    /// The same request with only some of its configs and services. Reasons, start and version stay:
-    /// they belong to the whole, and can't be told apart by config.
+    /// The same request with only some of its configs and services. Reasons, start and version
+    /// stay: they belong to the whole, and can't be told apart by config.
     pub(super) fn narrowed(
         &self,
         configs: impl FnMut(&ConfigKey) -> bool,

@@ -23,8 +23,8 @@ pub enum Step {
 
 /// The way from the topics a client is subscribed to, to those it should be.
 ///
-/// All new topics come before the first old one goes: a publish in between, for something that moved
-/// from an old topic to a new one, would otherwise find the client in neither.
+/// All new topics come before the first old one goes: a publish in between, for something that
+/// moved from an old topic to a new one, would otherwise find the client in neither.
 ///
 /// ```
 /// use pushlane::Topic;

@@ -88,8 +88,8 @@ impl ClientScope {
 
     /// Changes what the client depends on; what it depended on becomes the previous scope.
     ///
-    /// Scopes that change faster than the client is pushed to add up: it may hold something of each.
-    /// Istio keeps one previous scope, and forgets the one before it.
+    /// Scopes that change faster than the client is pushed to add up: it may hold something of
+    /// each. Istio keeps one previous scope, and forgets the one before it.
     ///
     /// ```
     /// use pushlane::mesh::{ClientScope, Dependencies, Service};

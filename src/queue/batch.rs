@@ -27,7 +27,7 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
             let begun = self.claim_together(permits, counted, batch);
             if begun > 0 {
                 if counted && permits > begun {
-                    // Whoever failed to get these meanwhile may sleep by now.
+                    // A worker that failed to get these meanwhile may sleep by now.
                     self.end(0, permits - begun);
                 }
                 return;
@@ -81,7 +81,8 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
 
     /// Completes the pushes of a batch.
     pub(super) fn complete_many(&self, batch: &mut Entries<B::Payload>) {
-        // Out of the batch first: whatever panics below, nothing is given back that has been completed.
+        // Out of the batch first: whatever panics below, nothing is given back that has been
+        // completed.
         let batch = core::mem::replace(batch, [const { None }; SLOTS]);
         let (mut bank, mut ended, mut permits) = (None, 0, 0);
         for (ticket, _) in batch.iter().flatten() {
@@ -106,8 +107,8 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
     }
 }
 
-/// Claimed slots that nobody has looked at yet, and the permits that nobody uses: all goes back if taking
-/// what is pending for one of the others panics.
+/// Claimed slots that have not been taken yet, and unused permits: they go back if taking what is
+/// pending for another slot panics.
 struct RestOnDrop<'a, B: Backlog, S: Storage, N: Signal> {
     queue: &'a PushQueue<B, S, N>,
     bank: usize,

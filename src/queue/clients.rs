@@ -16,16 +16,16 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
     /// Gives a client a place. It starts idle: as far as the queue knows it is up to date.
     ///
     /// Register *first*, then read the state that the client is to start from: what is published in
-    /// between reaches the client, or was visible to that read. The other way round, it is missed. Or let
-    /// the client start with a push: [`register_with`](PushQueue::register_with).
+    /// between reaches the client, or was visible to that read. The other way round, it is missed.
+    /// Or let the client start with a push: [`register_with`](PushQueue::register_with).
     ///
-    /// Takes a constant time, whatever the number of places. Lock-free; and the backlog's lock, to drop
-    /// what a publish may have left in the place.
+    /// Takes a constant time, whatever the number of places. Lock-free; and the backlog's lock, to
+    /// drop what a publish may have left in the place.
     ///
     /// # Errors
     ///
-    /// [`Full`](RegisterError::Full) when every place is taken, [`Closed`](RegisterError::Closed) after
-    /// [`close`](PushQueue::close).
+    /// [`Full`](RegisterError::Full) when every place is taken, [`Closed`](RegisterError::Closed)
+    /// after [`close`](PushQueue::close).
     ///
     /// ```
     /// use pushlane::{Config, PushQueue, RegisterError, backlog::Dirty};
@@ -43,8 +43,8 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
         Ok(key)
     }
 
-    /// Gives a client a place, queued with a first request: "everything", as a rule. Progress is that of
-    /// [`register`](PushQueue::register).
+    /// Gives a client a place, queued with a first request: "everything", as a rule. Progress is
+    /// that of [`register`](PushQueue::register).
     ///
     /// If recording the request panics, no place is taken.
     ///
@@ -60,7 +60,8 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
         let on_panic = LeaveOnDrop { queue: self, key };
         let mut recording = self.backlog.begin(request);
         self.backlog.record(&mut recording, self.cells(place.bank), 1 << place.slot);
-        // While the place can still be given back: the caller will not learn the key if this panics.
+        // While the place can still be given back: the caller will not learn the key if this
+        // panics.
         drop(recording);
         core::mem::forget(on_panic);
         self.banks()[place.bank].admit(place.slot, Some(lane));
@@ -81,14 +82,14 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
             return Err(RegisterError::Closed);
         }
         let place = self.registry.reserve(self.banks()).ok_or(RegisterError::Full)?;
-        // A publish that was under way when the last client left may have recorded in the cell since.
-        // Cleared before the generation changes: who reads the new generation records after this, and who
-        // read the old one finds it changed, and records again.
+        // A publish that was under way when the last client left may have recorded in the cell
+        // since. Cleared before the generation changes: who reads the new generation records after
+        // this, and who read the old one finds it changed, and records again.
         let on_panic = VacateOnDrop { queue: self, place };
         self.backlog.clear(self.cells(place.bank), place.slot);
         core::mem::forget(on_panic);
-        // Read before the client becomes live: what has a number by now was marked before, without this
-        // client. Were it read later, a publish could mark the client and be numbered in between, and
+        // Read before the client becomes live: what has a number by now was marked before, without
+        // this client. Read later, a publish could mark the client and be numbered in between, and
         // would count as completed.
         let newest = || self.convergence.newest_for_newcomer();
         self.progress(place.bank).start(place.slot, newest);
@@ -96,13 +97,13 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
         Ok((self.registry.key_of(place, generation), place))
     }
 
-    /// Takes a client's place away: it has gone, or is evicted. Nothing is leased for it any more, it
-    /// holds nothing back, and its key is stale. A push that is in progress ends as it likes.
+    /// Takes a client's place away: it has left, or is evicted. It gets no lease any more and holds
+    /// no version back, and its key is stale. A push in progress ends as usual.
     ///
-    /// The place is given to another client once the push that is in progress has ended.
+    /// The place is free for another client once the push in progress has ended.
     ///
-    /// Lock-free; and the backlog's lock, to drop what is pending. If its destructor panics, the client
-    /// has left all the same.
+    /// Lock-free; and the backlog's lock, to drop what is pending. If its destructor panics, the
+    /// client has left all the same.
     ///
     /// # Errors
     ///
@@ -114,7 +115,7 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
         }
         let Place { bank, slot } = client.place();
         let owned = self.banks()[bank].vacate(slot);
-        // Destructors last: one that panics keeps nobody waiting.
+        // Destructors last: the client has left even if one panics.
         let _retire = RetireOnDrop { queue: self, bank, slots: usize::from(owned) << slot };
         self.signal.progress();
         self.signal.interrupted();
@@ -128,8 +129,8 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
 
     /// Lets publishes to `topic` reach the client. Subscribing twice is subscribing once.
     ///
-    /// Subscribe *first*, then read the state that the topic stands for, or publish to the client: what
-    /// is published to the topic in between reaches the client, or was visible before.
+    /// Subscribe *first*, then read the state that the topic stands for, or publish to the client:
+    /// what is published to the topic in between reaches the client, or was visible before.
     ///
     /// Lock-free; and the backlog's lock, if the client leaves meanwhile.
     ///
@@ -156,14 +157,15 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
         self.edit(client, topic, |place| self.topics.subscribe(place, topic))
     }
 
-    /// Ends a subscription. Publishes to `topic` go on reaching the client until a push that began after
-    /// this has completed, because what it left may have to be removed from it. Usually one publishes to
-    /// the client right after this, to tell it. Progress is that of [`subscribe`](PushQueue::subscribe).
+    /// Ends a subscription. Publishes to `topic` go on reaching the client until a push that began
+    /// after this has completed, because what it left may have to be removed from it. Usually one
+    /// publishes to the client right after this, to tell it. Progress is that of
+    /// [`subscribe`](PushQueue::subscribe).
     ///
     /// # Errors
     ///
-    /// As for [`subscribe`](PushQueue::subscribe). A topic that the client is not subscribed to is no
-    /// error.
+    /// As for [`subscribe`](PushQueue::subscribe). A topic that the client is not subscribed to is
+    /// no error.
     pub fn unsubscribe(&self, client: ClientKey, topic: Topic) -> Result<(), SubscribeError> {
         self.edit(client, topic, |place| self.topics.unsubscribe(place, topic))
     }
@@ -192,8 +194,8 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
         }
     }
 
-    /// Nothing of the departed client stays, and the place is vacant. What a publish records later
-    /// stays until the next client comes; and so does, while a panic unwinds, what is there already.
+    /// Clears the place and makes it vacant. What a publish records later stays until the next
+    /// client comes; so does what is there already while a panic unwinds.
     fn clear_place(&self, place: Place) {
         let _vacate = VacateOnDrop { queue: self, place };
         if !is_unwinding() {
@@ -216,7 +218,7 @@ impl<B: Backlog, S: Storage, N: Signal> Drop for VacateOnDrop<'_, B, S, N> {
     }
 }
 
-/// A newcomer that has not been admitted yet leaves again: nobody else knows that the place is taken.
+/// A newcomer leaves before it was admitted: no other thread knows its place.
 struct LeaveOnDrop<'a, B: Backlog, S: Storage, N: Signal> {
     queue: &'a PushQueue<B, S, N>,
     key: ClientKey,

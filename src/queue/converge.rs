@@ -30,7 +30,7 @@ pub(crate) struct Cursor {
 impl Cursor {
     pub(crate) const START: Cursor = Cursor { part: 0, bank: 0, slots: ALL };
 
-    /// Leaves the bank behind, whoever holds something back there.
+    /// Moves on to the next bank.
     fn pass_bank(&mut self) {
         self.bank += 1;
         self.slots = ALL;
@@ -41,12 +41,11 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
     /// Whether every client that `version` concerned has completed it, or has left. Of a
     /// [`VersionSet`](crate::VersionSet): whether that is true of each of its versions.
     ///
-    /// Never early. May be late by one push of a client: when its lease began, or ended, while the publish was under
-    /// way, when it registered while a publish to everyone was, when it subscribed to a topic of the
-    /// publish later and has not completed a push since, or
-    /// when it has just ceased to be reached through a topic that it left, with more work pending.
-    /// A publish whose topics and filter are more than four in all waits as if it had no filter; one to more
-    /// than four topics waits for every client that is busy.
+    /// Never early. It may be late by one push of a client: if its lease began or ended during the
+    /// publish, if it registered during a publish to everyone, if it subscribed to a topic of the
+    /// publish later and has not completed a push since, or if it has just left a topic with more
+    /// work pending. A publish whose topics and filter are more than four in all waits as if it had
+    /// no filter; one to more than four topics waits for every busy client.
     ///
     /// Wait-free. One load a bank, and a second one for each client that is busy; one or two in
     /// all for a publish to one client. It stops at the first bank with a laggard. To ask again and
@@ -126,7 +125,7 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
         while let Some(version) = part(what, at.part) {
             let version = self.known(version);
             let banks = self.banks_of(&version);
-            // Read before the banks: what is visited by now has its marks.
+            // Read before the banks: a visit that has ended has made its marks.
             let unmarked = self.unmarked(&version);
             at.bank = at.bank.max(banks.start);
             while at.bank < banks.end {
@@ -153,15 +152,15 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
         }
     }
 
-    /// `None`: every client has the marks of what the version waits for. Or a client that is idle may
-    /// lack one, unless it has completed this number.
+    /// `None`: every client has the marks of what the version waits for. Or a client that is idle
+    /// may lack one, unless it has completed this number.
     fn unmarked(&self, version: &Version) -> Option<Seq> {
         let is_pending = |lane| self.fan_out(lane).is_pending();
         match version.until {
             Until::OnDemand(lane) => is_pending(lane).then_some(version.number),
             Until::Barrier => {
                 let lanes = Lane::BOTH.into_iter().filter(|&lane| is_pending(lane));
-                // That of the last publish the caller knows of, or a later one.
+                // The number of the last publish the caller knows of, or a later one.
                 lanes.map(|lane| self.fan_out(lane).newest()).max_by(|one, other| one.cmp(*other))
             }
             Until::Seq | Until::Push(_) => None,
@@ -176,7 +175,8 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
         }
     }
 
-    /// The slots of a bank that hold a version back; none if it lies outside [`banks_of`](Self::banks_of).
+    /// The slots of a bank that hold a version back; none if it lies outside
+    /// [`banks_of`](Self::banks_of).
     pub(super) fn held_in(&self, version: &Version, bank: usize) -> usize {
         if self.banks_of(version).contains(&bank) {
             let version = self.known(*version);
@@ -186,7 +186,8 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
         }
     }
 
-    /// The slots of a bank that hold a version back. [`unmarked`](Self::unmarked) has been read before.
+    /// The slots of a bank that hold a version back. [`unmarked`](Self::unmarked) has been read
+    /// before.
     fn held_back(&self, version: &Version, bank: usize, unmarked: Option<Seq>) -> usize {
         let now = self.banks()[bank].load();
         let candidates = match unmarked {

@@ -1,4 +1,4 @@
-//! Expanding a fan-out on demand: the marks that its publisher left to whoever serves.
+//! Expanding a fan-out on demand: workers make the marks that its publisher left to them.
 
 use super::PushQueue;
 use crate::backlog::Backlog;
@@ -22,9 +22,9 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
         B::ON_DEMAND && self.fan_out(lane).remains()
     }
 
-    /// Expands groups of banks of each lane now and then, so that a fan-out is not starved by clients that
-    /// are marked one by one. (These are not starved either: what is expanded takes its turn in the ready
-    /// set.) Called for each claim while a fan-out has banks still to be visited.
+    /// Expands groups of banks of each lane now and then, so that clients that are marked one by
+    /// one don't starve a fan-out. (Nor does it starve them: what is expanded takes its turn in the
+    /// ready set.) Called for each claim while a fan-out has groups left.
     pub(super) fn expand_if_due(&self) {
         // Relaxed: it only decides the order of service.
         if self.claims_since_expand.fetch_add(1, Ordering::Relaxed) < CLAIMS_BETWEEN {
@@ -40,11 +40,11 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
         }
     }
 
-    /// Visits the next group of banks of a fan-out, and marks the live clients there. How many of them
-    /// became ready; `None`: there was no group to visit.
+    /// Visits the next group of banks of a fan-out, and marks the live clients there. How many of
+    /// them became ready; `None`: there was no group to visit.
     ///
-    /// Nobody else could find them during the visit, so workers that looked in vain must be told. The
-    /// caller does that, unless it serves one itself.
+    /// The clients were hidden during the visit, so workers that looked in vain must be notified.
+    /// The caller does that, unless it serves one itself.
     pub(super) fn expand(&self, lane: Lane) -> Option<usize> {
         let fan_out = self.fan_out(lane);
         let group = fan_out.begin()?;
@@ -67,11 +67,11 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
         Some(ready)
     }
 
-    /// Marks the live clients of a bank, except those whose last push contains `newest`. The slots that
-    /// became ready.
+    /// Marks the live clients of a bank, except those whose last push contains `newest`. The slots
+    /// that became ready.
     ///
-    /// A bank is exchanged even if nobody in it needs a mark: a client that is admitted later sees by that what the
-    /// publisher wrote.
+    /// A bank is exchanged even if no slot needs a mark: a client admitted later sees by that what
+    /// the publisher wrote.
     fn mark_needy(&self, bank: usize, lane: Lane, newest: Seq) -> usize {
         let word = &self.banks()[bank];
         loop {
@@ -85,11 +85,12 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
         }
     }
 
-    /// The most urgent lane of a lease that was claimed through `lane`: it contains an urgent publish that is
-    /// made on demand also if nobody has marked the client for it yet.
+    /// The most urgent lane of a lease claimed through `lane`. It contains an urgent publish on
+    /// demand also if its client has not been marked for it yet.
     ///
-    /// Called after the lease has read its number, and before it says that it has begun: an urgent publish
-    /// up to that number is pending here, or its visit has ended and has marked the client.
+    /// Called after the lease has read its number, and before it records that it has begun: an
+    /// urgent publish up to that number is pending here, or its visit has ended and has marked the
+    /// client.
     #[inline]
     pub(super) fn most_urgent(&self, place: Place, lane: Lane) -> Lane {
         if lane == Lane::Urgent || !self.is_expanding(Lane::Urgent) {
@@ -116,8 +117,8 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
         B::ON_DEMAND && Lane::BOTH.into_iter().any(is_owed)
     }
 
-    /// Whether every client that a publish on demand concerns has been marked, or needs no mark. If it
-    /// returns `true`, a publisher that raises later finds the queue closed, as the caller has.
+    /// Whether every client that a publish on demand concerns has been marked, or needs no mark. If
+    /// it returns `true`, a publisher that raises later finds the queue closed, as the caller has.
     pub(super) fn is_expanded(&self, lane: Lane) -> bool {
         let fan_out = self.fan_out(lane);
         if !B::ON_DEMAND || !fan_out.is_pending_or_seen() {
@@ -196,8 +197,8 @@ mod tests {
         assert!(queue.is_converged(version));
     }
 
-    /// Not at once, which would cost each claim a group of banks; and not after everything else, which may
-    /// never be.
+    /// Not at once, which would cost each claim a group of banks; and not after everything else,
+    /// which may never be.
     #[test]
     fn a_fan_out_is_expanded_beside_other_work_now_and_then() {
         let queue = PushQueue::<Dirty>::new(Config::new(20));
@@ -214,7 +215,7 @@ mod tests {
             }
             publish(Target::One(clients[0]));
             queue.try_lease().unwrap().complete();
-            assert_eq!(queue.waiting(), 19, "now they are; and whoever was next is served");
+            assert_eq!(queue.waiting(), 19, "now they are, and the next one is served");
             while let Some(lease) = queue.try_lease() {
                 lease.complete();
             }

@@ -9,7 +9,7 @@ use crate::storage::Storage;
 use crate::sync::Ordering;
 
 impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
-    /// Which lane is looked at first: urgent, but for one lease after every `urgent_ratio` urgent ones.
+    /// The lane to claim from first: urgent, except for one lease after `urgent_ratio` urgent ones.
     #[inline]
     fn preferred(&self) -> Lane {
         // Relaxed: it only decides the order of service.
@@ -27,7 +27,7 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
             // Written only where it changes: other workers read it.
             Lane::Normal if self.urgent_run.load(Relaxed) > 0 => self.urgent_run.store(0, Relaxed),
             Lane::Normal => {}
-            // A urgent_run longer than the ratio says no more than one that is as long.
+            // The run saturates at the ratio.
             Lane::Urgent if self.urgent_run.load(Relaxed) < self.urgent_ratio => {
                 self.urgent_run.fetch_add(claimed.slots.count_ones() as usize, Relaxed);
             }
@@ -44,7 +44,7 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
             self.expand_if_due();
         }
         if self.preferred() == Lane::Normal {
-            // Taken to pieces, so that the usual way is not made to write it to memory as well.
+            // Rebuilt field by field so that the common path stays in registers.
             let Served { bank, claimed, uncovered } = self.claim_normal_first(most)?;
             return Some(Served { bank, claimed, uncovered });
         }
@@ -83,10 +83,10 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
         }
     }
 
-    /// How many leases in a row a lane may have, at least one: what the ratio leaves it while the other
-    /// lane has work too.
+    /// How many leases in a row a lane may have, at least one: what the ratio leaves it while the
+    /// other lane has work too.
     fn share(&self, lane: Lane) -> usize {
-        // A fan-out that nobody has expanded yet is work of its lane as well.
+        // A fan-out that has not been expanded is work of its lane too.
         if self.lane_queue(lane.other()).is_empty() && !self.is_expanding(lane.other()) {
             return usize::MAX;
         }

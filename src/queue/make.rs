@@ -27,8 +27,8 @@ mod on_heap {
     use crate::topics::{Row, Summary};
 
     impl<B: Backlog + Default, R: WithBanks, N: Signal + Default> PushQueue<B, Heap<R>, N> {
-        /// A queue on the heap, of the parts that its type names: `PushQueue::<Dirty>::new` is served
-        /// round robin and tells nobody. Parts that have no default go into [`with_parts`].
+        /// A queue on the heap, of the parts that its type names: `PushQueue::<Dirty>::new` is
+        /// served round robin and tells nobody. Parts that have no default go into [`with_parts`].
         ///
         /// [`with_parts`]: PushQueue::with_parts
         pub fn new(config: Config) -> Self {
@@ -102,14 +102,14 @@ mod in_place {
         B: ConstBacklog,
         R: ConstReady,
     {
-        /// A queue in place that tells nobody; see [`StaticQueue`](crate::StaticQueue).
+        /// A queue in place without a signal; see [`StaticQueue`](crate::StaticQueue).
         ///
         /// The capacity is `BANKS * SLOTS`, or `config`'s number of clients if that is less.
         ///
         /// # Panics
         ///
-        /// If `config` asks for more clients than there is room for, or for another number of topics
-        /// than `TOPICS`. In a `static` or a `const` that is a compile-time error:
+        /// If `config` asks for more clients than there is room for, or for another number of
+        /// topics than `TOPICS`. In a `static` or a `const` that is a compile-time error:
         ///
         /// ```compile_fail,E0080
         /// use pushlane::{Config, StaticQueue, backlog::Dirty};

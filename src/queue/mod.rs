@@ -43,16 +43,17 @@ pub use stats::Stats;
 #[cfg(feature = "alloc")]
 pub(crate) use track::Outcome;
 
-/// Who is pushed to, when, and with what.
+/// The queue: which client is pushed to, when, and with what.
 ///
-/// For each client the queue keeps one merged request, at most one push in flight, and a bounded number of
-/// pushes being prepared over all clients. Publishers call [`publish`](PushQueue::publish), workers call
-/// [`try_lease`](PushQueue::try_lease), both from any number of threads; no operation blocks.
+/// For each client the queue keeps one merged request and at most one push in progress, and it
+/// bounds how many pushes are prepared at once over all clients. Publishers call
+/// [`publish`](PushQueue::publish), workers call [`try_lease`](PushQueue::try_lease), both from any
+/// number of threads; no operation blocks.
 ///
 /// * `B`: what a publish carries, see [`backlog`](crate::backlog).
 /// * `S`: where the queue lives, and in which order it serves, see [`storage`](crate::storage).
 ///   [`StaticQueue`] is the one for a `static`.
-/// * `N`: who is told that there is work, see [`Signal`].
+/// * `N`: how workers are notified, see [`Signal`].
 ///
 /// ```
 /// use pushlane::{Config, Lane, PushQueue, Target, backlog::Dirty};
@@ -71,59 +72,61 @@ pub(crate) use track::Outcome;
 ///
 /// # Progress
 ///
-/// Each operation says how it makes progress. *Lock-free* means that it tries again only where another
-/// operation has succeeded, *wait-free* that it does not even do that. Where it says *the backlog's
-/// lock*, it records, takes or drops requests: over [`Dirty`](crate::backlog::Dirty) and
-/// [`Bits`](crate::backlog::Bits) no lock is taken and the operation is lock-free. Operations that take
-/// no lock are safe in interrupt handlers. No operation waits for user code on another thread, unless
-/// that code is a `clone` or `merge` under the backlog's lock. (The order of service counts as well: `Fifo`
-/// spins while another thread is stalled in it.)
+/// Each operation states its progress. *Wait-free*: it ends after a bounded number of steps.
+/// *Lock-free*: it retries only where another operation has succeeded. *The backlog's lock*: it
+/// records, takes or drops requests. [`Dirty`](crate::backlog::Dirty) and
+/// [`Bits`](crate::backlog::Bits) have no lock, so with them the operation is lock-free. Operations
+/// that take no lock are interrupt-safe. No operation waits for user code on another thread, except
+/// for a `clone` or `merge` under the backlog's lock. (With `Fifo` as the order of service,
+/// operations spin while another thread is stalled in it.)
 ///
 /// # User code
 ///
-/// `clone` and `merge` of a request run when it is published and when a lease begins, its destructor
-/// also when a push ends and when a client leaves or comes. If one of them panics, so does the operation,
-/// and that is all: permits and places come back, the other clients lose nothing, and versions converge
-/// neither early nor never. A publish that panics may have reached its clients, or some of them.
+/// `clone` and `merge` of a request run when it is published and when a lease begins. Its
+/// destructor also runs when a push ends and when a client leaves or comes. A panic of one of them
+/// ends the operation and nothing else: permits and places come back, the other clients lose
+/// nothing, and versions converge neither early nor never. A publish that panics may have reached
+/// all, some or none of its clients.
 ///
-/// The one exception is Rust's own: a second panic on a thread that unwinds already aborts the process.
-/// With feature `std` the queue runs no destructor of a request while it unwinds, and leaves the request
-/// in its vacant slot instead; but it does call the [`Signal`], which must not panic.
+/// The exception is Rust's own: a second panic on an unwinding thread aborts the process. With
+/// feature `std` the queue runs no destructor of a request while it unwinds, and leaves the request
+/// in its vacant slot. It does call the [`Signal`], which must not panic.
 ///
 /// Destructors, signals and wakers may use the queue. A `clone` or `merge` must not, because the
-/// backlog's lock is held: with feature `std` it panics, without it waits for ever.
+/// backlog's lock is held: with feature `std` it panics, without it deadlocks.
 ///
-/// A vacant slot keeps at most one request, until its next client comes. It is there if a publish was
-/// under way when the last client left.
+/// A vacant slot keeps at most one request, until its next client comes. It is there if a publish
+/// was under way when the last client left.
 pub struct PushQueue<B: Backlog, S: Storage = Heap, N: Signal = NoSignal> {
-    /// Every slot's state. Anybody, at any time, by one transition.
+    /// Every slot's state. Any thread, at any time, by one transition.
     banks: Banks<S>,
-    /// What each slot has still to be sent. Publishers record, the slot's owner takes.
+    /// What each slot has pending. Publishers record, the slot's owner takes.
     cells: S::Banks<B::Cells>,
     backlog: B,
     /// Which banks hold a ready slot, for each lane.
     urgent: CachePadded<LaneQueue<S::Ready>>,
     normal: CachePadded<LaneQueue<S::Ready>>,
-    /// Publishes to everyone that are marked on demand, for each lane.
+    /// Publishes to everyone that workers mark on demand, for each lane. Publishers raise, workers
+    /// visit.
     urgent_fan_out: FanOut,
     normal_fan_out: FanOut,
-    /// Claims since banks were last expanded; see [`PushQueue::expand_if_due`].
+    /// Claims since banks were last expanded; a hint. See [`PushQueue::expand_if_due`].
     claims_since_expand: AtomicUsize,
-    /// Urgent leases in a row; see [`PushQueue::preferred`].
+    /// Urgent leases in a row; a hint that each claim updates. See [`PushQueue::preferred`].
     urgent_run: CachePadded<AtomicUsize>,
     urgent_ratio: usize,
     registry: Registry<S>,
     topics: Topics<S>,
-    /// How far each slot is. Its owner writes.
+    /// How far each slot is. Its owner writes, any thread reads.
     progress: S::Banks<Progress>,
     convergence: Convergence,
     limiter: CachePadded<Limiter>,
     signal: N,
 }
 
-/// The usual queue: any request that merges, on the heap. `R` is shared behind an `Arc`, so a fan-out
-/// stores a pointer and equal merges are computed once; a publish to everyone costs the same for any
-/// number of clients.
+/// The usual queue: any request that merges, on the heap. `R` is shared behind an `Arc`, so a
+/// fan-out stores a pointer and equal merges are computed once; a publish to everyone costs the
+/// same for any number of clients.
 ///
 /// ```
 /// use pushlane::backlog::ChangeSet;
@@ -138,7 +141,8 @@ pub struct PushQueue<B: Backlog, S: Storage = Heap, N: Signal = NoSignal> {
 #[cfg(all(feature = "spin", feature = "alloc", target_has_atomic = "ptr"))]
 pub type Queue<R> = PushQueue<crate::backlog::Journal<crate::backlog::Shared<R>>>;
 
-/// A queue without a heap, for a `static`: see [`Static`](crate::storage::Static) for the parameters.
+/// A queue without a heap, for a `static`: see [`Static`](crate::storage::Static) for the
+/// parameters.
 ///
 /// ```
 /// use pushlane::{Config, Lane, StaticQueue, Target, backlog::Bits};
@@ -199,11 +203,10 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
     }
 
     /// How many clients wait for a push that has not begun: the depth of the queue, for a metric.
-    /// Wait-free: one load a bank.
+    /// Wait-free, one load a bank.
     ///
-    /// A publish that is made on demand (to everyone, or to a topic with many members, where requests carry
-    /// no payload of their own: [`Dirty`](crate::backlog::Dirty), [`Journal`](crate::backlog::Journal)) counts
-    /// as leases come to its clients, not at once.
+    /// A publish to everyone that workers mark on demand ([`Dirty`](crate::backlog::Dirty),
+    /// [`Journal`](crate::backlog::Journal)) counts as they mark its clients, not at once.
     ///
     /// ```
     /// use pushlane::{Config, Lane, PushQueue, Target, backlog::Bits};
@@ -232,20 +235,20 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
         self.limiter.limit()
     }
 
-    /// How many permits are held now. More than [`permits`](PushQueue::permits) after the number was lowered,
-    /// until enough have come back. Pushes that began while there was no limit
-    /// ([`MAX_PERMITS`](crate::MAX_PERMITS)) are not counted.
-    /// Wait-free.
+    /// How many permits are held now. More than [`permits`](PushQueue::permits) after the number
+    /// was lowered, until enough have come back. Pushes that began while there was no limit
+    /// ([`MAX_PERMITS`](crate::MAX_PERMITS)) are not counted. Wait-free.
     pub fn permits_held(&self) -> usize {
         self.limiter.held()
     }
 
-    /// Changes how many pushes may be prepared at once, and returns the limit there was. A higher limit
-    /// counts at once, a lower one as permits come back; no push is interrupted. With 0 no lease begins.
-    /// Pushes that began without a limit don't count under one that is set later. Lock-free.
+    /// Changes how many pushes may be prepared at once, and returns the limit there was. A higher
+    /// limit counts at once, a lower one as permits come back; no push is interrupted. With 0 no
+    /// lease begins. Pushes that began without a limit don't count under one that is set later.
+    /// Lock-free.
     pub fn set_permits(&self, permits: usize) -> usize {
         let before = self.limiter.resize(permits);
-        // What this call asked for, not what the limit is by now: others may resize meanwhile.
+        // What this call asked for, not the limit by now: other threads may resize meanwhile.
         let more = permits.min(MAX_PERMITS).saturating_sub(before);
         if more > 0 && !self.nothing_ready() {
             self.signal.ready(more);
@@ -259,8 +262,8 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
     }
 
     /// Refuses publishes and registrations from now on. What is pending is still leased: the queue
-    /// drains. Closing again changes nothing. Who is refused, or finds the queue closed, sees what the caller
-    /// did before. Lock-free.
+    /// drains. Closing again changes nothing. A thread that is refused, or finds the queue closed,
+    /// sees what the caller did before. Lock-free, interrupt-safe if the signal is.
     pub fn close(&self) {
         self.convergence.close();
         self.signal.closed();
@@ -271,12 +274,13 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
         self.convergence.is_closed()
     }
 
-    /// Whether the queue is closed and every publish that was accepted has been delivered: no registered
-    /// client was queued or in progress. Looks at every bank until it is true once, and stays true.
+    /// Whether the queue is closed and every publish that was accepted has been delivered: no
+    /// registered client was queued or in progress. Looks at every bank until it is true once, and
+    /// stays true.
     ///
-    /// A publish that was under way when the queue was closed, and is refused, may still mark clients.
-    /// These are leased if there are workers, and are not waited for. Neither is a push in progress to a
-    /// client that has left. Lock-free.
+    /// A publish that is under way at the close, and refused, may still mark clients. They are
+    /// leased if there are workers, and not waited for. Neither is a push in progress to a client
+    /// that has left. Lock-free.
     pub fn is_drained(&self) -> bool {
         self.convergence.is_drained()
             || self.is_idle_and_closed() && {
@@ -287,10 +291,10 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
 
     fn is_idle_and_closed(&self) -> bool {
         self.is_closed()
-            // Before the banks: when no visit is pending, they have the marks of all.
+            // Before the banks: once no visit is pending, they have all marks.
             && self.is_expanded(Lane::Urgent)
             && self.is_expanded(Lane::Normal)
-            // Looked at first, because as a rule somebody is busy.
+            // Plain loads first: usually some client is busy.
             && self.banks().iter().all(|bank| bank.load().busy() == 0)
             && self.banks().iter().all(|bank| bank.busy() == 0)
     }

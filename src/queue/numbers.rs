@@ -11,8 +11,9 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
     /// meanwhile.
     ///
     /// Where numbers wrap, each publish looks after one bank. While a publisher is paused before it
-    /// does, its bank waits until the publishers have come round; that they are all paused there, each
-    /// time for a quarter of all numbers, would take more threads than a 32-bit target can have.
+    /// does, its bank waits until the publishers have come round; that they are all paused there,
+    /// each time for a quarter of all numbers, would take more threads than a 32-bit target can
+    /// have.
     #[inline]
     pub(super) fn number(&self) -> Option<Seq> {
         let number = self.convergence.number()?;
@@ -37,8 +38,8 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
     }
 }
 
-/// Numbers have 63 bits here. That they come round is brought about by steps of an eighth of them all,
-/// between which each bank is looked after.
+/// Numbers have 63 bits here. That they come round is brought about by steps of an eighth of them
+/// all, between which each bank is looked after.
 #[cfg(all(test, feature = "alloc", not(loom)))]
 mod tests {
     use super::*;

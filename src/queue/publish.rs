@@ -1,4 +1,5 @@
-//! Publishing: record, mark, number, in this order; to one client record, mark, and read which of its pushes comes next.
+//! Publishing. To many: record, mark, number. To one client: record, mark, read which of its pushes
+//! contains it. In this order.
 
 use super::PushQueue;
 use crate::backlog::Backlog;
@@ -14,7 +15,7 @@ use crate::storage::Storage;
 use crate::topics::{Scope, Topic};
 use crate::version::{Until, Version};
 
-/// Whom a publish is for. Whom it doesn't concern is not touched.
+/// Which clients a publish is for. It touches no others.
 ///
 /// A client and a topic are targets by themselves: [`publish`](PushQueue::publish) takes either.
 ///
@@ -62,21 +63,23 @@ impl<'a> From<Scope<'a>> for Target<'a> {
 }
 
 impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
-    /// Publishes a change: every client it concerns will be leased, with this request merged into what
-    /// it is still to be sent.
+    /// Publishes a change: every client it concerns will be leased, with this request merged into
+    /// what it is still to be sent.
     ///
-    /// All that the caller wrote before is visible to those leases. The version says when all of them
-    /// have completed. Lock-free; and the backlog's lock, to record the request. The cost grows with the number of banks that are concerned, but a publish
-    /// to everyone that records nothing for each client costs the same for any number of clients.
+    /// All that the caller wrote before is visible to those leases. The version says when all of
+    /// them have completed.
+    /// Lock-free; and the backlog's lock, to record the request. Takes time in proportion to the
+    /// banks concerned; a publish to everyone that records nothing for each client takes the same
+    /// time for any number of clients.
     ///
     /// # Errors
     ///
-    /// [`Closed`](PublishErrorKind::Closed), [`Stale`](PublishErrorKind::Stale) (the one client has left) or
-    /// [`UnknownTopic`](PublishErrorKind::UnknownTopic); the error gives the request back.
+    /// [`Closed`](PublishErrorKind::Closed), [`Stale`](PublishErrorKind::Stale) (the one client has
+    /// left) or [`UnknownTopic`](PublishErrorKind::UnknownTopic); the error gives the request back.
     ///
-    /// A publish that is under way while its client leaves may give the place's next client one push
-    /// more than it needed, never one less. A client may also receive a redundant push of a publish to everyone in
-    /// a race with workers, never a missing one.
+    /// A publish that is under way while its client leaves may give the place's next client a
+    /// redundant push. A client may also receive a redundant push in a race between a publish to
+    /// everyone and workers. No push is ever missing.
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub fn publish<'t>(
         &self,
@@ -136,7 +139,7 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
         })
     }
 
-    /// To whomever `mark` marks.
+    /// To the clients that `mark` marks.
     fn publish_to_each(
         &self,
         recipients: Recipients,
@@ -148,8 +151,9 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
         let mut batch = ReadyBatch::new(self, lane);
         mark(&mut batch, &mut recording);
         self.signal.interrupted();
-        // Numbered after the last mark, so that the number may be waited for: whoever reads it sees the
-        // marks. Given before them, an idle client would pass for one that is caught up.
+        // Numbered after the last mark: a version with this number may be waited for, so its reader
+        // must see the marks. Numbered before, an idle client would pass for one that is up to
+        // date.
         self.published(self.number(), recipients, Until::Seq, recording)
     }
 
@@ -167,7 +171,7 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
         }
     }
 
-    /// To everyone, by counters instead of a mark for each client: workers make the marks.
+    /// To everyone, without a mark: workers mark the clients.
     #[inline]
     fn publish_to_everyone_on_demand(
         &self,
@@ -179,7 +183,8 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
             return Err(self.refused(PublishErrorKind::Closed, recording));
         };
         self.fan_out(lane).raise(number);
-        // A thread that found the queue drained before this raise had found it closed.
+        // Read after the raise: a thread that found the queue drained before it had found it
+        // closed.
         let numbered = (!self.is_closed()).then_some(number);
         if self.signal.is_heard() {
             let clients = self.clients();
@@ -208,9 +213,9 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
         }
         let marked = self.banks()[place.bank].mark(1 << place.slot, lane);
         let push = self.progress(place.bank).next_push(place.slot, marked.in_progress(place.slot));
-        // The mark may have reached the place's next client: it gets one push more, or none if nothing was recorded for
-        // it. Whether the queue is closed is asked after the mark, too: whoever found nobody busy in a closed queue has
-        // left that in the bank's word.
+        // The mark may have reached the place's next client: a redundant push, or none if nothing
+        // was recorded for it. After the mark: if this finds the queue open, a drain that comes
+        // later sees the mark in the bank's word.
         let newest = if seat.is_of(client) {
             self.convergence.newest_if_open().ok_or(PublishErrorKind::Closed)
         } else {
@@ -277,18 +282,19 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
             let seen = word.load();
             let missing = seen.live() & mask & !recorded;
             if missing != 0 {
-                // Before the request is recorded: a successor, who may clear its cell later, has another one.
+                // Before the record: a successor, which may clear its cell later, has another
+                // generation.
                 each(missing, |slot| recorded_for[slot] = seats[slot].generation());
                 self.backlog.record(recording, self.cells(bank), missing);
                 recorded |= missing;
             }
-            // Whoever became live since `seen` makes the exchange fail, and is recorded for.
+            // If a slot became live since `seen`, the exchange fails and it is recorded for.
             let Some(marked) = word.try_mark(seen, mask, lane) else {
                 continue;
             };
             ready |= marked.ready;
-            // A slot may have passed to another client between record and mark, and the old client's
-            // leaving have dropped what was recorded.
+            // A slot may have passed to another client between record and mark, and the old
+            // client's leaving have dropped what was recorded.
             let mut replaced = 0;
             each(marked.marked, |slot| {
                 replaced |= usize::from(seats[slot].generation() != recorded_for[slot]) << slot;
@@ -301,8 +307,7 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
     }
 }
 
-/// Does something for each slot of a mask. A full bank is the usual one in a fan-out to many, and needs no
-/// search for bits.
+/// Calls `what` for each slot of a mask. A full bank, usual in a fan-out, needs no search for bits.
 #[inline]
 fn each(mask: usize, what: impl FnMut(usize)) {
     if mask == ALL {
@@ -312,8 +317,9 @@ fn each(mask: usize, what: impl FnMut(usize)) {
     }
 }
 
-/// The banks that a publish made ready: put into the ready set a word at a time, and signalled once at the
-/// end, also when recording panics half-way. A marked bank that is in no ready set is lost to everybody.
+/// The banks that a publish made ready. They are put into the ready set a word at a time, and
+/// signalled once at the end, also when recording panics half-way: a marked bank in no ready set
+/// would never be served.
 pub(super) struct ReadyBatch<'a, B: Backlog, S: Storage, N: Signal> {
     queue: &'a PushQueue<B, S, N>,
     pub(super) lane: Lane,
@@ -337,7 +343,8 @@ impl<'a, B: Backlog, S: Storage, N: Signal> ReadyBatch<'a, B, S, N> {
         }
     }
 
-    /// The same of a group, which begins with the bank `first`: a bit for each bank, and the slots of all.
+    /// The same of a group, which begins with the bank `first`: a bit for each bank, and the slots
+    /// of all.
     pub(super) fn add_group(&mut self, first: usize, banks: usize, slots: usize) {
         if first != self.first {
             self.insert();

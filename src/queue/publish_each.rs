@@ -11,20 +11,20 @@ use crate::storage::Storage;
 use crate::versions::VersionSet;
 
 impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
-    /// Publishes a change to each of `clients`: as one [`publish`](PushQueue::publish) to each of them,
-    /// but clients that follow each other and have neighbouring places share the recording and one
-    /// atomic exchange. Sorted keys are cheapest.
+    /// Publishes a change to each of `clients`: as one [`publish`](PushQueue::publish) to each of
+    /// them, but clients that follow each other and have neighbouring places share the recording
+    /// and one atomic exchange. Sorted keys are cheapest.
     ///
     /// A client whose key is stale has left, and is no error: the set says how many there were
-    /// ([`VersionSet::stale`]). A client that comes twice is published to once or twice, and counted
-    /// once.
+    /// ([`VersionSet::stale`]). A client that comes twice is published to once or twice, and
+    /// counted once.
     ///
     /// Lock-free where the backlog is. Allocates 12 bytes a client for the set.
     ///
     /// # Errors
     ///
-    /// [`Closed`](PublishErrorKind::Closed), if the queue was closed before or meanwhile; the error gives the request
-    /// back.
+    /// [`Closed`](PublishErrorKind::Closed), if the queue was closed before or meanwhile; the error
+    /// gives the request back.
     ///
     /// ```
     /// use pushlane::{Config, Lane, PushQueue, backlog::Bits};

@@ -1,7 +1,9 @@
-//! Serving: permit, claim, version, backlog, in this order; and the end of a push. (Whom a claim is for: `lanes.rs`.)
+//! Serving: permit, claim, number, backlog, in this order; and the end of a push. `lanes.rs`
+//! chooses the client.
 //!
-//! The way from `try_lease` to the end of the push is inlined into its caller, where code is not scarce: a lease that is
-//! returned through memory and copied takes longer than an atomic operation (see docs/performance.md).
+//! The path from `try_lease` to the end of the push is inlined into its caller where code size
+//! permits: a lease that is returned through memory costs more than an atomic operation (see
+//! docs/performance.md).
 
 use core::ops::Deref;
 
@@ -23,12 +25,12 @@ mod sealed {
     pub trait Sealed {}
 }
 
-/// What a lease needs of its queue, whatever the queue is made of. Implemented by [`PushQueue`] alone;
-/// adapters are written over it.
+/// What a lease needs of its queue, without the queue's type parameters. Implemented by
+/// [`PushQueue`] alone; adapters are generic over it.
 pub trait Serve: sealed::Sealed {
     /// What a lease holds.
     type Payload;
-    /// Who is told that there is work.
+    /// How workers are notified.
     type Signal: Signal;
 
     /// The signal that the queue was made with.
@@ -68,7 +70,7 @@ pub trait Serve: sealed::Sealed {
     fn each_unserved(&self, each: &mut dyn FnMut(ClientKey));
 }
 
-/// What a push in progress can know of its client.
+/// What a push in progress can ask about its client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outlook {
     /// It has nothing newer to be sent.
@@ -86,7 +88,8 @@ pub struct Ticket {
     pub(crate) lane: Lane,
     /// The newest number when the lease began: what it contains goes at least this far.
     pub(crate) seen: Seq,
-    /// Whether its permit is counted, and has to come back: not if there was no limit when it began.
+    /// Whether its permit is counted, and has to come back: not if there was no limit when it
+    /// began.
     pub(crate) counted: bool,
     /// Whether its end changes to which topics the client belongs.
     pub(crate) changing: bool,
@@ -99,19 +102,19 @@ impl Ticket {
     }
 }
 
-/// How often a lease looks again when it found nothing although there is something. Another thread is in
-/// the middle of an operation then; after this the signal says that it is worth another visit, so that no
-/// thread spins on a stalled one.
+/// How often a lease tries again when it found nothing although something is ready: another thread
+/// is in the middle of an operation then. After this the queue signals once more, so that no thread
+/// spins on a stalled one.
 pub(super) const LOOKS: usize = 2;
 
 impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
     /// Begins a push, if a permit is free and a client is ready.
     ///
-    /// Lock-free; and the backlog's lock, to take the request. If a merge panics then, the client stays
-    /// queued and the permit comes back.
+    /// Lock-free; and the backlog's lock, to take the request. If a merge panics then, the client
+    /// stays queued and the permit comes back.
     ///
-    /// `None` means that there was nothing to do at some moment during the call; the queue's [`Signal`]
-    /// is told when that changes.
+    /// `None` means that there was nothing to do at some moment during the call. The queue's
+    /// [`Signal`] is notified when that changes.
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub fn try_lease(&self) -> Option<Lease<&Self>> {
         // Not by `Lease::begin`: it would make an error of what is `None` here.
@@ -119,8 +122,8 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
         Some(Lease::from_parts(self, ticket, payload))
     }
 
-    /// As [`try_lease`](PushQueue::try_lease), for a queue behind an `Arc` or any other handle: the lease
-    /// can be sent to a task or thread that outlives the caller.
+    /// As [`try_lease`](PushQueue::try_lease), for a queue behind an `Arc` or any other handle: the
+    /// lease can be sent to a task or thread that outlives the caller.
     ///
     /// ```
     /// use std::sync::Arc;
@@ -138,10 +141,11 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
         Lease::begin(queue).ok()
     }
 
-    /// Begins up to `most` pushes at once, as far as permits and clients that are ready go: the permits in
-    /// one step, the clients in another. They are of one bank, so there are [`SLOTS`](crate::SLOTS) of
-    /// them at most, and they are served in the same order as by [`try_lease`](PushQueue::try_lease).
-    /// Progress is the same, too. If a merge panics, all of the batch stay queued.
+    /// Begins up to `most` pushes at once, as far as permits and clients that are ready go: the
+    /// permits in one step, the clients in another. They are of one bank, so there are
+    /// [`SLOTS`](crate::SLOTS) of them at most, and they are served in the same order as by
+    /// [`try_lease`](PushQueue::try_lease). Progress is the same, too. If a merge panics, all of
+    /// the batch stay queued.
     ///
     /// `None` as there, and for 0.
     ///
@@ -164,7 +168,8 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
         Batch::begin(self, most)
     }
 
-    /// As [`try_lease_batch`](PushQueue::try_lease_batch), for a queue behind an `Arc` or any other handle.
+    /// As [`try_lease_batch`](PushQueue::try_lease_batch), for a queue behind an `Arc` or any other
+    /// handle.
     pub fn try_lease_batch_from<Q: Deref<Target = Self>>(
         queue: Q,
         most: usize,
@@ -188,11 +193,11 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
         }
     }
 
-    /// Takes what is pending for a claimed slot; with its permit, the slot goes back if this panics.
-    /// Nothing: an earlier lease took it between its record and its mark, and has delivered it.
+    /// Takes what is pending for a claimed slot; if this panics, the slot and its permit go back.
+    /// `None`: an earlier lease took it between its record and its mark, and has delivered it.
     ///
-    /// `seen` has been read after the claim, and the backlog is taken after that: what has a number by then
-    /// is in it.
+    /// `seen` was read after the claim, and the backlog is taken after that, so it contains every
+    /// publish up to `seen`.
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(super) fn take(
         &self,
@@ -215,8 +220,8 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
         (ticket, payload)
     }
 
-    /// The end of a push that there was nothing for. The caller goes on with its permits, unless this
-    /// panics: then they come back.
+    /// Ends a push that has no request. The caller keeps the permits; if this panics, they come
+    /// back.
     #[cold]
     pub(super) fn finish_empty(&self, ticket: &Ticket, permits: usize) {
         let back = self.finish(ticket);
@@ -239,7 +244,8 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
         self.hand_back(ticket.place(), self.banks()[bank].release(slot))
     }
 
-    /// What completing leaves with the slot. Before the release: its next owner must not be overwritten.
+    /// Records the completion in the slot's data. Before the release: a later owner's must not be
+    /// overwritten.
     #[inline]
     pub(super) fn complete_slot(&self, ticket: &Ticket) {
         let place = ticket.place();
@@ -278,14 +284,15 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
         drop(payload);
     }
 
-    /// The last step of every end: permits come back, and whoever may go on because of it is told. How
-    /// many clients became ready by it.
+    /// The last step of each end: permits come back, and workers that may go on are notified.
+    /// `ready` is how many clients became ready by it.
     #[inline]
     pub(super) fn end(&self, ready: usize, permits: usize) {
         if permits > 0 {
             self.limiter.release(permits);
         }
-        // After the permits are back: whoever failed to get one did so before, and its work is seen here.
+        // After the release, which synchronizes with each failed acquire before it: the work of a
+        // worker that failed is seen here.
         if self.signal.is_heard() && permits > 0 && !self.nothing_ready() {
             self.signal.ready(ready.max(permits));
         } else if ready > 0 {
@@ -361,8 +368,8 @@ impl<B: Backlog, S: Storage, N: Signal> Drop for GiveBackOnDrop<'_, B, S, N> {
     }
 }
 
-/// User code has panicked while a lease was begun: an adapter may keep it, to try again later. Otherwise
-/// it goes back.
+/// User code has panicked while a lease was begun. An adapter may keep the lease and retry later;
+/// otherwise it goes back.
 struct FailedOnDrop<'a, B: Backlog, S: Storage, N: Signal> {
     queue: &'a PushQueue<B, S, N>,
     ticket: Ticket,
@@ -416,8 +423,8 @@ impl<B: Backlog, S: Storage, N: Signal> Serve for PushQueue<B, S, N> {
             if counted {
                 self.limiter.release(1);
             }
-            // While the permit was out, work may have come, and whoever was told of it have gone to
-            // sleep for want of the permit.
+            // While the permit was out, work may have come, and the worker notified of it may have
+            // gone to sleep for want of a permit.
             if self.nothing_ready() {
                 return None;
             }
@@ -461,7 +468,7 @@ impl<B: Backlog, S: Storage, N: Signal> Serve for PushQueue<B, S, N> {
     }
 
     fn each_unserved(&self, each: &mut dyn FnMut(ClientKey)) {
-        // Those that a fan-out has still to reach are busy as soon as it has.
+        // Clients that a fan-out has not reached yet are unserved too.
         let is_expanded = [Lane::Urgent, Lane::Normal].into_iter().all(|it| self.is_expanded(it));
         for (bank, word) in self.banks().iter().enumerate() {
             let now = word.load();

@@ -13,16 +13,16 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
     ///
     /// The new topics come before the first old one goes: a publish in between, for something that
     /// moves from an old topic to a new one, finds the client in one of them. As after
-    /// [`unsubscribe`](PushQueue::unsubscribe), what is published to an old topic goes on reaching the
-    /// client until its next push has completed.
+    /// [`unsubscribe`](PushQueue::unsubscribe), what is published to an old topic goes on reaching
+    /// the client until its next push has completed.
     ///
-    /// Takes a load for each topic that there is. Two calls for one client at the same time may leave
-    /// it subscribed to some topics of either.
+    /// Takes a load for each topic that there is. Two calls for one client at the same time may
+    /// leave it subscribed to some topics of either.
     ///
     /// # Errors
     ///
-    /// [`UnknownTopic`](SubscribeError::UnknownTopic) if the queue has fewer topics: then nothing has
-    /// changed. [`Stale`](SubscribeError::Stale) if the client has left.
+    /// [`UnknownTopic`](SubscribeError::UnknownTopic) if the queue has fewer topics: then nothing
+    /// has changed. [`Stale`](SubscribeError::Stale) if the client has left.
     ///
     /// ```
     /// use pushlane::{Config, Lane, PushQueue, Scope, Target, Topic, backlog::Dirty};

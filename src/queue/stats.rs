@@ -6,7 +6,8 @@ use crate::signal::Signal;
 use crate::slot::Lane;
 use crate::storage::Storage;
 
-/// What a queue was doing when [`PushQueue::stats`] looked: for a status page, or a debounce that adapts.
+/// What a queue was doing when [`PushQueue::stats`] looked: for a status page, or a debounce that
+/// adapts.
 ///
 /// The parts are read one after the other, so that they may differ by what happened meanwhile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +53,8 @@ impl Stats {
 }
 
 impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
-    /// What the queue is doing now. Wait-free; one load a bank, and nothing is counted for it elsewhere.
+    /// What the queue is doing now. Wait-free; one load a bank, and nothing is counted for it
+    /// elsewhere.
     ///
     /// A publish to everyone that records nothing for each client counts as leases come to its
     /// clients, not at once.

@@ -23,8 +23,8 @@ pub(crate) enum Outcome {
 }
 
 impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
-    /// Follows `version` to its recipients: how many completed it, how many left, who is missing. Call it
-    /// right after the publish. See [`Tracker`] for what the numbers mean.
+    /// Follows `version` to its recipients: how many completed it, how many left, who is missing.
+    /// Call it right after the publish. See [`Tracker`] for what the numbers mean.
     ///
     /// Wait-free, one pass over the banks that the version concerns. Allocates 8 bytes a recipient.
     ///
@@ -48,8 +48,8 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
         Tracker::new(self, version)
     }
 
-    /// As [`track`](PushQueue::track), for a queue behind an `Arc` or any other handle: the tracker can
-    /// be sent to a task or thread that outlives the caller.
+    /// As [`track`](PushQueue::track), for a queue behind an `Arc` or any other handle: the tracker
+    /// can be sent to a task or thread that outlives the caller.
     ///
     /// ```
     /// use std::sync::Arc;
@@ -114,8 +114,8 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
         }
         let mut versions = versions_for(what, client);
         versions.all(|version| self.has_delivered(&self.known(version), place))
-            // After it: a newcomer reserves the slot before it writes what has been read. A vacant slot
-            // and the old key mean that there was none.
+            // After it: a newcomer reserves the slot before it writes what has been read. A vacant
+            // slot and the old key mean that there was none.
             && self.banks()[place.bank].load().vacant() & 1 << place.slot != 0
             && self.registry.key(place) == client
     }

@@ -11,9 +11,9 @@ use crate::sync::{AtomicBool, AtomicUsize, Ordering};
 
 /// Banks in the order in which they became ready, in a `crossbeam_queue::ArrayQueue`.
 ///
-/// Not lock-free: the array queue spins, without yielding, while a peer that is in the middle of a push
-/// or pop is stalled. Don't use it from interrupt handlers, nor where threads of different priorities
-/// share a core; [`Sweep`](super::Sweep) has no such limits.
+/// Not lock-free: the array queue spins, without yielding, while a peer that is in the middle of a
+/// push or pop is stalled. Don't use it from interrupt handlers, nor where threads of different
+/// priorities share a core; [`Sweep`](super::Sweep) has no such limits.
 pub struct Fifo {
     order: ArrayQueue<usize>,
     /// Whether the bank is in `order`: keeps it there at most once, so that `order` can't overflow.
@@ -25,8 +25,8 @@ pub struct Fifo {
 impl ReadySet for Fifo {
     fn insert(&self, bank: usize) {
         // Release, with the Acquire of the swap in `pop`: see the contract. A bank that is queued
-        // already is answered for by the pop to come. Acquire: with the Release there, so that `order`
-        // has room for the bank again.
+        // already is answered for by the pop to come. Acquire: with the Release there, so that
+        // `order` has room for the bank again.
         if self.queued[bank].swap(true, Ordering::AcqRel) {
             return;
         }
@@ -39,9 +39,9 @@ impl ReadySet for Fifo {
     fn pop(&self) -> Option<Popped> {
         let bank = self.order.pop()?;
         self.len.fetch_sub(1, Ordering::Relaxed);
-        // Cleared before the caller looks. Acquire: synchronizes with every `insert` whose swap came
-        // before, also with those that found the bank queued. Release: orders the pop from `order`
-        // before the next push of this bank.
+        // Cleared before the caller looks. Acquire: synchronizes with every `insert` whose swap
+        // came before, also with those that found the bank queued. Release: orders the pop from
+        // `order` before the next push of this bank.
         self.queued[bank].swap(false, Ordering::AcqRel);
         Some(Popped { bank, hidden: 0 })
     }

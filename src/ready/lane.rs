@@ -1,18 +1,18 @@
-//! One lane's order of service: a ready set of banks, and the turn of the bank being served.
+//! One lane's queue: a ready set of banks, and the turn of the bank being served.
 //!
-//! The ready set orders banks, but clients must not starve. So a worker that pops a bank takes its
-//! *turn*: the slots that are ready at that moment. Workers serve them one by one before they pop the
-//! next bank. A slot that becomes ready meanwhile waits for the bank's next turn, behind every bank in
-//! the set. So a client is leased at most twice while another client of its lane waits. (Clients that
-//! a fan-out on demand has not marked yet don't count: see [`fan_out`](crate::fan_out).)
+//! Fairness is per client, not per bank. When a worker pops a bank, the slots that are ready at
+//! that moment become its *turn*: workers serve them one by one before they pop the next bank. A
+//! slot that becomes ready during the turn waits for the bank's next one, behind every bank already
+//! in the set. So a client is leased at most twice while another client of its lane waits. (Clients
+//! that a fan-out on demand has not marked yet don't count: see [`fan_out`](crate::fan_out).)
 //!
-//! While the set is empty, a slot that becomes ready does not go through it. It joins the current turn
-//! if it comes behind all others there, or begins a turn. The publisher looks first and exchanges
-//! afterwards, so it may overtake clients that came in between: once for each publisher that is paused
-//! there.
+//! When the set is empty, a newly ready slot joins the current turn, if it comes behind all others
+//! there, or starts one. This saves up to three exchanges for a client that is served at once. The
+//! publisher reads first and exchanges afterwards, so it may overtake clients that came in between:
+//! once for each publisher that is paused there.
 //!
-//! A ready slot can always be found: its bank is in the set, its bit is in the turn, or a worker that
-//! has popped the bank or taken the bit is about to look.
+//! A ready slot is always reachable: its bank is in the set, or its bit is in the turn, or a worker
+//! that has popped the bank or taken the bit is about to look at it.
 
 use core::fmt;
 
@@ -33,12 +33,13 @@ pub(crate) struct LaneQueue<R> {
 pub(crate) struct Served {
     pub(crate) bank: usize,
     pub(crate) claimed: Claimed,
-    /// How many other slots became visible to other threads through this claim. They could not be found
-    /// while this thread held the popped bank, so workers that looked then must be notified.
+    /// How many other slots became visible through this claim. They were hidden while this thread
+    /// held the popped bank, so workers that looked then must be notified.
     pub(crate) uncovered: usize,
 }
 
-/// A turn as one word: the slots in the low bits, then [`JOINED`], and the bank above. No slots: no turn.
+/// A turn as one word: the slots in the low bits, then [`JOINED`], and the bank above. No slots: no
+/// turn.
 #[derive(Clone, Copy)]
 struct Turn(usize);
 
@@ -89,7 +90,8 @@ impl<R: ReadySet> LaneQueue<R> {
         }
     }
 
-    /// Claims the slots of one bank whose turn it is, `most` at most. `None`: nothing was to be found.
+    /// Claims the slots of one bank whose turn it is, `most` at most. `None`: nothing was to be
+    /// found.
     #[cfg_attr(target_pointer_width = "64", inline(always))] // once for a lease, once for a batch
     pub(crate) fn claim<S: Storage>(
         &self,
@@ -128,7 +130,7 @@ impl<R: ReadySet> LaneQueue<R> {
             match self.turn.compare_exchange_weak(
                 turn.0,
                 turn.without(slots).0,
-                Ordering::Acquire, // the Release of `turn_becomes`: the look at the bank sees the mark
+                Ordering::Acquire, // with `turn_becomes`: the look at the bank sees the mark
                 Ordering::Relaxed, // tried again
             ) {
                 Ok(_) => {
@@ -162,10 +164,9 @@ impl<R: ReadySet> LaneQueue<R> {
             .is_ok()
     }
 
-    /// Puts a slot that has become ready by a mark at the end of the line.
+    /// Puts a newly marked slot at the end of the lane.
     ///
-    /// While the set is empty, that is the current turn, or a new one. A slot that is served as soon as it
-    /// is marked then costs one exchange here and one at its claim, instead of two and three.
+    /// While the set is empty, that is the current turn, or a new one.
     #[inline]
     pub(crate) fn join(&self, bank: usize, slot: usize) {
         let turn = Turn(self.turn.load(Ordering::Relaxed));

@@ -1,11 +1,12 @@
 //! Who can be served now: sets of banks that hold a ready client.
 //!
 //! * [`Sweep`]: a bitmap swept round robin. Lock-free, no allocation, safe from interrupt handlers.
-//! * `Fifo` (feature `crossbeam-queue`): arrival order; spins while a peer is stalled mid-operation.
+//! * `Fifo` (feature `crossbeam-queue`): arrival order; spins while a peer is stalled
+//!   mid-operation.
 //! * `StaticFifo` (feature `heapless`): arrival order without a heap.
 //!
-//! Whatever the set, the order of service is by *turns*: when a bank's turn comes, all its slots that
-//! are ready then are served before the next bank's turn begins (see `line.rs`).
+//! Whatever the set, the order of service is by *turns*: when a bank's turn comes, all its slots
+//! that are ready then are served before the next bank's turn begins (see `line.rs`).
 
 #[cfg(feature = "crossbeam-queue")]
 mod fifo;
@@ -24,19 +25,21 @@ pub use sweep::Sweep;
 ///
 /// # Contract
 ///
-/// * A bank is in the set at most once: inserting it again changes nothing, and the set can't overflow.
+/// * A bank is in the set at most once: inserting it again changes nothing, and the set can't
+///   overflow.
 /// * `pop` removes the bank *before* it returns, and the caller looks at the bank *afterwards*. An
-///   `insert` that comes later puts it back, one that came earlier is answered by that look: nothing
-///   slips between.
+///   `insert` that comes later puts it back, one that came earlier is answered by that look:
+///   nothing slips between.
 /// * `insert` is a read-modify-write with Release also when the bank is there already, and `pop`
 ///   acquires it: the caller's look at the bank sees every mark whose `insert` came before.
-/// * `pop` may return `None` while another thread is in the middle of an operation on the set. Once all
-///   operations have ended, `None` means empty.
+/// * `pop` may return `None` while another thread is in the middle of an operation on the set. Once
+///   all operations have ended, `None` means empty.
 pub trait ReadySet {
     /// Puts `bank` into the set.
     fn insert(&self, bank: usize);
 
-    /// Puts into the set those of the `usize::BITS` banks from `first` on whose bit is set in `mask`.
+    /// Puts into the set those of the `usize::BITS` banks from `first` on whose bit is set in
+    /// `mask`.
     ///
     /// `first` is a multiple of `usize::BITS`.
     fn insert_many(&self, first: usize, mask: usize) {
@@ -50,14 +53,14 @@ pub trait ReadySet {
     /// Takes a bank out of the set.
     fn pop(&self) -> Option<Popped>;
 
-    /// `bank` is served without having been in the set, while others are in it. A set whose order is not that of arrival
-    /// can let it wait for them when it is inserted next.
+    /// `bank` is served without having been in the set, while others are in it. A set whose order
+    /// is not that of arrival can let it wait for them when it is inserted next.
     fn pass(&self, bank: usize) {
         let _ = bank;
     }
 
-    /// Whether nothing is in the set, as far as the caller can know: an `insert` that happened before
-    /// is seen.
+    /// Whether nothing is in the set, as far as the caller can know: an `insert` that happened
+    /// before is seen.
     fn is_empty(&self) -> bool;
 }
 
@@ -66,8 +69,8 @@ pub trait ReadySet {
 pub struct Popped {
     /// The bank.
     pub bank: usize,
-    /// How many other banks this `pop` kept from being found for a moment, so that whoever looked in
-    /// vain must be told of them. 0 for a set that never does that.
+    /// How many other banks this `pop` hid for a moment. Workers that looked in vain meanwhile must
+    /// be notified of them. 0 for a set that never hides any.
     pub hidden: usize,
 }
 

@@ -15,8 +15,8 @@ use crate::sync::{AtomicBool, AtomicUsize, Ordering};
 
 /// Banks in the order in which they became ready, in a `heapless` queue of `N` places.
 ///
-/// `N` is a power of two, at least 2 and at least the number of banks; a smaller one is refused when the
-/// queue is compiled:
+/// `N` is a power of two, at least 2 and at least the number of banks; a smaller one is refused
+/// when the queue is compiled:
 ///
 /// ```compile_fail
 /// use pushlane::{Config, StaticQueue, backlog::Dirty, ready::StaticFifo};
@@ -25,9 +25,10 @@ use crate::sync::{AtomicBool, AtomicUsize, Ordering};
 /// # fn main() { let _ = QUEUE.register(); }
 /// ```
 ///
-/// Not lock-free: while a peer is stalled in the middle of an operation the heapless queue may claim to
-/// be full or empty when it is not. `insert` then tries again, and `pop` may return `None` for a bank
-/// whose insert has not ended. Don't use it from interrupt handlers: use [`Sweep`](super::Sweep).
+/// Not lock-free: while a peer is stalled in the middle of an operation the heapless queue may
+/// claim to be full or empty when it is not. `insert` then tries again, and `pop` may return `None`
+/// for a bank whose insert has not ended. Don't use it from interrupt handlers: use
+/// [`Sweep`](super::Sweep).
 pub struct StaticFifo<const N: usize> {
     order: Queue<u32, N>,
     /// Whether the bank is in `order`: keeps it there at most once, so that `order` can't overflow.

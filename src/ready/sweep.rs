@@ -10,19 +10,19 @@ const BITS: usize = usize::BITS as usize;
 
 /// Round robin over the banks: one bit for each, swept by a cursor.
 ///
-/// Lock-free: an operation that has to try again does so because another one succeeded. It never spins
-/// on a stalled peer, never allocates, and can be used from an interrupt handler.
+/// Lock-free: an operation that has to try again does so because another one succeeded. It never
+/// spins on a stalled peer, never allocates, and can be used from an interrupt handler.
 ///
-/// Where the bitmap has more than one word, a summary has one bit for each of its words, so that the
-/// cost does not grow with the number of clients: on a 64-bit target, `pop` and `is_empty` look at one
-/// word for 1,024 clients, and at one word of the summary for each 65,536.
+/// Where the bitmap has more than one word, a summary has one bit for each of its words, so that
+/// the cost does not grow with the number of clients: on a 64-bit target, `pop` and `is_empty` look
+/// at one word for 1,024 clients, and at one word of the summary for each 65,536.
 pub struct Sweep<W: Bits = OnHeap> {
     bits: W,
     /// Bit *i* is set if word *i* of `bits` may be other than zero. Unused for a single word.
     summary: W,
-    /// The bank after the one popped last. Where there is one word, the mask of that bank and those after it, which is
-    /// what it is used as; and the last one popped out of several, because one that is alone passes nobody over. A hint:
-    /// any value gives a correct pop, this one gives turns.
+    /// The bank after the one popped last. With one word, it is the mask of that bank and those
+    /// after it; and it is left as it is when a bank is popped that was alone. A hint: any value
+    /// gives a correct pop, this one gives turns.
     cursor: AtomicUsize,
 }
 
@@ -38,16 +38,16 @@ impl<W: Bits> Sweep<W> {
         if summary.is_one() { summary.only() } else { &summary.words()[index / BITS] }
     }
 
-    /// The word where a sweep that has come to `cursor` goes on. (No division: it would cost more than
-    /// all else that a lease does here.)
+    /// The word at which a sweep with this cursor begins. (No division: it would cost more than the
+    /// rest of a lease does here.)
     #[inline]
     fn word_of(&self, cursor: usize) -> usize {
         let word = cursor / BITS;
         if word < self.words().len() { word } else { 0 }
     }
 
-    /// Whether every word is zero. All of the summary at once: to look for a bit from the cursor on takes several times as
-    /// long.
+    /// Whether every word is zero. Reads the whole summary: a search for a bit from the cursor
+    /// takes several times as long.
     #[inline]
     fn is_summary_empty(&self) -> bool {
         // Relaxed: as in `candidate`.
@@ -99,15 +99,16 @@ impl<W: Bits> Sweep<W> {
     fn take_of_one(&self) -> Option<usize> {
         let word = self.bits.only();
         loop {
-            // Relaxed: `remove` decides. Asked before anything else, because as a rule one lane is empty.
+            // Relaxed: `remove` decides. Tested first, because one lane is usually empty.
             let all = word.load(Ordering::Relaxed);
             if all == 0 {
                 return None;
             }
-            let ahead = all & self.cursor.load(Ordering::Relaxed); // stale, it only changes the order
+            let ahead = all & self.cursor.load(Ordering::Relaxed); // a hint, see the field
             let bank = if ahead == 0 { lowest(all) } else { lowest(ahead) };
             if remove(word, all, bank) {
-                // Where it is alone nobody is passed over, and the next exchange need not wait for the store.
+                // An only bank passes over no other, and the next exchange need not wait for the
+                // store.
                 if all != bank {
                     self.cursor.store(bank.wrapping_neg() << 1, Ordering::Relaxed);
                 }
@@ -116,8 +117,8 @@ impl<W: Bits> Sweep<W> {
         }
     }
 
-    /// Takes the next bank from those of the word `start` that are `ahead`: of the words after it, of those
-    /// from the beginning on, and last of the rest of that word.
+    /// Takes the next bank: first of the banks `ahead` in the word `start`, then of the words after
+    /// it, then of those from the beginning on, and last of the rest of that word.
     fn sweep(&self, start: usize, ahead: usize) -> Option<Popped> {
         let mut hidden = 0;
         // As a rule the round goes on in the same word. Relaxed: `take` decides.
@@ -180,19 +181,20 @@ impl<W: Bits> Sweep<W> {
         word.fetch_and(!(1 << (bank % BITS)), Ordering::Acquire);
     }
 
-    /// Clears the summary's bit of a word that was seen to be zero. True: something had been inserted
-    /// meanwhile, and the bit is set again.
+    /// Clears the summary's bit of a word that was seen to be zero. True: something had been
+    /// inserted meanwhile, and the bit is set again.
     ///
-    /// Only a `pop` that has found nothing yet does this, never one that has just taken the last bank:
-    /// for a moment the word can't be found by others, and whoever hid it must look at it and tell.
+    /// Only a `pop` that has found nothing yet does this, never one that has just taken the last
+    /// bank. The word is hidden from others for a moment, so the thread that hides it must look at
+    /// it and report what it finds.
     fn clear_summary(&self, index: usize, hidden: &mut usize) -> bool {
         let (summary, bit) = (self.summary_of(index), 1 << (index % BITS));
         // Relaxed: a bit that is set since is that of an insert, which stays.
         if summary.load(Ordering::Relaxed) & bit == 0 {
             return false;
         }
-        // Acquire: synchronizes with the Release of an `insert_many` whose summary bit this clears, so
-        // that the load below sees its banks. One that comes later sets the bit again itself.
+        // Acquire: synchronizes with the Release of an `insert_many` whose summary bit this clears,
+        // so that the load below sees its banks. One that comes later sets the bit again itself.
         summary.fetch_and(!bit, Ordering::Acquire);
         let word = self.words()[index].load(Ordering::Relaxed);
         if word == 0 {
@@ -212,8 +214,8 @@ const fn lowest(bits: usize) -> usize {
 
 /// Takes a bank out of its word, which holds `all`. False: it has changed meanwhile.
 ///
-/// An exchange, not the `fetch_and` that would fail less often: for that one, when a single bit is asked for,
-/// there is an instruction on x86-64, and it is slower than the exchange.
+/// An exchange, not `fetch_and`: for a single bit x86-64 has an instruction of its own, which is
+/// slower.
 #[inline]
 fn remove(word: &AtomicUsize, all: usize, bank: usize) -> bool {
     // Acquire: synchronizes with the Release of `insert_many`.
@@ -268,12 +270,12 @@ impl<W: Bits> ReadySet for Sweep<W> {
         let index = first / BITS;
         let one = self.bits.is_one();
         let word = if one { self.bits.only() } else { &self.words()[index] };
-        // Release: synchronizes with the Acquire in `remove`, also when the bits are set already, because each
-        // read-modify-write continues the release sequence.
+        // Release: synchronizes with the Acquire in `remove`, also when the bits are set already,
+        // because each read-modify-write continues the release sequence.
         word.fetch_or(mask, Ordering::Release);
         if !one {
-            // Release: with the Acquire in `clear_summary`. Not skipped when the bit is set: the one who
-            // clears it could then miss what was inserted above.
+            // Release: with the Acquire in `clear_summary`. Not skipped when the bit is set: a
+            // thread that clears it could then miss what was inserted above.
             self.summary_of(index).fetch_or(1 << (index % BITS), Ordering::Release);
         }
     }
@@ -314,7 +316,8 @@ impl<W: Bits> ReadySet for Sweep<W> {
         [(start, words), (0, start)].into_iter().all(|(from, to)| {
             let mut next = from;
             while let Some(word) = self.candidate(next, to) {
-                // Relaxed: coherence shows an insert that happened before, and only that is promised.
+                // Relaxed: coherence shows an insert that happened before, and only that is
+                // promised.
                 if self.words()[word].load(Ordering::Relaxed) != 0 {
                     return false;
                 }
@@ -411,7 +414,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_finds_nothing_puts_the_summary_right() {
+    fn a_pop_that_finds_nothing_clears_the_summary() {
         let set = Sweep::with_banks(BITS * BITS + 7);
         for word in [0, 1, BITS - 1, BITS] {
             set.insert_many(word * BITS, 0b101);

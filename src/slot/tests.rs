@@ -259,7 +259,7 @@ fn slots_beyond_the_capacity_are_the_last_ones() {
 }
 
 #[test]
-fn whoever_is_marked_waits() {
+fn a_marked_slot_waits() {
     let bank =
         Snapshot::VACANT.admit(1, Some(Lane::Normal)).admit(2, None).admit(3, Some(Lane::Urgent));
     assert_eq!(bank.waiting(), 0b1010);

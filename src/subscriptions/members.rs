@@ -5,8 +5,8 @@ use alloc::vec::Vec;
 
 use crate::registry::ClientKey;
 
-/// From more members on, they are kept in a tree. A vector takes half the memory, but to remove from
-/// the middle of it costs in proportion to its length.
+/// From more members on, they are kept in a tree. A vector takes half the memory, but to remove
+/// from the middle of it costs in proportion to its length.
 const MANY: usize = 512;
 
 /// A sorted set of clients. Most keys have few.

@@ -29,21 +29,22 @@ const SHARDS: usize = 64;
 /// From any key to the exact clients that subscribe to it.
 ///
 /// A [`Topic`](crate::Topic) is a bitmap over all clients: right for a few large groups, such as a
-/// tenant. This table is right for many small ones, such as the services of a mesh: its memory is in
-/// proportion to the subscriptions, a key comes with its first subscriber and goes with its last one,
-/// and [`leave`](Subscriptions::leave) visits what the client subscribes to and nothing else.
+/// tenant. This table is right for many small ones, such as the services of a mesh: its memory is
+/// in proportion to the subscriptions, a key comes with its first subscriber and goes with its last
+/// one, and [`leave`](Subscriptions::leave) visits what the client subscribes to and nothing else.
 ///
 /// A key is cloned when its first subscriber comes, and kept once for all of them.
 ///
 /// # The safe order
 ///
-/// * A subscriber calls [`subscribe`](Subscriptions::subscribe) or [`set`](Subscriptions::set), *then*
-///   reads the state it starts from, or has a push published for it.
-/// * A publisher makes the change readable, *then* looks up the [`clients`](Subscriptions::clients),
-///   and publishes to them.
+/// * A subscriber calls [`subscribe`](Subscriptions::subscribe) or [`set`](Subscriptions::set),
+///   *then* reads the state it starts from, or has a push published for it.
+/// * A publisher makes the change readable, *then* looks up the
+///   [`clients`](Subscriptions::clients), and publishes to them.
 ///
-/// Both take the key's lock. So either the publisher finds the subscriber, or the subscriber reads what
-/// the publisher wrote. After `subscribe` has returned, each look-up that begins finds the client.
+/// Both take the key's lock. So either the publisher finds the subscriber, or the subscriber reads
+/// what the publisher wrote. After `subscribe` has returned, each look-up that begins finds the
+/// client.
 ///
 /// # Clients that leave without a word
 ///
@@ -53,14 +54,14 @@ const SHARDS: usize = 64;
 /// * the next client of its place subscribes to anything,
 /// * [`present`](Subscriptions::present) meets it, or [`retain`](Subscriptions::retain).
 ///
-/// So no more stays than what the last client of each place subscribed to. A look-up may yield such a
-/// client meanwhile; the queue refuses its key.
+/// So no more stays than what the last client of each place subscribed to. A look-up may yield such
+/// a client meanwhile; the queue refuses its key.
 ///
 /// # Progress
 ///
-/// Locks of the standard library, one for each of 64 shards of the keys, 64 shards of the clients, and
-/// each key. A look-up waits for other operations on keys of the same shard, each of which holds the
-/// lock for one key at a time.
+/// Locks of the standard library, one for each of 64 shards of the keys, 64 shards of the clients,
+/// and each key. A look-up waits for other operations on keys of the same shard, each of which
+/// holds the lock for one key at a time.
 ///
 /// # Example
 ///
@@ -138,8 +139,9 @@ impl<K: Hash + Eq + Clone> Subscriptions<K> {
     ///
     /// # Errors
     ///
-    /// [`Stale`] if the client's place has passed to a client that has subscribed since. That a client
-    /// has left is not noticed otherwise: see [above](Subscriptions#clients-that-leave-without-a-word).
+    /// [`Stale`] if the client's place has passed to a client that has subscribed since. That a
+    /// client has left is not noticed otherwise: see
+    /// [above](Subscriptions#clients-that-leave-without-a-word).
     ///
     /// ```
     /// use pushlane::{Config, PushQueue, Subscriptions, backlog::Dirty};
@@ -194,8 +196,8 @@ impl<K: Hash + Eq + Clone> Subscriptions<K> {
 
     /// Changes what the client subscribes to into these keys and no others.
     ///
-    /// The new keys come before the first old one goes, and a key in both stays throughout: what moves
-    /// from an old key to a new one meanwhile finds the client under one of them.
+    /// The new keys come before the first old one goes, and a key in both stays throughout: what
+    /// moves from an old key to a new one meanwhile finds the client under one of them.
     ///
     /// # Errors
     ///
@@ -234,8 +236,8 @@ impl<K: Hash + Eq + Clone> Subscriptions<K> {
         Ok(())
     }
 
-    /// Ends all subscriptions of a client, which has been unregistered or is about to be. Returns how
-    /// many there were.
+    /// Ends all subscriptions of a client, which has been unregistered or is about to be. Returns
+    /// how many there were.
     ///
     /// ```
     /// use pushlane::{Config, PushQueue, Subscriptions, backlog::Dirty};
@@ -277,7 +279,8 @@ impl<K: Hash + Eq + Clone> Subscriptions<K> {
         clients
     }
 
-    /// The clients that subscribe to at least one of the keys, each once, in the order of their places.
+    /// The clients that subscribe to at least one of the keys, each once, in the order of their
+    /// places.
     ///
     /// ```
     /// use pushlane::{Config, PushQueue, Subscriptions, backlog::Dirty};

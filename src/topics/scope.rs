@@ -2,8 +2,8 @@
 
 use core::fmt;
 
-/// Something that clients depend on: a namespace, a kind of config, a cluster. An index below the number
-/// of topics that the queue was made with.
+/// Something that clients depend on: a namespace, a kind of config, a cluster. An index below the
+/// number of topics that the queue was made with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Topic(pub u32);
 
@@ -15,17 +15,13 @@ impl fmt::Display for Topic {
 
 /// Whom a publish to topics is for.
 ///
-/// *Empty means nothing*: a scope of no topics reaches nobody, and so does a filter of none.
+/// *Empty means nothing*: a scope of no topics reaches no client, and neither does an empty filter.
 ///
 /// ```
 /// use pushlane::{Scope, Topic};
 ///
 /// let (shop, billing, routes) = (Topic(0), Topic(1), Topic(2));
-/// // Whoever depends on one of the two namespaces, and on routes.
-/// let (namespaces, kinds) = ([shop, billing], [routes]);
-/// let scope = Scope::any(&namespaces).and_any(&kinds);
-/// # let _ = scope;
-/// ```
+/// // The clients that depend on one of the two namespaces, and on routes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Scope<'a> {
     pub(crate) any: &'a [Topic],

@@ -1,13 +1,13 @@
 //! Which topics have members in a bank, so that a client that leaves need not look at all topics.
 //!
-//! A word has two bits for each group of neighbouring topics. On the heap a group is one topic, and a
-//! bank has as many words as that takes. In place a bank has one word, and the groups are as large as
-//! that makes them.
+//! A word has two bits for each group of neighbouring topics. On the heap a group is one topic, and
+//! a bank has as many words as that takes. In place a bank has one word, and the groups are as
+//! large as that makes them.
 //!
-//! * *members*: the group may have members in the bank. Set after each change of a row that a visit is to
-//!   find.
-//! * *sweeping*: a thread found no member, has cleared *members*, and looks at the rows once more. If
-//!   there is a member now, it sets *members* again; then it clears this.
+//! * *members*: the group may have members in the bank. Set after each change of a row that a visit
+//!   is to find.
+//! * *sweeping*: a thread found no member, has cleared *members*, and looks at the rows once more.
+//!   If there is a member now, it sets *members* again; then it clears this.
 //!
 //! Both count as set for a visit. So a client that is in a row is found at any time after its
 //! subscription: no thread can clear the one bit without setting the other.
@@ -48,13 +48,14 @@ impl<S: Storage> Summary<S> {
     /// Called after the change of the row.
     pub(super) fn add(&self, bank: usize, topic: usize) {
         let group = topic / self.topics_per_group;
-        // Release: with the Acquire in `forget`, which then sees the row. Always a read-modify-write: a
-        // load that finds the bit set would not keep another thread from clearing it.
+        // Release: with the Acquire in `forget`, which then sees the row. Always a
+        // read-modify-write: a load that finds the bit set would not keep another thread from
+        // clearing it.
         self.bank(bank)[group / GROUPS].fetch_or(1 << (group % GROUPS), Ordering::Release);
     }
 
-    /// Shows `visit` each group that may have members in the bank, as a range of topics. Says it that there
-    /// is none, it is asked once more, and the group is forgotten.
+    /// Calls `visit` with each range of topics that may have members in the bank. If it returns
+    /// true (there are none), it is asked once more and the group is forgotten.
     ///
     /// Finds all rows that the caller's client came to before: the caller has synchronized with the
     /// threads that subscribed it.
@@ -81,7 +82,7 @@ impl<R: crate::ready::ReadySet> Summary<crate::storage::Heap<R>> {
     }
 }
 
-/// Nobody was found in a group.
+/// No member was found in a group.
 #[cold]
 fn forget(word: &AtomicUsize, bit: usize, is_empty: impl FnOnce() -> bool) {
     let (members, sweeping) = (1 << bit, 1 << (bit + GROUPS));
@@ -101,7 +102,8 @@ fn forget(word: &AtomicUsize, bit: usize, is_empty: impl FnOnce() -> bool) {
             Err(now) => seen = now,
         }
     }
-    // Relaxed: the two change nothing that another thread has released, and coherence keeps their order.
+    // Relaxed: the two change nothing that another thread has released, and coherence keeps their
+    // order.
     if !is_empty() {
         word.fetch_or(members, Ordering::Relaxed);
     }

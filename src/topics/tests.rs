@@ -37,7 +37,7 @@ fn the_planes_have_no_bit_in_common() {
 }
 
 #[test]
-fn whoever_is_in_any_plane_is_reached() {
+fn a_client_in_any_plane_is_reached() {
     for slot in 0..SLOTS {
         for planes in 0..16 {
             let word = (0..4).filter(|plane| planes >> plane & 1 != 0);
@@ -89,7 +89,7 @@ fn who_is_marked_while_it_is_forgotten_is_concerned_until_its_next_push_complete
 
 /// Alone in its bank, or beside others that change.
 #[test]
-fn whoever_leaves_or_settles_has_something_to_end() {
+fn a_client_that_leaves_or_settles_has_something_to_end() {
     for others in [0, 1 << (PLACE.slot + 1 + LEAVING), 1 << (PLACE.slot + 1 + LEFT)] {
         let topics = topics();
         let (leaving, settling) = (1 << (PLACE.slot + LEAVING), 1 << (PLACE.slot + SETTLING));

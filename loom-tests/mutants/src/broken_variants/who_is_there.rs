@@ -40,7 +40,7 @@ pub(super) fn all() -> Vec<Mutant> {
             "leave a topic without Release",
             &[(
                 "topics.rs",
-                "// flag: the flag below orders it only for a lease that has seen that flag.
+                "// another topic's flag. The flag below orders it only for its own readers.
                 Ordering::Release,",
                 "if BROKEN { Ordering::Relaxed } else { Ordering::Release },",
             )],
