@@ -6,7 +6,7 @@ use core::error::Error;
 use core::fmt;
 
 use super::{
-    Audience, ClientScope, Host, Isolation, Kind, Namespace, PushRequest, ScopeSet, Service,
+    ClientScope, Host, Isolation, Kind, Namespace, PushRequest, Recipients, ScopeSet, Service,
 };
 use crate::Topic;
 
@@ -25,9 +25,9 @@ const SHARED_FRACTION: u32 = 8;
 
 /// Which topic stands for which namespace, kind and service.
 ///
-/// It says to what a client [subscribes](Self::topics_of), and whom a request is
-/// [for](Self::audience). **The audience holds every client that needs the push**; it may hold
-/// others, whom [`needs_push`](ClientScope::needs_push) spares the push when their lease begins.
+/// It says to what a client [subscribes](Self::topics_of), and which clients a request is
+/// [for](Self::recipients). **The recipients include every client that needs the push**;
+/// [`needs_push`](ClientScope::needs_push) spares the others when their lease begins.
 ///
 /// # When topics run out
 ///
@@ -38,17 +38,16 @@ const SHARED_FRACTION: u32 = 8;
 ///
 /// # Concurrency
 ///
-/// Plain data: who publishes needs `&self`, who subscribes `&mut self`, so that it fits behind a
-/// reader-writer lock. Between the two, order does what a lock can't: who publishes first makes the
-/// change readable in the configuration, *then* asks for the audience; who registers first
-/// subscribes the client, *then* reads the configuration it starts from. Whichever comes second
-/// sees the other.
+/// Plain data: a publisher needs `&self`, a subscriber `&mut self`, so it fits behind a
+/// reader-writer lock. Beyond the lock, order matters. A publisher makes the change readable in the
+/// configuration, *then* asks for the recipients. A newcomer subscribes, *then* reads the
+/// configuration it starts from. The later of the two sees the other.
 ///
 /// # Example
 ///
 /// ```
 /// use pushlane::mesh::{config_change, ClientScope, ConfigKey, Dependencies, Directory, Isolation, ScopeSet};
-/// use pushlane::mesh::Audience;
+/// use pushlane::mesh::Recipients;
 ///
 /// let mut directory = Directory::new(1_000, Isolation::Namespace)?;
 /// let client = ClientScope::new(Dependencies {
@@ -59,7 +58,7 @@ const SHARED_FRACTION: u32 = 8;
 /// let subscribed = directory.topics_of(&client);
 ///
 /// let change = config_change(ConfigKey::new("gateway", "books", "public"), 0);
-/// let Audience::Topics { any, .. } = directory.audience(&change.request) else { unreachable!() };
+/// let Recipients::Topics { any, .. } = directory.recipients(&change.request) else { unreachable!() };
 /// assert!(any.iter().any(|topic| subscribed.contains(topic)));
 /// # Ok::<(), pushlane::mesh::TooFewTopics>(())
 /// ```
@@ -239,20 +238,20 @@ impl Directory {
     /// Costs a look-up for each config and service the request names.
     ///
     /// ```
-    /// use pushlane::mesh::{Audience, Directory, Isolation, PushRequest};
+    /// use pushlane::mesh::{Recipients, Directory, Isolation, PushRequest};
     ///
     /// let directory = Directory::new(100, Isolation::Service)?;
-    /// assert_eq!(directory.audience(&PushRequest::everything()), Audience::Everyone);
+    /// assert_eq!(directory.recipients(&PushRequest::everything()), Recipients::Everyone);
     /// assert!(matches!(
-    ///     directory.audience(&PushRequest::nothing()),
-    ///     Audience::Topics { any, .. } if any.is_empty()
+    ///     directory.recipients(&PushRequest::nothing()),
+    ///     Recipients::Topics { any, .. } if any.is_empty()
     /// ));
     /// # Ok::<(), pushlane::mesh::TooFewTopics>(())
     /// ```
     #[must_use]
-    pub fn audience(&self, request: &PushRequest) -> Audience {
+    pub fn recipients(&self, request: &PushRequest) -> Recipients {
         let Some(configs) = request.configs().keys() else {
-            return Audience::Everyone;
+            return Recipients::Everyone;
         };
         let mut any = BTreeSet::new();
         let mut kinds = BTreeSet::new();
@@ -274,7 +273,7 @@ impl Directory {
         // Endpoint changes concern clients whatever kinds they care about: to filter by the kinds
         // of the configs they were merged with would lose them.
         let and_any = request.services().is_empty().then(|| Vec::from_iter(kinds));
-        Audience::Topics { any: Vec::from_iter(any), and_any }
+        Recipients::Topics { any: Vec::from_iter(any), and_any }
     }
 
     /// What stands for a service before the queue.

@@ -5,7 +5,7 @@ use crate::Lane;
 
 /// What one event asks for.
 ///
-/// Whom it is for follows from the request: [`Directory::audience`](super::Directory::audience).
+/// Whom it is for follows from the request: [`Directory::recipients`](super::Directory::recipients).
 /// Events may be merged before they are published (debounced), those of one lane with each other.
 ///
 /// ```

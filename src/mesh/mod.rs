@@ -4,16 +4,16 @@
 //! what happened          service_change, instance_change, config_change, clear_cache
 //!   │                    → Change { request, lane }
 //!   ▼
-//! whom it may concern    Directory::audience → topics                    before the queue
+//! whom it may concern    Directory::recipients → topics                  before the queue
 //!   ▼
 //! the queue              merges the requests of each client              PushRequest: Merge
 //!   ▼
 //! whom it does concern   ClientScope::needs_push, ClientScope::filtered  when the lease begins
 //! ```
 //!
-//! The audience is a superset of those who need the push, cheap to find and never too small; who is
-//! in it by chance is spared the push at the end. Control planes that scope only after queue and
-//! permit are spent pay for every client on every change.
+//! The recipients are a superset of the clients that need the push: cheap to find, and never too
+//! small. A recipient that does not need the push is spared at the end. Control planes that scope
+//! only after queue and permit are spent pay for every client on every change.
 //!
 //! A client's scope changes in four steps, in this order:
 //!
@@ -23,7 +23,6 @@
 //! 4. when a push that began after that has completed, [`ClientScope::settle`], and step 2 again.
 //!
 //! *Empty means nothing, everything is said explicitly*: in requests and in scopes.
-mod audience;
 mod dependencies;
 mod directory;
 mod events;
@@ -33,12 +32,12 @@ mod names;
 mod needs;
 mod publish;
 mod reason;
+mod recipients;
 mod request;
 mod resubscription;
 mod scope;
 mod scope_set;
 
-pub use audience::Audience;
 pub use dependencies::Dependencies;
 pub use directory::{Directory, TooFewTopics};
 pub use events::{Change, clear_cache, config_change, instance_change, service_change};
@@ -46,6 +45,7 @@ pub use isolation::Isolation;
 pub use keys::{ConfigKey, Service};
 pub use names::{Host, Kind, Name, Namespace};
 pub use reason::{Reason, Reasons};
+pub use recipients::Recipients;
 pub use request::PushRequest;
 pub use resubscription::{Resubscription, Step};
 pub use scope::{ClientScope, Revision};

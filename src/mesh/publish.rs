@@ -6,7 +6,7 @@ use crate::storage::Storage;
 use crate::{ClientKey, PublishError, PushQueue, Signal, SubscribeError, Version};
 
 impl Change {
-    /// Publishes the change to its [audience](Directory::audience), in its lane.
+    /// Publishes the change to its [recipients](Directory::recipients), in its lane.
     ///
     /// Make the change readable in the configuration first: see [`Directory`].
     ///
@@ -58,8 +58,8 @@ impl Change {
         S: Storage,
         N: Signal,
     {
-        let audience = directory.audience(&self.request);
-        queue.publish(audience.target(), self.lane, self.request)
+        let recipients = directory.recipients(&self.request);
+        queue.publish(recipients.target(), self.lane, self.request)
     }
 }
 

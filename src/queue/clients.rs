@@ -83,8 +83,8 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
         }
         let place = self.registry.reserve(self.banks()).ok_or(RegisterError::Full)?;
         // A publish that was under way when the last client left may have recorded in the cell
-        // since. Cleared before the generation changes: who reads the new generation records after
-        // this, and who read the old one finds it changed, and records again.
+        // since. Cleared before the generation changes: a publisher that reads the new generation
+        // records after this; one that read the old one finds it changed, and records again.
         let on_panic = VacateOnDrop { queue: self, place };
         self.backlog.clear(self.cells(place.bank), place.slot);
         core::mem::forget(on_panic);

@@ -129,10 +129,10 @@ impl<'a> Mesh<'a> {
             merged
         });
         let Some(Change { request: changed, lane }) = merged else { return };
-        let audience = self.directory.audience(&changed);
+        let recipients = self.directory.recipients(&changed);
         let changed = changed.with_version(request.context.into());
         let load = Arc::new(Load::new(changed, request.numbers.clone()));
-        self.queue.publish(audience.target(), lane, load).expect("the queue is open");
+        self.queue.publish(recipients.target(), lane, load).expect("the queue is open");
     }
 
     /// The next push that is worth making, and what of its request is for its client.

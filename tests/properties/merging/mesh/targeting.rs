@@ -1,4 +1,4 @@
-//! The audience found before the queue holds everyone who needs the push.
+//! The recipients found before the queue include every client that needs the push.
 
 use std::collections::BTreeSet;
 
@@ -7,11 +7,11 @@ use pushlane::Topic;
 use super::*;
 
 /// What the queue does with a target, said plainly.
-fn reaches(audience: &Audience, subscribed: &BTreeSet<Topic>) -> bool {
+fn reaches(recipients: &Recipients, subscribed: &BTreeSet<Topic>) -> bool {
     let meets = |topics: &[Topic]| topics.iter().any(|topic| subscribed.contains(topic));
-    match audience {
-        Audience::Everyone => true,
-        Audience::Topics { any, and_any } => {
+    match recipients {
+        Recipients::Everyone => true,
+        Recipients::Topics { any, and_any } => {
             meets(any) && and_any.as_ref().is_none_or(|filter| meets(filter))
         }
     }
@@ -27,7 +27,7 @@ fn roomy(isolation: Isolation) -> Directory {
 
 fn reached(directory: &mut Directory, client: &Dependencies, request: &PushRequest) -> bool {
     let subscribed = directory.topics_of(&ClientScope::new(client.clone()));
-    reaches(&directory.audience(request), &subscribed)
+    reaches(&directory.recipients(request), &subscribed)
 }
 
 #[test]
@@ -151,7 +151,7 @@ fn new_topics_come_before_old_ones_go() {
 
 proptest! {
     #[test]
-    fn the_audience_holds_everyone_who_needs_the_push(
+    fn the_recipients_include_every_client_that_needs_the_push(
         clients in vec(any_client(), 1..6),
         request in any_request(0..9),
         topics in Directory::MIN_TOPICS..40,
@@ -159,11 +159,11 @@ proptest! {
     ) {
         let mut directory = Directory::new(topics, isolation).unwrap();
         let subscribed: Vec<_> = clients.iter().map(|client| directory.topics_of(client)).collect();
-        let audience = directory.audience(&request);
+        let recipients = directory.recipients(&request);
         for (client, subscribed) in clients.iter().zip(&subscribed) {
             prop_assert!(
-                reaches(&audience, subscribed) || !client.needs_push(&request),
-                "{client:?} is subscribed to {subscribed:?}, not in {audience:?}"
+                reaches(&recipients, subscribed) || !client.needs_push(&request),
+                "{client:?} is subscribed to {subscribed:?}, not in {recipients:?}"
             );
         }
     }
@@ -192,13 +192,13 @@ proptest! {
                     Step::Unsubscribe(topic) => prop_assert!(subscribed.remove(&topic)),
                 }
                 if settle {
-                    let audience = directory.audience(&request);
-                    prop_assert!(reaches(&audience, &subscribed) || !client.needs_push(&request));
+                    let recipients = directory.recipients(&request);
+                    prop_assert!(reaches(&recipients, &subscribed) || !client.needs_push(&request));
                 }
             }
             prop_assert_eq!(&subscribed, &wanted);
-            let audience = directory.audience(&request);
-            prop_assert!(reaches(&audience, &subscribed) || !client.needs_push(&request));
+            let recipients = directory.recipients(&request);
+            prop_assert!(reaches(&recipients, &subscribed) || !client.needs_push(&request));
         }
     }
 }

@@ -1,11 +1,12 @@
-//! Whom a request is for, in topics.
+//! Which clients a request is for, in topics.
 
 use alloc::vec::Vec;
 
 use crate::{Scope, Target, Topic};
 
-/// Whom a request is for, in topics: what [`Directory::audience`](super::Directory::audience) makes
-/// of a request, ready to be published to.
+/// Which clients a request is for, in topics: what
+/// [`Directory::recipients`](super::Directory::recipients) makes of a request, ready to be
+/// published to.
 ///
 /// ```
 /// use pushlane::Target;
@@ -13,15 +14,15 @@ use crate::{Scope, Target, Topic};
 ///
 /// let directory = Directory::new(100, Isolation::Service)?;
 /// let change = clear_cache(0);
-/// assert!(matches!(directory.audience(&change.request).target(), Target::Everyone));
+/// assert!(matches!(directory.recipients(&change.request).target(), Target::Everyone));
 /// # Ok::<(), pushlane::mesh::TooFewTopics>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Audience {
+pub enum Recipients {
     /// Every client.
     Everyone,
-    /// The clients that are subscribed to one of `any` and, if given, to one of `and_any`. Nobody,
-    /// if `any` is empty.
+    /// The clients that are subscribed to one of `any` and, if given, to one of `and_any`. None, if
+    /// `any` is empty.
     Topics {
         /// Subscribed to one of these …
         any: Vec<Topic>,
@@ -30,15 +31,15 @@ pub enum Audience {
     },
 }
 
-impl Audience {
+impl Recipients {
     /// As the target of a publish.
     ///
     /// ```
     /// use pushlane::{Scope, Target, Topic};
-    /// use pushlane::mesh::Audience;
+    /// use pushlane::mesh::Recipients;
     ///
-    /// let audience = Audience::Topics { any: vec![Topic(7)], and_any: None };
-    /// assert!(matches!(audience.target(), Target::Topics(scope) if scope == Scope::any(&[Topic(7)])));
+    /// let recipients = Recipients::Topics { any: vec![Topic(7)], and_any: None };
+    /// assert!(matches!(recipients.target(), Target::Topics(scope) if scope == Scope::any(&[Topic(7)])));
     /// ```
     #[must_use]
     pub fn target(&self) -> Target<'_> {
