@@ -2,6 +2,9 @@
 
 use crate::admin::AdminFlags;
 use crate::certificates::TlsFlags;
+use crate::etcd::flags::EtcdFlags;
+use crate::fleet::FleetFlags;
+use crate::fleet::command::Command;
 use crate::limits::{LimitFlags, seconds};
 use clap::Parser;
 use std::net::SocketAddr;
@@ -15,12 +18,15 @@ use std::time::Duration;
 /// 127.0.0.1:50051, and Envoy listens for it on 127.0.0.1:10000.
 #[derive(Debug, Parser)]
 #[command(name = "control-plane", after_long_help = AFTER, max_term_width = 100)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
     /// Address for clients. Port 0: any free port
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:18000")]
     pub(crate) listen: SocketAddr,
     /// The directory with the desired state. It is watched
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", conflicts_with = "etcd")]
     pub(crate) resources: Option<PathBuf>,
     /// Report what is wrong with the directory's file, and exit. References that lead nowhere, such as a
     /// route to a cluster that isn't there, are warnings
@@ -50,6 +56,11 @@ pub(crate) struct Cli {
     /// Print a line for each response that is larger than --response-bytes and can't be split
     #[arg(long, help_heading = "Services")]
     pub(crate) events: bool,
+
+    #[command(flatten)]
+    pub(crate) etcd: EtcdFlags,
+    #[command(flatten)]
+    pub(crate) fleet: FleetFlags,
 
     #[command(flatten)]
     pub(crate) limits: LimitFlags,

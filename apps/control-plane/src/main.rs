@@ -3,7 +3,9 @@
 mod admin;
 mod certificates;
 mod cli;
+mod etcd;
 mod file;
+mod fleet;
 mod limits;
 mod references;
 mod resources;
@@ -17,7 +19,10 @@ use clap::Parser;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let cli = cli::Cli::parse();
+    let mut cli = cli::Cli::parse();
+    if let Some(command) = cli.command.take() {
+        return command.run();
+    }
     let done = if cli.check { check(&cli) } else { serve::run(cli) };
     match done {
         Ok(()) => ExitCode::SUCCESS,

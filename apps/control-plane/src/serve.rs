@@ -3,12 +3,13 @@
 use crate::admin::{self, Sight};
 use crate::certificates::{CertificateWatch, Certificates};
 use crate::cli::Cli;
+use crate::fleet::replica::Replica;
 use crate::resources::{Resource, parse};
 use crate::signals::{Signals, Told};
 use crate::source::Source;
 use crate::virtual_hosts::with_domains;
 use crate::watch::{News, Watch};
-use pushlane::adapters::xds::{self, Ads, Published, Server, ServerBuilder};
+use pushlane::adapters::xds::{self, Ads, Published, Server, ServerBuilder, ViewId};
 use std::io::Write;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -19,6 +20,8 @@ use tokio::runtime::{Handle, Runtime};
 
 /// All clients are served the same.
 const VIEW: &str = "default";
+/// How long the record of a replica may take to be written at the end.
+const RECORD: Duration = Duration::from_secs(1);
 const BUILTIN: (&str, &[u8]) = ("builtin.json", include_bytes!("builtin.json"));
 
 pub(crate) fn run(cli: Cli) -> Result<(), String> {
@@ -37,8 +40,20 @@ async fn serve(cli: Cli) -> Result<(), String> {
     if cli.events {
         ads = ads.observe(|event| complain(&event.to_string()));
     }
+    if cli.etcd.is_given() {
+        ads = ads.shared_revisions();
+    }
+    if cli.fleet.view_by_cluster {
+        ads = ads.view(|node, _| ViewId::from(&*node.cluster));
+    }
     let ads = ads.start();
     let source = Arc::new(Mutex::new(Source::new(cli.resources.as_deref())));
+    let mut replica = None;
+    if cli.etcd.is_given() {
+        let (flags, listen) = ((&cli.etcd, &cli.fleet), address(&clients)?);
+        let source = Arc::clone(&source);
+        replica = Some(Replica::start(flags, &ads, source, listen, (say, complain))?);
+    }
     let taker = Taker { ads: ads.clone(), source: Arc::clone(&source), tasks: Handle::current() };
 
     say(&format!("ADS on {}", address(&clients)?));
@@ -51,6 +66,7 @@ async fn serve(cli: Cli) -> Result<(), String> {
         Some(dir) => {
             Some(Watch::new(dir, move |news| taker.take(news)).map_err(|error| error.to_string())?)
         }
+        None if replica.is_some() => None,
         None => {
             let resources = parse(BUILTIN.0, BUILTIN.1).map_err(|faults| format!("{faults:?}"))?;
             taker.take(News::Read { file: BUILTIN.0, resources });
@@ -77,6 +93,9 @@ async fn serve(cli: Cli) -> Result<(), String> {
         };
         say(&format!("{reason}: draining"));
         drop(watch);
+        if let Some(replica) = replica {
+            replica.end(RECORD).await;
+        }
     };
     let served = server.serve(clients, stop).await;
     drop(stop_admin);

@@ -1,0 +1,8 @@
+//! The desired state in etcd, which several replicas share.
+
+pub(crate) mod client;
+pub(crate) mod flags;
+pub(crate) mod follow;
+pub(crate) mod keys;
+pub(crate) mod proto;
+pub(crate) mod replay;

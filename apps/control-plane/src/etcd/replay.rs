@@ -1,0 +1,365 @@
+//! From what etcd says to what is served: pure, without a connection.
+//!
+//! Nothing is lost, whatever happens to a watch:
+//!
+//! * Each event is checked against what is known of its key. The first version of a key must be new here, the nth must
+//!   follow the one before, and only a key that is here can be deleted. Otherwise an event was missed, and the state
+//!   is read anew.
+//! * An event that is not newer than the state is a duplicate if its key is as new as it says; otherwise it came too
+//!   late, and the state is read anew.
+//! * Of a state that is read anew, only what differs is a change.
+//!
+//! One revision is one change. A value that can't be read changes nothing for its key: what was served before stays.
+
+use super::keys::{Keys, Place};
+use super::proto::{Event, KeyValue};
+use crate::virtual_hosts::with_domains;
+use prost::Message;
+use pushlane::adapters::xds::Resource;
+use pushlane::adapters::xds::proto::Any;
+use std::collections::BTreeMap;
+
+/// What one revision changes, or a state that was read anew.
+#[derive(Debug, Default)]
+pub(crate) struct Change {
+    pub(crate) revision: u64,
+    pub(crate) views: BTreeMap<String, ViewChange>,
+    /// What is wrong with values in it.
+    pub(crate) faults: Vec<String>,
+    /// Revisions of values that can't be served: nobody has those revisions.
+    pub(crate) broken_since: Option<u64>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct ViewChange {
+    /// The view's revision.
+    pub(crate) at: u64,
+    pub(crate) puts: Vec<Resource>,
+    /// Type URL and name.
+    pub(crate) removals: Vec<(String, String)>,
+    /// Nothing is left of the view, not even its marker.
+    pub(crate) gone: bool,
+}
+
+/// The watch has lost something: the state is to be read anew.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Gap(pub(crate) String);
+
+/// One key, as etcd has it.
+#[derive(Debug)]
+struct Held {
+    mod_revision: i64,
+    version: i64,
+    place: Option<Place>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Replay {
+    keys: Keys,
+    /// All that happened up to here is in the state.
+    revision: i64,
+    held: BTreeMap<Vec<u8>, Held>,
+    /// The newest revision of each view's keys.
+    views: BTreeMap<String, i64>,
+    /// Keys whose value can't be served, and since which revision.
+    broken: BTreeMap<Vec<u8>, i64>,
+    /// Resources by the last part of their type.
+    counts: BTreeMap<String, usize>,
+}
+
+impl Replay {
+    pub(crate) fn new(keys: Keys) -> Self {
+        let (views, broken, counts) = Default::default();
+        Self { keys, revision: 0, held: BTreeMap::new(), views, broken, counts }
+    }
+
+    pub(crate) fn revision(&self) -> i64 {
+        self.revision
+    }
+
+    /// How many resources there are, by the last part of their type.
+    pub(crate) fn counts(&self) -> &BTreeMap<String, usize> {
+        &self.counts
+    }
+
+    /// The whole state, read at a revision.
+    pub(crate) fn snapshot(&mut self, kvs: Vec<KeyValue>, revision: i64) -> Change {
+        let mut change = Change { revision: number(revision), ..Change::default() };
+        let mut before = std::mem::take(&mut self.held);
+        let old_views = std::mem::take(&mut self.views);
+        self.revision = revision;
+        for kv in kvs {
+            let held = before.remove(&kv.key);
+            if held.as_ref().is_some_and(|held| held.mod_revision == kv.mod_revision) {
+                if let Some(place) = held.as_ref().and_then(|held| held.place.as_ref()) {
+                    let newest = self.views.entry(place.view.clone()).or_default();
+                    *newest = kv.mod_revision.max(*newest);
+                }
+                self.held.extend(held.map(|held| (kv.key, held)));
+            } else {
+                self.put(kv, &mut change);
+            }
+        }
+        for (key, held) in before {
+            self.removed(&key, held, &mut change);
+        }
+        // A view may be new by its marker alone.
+        for (view, at) in &self.views {
+            if old_views.get(view) != Some(at) {
+                change.views.entry(view.clone()).or_default();
+            }
+        }
+        self.finish(&mut change);
+        change
+    }
+
+    /// A response's events, in order. Each revision in it is a change. After a gap nothing is taken until the next
+    /// snapshot.
+    pub(crate) fn events(&mut self, events: Vec<Event>) -> Result<Vec<Change>, Gap> {
+        let mut changes: Vec<Change> = Vec::new();
+        for event in events {
+            let delete = event.kind == Event::DELETE;
+            let Some(kv) = event.kv else { continue };
+            let (at, open) = (kv.mod_revision, changes.last().map(|change| change.revision));
+            if at <= self.revision && open != Some(number(at)) {
+                self.duplicate(&kv, delete)?;
+                continue;
+            }
+            self.follows(&kv, delete)?;
+            if open != Some(number(at)) {
+                self.close(changes.last_mut());
+                changes.push(Change { revision: number(at), ..Change::default() });
+                self.revision = at;
+            }
+            let Some(change) = changes.last_mut() else { continue };
+            if !delete {
+                self.put(kv, change);
+            } else if let Some(held) = self.held.remove(&kv.key) {
+                if let Some(place) = &held.place {
+                    self.views.insert(place.view.clone(), at);
+                }
+                self.removed(&kv.key, held, change);
+            }
+        }
+        self.close(changes.last_mut());
+        Ok(changes)
+    }
+
+    fn close(&self, change: Option<&mut Change>) {
+        if let Some(change) = change {
+            self.finish(change);
+        }
+    }
+
+    /// An old event is harmless if what it says is known to be past.
+    fn duplicate(&self, kv: &KeyValue, delete: bool) -> Result<(), Gap> {
+        let held = self.held.get(&kv.key).map_or(0, |held| held.mod_revision);
+        let known = held >= kv.mod_revision || (delete && held == 0);
+        if known { Ok(()) } else { Err(gap(kv, "came after later ones")) }
+    }
+
+    /// Whether nothing is missing between what is known of the key and the event.
+    fn follows(&self, kv: &KeyValue, delete: bool) -> Result<(), Gap> {
+        let version = self.held.get(&kv.key).map_or(0, |held| held.version);
+        let follows = if delete { version > 0 } else { kv.version == version + 1 };
+        if follows { Ok(()) } else { Err(gap(kv, "does not follow what is known of the key")) }
+    }
+
+    fn put(&mut self, kv: KeyValue, change: &mut Change) {
+        let KeyValue { key, mod_revision, version, value } = kv;
+        let mut place = None;
+        self.broken.remove(&key);
+        match self.keys.parse(&key) {
+            Ok(parsed) => {
+                let view = change.views.entry(parsed.view.clone()).or_default();
+                let newest = self.views.entry(parsed.view.clone()).or_default();
+                *newest = mod_revision.max(*newest);
+                if let Some((type_url, name)) = &parsed.resource {
+                    match resource(type_url, name, mod_revision, &value) {
+                        Ok(resource) => view.puts.push(resource),
+                        Err(why) => {
+                            self.broken.insert(key.clone(), mod_revision);
+                            change.faults.push(fault(&key, mod_revision, &why));
+                        }
+                    }
+                }
+                place = Some(parsed);
+            }
+            Err(why) => {
+                self.broken.insert(key.clone(), mod_revision);
+                change.faults.push(fault(&key, mod_revision, why));
+            }
+        }
+        let kind = place.as_ref().and_then(Place::kind).map(str::to_owned);
+        if self.held.insert(key, Held { mod_revision, version, place }).is_none()
+            && let Some(kind) = kind
+        {
+            *self.counts.entry(kind).or_default() += 1;
+        }
+    }
+
+    fn removed(&mut self, key: &[u8], held: Held, change: &mut Change) {
+        self.broken.remove(key);
+        let Some(place) = held.place else { return };
+        if let Some(count) = place.kind().and_then(|kind| self.counts.get_mut(kind)) {
+            *count = count.saturating_sub(1);
+        }
+        let view = change.views.entry(place.view).or_default();
+        view.removals.extend(place.resource);
+    }
+
+    /// What is to be known of the views that have changed.
+    fn finish(&self, change: &mut Change) {
+        for (view, change) in &mut change.views {
+            change.at = self.views.get(view).copied().map_or(0, number);
+            change.gone = self.nothing_of(view);
+        }
+        change.broken_since = self.broken.values().copied().map(number).min();
+    }
+
+    fn nothing_of(&self, view: &str) -> bool {
+        let (marker, (begin, end)) = (self.keys.marker(view), self.keys.view(view));
+        !self.held.contains_key(&marker) && self.held.range(begin..end).next().is_none()
+    }
+}
+
+fn gap(kv: &KeyValue, what: &str) -> Gap {
+    Gap(fault(&kv.key, kv.mod_revision, what))
+}
+
+/// `key "/pushlane/default/…", revision 17: why`.
+fn fault(key: &[u8], revision: i64, why: &str) -> String {
+    format!("key {:?}, revision {revision}: {why}", String::from_utf8_lossy(key))
+}
+
+fn number(revision: i64) -> u64 {
+    u64::try_from(revision).unwrap_or(0)
+}
+
+fn resource(type_url: &str, name: &str, revision: i64, value: &[u8]) -> Result<Resource, String> {
+    let any = Any::decode(value).map_err(|error| format!("expected an Any: {error}"))?;
+    if any.type_url != type_url {
+        return Err(format!("expected an Any of {type_url}, found {:?}", any.type_url));
+    }
+    Ok(with_domains(Resource::new(type_url, name, revision.to_string(), any.value)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const URL: &str = "type.googleapis.com/a.Cluster";
+
+    fn value(body: &str) -> Vec<u8> {
+        let value = body.as_bytes().to_vec().into();
+        Any { type_url: URL.into(), value }.encode_to_vec()
+    }
+
+    fn kv(name: &str, mod_revision: i64, version: i64) -> KeyValue {
+        let key = format!("/p/v/a.Cluster/{name}").into_bytes();
+        KeyValue { key, mod_revision, version, value: value(name) }
+    }
+
+    fn put(name: &str, mod_revision: i64, version: i64) -> Event {
+        Event { kind: 0, kv: Some(kv(name, mod_revision, version)) }
+    }
+
+    fn delete(name: &str, mod_revision: i64) -> Event {
+        let kv = KeyValue { value: Vec::new(), ..kv(name, mod_revision, 0) };
+        Event { kind: Event::DELETE, kv: Some(kv) }
+    }
+
+    /// `view@revision: +put@version -removed`.
+    fn text(change: &Change) -> String {
+        let mut text = format!("{}:", change.revision);
+        for (view, it) in &change.views {
+            text += &format!(" {view}@{}", it.at);
+            it.puts.iter().for_each(|put| text += &format!(" +{}@{}", put.name(), put.version()));
+            it.removals.iter().for_each(|(_, name)| text += &format!(" -{name}"));
+            text += if it.gone { " gone" } else { "" };
+        }
+        text
+    }
+
+    fn replay() -> Replay {
+        let mut replay = Replay::new(Keys::new("/p"));
+        let change = replay.snapshot(vec![kv("a", 5, 1), kv("b", 7, 3)], 9);
+        assert_eq!(text(&change), "9: v@7 +a@5 +b@7");
+        replay
+    }
+
+    fn texts(changes: Result<Vec<Change>, Gap>) -> Vec<String> {
+        changes.unwrap().iter().map(text).collect()
+    }
+
+    #[test]
+    fn one_revision_is_one_change() {
+        let mut replay = replay();
+        let events = vec![put("a", 10, 2), put("c", 10, 1), delete("b", 12)];
+        assert_eq!(texts(replay.events(events)), ["10: v@10 +a@10 +c@10", "12: v@12 -b"]);
+        assert_eq!(replay.revision(), 12);
+        assert_eq!(
+            texts(replay.events(vec![delete("a", 13), delete("c", 13)])),
+            ["13: v@13 -a -c gone"]
+        );
+    }
+
+    #[test]
+    fn duplicates_are_harmless() {
+        let mut replay = replay();
+        let events = || vec![put("a", 10, 2), put("c", 11, 1)];
+        assert_eq!(replay.events(events()).unwrap().len(), 2);
+        assert_eq!(replay.events(events()).unwrap().len(), 0);
+        assert_eq!(texts(replay.events(vec![delete("c", 12)])), ["12: v@12 -c"]);
+        assert_eq!(replay.events(vec![delete("c", 12), put("a", 10, 2)]).unwrap().len(), 0);
+    }
+
+    #[test]
+    fn what_was_missed_is_noticed() {
+        for (events, what) in [
+            (vec![put("a", 12, 3)], "a version was skipped"),
+            (vec![put("a", 12, 1)], "a removal was skipped"),
+            (vec![put("c", 12, 2)], "the first version was skipped"),
+            (vec![delete("c", 12)], "the whole key was skipped"),
+            (vec![put("a", 12, 2), put("c", 11, 1)], "the order was changed"),
+        ] {
+            assert!(replay().events(events).is_err(), "{what}");
+        }
+    }
+
+    #[test]
+    fn a_state_that_is_read_anew_changes_what_differs() {
+        let mut replay = replay();
+        let change = replay.snapshot(vec![kv("b", 7, 3), kv("c", 14, 1)], 20);
+        assert_eq!(text(&change), "20: v@14 +c@14 -a");
+        let change = replay.snapshot(vec![kv("b", 7, 3), kv("c", 14, 1)], 25);
+        assert_eq!((text(&change).as_str(), replay.revision()), ("25:", 25));
+        assert_eq!(text(&replay.snapshot(Vec::new(), 30)), "30: v@0 -b -c gone");
+    }
+
+    #[test]
+    fn a_marker_makes_a_view_and_moves_its_revision() {
+        let mut replay = replay();
+        let marker = |at, version| Event {
+            kind: 0,
+            kv: Some(KeyValue { key: b"/p/w".to_vec(), mod_revision: at, version, value: vec![] }),
+        };
+        assert_eq!(texts(replay.events(vec![marker(10, 1)])), ["10: w@10"]);
+        assert_eq!(texts(replay.events(vec![marker(11, 2)])), ["11: w@11"]);
+    }
+
+    #[test]
+    fn a_broken_value_keeps_what_was_served() {
+        let mut replay = replay();
+        let mut bad = kv("a", 10, 2);
+        bad.value = b"\xff".to_vec();
+        let changes = replay.events(vec![Event { kind: 0, kv: Some(bad) }]).unwrap();
+        assert_eq!((text(&changes[0]).as_str(), changes[0].broken_since), ("10: v@10", Some(10)));
+        assert!(
+            changes[0].faults[0]
+                .starts_with("key \"/p/v/a.Cluster/a\", revision 10: expected an Any")
+        );
+        let changes = replay.events(vec![put("a", 11, 3)]).unwrap();
+        assert_eq!((text(&changes[0]).as_str(), changes[0].broken_since), ("11: v@11 +a@11", None));
+    }
+}

@@ -1,0 +1,203 @@
+//! Which revision all clients of this replica have.
+//!
+//! The answer for the fleet is read from all records at once: revision R is everywhere if each record says so. Why
+//! that is never early:
+//!
+//! * A record says R only if every client that R concerned has acknowledged it, on a stream of this replica.
+//! * A client that connects may have anything. It counts as joining until it has acknowledged all that it has asked
+//!   for, and while a client is joining the record says of no revision that it is there.
+//! * A client that leaves before it has acknowledged counts as if it were still here for the time of a lease. By
+//!   then it is counted where it has connected anew.
+//! * The record of a replica that dies stays until its lease expires, and so do its clients in it. A replica that
+//!   finds a record of its own name counts a client as joining for the time of a lease. A replica that ends in good
+//!   order leaves its record to expire.
+//! * A replica that can't renew its lease ends its streams before the lease expires: see `fence`.
+//! * A client that has rejected something that is still kept from it has neither that nor anything later.
+//! * Records are compared before they are written: one that is late on the wire replaces no newer one.
+//!
+//! What is not promised: a client that is away from all replicas for longer than a lease is not counted while it is
+//! away, and a process that is stopped by a signal is like a dead one, although clients are connected to it. Times
+//! are differences on each machine's own monotonic clock, so clocks that are set differently don't matter.
+
+use pushlane::adapters::xds::{Ads, ClientStatus, Published, StreamId};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::{Duration, Instant};
+
+/// Departures whose time is remembered: more than the server remembers.
+const DEPARTED: usize = 10_000;
+/// Clients that are named in a record.
+const NAMED: usize = 10;
+
+/// A change as it was published: one handle for each view.
+#[derive(Debug)]
+pub(super) struct Step {
+    pub(super) revision: u64,
+    pub(super) published: Vec<Published>,
+    pub(super) broken_since: Option<u64>,
+}
+
+/// What goes into the record.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    pub(super) clients: u64,
+    pub(super) applied: u64,
+    pub(super) revision: u64,
+    pub(super) joining: u64,
+    pub(super) behind: Vec<String>,
+    pub(super) behind_count: u64,
+}
+
+#[derive(Debug)]
+pub(super) struct Convergence {
+    ads: Ads,
+    grace: Duration,
+    waiting: VecDeque<Step>,
+    applied: u64,
+    acked: u64,
+    broken_since: Option<u64>,
+    /// Streams that left while they owed an answer, and when that was noticed.
+    departed: BTreeMap<StreamId, Instant>,
+    /// Streams that have answered all that they first asked for.
+    settled: BTreeSet<StreamId>,
+    /// Streams that haven't, and since when they are gone, if they are.
+    joining: BTreeMap<StreamId, Option<Instant>>,
+    /// Until then a client counts as joining: it may have been the predecessor's.
+    inherited: Option<Instant>,
+    /// The lowest revision that a client has rejected and still lacks.
+    rejected: Option<u64>,
+    rejections: Vec<String>,
+    /// Streams opened and rejections, at the last look at the clients.
+    counted: (u64, u64),
+}
+
+impl Convergence {
+    pub(super) fn new(ads: Ads, grace: Duration) -> Self {
+        Self {
+            ads,
+            grace,
+            waiting: VecDeque::new(),
+            applied: 0,
+            acked: 0,
+            broken_since: None,
+            departed: BTreeMap::new(),
+            settled: BTreeSet::new(),
+            joining: BTreeMap::new(),
+            inherited: None,
+            rejected: None,
+            rejections: Vec::new(),
+            counted: (0, 0),
+        }
+    }
+
+    /// There is a record of another process with this replica's name.
+    pub(super) fn inherit(&mut self) {
+        self.inherited = Some(Instant::now() + self.grace);
+    }
+
+    pub(super) fn published(&mut self, step: Step) {
+        self.applied = step.revision;
+        self.broken_since = step.broken_since;
+        self.waiting.push_back(step);
+    }
+
+    pub(super) async fn look(&mut self) -> Seen {
+        let now = Instant::now();
+        while let Some(step) = self.waiting.front() {
+            if !step.published.iter().all(|published| self.ads.is_answered(published))
+                || self.has_departed(now).await
+            {
+                break;
+            }
+            if let Some(step) = self.waiting.pop_front() {
+                self.acked = step.revision;
+            }
+        }
+        self.look_at_clients(now);
+        self.seen(now)
+    }
+
+    /// Whether a client has just left without an answer to the first step.
+    async fn has_departed(&mut self, now: Instant) -> bool {
+        let Some(step) = self.waiting.front() else { return false };
+        let mut holds = false;
+        for published in &step.published {
+            // It has been answered: this returns at once.
+            let departed = match self.ads.wait_acked(published).await {
+                Ok(acked) => acked.departed,
+                Err(rejected) => rejected.departed,
+            };
+            for departure in departed {
+                let since = *self.departed.entry(departure.stream).or_insert(now);
+                holds |= now < since + self.grace;
+            }
+        }
+        while self.departed.len() > DEPARTED {
+            self.departed.pop_first();
+        }
+        holds
+    }
+
+    fn look_at_clients(&mut self, now: Instant) {
+        let metrics = self.ads.metrics();
+        let counted = (metrics.opened, metrics.nacks);
+        let quiet = self.joining.is_empty() && self.rejected.is_none();
+        if std::mem::replace(&mut self.counted, counted) == counted && quiet {
+            return;
+        }
+        // First the streams, then what is owed: what a stream asks for in between is seen.
+        let clients = self.ads.clients();
+        let behind: BTreeSet<_> = self.ads.behind().iter().map(|client| client.stream).collect();
+        let open: BTreeSet<_> = clients.iter().map(|client| client.stream).collect();
+        self.settled.retain(|stream| open.contains(stream));
+        for client in &clients {
+            if self.settled.contains(&client.stream) {
+                continue;
+            }
+            let asked = client.node.is_some() && !client.types.is_empty();
+            if asked && !behind.contains(&client.stream) {
+                self.joining.remove(&client.stream);
+                self.settled.insert(client.stream);
+            } else {
+                self.joining.insert(client.stream, None);
+            }
+        }
+        let grace = self.grace;
+        self.joining
+            .retain(|stream, left| open.contains(stream) || now < *left.get_or_insert(now) + grace);
+        self.rejections.clear();
+        self.rejected = None;
+        clients.iter().for_each(|client| self.look_at_rejections(client));
+    }
+
+    fn look_at_rejections(&mut self, client: &ClientStatus) {
+        for of in &client.types {
+            let Some(nack) = &of.nack else { continue };
+            self.rejected = Some(self.rejected.map_or(nack.revision, |it| it.min(nack.revision)));
+            let node = client.node.as_ref().map_or("", |node| &node.id);
+            let (kind, revision) = (of.type_url.short(), nack.revision);
+            self.rejections.push(format!("{node} rejects {kind} of {revision}: {}", nack.reason));
+        }
+    }
+
+    fn seen(&mut self, now: Instant) -> Seen {
+        let before = |revision: Option<u64>| revision.map_or(u64::MAX, |it| it.saturating_sub(1));
+        let revision = self.acked.min(before(self.rejected)).min(before(self.broken_since));
+        let mut behind = self.rejections.clone();
+        if let Some(step) = self.waiting.front() {
+            let late = step.published.iter().flat_map(|published| self.ads.laggards(published));
+            let late: BTreeSet<_> = late.map(|client| (client.node_id, client.stream)).collect();
+            behind.extend(late.into_iter().map(|(node, _)| node));
+        }
+        self.inherited = self.inherited.filter(|until| now < *until);
+        let behind_count = behind.len() as u64;
+        behind.truncate(NAMED);
+        Seen {
+            clients: self.ads.metrics().streams,
+            applied: self.applied,
+            revision,
+            joining: self.joining.len() as u64 + u64::from(self.inherited.is_some()),
+            behind,
+            behind_count,
+        }
+    }
+}

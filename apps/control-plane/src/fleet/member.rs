@@ -1,0 +1,209 @@
+//! Keeps this replica's record in etcd, under its lease, and its number of clients near its share.
+
+use super::convergence::{Convergence, Step};
+use super::record::Record;
+use super::share::{Pace, excess, first_to_go};
+use crate::etcd::client::Client;
+use crate::etcd::keys::Keys;
+use crate::etcd::proto::{Compare, Op, PutRequest, RequestOp, TxnRequest};
+use pushlane::adapters::xds::Ads;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// Between two looks at the clients.
+const LOOK: Duration = Duration::from_millis(50);
+/// Between two looks at the other records.
+const OTHERS: Duration = Duration::from_secs(1);
+
+/// What the member is and works with.
+#[derive(Debug)]
+pub(super) struct Member {
+    pub(super) client: Client,
+    pub(super) keys: Keys,
+    pub(super) ads: Ads,
+    pub(super) id: String,
+    pub(super) address: String,
+    pub(super) lease: Duration,
+    pub(super) shed_rate: u32,
+    /// What of the state can't be served.
+    pub(super) fault: Arc<Mutex<Option<String>>>,
+}
+
+#[derive(Debug)]
+struct Lease {
+    id: i64,
+    renewed: Instant,
+}
+
+/// What is in etcd, as far as it is known.
+#[derive(Debug, Default)]
+struct Written {
+    lease: Option<Lease>,
+    /// The revision of the record, 0 if there is none. `None`: not known.
+    at: Option<i64>,
+    text: String,
+}
+
+impl Member {
+    /// Until `end`; then the record is written once more and left to expire.
+    pub(super) async fn run(
+        self,
+        mut steps: mpsc::UnboundedReceiver<Step>,
+        mut end: oneshot::Receiver<()>,
+        valid: watch::Sender<Instant>,
+        tell: impl Fn(&str),
+    ) {
+        let mut convergence = Convergence::new(self.ads.clone(), self.lease);
+        let (mut written, mut others) = (Written::default(), (0, 0));
+        let (mut pace, mut looked) = (Pace::new(self.shed_rate, Instant::now()), Instant::now());
+        let (mut first, mut trouble) = (true, String::new());
+        loop {
+            let ending = tokio::select! {
+                () = tokio::time::sleep(LOOK) => false,
+                _ = &mut end => true,
+            };
+            while let Ok(step) = steps.try_recv() {
+                convergence.published(step);
+            }
+            let mut done = self.renew(&mut written, &valid).await;
+            if done.is_ok() && std::mem::replace(&mut first, done.is_err()) && written.at > Some(0)
+            {
+                convergence.inherit();
+            }
+            let mut record = self.record(&mut convergence).await;
+            if ending {
+                // From now on its clients go elsewhere.
+                record.joining = record.joining.max(record.clients);
+            }
+            if done.is_ok() {
+                done = self.write(&mut written, record.to_text()).await;
+            }
+            if done.is_ok() && looked.elapsed() >= OTHERS {
+                looked = Instant::now();
+                if let Ok(records) = read(&self.client, &self.keys).await {
+                    others = (records.iter().map(|it| it.clients).sum(), records.len() as u64);
+                }
+            }
+            match done {
+                Ok(()) => trouble.clear(),
+                Err(why) if why == trouble => {}
+                Err(why) => {
+                    tell(&why);
+                    trouble = why;
+                }
+            }
+            if ending {
+                return;
+            }
+            let limit = self.ads.stream_limit() as u64;
+            let over = excess(record.clients, others.0, others.1, limit);
+            let count = pace.take(over, Instant::now()) as usize;
+            if count > 0 {
+                for stream in first_to_go(&self.ads.clients(), count) {
+                    self.ads.disconnect(stream);
+                }
+            }
+        }
+    }
+
+    async fn record(&self, convergence: &mut Convergence) -> Record {
+        let seen = convergence.look().await;
+        Record {
+            id: self.id.clone(),
+            address: self.address.clone(),
+            clients: seen.clients,
+            stream_limit: self.ads.stream_limit() as u64,
+            permits: self.ads.metrics().permits,
+            applied: seen.applied,
+            revision: seen.revision,
+            joining: seen.joining,
+            behind: seen.behind,
+            behind_count: seen.behind_count,
+            fault: self.fault.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+        }
+    }
+
+    /// Makes sure that there is a lease, and that the revision of the record is known.
+    async fn renew(
+        &self,
+        written: &mut Written,
+        valid: &watch::Sender<Instant>,
+    ) -> Result<(), String> {
+        if let Some(lease) = &mut written.lease
+            && lease.renewed.elapsed() >= self.lease / 3
+        {
+            let begin = Instant::now();
+            match self.client.keep_alive(lease.id).await? {
+                Some(until) => {
+                    lease.renewed = begin;
+                    valid.send_replace(until);
+                }
+                None => *written = Written::default(),
+            }
+        }
+        if written.lease.is_none() {
+            let renewed = Instant::now();
+            let (id, until) = self.client.grant(self.lease).await?;
+            *written = Written { lease: Some(Lease { id, renewed }), ..Written::default() };
+            valid.send_replace(until);
+        }
+        if written.at.is_none() {
+            let key = self.keys.replica(&self.id);
+            let end = [&*key, &[0]].concat();
+            let there = self.client.range((&key, &end)).await?;
+            written.at = Some(there.kvs.first().map_or(0, |kv| kv.mod_revision));
+        }
+        Ok(())
+    }
+
+    /// Writes the record if it is another one, and nobody has written it meanwhile.
+    async fn write(&self, written: &mut Written, text: String) -> Result<(), String> {
+        let (Some(lease), Some(at)) = (&written.lease, written.at) else { return Ok(()) };
+        if text == written.text {
+            return Ok(());
+        }
+        let key = self.keys.replica(&self.id);
+        let compare = Compare {
+            result: Compare::EQUAL,
+            target: Compare::MOD,
+            key: key.clone(),
+            mod_revision: Some(at),
+            range_end: Vec::new(),
+        };
+        let put = PutRequest { key, value: text.clone().into_bytes(), lease: lease.id };
+        let success = vec![RequestOp { request: Some(Op::Put(put)) }];
+        // Until it is answered, it is not known what is there.
+        written.at = None;
+        written.text.clear();
+        match self.client.transact(TxnRequest { compare: vec![compare], success }).await {
+            Ok(Some(revision)) => {
+                (written.at, written.text) = (Some(revision), text);
+                Ok(())
+            }
+            // It expired with an earlier lease, or an earlier call was carried out after all. If it happens again and
+            // again, two replicas have one name.
+            Ok(None) => Err(format!("the record of {}: another process has written it", self.id)),
+            Err(why) => {
+                if why.contains("lease not found") {
+                    *written = Written::default();
+                }
+                Err(why)
+            }
+        }
+    }
+}
+
+/// All records, by one read.
+pub(super) async fn read(client: &Client, keys: &Keys) -> Result<Vec<Record>, String> {
+    let (begin, end) = keys.replicas();
+    let mut records = Vec::new();
+    for kv in client.range((&begin, &end)).await?.kvs {
+        let record = Record::parse(&kv.value).map_err(|why| {
+            let key = String::from_utf8_lossy(&kv.key);
+            format!("key {key:?}, revision {}: {why}", kv.mod_revision)
+        })?;
+        records.push(record);
+    }
+    Ok(records)
+}

@@ -1,0 +1,115 @@
+//! A replica's record: what others know of it.
+
+use serde_json::{Value, json};
+use std::fmt;
+
+/// Written under the replica's lease, as JSON.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Record {
+    pub(crate) id: String,
+    pub(crate) address: String,
+    pub(crate) clients: u64,
+    pub(crate) stream_limit: u64,
+    pub(crate) permits: u64,
+    /// The newest revision that is served.
+    pub(crate) applied: u64,
+    /// The newest revision that all its clients have acknowledged, but for those that are joining.
+    pub(crate) revision: u64,
+    /// Clients that have come and not answered yet, or have gone before they had.
+    pub(crate) joining: u64,
+    /// Clients that hold the next revision back, and why: the first of them.
+    pub(crate) behind: Vec<String>,
+    pub(crate) behind_count: u64,
+    /// What of the state can't be served.
+    pub(crate) fault: Option<String>,
+}
+
+impl Record {
+    /// Whether all clients of the replica have the revision.
+    pub(crate) fn has(&self, revision: u64) -> bool {
+        self.revision >= revision && self.joining == 0
+    }
+
+    pub(crate) fn to_text(&self) -> String {
+        json!({
+            "id": self.id,
+            "address": self.address,
+            "clients": self.clients,
+            "stream_limit": self.stream_limit,
+            "permits": self.permits,
+            "applied": self.applied,
+            "revision": self.revision,
+            "joining": self.joining,
+            "behind": self.behind,
+            "behind_count": self.behind_count,
+            "fault": self.fault,
+        })
+        .to_string()
+    }
+
+    pub(crate) fn parse(text: &[u8]) -> Result<Self, String> {
+        let value: Value = serde_json::from_slice(text).map_err(|error| error.to_string())?;
+        let string = |name: &str| value[name].as_str().map(str::to_owned);
+        let number = |name: &str| value[name].as_u64().ok_or(format!("no number {name:?}"));
+        let behind = value["behind"].as_array().into_iter().flatten();
+        Ok(Self {
+            id: string("id").ok_or("no id")?,
+            address: string("address").unwrap_or_default(),
+            clients: number("clients")?,
+            stream_limit: number("stream_limit")?,
+            permits: number("permits")?,
+            applied: number("applied")?,
+            revision: number("revision")?,
+            joining: number("joining")?,
+            behind: behind.filter_map(Value::as_str).map(str::to_owned).collect(),
+            behind_count: number("behind_count")?,
+            fault: string("fault"),
+        })
+    }
+}
+
+/// One line, for people.
+impl fmt::Display for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Record { id, address, clients, stream_limit, applied, revision, joining, .. } = self;
+        write!(f, "{id} at {address}: {clients} of {stream_limit} clients, ")?;
+        write!(f, "serves {applied}, all have {revision}")?;
+        if *joining > 0 {
+            write!(f, ", {joining} joining")?;
+        }
+        if self.behind_count > 0 {
+            write!(f, ", {} behind: {}", self.behind_count, self.behind.join("; "))?;
+        }
+        if let Some(fault) = &self.fault {
+            write!(f, ", {fault}")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_and_back() {
+        let record = Record {
+            id: "a".into(),
+            clients: 3,
+            revision: 7,
+            behind: vec!["node \"x\"".into()],
+            behind_count: 4,
+            fault: Some("key".into()),
+            ..Record::default()
+        };
+        assert_eq!(Record::parse(record.to_text().as_bytes()), Ok(record));
+        assert!(Record::parse(b"{}").is_err() && Record::parse(b"\xff").is_err());
+    }
+
+    #[test]
+    fn a_client_that_is_joining_may_have_anything() {
+        let record = Record { revision: 7, ..Record::default() };
+        assert!(record.has(7) && !record.has(8));
+        assert!(!Record { joining: 1, ..record }.has(7));
+    }
+}

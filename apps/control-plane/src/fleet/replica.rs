@@ -1,0 +1,138 @@
+//! A replica: follows etcd, serves what is there, and keeps its record.
+
+use super::FleetFlags;
+use super::convergence::Step;
+use super::fence;
+use super::member::Member;
+use crate::etcd::client::Client;
+use crate::etcd::flags::EtcdFlags;
+use crate::etcd::follow::{Told, follow};
+use crate::etcd::keys::Keys;
+use crate::etcd::replay::Change;
+use crate::source::Source;
+use pushlane::adapters::xds::Ads;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+
+/// Runs until it is ended.
+#[derive(Debug)]
+pub(crate) struct Replica {
+    end: oneshot::Sender<()>,
+    member: JoinHandle<()>,
+    others: [JoinHandle<()>; 2],
+}
+
+/// How lines are printed.
+pub(crate) type Print = fn(&str);
+
+impl Replica {
+    pub(crate) fn start(
+        (etcd, fleet): (&EtcdFlags, &FleetFlags),
+        ads: &Ads,
+        source: Arc<Mutex<Source>>,
+        listen: SocketAddr,
+        (say, complain): (Print, Print),
+    ) -> Result<Self, String> {
+        let (client, keys) = (Client::new(etcd)?, Keys::new(&etcd.etcd_prefix));
+        let address = fleet.advertise.clone().unwrap_or_else(|| listen.to_string());
+        let id = fleet.replica.clone().unwrap_or_else(|| address.clone());
+        let (steps, published) = mpsc::unbounded_channel();
+        let fault = Arc::new(Mutex::new(None));
+        let member = Member {
+            client: client.clone(),
+            keys: keys.clone(),
+            ads: ads.clone(),
+            id,
+            address,
+            lease: fleet.lease,
+            shed_rate: fleet.shed_rate,
+            fault: Arc::clone(&fault),
+        };
+        let (end, ended) = oneshot::channel();
+        // Without a lease no client is admitted.
+        let (valid, is_valid) = watch::channel(Instant::now());
+        let fence = fence::keep(ads.clone(), fleet.lease, is_valid, complain);
+        let taker = Taker { ads: ads.clone(), source, steps, fault, say, complain };
+        let follower = follow(client, keys, move |told| taker.take(told));
+        Ok(Self {
+            end,
+            member: tokio::spawn(member.run(published, ended, valid, complain)),
+            others: [tokio::spawn(fence), tokio::spawn(follower)],
+        })
+    }
+
+    /// Leaves the record to expire. Takes no longer than `most`.
+    pub(crate) async fn end(self, most: Duration) {
+        let _ = self.end.send(());
+        let _ = tokio::time::timeout(most, self.member).await;
+        self.others.iter().for_each(JoinHandle::abort);
+    }
+}
+
+/// Takes over what etcd says into what is served.
+struct Taker {
+    ads: Ads,
+    source: Arc<Mutex<Source>>,
+    steps: mpsc::UnboundedSender<Step>,
+    fault: Arc<Mutex<Option<String>>>,
+    say: Print,
+    complain: Print,
+}
+
+impl Taker {
+    fn take(&self, told: Told) {
+        match told {
+            Told::Change(change, counts) => self.change(change, counts),
+            Told::Trouble(line) => {
+                (self.complain)(&line);
+                let mut source = self.source.lock().unwrap_or_else(PoisonError::into_inner);
+                source.rejects += 1;
+                source.fault_count = 1;
+                source.faults = vec![line];
+            }
+        }
+    }
+
+    fn change(&self, change: Change, counts: BTreeMap<String, usize>) {
+        let Change { revision, views, faults, broken_since } = change;
+        let (mut published, mut changed) = (Vec::new(), 0);
+        for (name, view) in views {
+            if view.gone {
+                self.ads.remove_view(name);
+                continue;
+            }
+            let done = self.ads.update(name, |edit| {
+                edit.at(view.at);
+                view.puts.into_iter().for_each(|resource| edit.put(resource));
+                view.removals.into_iter().for_each(|(type_url, name)| edit.remove(type_url, name));
+            });
+            // While the server drains, nothing is published any more.
+            let Ok(done) = done else { return };
+            changed += done.changed().count();
+            published.push(done);
+        }
+        self.ads.reached(revision);
+        (self.say)(&format!("etcd: revision {revision}, {changed} resources changed"));
+        faults.iter().for_each(|fault| (self.complain)(fault));
+        let mut source = self.source.lock().unwrap_or_else(PoisonError::into_inner);
+        source.reads += 1;
+        source.rejects += u64::from(!faults.is_empty());
+        source.good = Some(("etcd", SystemTime::now()));
+        source.counts = counts;
+        if let Some(newest) = published.last().filter(|published| !published.is_empty()) {
+            source.newest = Some(newest.clone());
+        }
+        if !faults.is_empty() || broken_since.is_none() {
+            let mut fault = self.fault.lock().unwrap_or_else(PoisonError::into_inner);
+            *fault = faults.first().cloned();
+            source.fault_count = faults.len();
+            source.faults = faults;
+        }
+        drop(source);
+        let _ = self.steps.send(Step { revision, published, broken_since });
+    }
+}

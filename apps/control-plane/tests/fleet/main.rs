@@ -1,0 +1,77 @@
+//! Three replicas over a real etcd, 300 clients on loopback, and what goes wrong with them.
+//!
+//! After each fault: every client has what etcd has; `wait` has become true, and when it did, every client had the
+//! revision; and no client was ever served a revision older than one that it had acknowledged.
+//!
+//! Needs etcd (Debian: `etcd-server`). All ports are of loopback.
+
+mod client;
+mod fleet;
+mod processes;
+mod proxy;
+
+use fleet::Fleet;
+use std::time::Duration;
+
+/// In one test: the clients stay, from one fault to the next.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_lost_and_nothing_is_early() {
+    let mut fleet = Fleet::start().await;
+    fleet.put_and_check("the first state").await;
+    let level = fleet.memory();
+
+    // A client that does not acknowledge holds the fleet back, and is named.
+    fleet.hold(true);
+    let held = fleet.put();
+    let laggards = fleet.wait(held, 2).expect_err("a client has not answered");
+    assert!(laggards.contains("client-0"), "{laggards}");
+    fleet.hold(false);
+    fleet.check(held, "the client has answered").await;
+
+    // One replica is killed in the middle of a burst, and comes back.
+    for round in 0..20 {
+        fleet.put();
+        if round == 8 {
+            fleet.kill(0);
+        }
+    }
+    fleet.put_and_check("a replica was killed").await;
+    fleet.restart(0).await;
+    fleet.balanced().await;
+    fleet.put_and_check("it has come back").await;
+
+    // A replica is cut off, and what it has missed is compacted.
+    fleet.proxy.cut(true);
+    let missed = fleet.put();
+    assert!(fleet.wait(missed, 2).is_err(), "the replica that is cut off has clients");
+    for _ in 0..5 {
+        fleet.put();
+    }
+    fleet.compact().await;
+    fleet.put_and_check("its clients have gone elsewhere").await;
+    fleet.proxy.cut(false);
+    fleet.line(2, "compacted").await;
+    fleet.balanced().await;
+    fleet.put_and_check("it has read the state anew").await;
+
+    // The connection of one replica to etcd is slow, and breaks again and again.
+    fleet.proxy.trouble(Duration::from_millis(100), Duration::from_millis(1_500));
+    for _ in 0..20 {
+        fleet.put();
+    }
+    fleet.put_and_check("a slow and broken connection").await;
+    fleet.proxy.trouble(Duration::ZERO, Duration::MAX);
+
+    fleet.etcd.signal("STOP");
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    fleet.etcd.signal("CONT");
+    fleet.put_and_check("etcd stood still").await;
+
+    fleet.restart_etcd().await;
+    fleet.put_and_check("etcd was restarted").await;
+
+    let memory = fleet.memory();
+    for (before, after) in level.into_iter().zip(memory) {
+        assert!(after < before + 64_000, "{before} kB, then {after} kB");
+    }
+}
