@@ -7,10 +7,12 @@ use std::collections::HashMap;
 
 use futures_util::future::AbortHandle;
 
+use super::observe::PushSpan;
 use super::outcome::{Outcome, PushError, Stats};
 use super::push::Handle;
 use crate::lease::{Lease, Permit};
 use crate::registry::ClientKey;
+use crate::slot::Lane;
 
 pub(super) struct Book<Q: Handle> {
     /// By the client's place: it has one push at a time.
@@ -27,6 +29,10 @@ pub(super) struct Book<Q: Handle> {
     /// The queue was found closed, and everything served.
     pub(super) was_drained: bool,
     pub(super) counts: Stats,
+    /// When the last push to the client of a place began, if there is a pace.
+    pub(super) paced: HashMap<usize, (ClientKey, Duration)>,
+    /// How many clients were busy, and when that was read.
+    pub(super) busy: Option<(Duration, usize)>,
 }
 
 /// A client with a push in progress, or one whose last push has failed.
@@ -45,6 +51,17 @@ pub(super) struct Ongoing<Q: Handle> {
     pub(super) end: Option<End>,
     pub(super) is_detached: bool,
     pub(super) due: Option<Duration>,
+    pub(super) begun: Begun,
+}
+
+/// What is known of a push when it begins.
+#[derive(Clone)]
+pub(super) struct Begun {
+    pub(super) at: Duration,
+    pub(super) lane: Lane,
+    /// How many publishes it contains, if that is measured.
+    pub(super) publishes: u64,
+    pub(super) span: PushSpan,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,14 +106,15 @@ pub(super) enum Due<Q: Handle> {
 }
 
 impl<Q: Handle> Book<Q> {
-    /// How many pushes to the client have failed since one completed.
+    /// A push of a client, which has none.
     pub(super) fn begin(
         &mut self,
         client: ClientKey,
         handler: Handler,
         permit: Option<Permit<Q>>,
         deadline: Option<Duration>,
-    ) -> u32 {
+        begun: Begun,
+    ) -> &mut Entry<Q> {
         let entry = self.clients.entry(client.index());
         let entry = entry.or_insert(Entry { client, failures: 0, push: None });
         if entry.client != client {
@@ -110,9 +128,10 @@ impl<Q: Handle> Book<Q> {
             end: None,
             is_detached: false,
             due: deadline,
+            begun,
         });
         self.due.extend(deadline.map(|deadline| (deadline, client.index())));
-        entry.failures
+        entry
     }
 
     pub(super) fn push(&mut self, client: ClientKey) -> Option<&mut Ongoing<Q>> {

@@ -6,8 +6,12 @@ use core::fmt;
 use core::time::Duration;
 
 use super::backoff::Backoff;
+use super::measured::Measure;
+use super::observe::Observer;
 use super::outcome::{EvictReason, PushError};
-use super::push::Handle;
+use super::push::{Handle, Measures};
+use crate::debounce::Pace;
+use crate::queue::Serve;
 use crate::registry::ClientKey;
 
 /// What a panic leaves behind: its message, as a rule.
@@ -46,15 +50,18 @@ type OnPanic = dyn Fn(ClientKey, Panic) + Send + Sync;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[must_use = "nothing is served until it is started"]
-pub struct Builder<Q> {
+pub struct Builder<Q: Handle> {
     pub(super) queue: Q,
     pub(super) options: Options,
+    pub(super) measures: Option<Measures<Q>>,
 }
 
 /// The choices.
 pub(super) struct Options {
     pub(super) limit: Option<Duration>,
     pub(super) backoff: Backoff,
+    pub(super) pace: Option<Pace>,
+    pub(super) observer: Observer,
     pub(super) attempts: Option<u32>,
     #[cfg(feature = "blocking")]
     pub(super) stuck_threads: Option<usize>,
@@ -71,6 +78,8 @@ impl<Q: Handle> Builder<Q> {
         let options = Options {
             limit: Some(LIMIT),
             backoff: Backoff::default(),
+            pace: None,
+            observer: Observer::default(),
             attempts: None,
             #[cfg(feature = "blocking")]
             stuck_threads: None,
@@ -78,7 +87,7 @@ impl<Q: Handle> Builder<Q> {
             on_failure: None,
             on_panic: None,
         };
-        Builder { queue, options }
+        Builder { queue, options, measures: None }
     }
 
     /// Each push must end within `limit` of the moment its lease began; 30 s by default. Past that,
@@ -100,6 +109,56 @@ impl<Q: Handle> Builder<Q> {
     /// is published for it merges.
     pub fn backoff(mut self, backoff: Backoff) -> Self {
         self.options.backoff = backoff;
+        self
+    }
+
+    /// At least this interval between the beginnings of two pushes to a client. Off by default.
+    ///
+    /// A client that is leased too early waits without a permit; what is published meanwhile merges,
+    /// and is not converged. The urgent lane is not held up, and [`Backoff::cut_short_by_urgent`]
+    /// ends waits that have begun. With an adaptive pace the interval follows
+    /// [`queue.stats().busy`](crate::Stats::busy), read every 10 ms at most.
+    ///
+    /// ```
+    /// # #[cfg(feature = "blocking")] {
+    /// use std::sync::Arc;
+    /// use std::time::Duration;
+    /// use pushlane::adapters::{AsyncQueue, Dispatcher};
+    /// use pushlane::debounce::{Pace, Stretch};
+    /// use pushlane::{Config, backlog::Dirty};
+    ///
+    /// let queue = Arc::new(AsyncQueue::<Dirty>::new(Config::new(1_000)));
+    /// let (idle, busy) = (Duration::ZERO, Duration::from_millis(500));
+    /// let pool = Dispatcher::builder(queue)
+    ///     .pace(Pace::new(Stretch::between(idle, busy, 200)))
+    ///     .start_pool(8, |push| Ok(()))?;
+    /// # assert!(pool.drain(Duration::MAX).is_ok());
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn pace(mut self, pace: Pace) -> Self {
+        self.options.pace = Some(pace);
+        self
+    }
+
+    /// Asks each request how many publishes it contains and how old the oldest is: for
+    /// [`Stats::merged`](super::Stats::merged), and for the metrics of queue time and merging.
+    /// Requests are [`Measured`](super::Measured), or say so themselves.
+    pub fn measure(mut self) -> Self
+    where
+        <Q::Target as Serve>::Payload: Measure,
+    {
+        self.measures = Some(|request| (request.published(), request.publishes()));
+        self
+    }
+
+    /// Meters what the dispatcher does, under this name: every metric has the label `queue`. Install
+    /// the recorder before. [The table of metrics](super#metrics) says what there is.
+    ///
+    /// Once a second it also looks at each client that waits.
+    #[cfg(feature = "metrics")]
+    pub fn metrics(mut self, queue: &'static str) -> Self {
+        self.options.observer = Observer::new(queue);
         self
     }
 
@@ -151,6 +210,7 @@ impl<Q: Handle> Builder<Q> {
 
 impl Options {
     pub(super) fn evicted(&self, client: ClientKey, reason: EvictReason) {
+        shielded(|| self.observer.evicted(client, &reason));
         shielded(|| match &self.on_evict {
             Some(callback) => callback(client, reason),
             None => drop(reason),
@@ -158,12 +218,14 @@ impl Options {
     }
 
     pub(super) fn failed(&self, client: ClientKey, attempt: u32, error: &PushError) {
+        shielded(|| self.observer.failed(client, attempt, error));
         if let Some(callback) = &self.on_failure {
             shielded(|| callback(client, attempt, error));
         }
     }
 
     pub(super) fn panicked(&self, client: ClientKey, panic: Panic) {
+        shielded(|| self.observer.panicked(client, &panic));
         shielded(|| match &self.on_panic {
             Some(callback) => callback(client, panic),
             None => drop(panic),
@@ -183,7 +245,7 @@ pub(super) fn caught<T>(what: impl FnOnce() -> T) -> Result<T, Panic> {
     std::panic::catch_unwind(core::panic::AssertUnwindSafe(what))
 }
 
-impl<Q> fmt::Debug for Builder<Q> {
+impl<Q: Handle> fmt::Debug for Builder<Q> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder")
             .field("deadline", &self.options.limit)

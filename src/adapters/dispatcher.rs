@@ -15,6 +15,7 @@ use futures_util::stream::FuturesUnordered;
 use super::begin::poll_caught;
 use super::book::{End, Handler};
 use super::builder::{Builder, Panic, caught};
+use super::observe::PushSpan;
 use super::outcome::{Outcome, Stats, Unserved};
 use super::push::{Handle, Push};
 use super::pushes::Pushes;
@@ -175,7 +176,8 @@ impl<Q: Handle> Builder<Q> {
     {
         let timer = Arc::new(timer);
         let clock = Arc::clone(&timer);
-        let pushes = Pushes::new(self.queue, self.options, Box::new(move || clock.now()));
+        let pushes =
+            Pushes::new(self.queue, self.options, self.measures, Box::new(move || clock.now()));
         let serving = serve(EndOnDrop(Arc::clone(&pushes)), timer, tasks, Arc::new(handler));
         (Dispatcher { pushes }, serving)
     }
@@ -275,13 +277,14 @@ fn begin<Q, H, F>(
     H: Fn(Push<Q>) -> F + Send + Sync + 'static,
     F: Future<Output = Outcome> + Send + 'static,
 {
+    let Some(lease) = pushes.admit(lease) else { return };
     let (abort, registration) = AbortHandle::new_pair();
     let (client, pushes, handler) = (lease.key(), Arc::clone(pushes), Arc::clone(handler));
-    let push = pushes.begin(lease, Handler::Task(abort));
+    let (push, span) = pushes.begin(lease, Handler::Task(abort));
     // Called in the task, so that a panic before its first await is caught as well.
     let handled = Box::pin(async move { handler(push).await });
     let handling =
-        Abortable::new(Handling { client, pushes, handled: Some(handled) }, registration);
+        Abortable::new(Handling { client, pushes, span, handled: Some(handled) }, registration);
     tasks.spawn(async move {
         let _ = handling.await;
     });
@@ -291,6 +294,7 @@ fn begin<Q, H, F>(
 struct Handling<Q: Handle, F: Future> {
     client: ClientKey,
     pushes: Arc<Pushes<Q>>,
+    span: PushSpan,
     handled: Option<Pin<Box<F>>>,
 }
 
@@ -298,7 +302,7 @@ impl<Q: Handle, F: Future> Handling<Q, F> {
     fn end(&mut self, result: Result<End, Panic>) {
         // First what it still holds: the push above all.
         let Some(handled) = self.handled.take() else { return };
-        let dropped = caught(|| drop(handled));
+        let dropped = caught(|| self.span.within(|| drop(handled)));
         self.pushes.returned(self.client, dropped.and(result));
     }
 }
@@ -307,8 +311,9 @@ impl<Q: Handle, F: Future<Output = Outcome>> Future for Handling<Q, F> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        let Some(handled) = &mut self.handled else { return Poll::Ready(()) };
-        let result = match caught(|| handled.as_mut().poll(context)) {
+        let Handling { handled, span, .. } = &mut *self;
+        let Some(handled) = handled else { return Poll::Ready(()) };
+        let result = match caught(|| span.within(|| handled.as_mut().poll(context))) {
             Ok(polled) => Ok(ready!(polled).into()),
             Err(panic) => Err(panic),
         };

@@ -12,6 +12,76 @@
 //! The dispatcher and the pool are made by a [`Builder`], give the handler a [`Push`], hold it to a
 //! deadline, and try again with [`Backoff`] what has failed.
 //!
+//! [`Debouncer`] holds events back in front of `publish`, and [`Builder::pace`] spaces the pushes to a
+//! client.
+//!
+//! # Naming the types
+//!
+//! An alias keeps signatures short. [`QueueHandle<R>`](QueueHandle) is the usual queue behind an `Arc`;
+//! for another one, name it once:
+//!
+//! ```
+//! # #[cfg(feature = "spin")] {
+//! use std::sync::Arc;
+//! use pushlane::adapters::{self, AsyncQueue, Clients, Dispatcher, Outcome, QueueHandle};
+//! use pushlane::backlog::{Bits, ChangeSet};
+//!
+//! type Change = ChangeSet<String>;
+//! struct Connection;
+//!
+//! type Queue = QueueHandle<Change>; // Arc<AsyncQueue<Journal<Shared<Change>>>>
+//! type Fleet = Clients<Queue, Connection>; // with a value for each client
+//! type Push = adapters::Push<Fleet>; // what a handler gets: `push.client()` finds the connection
+//! type Flags = Arc<AsyncQueue<Bits<1>>>; // another backlog
+//!
+//! async fn handle(push: Push) -> Outcome {
+//!     let _connection: Option<Arc<Connection>> = push.client();
+//!     let _changes: &Change = push.request();
+//!     Ok(())
+//! }
+//!
+//! struct ControlPlane {
+//!     clients: Fleet,
+//!     dispatcher: Option<Dispatcher<Fleet>>,
+//!     flags: Flags,
+//! }
+//! # let _ = (handle, |it: ControlPlane| drop((it.clients, it.dispatcher, it.flags)));
+//! # }
+//! ```
+//!
+//! # Metrics
+//!
+//! With feature `metrics`, [`Builder::metrics`] reports to the `metrics` facade. Each metric has the label
+//! `queue`, the name that the builder was given. No label depends on a client, so the number of
+//! series is fixed.
+//!
+//! | metric | kind | more labels | |
+//! | --- | --- | --- | --- |
+//! | `pushlane_queue_seconds` | histogram | `lane` | from the oldest publish in a request to the beginning of its push; needs [`Builder::measure`] |
+//! | `pushlane_push_seconds` | histogram | `lane` | from the beginning of a push to its end |
+//! | `pushlane_publishes_per_push` | histogram | `lane` | the merge ratio: how many publishes a completed push contained; needs [`Builder::measure`] |
+//! | `pushlane_pushes_total` | counter | `lane`, `outcome` | pushes that were `completed`, `failed`, `requeued` or `evicted` |
+//! | `pushlane_panics_total` | counter | | panics of handlers and other user code |
+//! | `pushlane_evictions_total` | counter | `reason` | clients evicted for a `deadline` or for `failures` |
+//! | `pushlane_convergence_seconds` | histogram | | while the queue is busy, once a second at most: how long until all that was published by then was everywhere |
+//! | `pushlane_clients` | gauge | | clients registered |
+//! | `pushlane_waiting` | gauge | `lane` | clients that wait for a push |
+//! | `pushlane_in_progress` | gauge | | pushes in progress |
+//! | `pushlane_backing_off` | gauge | | clients that wait to be tried again, or for their pace |
+//! | `pushlane_permits`, `pushlane_permits_held` | gauge | | permits there are, and those that are held |
+//! | `pushlane_oldest_waiting_seconds` | gauge | | for how long the client that has waited longest has, to the second |
+//! | `pushlane_longest_push_seconds` | gauge | | how long ago the longest push in progress began |
+//!
+//! Gauges are set once a second.
+//!
+//! # Tracing
+//!
+//! With feature `tracing` each push has a span `push` (level info; fields `client`, `lane`, `attempt`, and
+//! `outcome` when it ends), in which its handler runs. Events: a client that is evicted (warn), a panic
+//! (error), a push that failed (debug).
+//!
+//! # Panics
+//!
 //! What user code does stops none of them: a panic in a handler, a callback, a waker, the merge, the
 //! clone or the drop of a request is caught, and reported with
 //! [`on_panic`](Builder::on_panic) where the client is known.
@@ -31,9 +101,15 @@ mod builder;
 #[cfg(not(loom))]
 mod clients;
 #[cfg(not(loom))]
+mod debouncer;
+#[cfg(not(loom))]
 mod delivery;
 #[cfg(not(loom))]
 mod dispatcher;
+#[cfg(not(loom))]
+mod measured;
+#[cfg(not(loom))]
+mod observe;
 #[cfg(not(loom))]
 mod outcome;
 #[cfg(not(loom))]
@@ -65,8 +141,10 @@ pub use {
     backoff::Backoff,
     builder::Builder,
     clients::Clients,
+    debouncer::Debouncer,
     delivery::{Delivered, Laggards},
     dispatcher::Dispatcher,
+    measured::{Measure, Measured},
     outcome::{EvictReason, Outcome, PushError, Stats, Unserved},
     push::{Detached, Handle, Push},
     timer::Timer,

@@ -88,7 +88,9 @@ impl fmt::Display for Unserved {
 
 impl Error for Unserved {}
 
-/// What an adapter has done, and does.
+/// What an adapter has done, and does. The queue itself counts nothing: an atomic addition for each
+/// push would cost more than a lease's own bookkeeping. What it is doing at the moment says
+/// [`queue.stats()`](crate::PushQueue::stats).
 ///
 /// ```
 /// # #[cfg(feature = "blocking")] {
@@ -110,14 +112,23 @@ impl Error for Unserved {}
 pub struct Stats {
     /// Pushes in progress: begun and not ended.
     pub in_progress: usize,
-    /// Clients that wait to be tried again.
+    /// Clients that wait to be tried again, or for their pace.
     pub backing_off: usize,
+    /// Pushes that have begun. Each of them is in progress, or has ended in one of the ways below, or
+    /// with the eviction of its client.
+    pub begun: u64,
     /// Pushes that have completed.
     pub completed: u64,
     /// Pushes that have failed, those included that panicked.
     pub failed: u64,
     /// Pushes that have panicked.
     pub panicked: u64,
+    /// Pushes that were given back without failing:
+    /// [`requeue_after`](super::Push::requeue_after), and handlers that were stopped.
+    pub requeued: u64,
+    /// Publishes that needed no push of their own: for each push that has completed, all that it
+    /// contained but one. 0 unless the dispatcher [measures](super::Builder::measure).
+    pub merged: u64,
     /// Clients that have been evicted.
     pub evicted: u64,
 }

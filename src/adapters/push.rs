@@ -4,6 +4,7 @@ use alloc::sync::Arc;
 use core::fmt;
 use core::ops::Deref;
 use core::time::Duration;
+use std::time::Instant;
 
 use super::book::End;
 use super::outcome::PushError;
@@ -27,6 +28,10 @@ impl<Q> Handle for Q where
     Q: Deref<Target: Serve<Signal = Waiters, Payload: Send>> + Clone + Send + Sync + 'static
 {
 }
+
+/// When the oldest of the publishes in a request was made, and how many they are.
+pub(super) type Measures<Q> =
+    fn(&<<Q as Deref>::Target as Serve>::Payload) -> (Option<Instant>, u64);
 
 /// One push to one client, for a handler to carry out: a [`Lease`] with a deadline.
 ///

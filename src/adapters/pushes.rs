@@ -32,10 +32,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use event_listener::Event;
 
-use super::book::{Book, Due, End, Entry, Handler, Phase};
+use super::book::{Begun, Book, Due, End, Entry, Handler, Phase};
 use super::builder::{Options, Panic, caught, shielded};
+use super::observe::{Ended, Moment, PushSpan};
 use super::outcome::{EvictReason, PushError, Stats, Unserved};
-use super::push::{Handle, Push};
+use super::push::{Handle, Measures, Push};
 use super::waiting::Either;
 use super::wake::{Listener, notify};
 use crate::lease::{Lease, Permit};
@@ -43,11 +44,21 @@ use crate::queue::{Outlook, Serve};
 use crate::registry::ClientKey;
 use crate::slot::Lane;
 
+/// For how long the number of busy clients is taken for true.
+const BUSY_FOR: Duration = Duration::from_millis(10);
+
+/// The message of a panic, if it has one.
+pub(super) fn message(panic: &Panic) -> Option<&str> {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<alloc::string::String>().map(|it| &**it))
+}
+
 pub(super) type Clock = Box<dyn Fn() -> Duration + Send + Sync>;
 
 pub(super) struct Pushes<Q: Handle> {
     queue: Q,
     options: Options,
+    measures: Option<Measures<Q>>,
     clock: Clock,
     jitter: RandomState,
     book: Mutex<Book<Q>>,
@@ -65,6 +76,8 @@ struct Rest<Q: Handle> {
     is_complete: bool,
     failure: Option<(u32, PushError)>,
     is_evicted: bool,
+    /// How it has ended, if it was a push that had begun.
+    ended: Option<(Begun, Ended)>,
     /// Of no use any more.
     dropped: Option<End>,
     /// The keeper would sleep for too long.
@@ -72,7 +85,12 @@ struct Rest<Q: Handle> {
 }
 
 impl<Q: Handle> Pushes<Q> {
-    pub(super) fn new(queue: Q, options: Options, clock: Clock) -> Arc<Self> {
+    pub(super) fn new(
+        queue: Q,
+        options: Options,
+        measures: Option<Measures<Q>>,
+        clock: Clock,
+    ) -> Arc<Self> {
         let book = Book {
             clients: HashMap::new(),
             due: BTreeSet::new(),
@@ -82,10 +100,12 @@ impl<Q: Handle> Pushes<Q> {
             has_ended: false,
             was_drained: false,
             counts: Stats::default(),
+            paced: HashMap::new(),
+            busy: None,
         };
         let (jitter, book) = (RandomState::new(), Mutex::new(book));
         let (changed, stopped) = (Event::new(), Event::new());
-        Arc::new(Pushes { queue, options, clock, jitter, book, changed, stopped })
+        Arc::new(Pushes { queue, options, measures, clock, jitter, book, changed, stopped })
     }
 
     pub(super) fn queue(&self) -> &Q {
@@ -101,25 +121,105 @@ impl<Q: Handle> Pushes<Q> {
         (self.clock)()
     }
 
-    /// A push begins. A limit that is beyond the clock's range is none.
-    pub(super) fn begin(self: &Arc<Self>, mut lease: Lease<Q>, handler: Handler) -> Push<Q> {
-        let (client, permit) = (lease.key(), lease.take_permit());
-        let deadline = self.options.limit.and_then(|limit| self.now().checked_add(limit));
+    /// Holds a lease back that comes too early for its client's pace: `None`.
+    pub(super) fn admit(&self, mut lease: Lease<Q>) -> Option<Lease<Q>> {
+        let Some(pace) = self.options.pace else { return Some(lease) };
+        let (client, now) = (lease.key(), self.now());
+        let busy = if pace.is_fixed() { 0 } else { self.busy(now) };
         let mut book = self.book();
-        let failures = book.begin(client, handler, permit, deadline);
-        let is_earlier = deadline.is_some_and(|deadline| book.arm(deadline));
+        let place = client.index();
+        let last = book.paced.get(&place).filter(|last| last.0 == client).map(|last| last.1);
+        let wait = last.and_then(|last| pace.wait(last, now, busy));
+        let until = wait.and_then(|wait| now.checked_add(wait));
+        let Some(until) = until.filter(|_| lease.lane() == Lane::Normal && !book.is_stopping)
+        else {
+            book.paced.insert(place, (client, now));
+            return Some(lease);
+        };
+        drop(book);
+        // Not under the lock: it wakes others.
+        lease.release_permit();
+        let begun = self.begun(&lease, now);
+        let mut book = self.book();
+        if book.is_stopping {
+            drop(book);
+            self.end(lease, false);
+            return None;
+        }
+        let entry = book.begin(client, Handler::Returned, None, Some(until), begun);
+        if let Some(push) = &mut entry.push {
+            push.phase = Phase::Waiting;
+            push.lease = Some(lease);
+        }
+        let is_earlier = book.arm(until) || self.options.backoff.is_cut_short;
         drop(book);
         if is_earlier {
             notify(&self.changed, usize::MAX);
         }
-        Push::new(lease, failures.saturating_add(1), deadline, Arc::clone(self))
+        None
+    }
+
+    /// How many clients are busy. One load for each bank, so not for each push.
+    fn busy(&self, now: Duration) -> usize {
+        let known = self.book().busy;
+        if let Some((_, busy)) = known.filter(|(at, _)| now.saturating_sub(*at) < BUSY_FOR) {
+            return busy;
+        }
+        let busy = Serve::stats(&*self.queue).busy;
+        self.book().busy = Some((now, busy));
+        busy
+    }
+
+    fn begun(&self, lease: &Lease<Q>, at: Duration) -> Begun {
+        Begun { at, lane: lease.lane(), publishes: 0, span: PushSpan::none() }
+    }
+
+    /// A push begins. A limit that is beyond the clock's range is none.
+    pub(super) fn begin(
+        self: &Arc<Self>,
+        mut lease: Lease<Q>,
+        handler: Handler,
+    ) -> (Push<Q>, PushSpan) {
+        let (client, permit) = (lease.key(), lease.take_permit());
+        let now = self.now();
+        let deadline = self.options.limit.and_then(|limit| now.checked_add(limit));
+        let mut begun = self.begun(&lease, now);
+        let mut queued = None;
+        if let Some(measures) = self.measures {
+            // It is user code.
+            shielded(|| {
+                let (published, publishes) = measures(lease.request());
+                begun.publishes = publishes;
+                queued = published.map(|at| at.elapsed());
+            });
+        }
+        let mut book = self.book();
+        let entry = book.begin(client, handler, permit, deadline, begun.clone());
+        let failures = entry.failures;
+        book.counts.begun += 1;
+        let is_earlier = deadline.is_some_and(|deadline| book.arm(deadline));
+        drop(book);
+        shielded(|| begun.span = PushSpan::new(client, begun.lane, failures.saturating_add(1)));
+        if let Some(push) = self.book().push(client) {
+            push.begun.span = begun.span.clone();
+        }
+        shielded(|| self.options.observer.begun(client, &begun, queued));
+        if is_earlier {
+            notify(&self.changed, usize::MAX);
+        }
+        let push = Push::new(lease, failures.saturating_add(1), deadline, Arc::clone(self));
+        (push, begun.span)
     }
 
     /// User code has panicked while a lease began; the lease is there if its client is known.
     pub(super) fn begin_failed(&self, lease: Option<Lease<Q>>, panic: Panic) {
         let Some(mut lease) = lease else { return shielded(|| drop(panic)) };
         let (client, permit) = (lease.key(), lease.take_permit());
-        self.book().begin(client, Handler::Returned, permit, None);
+        let begun = self.begun(&lease, self.now());
+        let mut book = self.book();
+        book.begin(client, Handler::Returned, permit, None, begun);
+        book.counts.begun += 1;
+        drop(book);
         let failure = End::Fail(self.panicked(client, panic));
         self.give_back(lease, Some(failure));
     }
@@ -192,6 +292,7 @@ impl<Q: Handle> Pushes<Q> {
             is_complete: false,
             failure: None,
             is_evicted: false,
+            ended: None,
             dropped: None,
             is_earlier: false,
         };
@@ -199,6 +300,7 @@ impl<Q: Handle> Pushes<Q> {
             // Nobody waits for the handler of a client that is gone.
             rest.lease = push.lease.take();
             if rest.lease.is_some() {
+                rest.ended = Some((push.begun.clone(), Ended::Evicted));
                 rest.dropped = push.end.take();
                 book.clients.remove(&client.index());
             }
@@ -210,14 +312,24 @@ impl<Q: Handle> Pushes<Q> {
         rest.permit = push.permit.take();
         let due = push.due.take();
         let end = push.end.take().unwrap_or_else(|| End::Fail("the push was dropped".into()));
+        let how = match end {
+            End::Complete => Ended::Completed,
+            End::Requeue(_) => Ended::Requeued,
+            End::Fail(_) => Ended::Failed,
+        };
+        rest.ended = Some((push.begun.clone(), how));
         let wait = match end {
             End::Complete => {
                 entry.failures = 0;
                 rest.is_complete = true;
                 book.counts.completed += 1;
+                book.counts.merged += push.begun.publishes.saturating_sub(1);
                 Duration::ZERO
             }
-            End::Requeue(delay) => delay,
+            End::Requeue(delay) => {
+                book.counts.requeued += 1;
+                delay
+            }
             End::Fail(error) => {
                 entry.failures = entry.failures.saturating_add(1);
                 book.counts.failed += 1;
@@ -231,6 +343,8 @@ impl<Q: Handle> Pushes<Q> {
         let until = self.now().checked_add(wait);
         if rest.is_evicted {
             push.phase = Phase::Evicting;
+            // It ends when its client has been unregistered.
+            rest.ended = None;
         } else if rest.is_complete || wait.is_zero() || is_stopping {
             rest.lease = push.lease.take();
             entry.push = None;
@@ -262,6 +376,13 @@ impl<Q: Handle> Pushes<Q> {
         }
         if rest.is_earlier {
             notify(&self.changed, usize::MAX);
+        }
+        if let Some((begun, how)) = rest.ended {
+            let observer = &self.options.observer;
+            let now = if observer.is_metered() { self.now() } else { Duration::ZERO };
+            // Drops its span as well.
+            shielded(move || observer.ended(&begun, how, now));
+            shielded(|| observer.progressed(&self.queue, now));
         }
         shielded(|| drop(rest.dropped));
         let Some((attempts, last)) = rest.failure else { return };
@@ -309,10 +430,8 @@ impl<Q: Handle> Pushes<Q> {
 
     /// Reports a panic, and makes an error of it.
     fn panicked(&self, client: ClientKey, panic: Panic) -> PushError {
-        let text = panic.downcast_ref::<&str>().copied();
-        let text = text.or_else(|| panic.downcast_ref::<alloc::string::String>().map(|it| &**it));
         let error =
-            text.map_or("panicked".into(), |text| alloc::format!("panicked: {text}").into());
+            message(&panic).map_or("panicked".into(), |it| alloc::format!("panicked: {it}").into());
         self.book().counts.panicked += 1;
         self.options.panicked(client, panic);
         error
@@ -350,6 +469,7 @@ impl<Q: Handle> Pushes<Q> {
         if self.options.backoff.is_cut_short {
             self.cut_short();
         }
+        self.look();
         loop {
             let mut book = self.book();
             let now = self.now();
@@ -389,11 +509,33 @@ impl<Q: Handle> Pushes<Q> {
                 None => {
                     let drain_by = book.drain_by.filter(|_| !book.is_stopping);
                     let due = book.due.first().map(|(due, _)| *due);
-                    book.armed = due.into_iter().chain(drain_by).min();
+                    let look = self.options.observer.next_look().filter(|_| !book.is_stopping);
+                    book.armed = due.into_iter().chain(drain_by).chain(look).min();
                     return book.armed;
                 }
             }
         }
+    }
+
+    /// Looks at the queue for the metrics, if it is time.
+    fn look(&self) {
+        let (observer, now) = (&self.options.observer, self.now());
+        if observer.next_look().is_none_or(|look| now < look) {
+            return;
+        }
+        let mut moment = Moment::default();
+        let book = self.book();
+        for entry in book.clients.values() {
+            let Some(push) = &entry.push else { continue };
+            if push.phase == Phase::Waiting {
+                moment.backing_off += 1;
+            } else {
+                moment.in_progress.push(entry.client);
+                moment.longest = moment.longest.into_iter().chain([push.begun.at]).min();
+            }
+        }
+        drop(book);
+        shielded(|| observer.look(&self.queue, now, &moment));
     }
 
     /// Nothing begins any more, and nothing waits: clients that back off go back into the queue.

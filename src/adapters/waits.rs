@@ -116,7 +116,10 @@ impl<B: Backlog, S: Storage> PushQueue<B, S, Waiters> {
 }
 
 /// Awaits a future, unless `time` is up before.
-async fn in_time<F: Future>(future: F, time: impl Future<Output = ()>) -> Option<F::Output> {
+pub(super) async fn in_time<F: Future>(
+    future: F,
+    time: impl Future<Output = ()>,
+) -> Option<F::Output> {
     let (mut future, mut time) = (pin!(future), pin!(time));
     poll_fn(|context| match future.as_mut().poll(context) {
         Poll::Ready(output) => Poll::Ready(Some(output)),

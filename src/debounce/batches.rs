@@ -104,6 +104,11 @@ impl<S: Ord + Clone, R: Merge> Debounce<S, R> {
         self
     }
 
+    #[cfg(all(feature = "async", not(loom)))]
+    pub(crate) fn is_fixed(&self) -> bool {
+        self.quiet.is_fixed()
+    }
+
     /// An event of a scope, at `now`. What comes back is to be published at once: an urgent event,
     /// or a leading edge. Times must not go backwards.
     pub fn offer(&mut self, scope: S, lane: Lane, request: R, now: Duration) -> Option<R> {

@@ -37,6 +37,11 @@ impl Pace {
         Pace { interval }
     }
 
+    #[cfg(all(feature = "async", not(loom)))]
+    pub(crate) fn is_fixed(&self) -> bool {
+        self.interval.is_fixed()
+    }
+
     /// The earliest beginning of the next push to a client whose last one began at `last`, while
     /// `busy` clients are busy.
     #[must_use]

@@ -49,6 +49,12 @@ impl Stretch {
         Self::between(time, time, 1)
     }
 
+    /// Whether it is the same time whatever the queue does.
+    #[cfg(all(feature = "async", not(loom)))]
+    pub(crate) fn is_fixed(&self) -> bool {
+        self.longest <= self.shortest
+    }
+
     /// The time while so many clients are busy.
     #[must_use]
     pub fn at(&self, busy: usize) -> Duration {

@@ -9,6 +9,8 @@ use core::ops::Deref;
 
 use super::PushQueue;
 use super::batch::Entries;
+use super::converge::Cursor;
+use super::stats::Stats;
 use crate::backlog::Backlog;
 use crate::batch::Batch;
 use crate::convergence::Seq;
@@ -20,6 +22,7 @@ use crate::registry::{ClientKey, Place};
 use crate::signal::Signal;
 use crate::slot::{Lane, Released, State, slots};
 use crate::storage::Storage;
+use crate::version::Version;
 
 mod sealed {
     pub trait Sealed {}
@@ -52,6 +55,12 @@ pub trait Serve: sealed::Sealed {
     /// [`PushQueue::is_drained`].
     fn is_drained(&self) -> bool;
 
+    /// [`PushQueue::stats`].
+    fn stats(&self) -> Stats;
+
+    /// [`PushQueue::barrier`].
+    fn barrier(&self) -> Version;
+
     #[doc(hidden)]
     fn begin(&self) -> Option<(Ticket, Self::Payload)>;
     #[doc(hidden)]
@@ -66,6 +75,8 @@ pub trait Serve: sealed::Sealed {
     fn return_permit(&self);
     #[doc(hidden)]
     fn outlook(&self, ticket: &Ticket) -> Outlook;
+    #[doc(hidden)]
+    fn has_converged(&self, version: &Version, at: &mut Cursor) -> bool;
     #[doc(hidden)]
     fn each_unserved(&self, each: &mut dyn FnMut(ClientKey));
 }
@@ -465,6 +476,18 @@ impl<B: Backlog, S: Storage, N: Signal> Serve for PushQueue<B, S, N> {
 
     fn return_permit(&self) {
         self.end(0, 1);
+    }
+
+    fn stats(&self) -> Stats {
+        self.stats()
+    }
+
+    fn barrier(&self) -> Version {
+        self.barrier()
+    }
+
+    fn has_converged(&self, version: &Version, at: &mut Cursor) -> bool {
+        self.advance(at, version)
     }
 
     fn each_unserved(&self, each: &mut dyn FnMut(ClientKey)) {

@@ -65,8 +65,9 @@ impl<Q: Handle> Builder<Q> {
     where
         H: Fn(Push<Q>) -> Outcome + Send + Sync + 'static,
     {
-        let Builder { queue, options } = self;
-        let workers = Workers::start(queue, threads.max(1), options, Box::new(handler))?;
+        let Builder { queue, options, measures } = self;
+        let workers =
+            Workers::start(queue, threads.max(1), (options, measures), Box::new(handler))?;
         Ok(Pool { workers })
     }
 }

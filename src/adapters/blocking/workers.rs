@@ -20,7 +20,7 @@ use crate::adapters::block_on::block_on_until;
 use crate::adapters::book::Handler;
 use crate::adapters::builder::{Options, caught};
 use crate::adapters::outcome::{Outcome, Stats, Unserved};
-use crate::adapters::push::{Handle, Push};
+use crate::adapters::push::{Handle, Measures, Push};
 use crate::adapters::pushes::Pushes;
 use crate::adapters::waiting::next;
 use crate::adapters::wake::{Listener, notify, until};
@@ -53,11 +53,11 @@ impl<Q: Handle> Workers<Q> {
     pub(super) fn start(
         queue: Q,
         size: usize,
-        options: Options,
+        (options, measures): (Options, Option<Measures<Q>>),
         handler: OnPush<Q>,
     ) -> io::Result<Arc<Self>> {
         let start = Instant::now();
-        let pushes = Pushes::new(queue, options, Box::new(move || start.elapsed()));
+        let pushes = Pushes::new(queue, options, measures, Box::new(move || start.elapsed()));
         let (roster, changed) = (Mutex::default(), Event::new());
         let workers = Arc::new(Workers { pushes, handler, start, size, roster, changed });
         let started = (0..size).try_for_each(|_| workers.add(&mut workers.roster()));
@@ -78,9 +78,10 @@ impl<Q: Handle> Workers<Q> {
     fn work(self: Arc<Self>) {
         let at_work = AtWork(&self);
         while let Some(lease) = self.next_lease() {
-            let push = self.pushes.begin(lease, Handler::Thread);
+            let Some(lease) = self.pushes.admit(lease) else { continue };
+            let (push, span) = self.pushes.begin(lease, Handler::Thread);
             let client = push.key();
-            let result = caught(|| (self.handler)(push)).map(Into::into);
+            let result = caught(|| span.within(|| (self.handler)(push))).map(Into::into);
             if !self.pushes.returned(client, result) && !self.take_back() {
                 // Not at work since its deadline.
                 mem::forget(at_work);

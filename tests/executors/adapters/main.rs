@@ -5,9 +5,11 @@ mod rig;
 
 mod async_waiting;
 mod behaviour;
+mod embassy;
 mod only_pool;
 mod only_tokio;
 mod pacing;
+mod spacing;
 
 use pushlane::backlog::{Backlog, Bits};
 
