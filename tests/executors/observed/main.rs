@@ -9,6 +9,9 @@ use pushlane::adapters::{AsyncQueue, Backoff, Dispatcher, Measured, QueueHandle,
 use pushlane::backlog::ChangeSet;
 use pushlane::{ClientKey, Config, Lane};
 
+/// One at a time: what a thread without a subscriber does meanwhile, `tracing` may take for all.
+static ALONE: Mutex<()> = Mutex::new(());
+
 type Queue = QueueHandle<Measured<ChangeSet<u32>>>;
 
 fn virtual_time(test: impl Future<Output = ()>) {
@@ -77,6 +80,7 @@ fn value(text: &str, series: &str) -> f64 {
 
 #[test]
 fn prometheus_sees_what_happened() {
+    let _alone = ALONE.lock();
     let recorder = PrometheusBuilder::new().build_recorder();
     let handle: PrometheusHandle = recorder.handle();
     let mut stats = Stats::default();
@@ -131,6 +135,7 @@ impl Write for Lines {
 
 #[test]
 fn a_subscriber_sees_each_push_and_what_went_wrong() {
+    let _alone = ALONE.lock();
     let lines = Lines::default();
     let writer = lines.clone();
     let subscriber = tracing_subscriber::fmt()
