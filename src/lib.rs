@@ -147,3 +147,8 @@ pub use versions::Versions;
 #[cfg(all(doctest, feature = "spin"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// So are the guide's.
+#[cfg(all(doctest, feature = "spin", feature = "async"))]
+#[doc = include_str!("../docs/guide.md")]
+struct Guide;
