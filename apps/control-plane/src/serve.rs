@@ -94,7 +94,7 @@ async fn serve(cli: Cli) -> Result<(), String> {
         say(&format!("{reason}: draining"));
         drop(watch);
         if let Some(replica) = replica {
-            replica.end(RECORD).await;
+            replica.end(RECORD, cli.drain).await;
         }
     };
     let served = server.serve(clients, stop).await;

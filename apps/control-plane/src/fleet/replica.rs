@@ -21,6 +21,7 @@ use tokio::task::JoinHandle;
 /// Runs until it is ended.
 #[derive(Debug)]
 pub(crate) struct Replica {
+    ads: Ads,
     end: oneshot::Sender<()>,
     member: JoinHandle<()>,
     others: [JoinHandle<()>; 2],
@@ -59,17 +60,29 @@ impl Replica {
         let taker = Taker { ads: ads.clone(), source, steps, fault, say, complain };
         let follower = follow(client, keys, move |told| taker.take(told));
         Ok(Self {
+            ads: ads.clone(),
             end,
             member: tokio::spawn(member.run(published, ended, valid, complain)),
             others: [tokio::spawn(fence), tokio::spawn(follower)],
         })
     }
 
-    /// Leaves the record to expire. Takes no longer than `most`.
-    pub(crate) async fn end(self, most: Duration) {
+    /// Admits no client any more and leaves the record to expire, for which it takes no longer than `most`. Then its
+    /// clients go one after another over the time of `drain`, so that they don't storm the other replicas.
+    pub(crate) async fn end(self, most: Duration, drain: Duration) {
+        self.others.iter().for_each(JoinHandle::abort);
+        self.ads.set_stream_limit(0);
         let _ = self.end.send(());
         let _ = tokio::time::timeout(most, self.member).await;
-        self.others.iter().for_each(JoinHandle::abort);
+        let begin = Instant::now();
+        let clients = self.ads.clients();
+        for (at, client) in (1..).zip(&clients) {
+            self.ads.disconnect(client.stream);
+            let due = drain.mul_f64(f64::from(at) / clients.len() as f64);
+            if let Some(left) = due.checked_sub(begin.elapsed()) {
+                tokio::time::sleep(left).await;
+            }
+        }
     }
 }
 

@@ -110,6 +110,10 @@ impl Fleet {
         format!("http://127.0.0.1:{}", self.etcd_ports[0])
     }
 
+    pub(crate) fn replica(&self, at: usize) -> &Process {
+        self.replicas[at].as_ref().unwrap()
+    }
+
     pub(crate) fn kill(&mut self, at: usize) {
         self.replicas[at] = None;
     }

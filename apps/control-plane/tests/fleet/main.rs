@@ -40,6 +40,16 @@ async fn nothing_is_lost_and_nothing_is_early() {
     fleet.balanced().await;
     fleet.put_and_check("it has come back").await;
 
+    // One replica is asked to end: its clients go one after another, and are not forgotten on the way.
+    fleet.put();
+    fleet.replica(1).signal("TERM");
+    for _ in 0..8 {
+        fleet.put();
+    }
+    fleet.put_and_check("a replica has ended").await;
+    fleet.restart(1).await;
+    fleet.balanced().await;
+
     // A replica is cut off, and what it has missed is compacted.
     fleet.proxy.cut(true);
     let missed = fleet.put();
