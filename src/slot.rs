@@ -58,6 +58,25 @@ pub enum Lane {
 }
 
 impl Lane {
+    /// The lane for a publish that concerns `audience` of `clients` clients: urgent if that is at most
+    /// 16 clients, or one client in 16.
+    ///
+    /// A change for a few then doesn't wait behind the pushes of a change for everybody. The
+    /// [ratio](crate::Config::urgent_ratio) of the lanes bounds what it costs the others.
+    ///
+    /// ```
+    /// use pushlane::Lane;
+    ///
+    /// assert_eq!(Lane::for_audience(20, 10_000), Lane::Urgent);
+    /// assert_eq!(Lane::for_audience(9_000, 10_000), Lane::Normal);
+    /// assert_eq!(Lane::for_audience(3, 3), Lane::Urgent, "served in no time");
+    /// ```
+    #[must_use]
+    pub const fn for_audience(audience: usize, clients: usize) -> Lane {
+        const FEW: usize = 16;
+        if audience <= FEW || audience <= clients / FEW { Lane::Urgent } else { Lane::Normal }
+    }
+
     pub(crate) const BOTH: [Lane; 2] = [Lane::Urgent, Lane::Normal];
 
     #[inline]

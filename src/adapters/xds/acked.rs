@@ -13,7 +13,7 @@ use super::store::Changed;
 use super::subscription::Interest;
 use super::view::ViewId;
 use crate::registry::ClientKey;
-use crate::version::Version;
+use crate::versions::VersionSet;
 
 /// A change that has been published: what [`Ads::set`](super::Ads::set) and [`Ads::update`](super::Ads::update)
 /// return. Ask with it who has it.
@@ -22,7 +22,7 @@ pub struct Published {
     pub(super) view: ViewId,
     pub(super) revision: u64,
     pub(super) changed: Arc<Changed>,
-    pub(super) versions: Vec<Version>,
+    pub(super) versions: VersionSet,
     /// The view had never been set: it is news to every type.
     pub(super) first: bool,
 }
@@ -160,11 +160,9 @@ impl ServerState {
         &'a self,
         published: &'a Published,
     ) -> impl Iterator<Item = (ClientKey, Arc<StreamInfo>, TypeUrl)> + 'a {
-        let versions = published.versions.iter();
-        let keys = versions.flat_map(|version| self.queue.laggards(*version));
-        keys.filter_map(|key| {
+        self.queue.laggards(&published.versions).filter_map(|key| {
             let (info, type_url) = self.whose(key)?;
-            // Topics may collide: who is of another view or type is not concerned.
+            // Topics may collide: a client of another view or type is not concerned.
             let mine = info.view().is_some_and(|view| view == published.view);
             let concerned = published.first || published.changed.contains_key(&type_url);
             (mine && concerned).then_some((key, info, type_url))

@@ -2,7 +2,6 @@
 
 use core::fmt;
 use core::time::Duration;
-use std::collections::BTreeMap;
 use std::prelude::v1::*;
 use std::sync::Arc;
 
@@ -24,11 +23,10 @@ use super::service::AdsService;
 use super::state::{Mail, Phase, ServerState, Wishes};
 use super::status::{ClientStatus, StreamId};
 use super::store::{Applied, Changed, Edit};
+use super::topics::Watched;
 use super::view::{Snapshot, ViewId};
-use crate::queue::Target;
 use crate::slot::Lane;
-use crate::topics::{Scope, Topic};
-use crate::version::Version;
+use crate::versions::VersionSet;
 
 /// The server is being drained: nothing is changed any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -160,13 +158,6 @@ impl fmt::Debug for Builder {
         f.debug_struct("Builder").field("limits", &self.wishes.limits).finish_non_exhaustive()
     }
 }
-
-/// Up to how many topics a change of one type is published to. More, and everybody with a subscription to the type
-/// looks whether it is concerned.
-const SCATTERED: usize = 32;
-
-/// As many topics as a version remembers exactly.
-const TOGETHER: usize = 4;
 
 impl Ads {
     /// One to be described.
@@ -313,51 +304,46 @@ impl Ads {
         Ok(Published { view, revision, changed: Arc::new(changed), versions, first })
     }
 
-    fn publish(&self, view: &ViewId, applied: &Applied) -> Result<Vec<Version>, Draining> {
-        let topics = &self.server.topics;
-        let send = |scope: &[Topic], lane, change| {
-            let target = Target::Topics(Scope::any(scope));
-            self.server.queue.publish(target, lane, Arc::new(change)).map_err(|_| Draining)
-        };
+    fn publish(&self, view: &ViewId, applied: &Applied) -> Result<VersionSet, Draining> {
+        let (queue, topics) = (&self.server.queue, &self.server.topics);
         if applied.first {
-            let everything = Change::all(applied.revision);
-            return Ok(Vec::from([send(&[topics.view(view)], Lane::Normal, everything)?]));
+            let everything = Arc::new(Change::all(applied.revision));
+            let topic = topics.view(view);
+            let lane = Lane::for_audience(topics.members(topic), queue.clients());
+            let version = queue.publish(topic, lane, everything).map_err(|_| Draining)?;
+            return Ok(version.into());
         }
-        // Endpoints are urgent: they are stale as long as they are not there. With other types they would only wait
-        // for these.
-        let urgent = applied.changed.keys().all(|type_url| &**type_url == TypeUrl::ENDPOINTS);
-        let lane = if urgent { Lane::Urgent } else { Lane::Normal };
-        let mut versions = Vec::new();
+        let mut versions = VersionSet::new();
         for (type_url, names) in &applied.changed {
-            let change = |names: Vec<_>| Change::of(type_url, names, applied.revision);
-            let mut by_topic = BTreeMap::<Topic, Vec<_>>::new();
-            for name in names {
-                by_topic.entry(topics.name(view, type_url, name)).or_default().push(name.clone());
-            }
-            for (_, alias, name) in applied.aliases.iter().filter(|(of, _, _)| of == type_url) {
-                by_topic.entry(topics.name(view, type_url, alias)).or_default().push(name.clone());
-            }
-            if by_topic.len() > SCATTERED {
-                let all = change(names.iter().cloned().collect());
-                versions.push(send(&[topics.all(view, type_url)], lane, all)?);
-                continue;
-            }
+            let aliases = applied.aliases.iter().filter(|(of, ..)| of == type_url);
+            let known_by = names.iter().chain(aliases.map(|(_, alias, _)| alias));
+            let watched: Vec<_> = known_by
+                .map(|name| Watched {
+                    name: name.clone(),
+                    view: view.clone(),
+                    type_url: type_url.clone(),
+                })
+                .collect();
+            let clients = self.server.watched.clients_of_any(&watched);
             let wildcard = topics.wildcard(view, type_url);
-            let all = change(names.iter().cloned().collect());
-            versions.push(send(&[wildcard], lane, all)?);
-            let by_topic: Vec<_> = by_topic.into_iter().collect();
-            for some in by_topic.chunks(TOGETHER) {
-                let scope: Vec<_> = some.iter().map(|(topic, _)| *topic).collect();
-                let names = some.iter().flat_map(|(_, names)| names).cloned().collect();
-                versions.push(send(&scope, lane, change(names))?);
+            let wild = topics.members(wildcard);
+            // What concerns few doesn't wait behind what concerns everybody.
+            let lane = Lane::for_audience(clients.len() + wild, queue.clients());
+            let change = Change::of(type_url, names.iter().cloned(), applied.revision);
+            let change = Arc::new(change);
+            // Always: a client that joins at this moment may not be counted yet.
+            let version = queue.publish(wildcard, lane, Arc::clone(&change));
+            versions.join(version.map_err(|_| Draining)?);
+            if !clients.is_empty() {
+                let version = queue.publish_each(&clients, lane, change).map_err(|_| Draining)?;
+                versions.join(version);
             }
         }
         Ok(versions)
     }
 
     /// Waits until every client that the change concerns has acknowledged it: it, or a later response that brought it
-    /// merged with later changes. Who leaves is not waited for, and who rejects has answered as well. A client of the
-    /// same view and type whose names share a topic with those that changed may be waited for too.
+    /// merged with later changes. A client that leaves is not waited for, and one that rejects has answered as well.
     ///
     /// # Errors
     ///

@@ -46,8 +46,9 @@ pub struct Limits {
     /// How long one type waits for another so that the order is kept, and how long a cluster or a listener that a
     /// client has asked for by name stays with it when it is gone, unless the client gives it up. Default: 2 s.
     pub order_patience: Duration,
-    /// How many topics the names of all resources are hashed into. Each takes one machine word for every 16 places of
-    /// the queue; more of them mean fewer needless looks. Default: 512.
+    /// How many topics views are hashed into, and the types of a view that clients subscribe to as a
+    /// whole. Each takes one machine word for every 16 places of the queue; more of them mean fewer
+    /// needless looks where there are many views. Default: 128.
     pub topics: u32,
     /// How many responses are prepared at once. Default: 100.
     pub permits: usize,
@@ -72,7 +73,7 @@ impl Default for Limits {
             send_deadline: Duration::from_secs(5),
             ack_deadline: Duration::from_secs(60),
             order_patience: Duration::from_secs(2),
-            topics: 512,
+            topics: 128,
             permits: 100,
             history: 4_096,
         }

@@ -21,7 +21,7 @@ use super::resource::TypeUrl;
 use super::shared::Extensions;
 use super::status::{StreamId, StreamInfo};
 use super::store::{Store, Turn, View};
-use super::topics::TopicSpace;
+use super::topics::{TopicSpace, Watched};
 use super::view::ViewId;
 use crate::adapters::AsyncQueue;
 use crate::adapters::waiting::next;
@@ -29,6 +29,7 @@ use crate::backlog::Shared;
 use crate::config::Config;
 use crate::lease::Lease;
 use crate::registry::ClientKey;
+use crate::subscriptions::Subscriptions;
 
 pub(super) type Queue = AsyncQueue<Shared<Change>>;
 pub(super) type PushLease = Lease<Arc<Queue>>;
@@ -72,6 +73,8 @@ pub(super) struct ServerState {
     pub(super) queue: Arc<Queue>,
     pub(super) store: Store,
     pub(super) topics: TopicSpace,
+    /// By name, the clients that subscribe to it.
+    pub(super) watched: Subscriptions<Watched>,
     pub(super) counters: Counters,
     pub(super) views: Box<Views>,
     pub(super) compute: Option<Box<dyn Compute>>,
@@ -116,6 +119,7 @@ impl ServerState {
             queue,
             store: Store::default(),
             topics,
+            watched: Subscriptions::new(),
             counters: Counters::default(),
             views,
             compute,

@@ -112,7 +112,7 @@ impl View {
             }
         }
         let (mut changed, mut aliases) = (Changed::new(), Vec::new());
-        // Copied only if a push is being prepared from it at this moment.
+        // If a push is being prepared from it at this moment, the path to what changes is copied.
         let snapshot = Arc::make_mut(current.get_or_insert_default());
         if first {
             snapshot.none.changed_at = revision;
@@ -285,6 +285,27 @@ mod tests {
         assert!(before.get(TypeUrl::ENDPOINTS, "a").is_some() && before.len() == 1);
         let after = store.view(&"v".into()).snapshot().unwrap();
         assert!(after.get(TypeUrl::ENDPOINTS, "a").is_none() && after.len() == 1);
+    }
+
+    #[test]
+    fn a_change_costs_what_it_changes() {
+        let names: Vec<_> = (0..100_000).map(|at| at.to_string()).collect();
+        let store = Store::default();
+        let mut all = Edit::default();
+        for name in &names {
+            all.put(Resource::hashed(TypeUrl::ENDPOINTS, &**name, "1"));
+        }
+        store.begin().apply(&"v".into(), all, true);
+        for name in names.iter().step_by(10_000) {
+            let in_use = store.view(&"v".into()).snapshot().unwrap();
+            let cost =
+                allocation_counter::measure(|| drop(apply(&store, put(&[(name, "2")]), false)));
+            assert!(cost.bytes_total < 20_000, "{cost:?}");
+            assert_eq!(
+                (in_use.len(), in_use.get(TypeUrl::ENDPOINTS, name).is_some()),
+                (100_000, true)
+            );
+        }
     }
 
     #[test]

@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use std::prelude::v1::*;
 use std::sync::Arc;
 
+use rpds::RedBlackTreeMapSync;
+
 use super::resource::{Name, Resource, TypeUrl};
 
 /// Which resources a client is served. A client belongs to one view, and nothing of another one reaches it.
@@ -71,7 +73,7 @@ impl Snapshot {
 
     /// How many resources there are.
     pub fn len(&self) -> usize {
-        self.types.values().map(|set| set.resources.len()).sum()
+        self.types.values().map(|set| set.resources.size()).sum()
     }
 
     /// Whether there are none.
@@ -84,14 +86,15 @@ impl Snapshot {
     }
 }
 
-/// A view's resources of one type.
+/// A view's resources of one type. A copy shares its maps with the original: a change of one resource
+/// copies the path to it, however many there are.
 #[derive(Clone, Debug, Default)]
 pub(super) struct TypeSet {
     /// The revision of the last change to any of them.
     pub(super) changed_at: u64,
-    pub(super) resources: BTreeMap<Name, Resource>,
+    pub(super) resources: RedBlackTreeMapSync<Name, Resource>,
     /// The names of resources, by their aliases.
-    aliases: BTreeMap<Name, Name>,
+    aliases: RedBlackTreeMapSync<Name, Name>,
 }
 
 impl TypeSet {
@@ -110,17 +113,20 @@ impl TypeSet {
     pub(super) fn put(&mut self, name: Name, resource: Option<Resource>) -> Vec<Name> {
         let new = resource.iter().flat_map(Resource::shared_aliases).cloned();
         let mut aliases: Vec<Name> = new.collect();
-        let old = match resource {
-            Some(resource) => self.resources.insert(name.clone(), resource),
-            None => self.resources.remove(&name),
-        };
+        let old = self.resources.get(&name).cloned();
+        match resource {
+            Some(resource) => self.resources.insert_mut(name.clone(), resource),
+            None => {
+                self.resources.remove_mut(&name);
+            }
+        }
         for alias in old.iter().flat_map(Resource::shared_aliases) {
             if self.aliases.get(alias).is_some_and(|of| *of == name) {
-                self.aliases.remove(alias);
+                self.aliases.remove_mut(alias);
             }
         }
         for alias in &aliases {
-            self.aliases.insert(alias.clone(), name.clone());
+            self.aliases.insert_mut(alias.clone(), name.clone());
         }
         aliases.extend(old.iter().flat_map(Resource::shared_aliases).cloned());
         aliases

@@ -3,6 +3,7 @@
 mod aliases;
 mod client;
 mod delta;
+mod exact;
 mod extras;
 mod floods;
 mod kinds;

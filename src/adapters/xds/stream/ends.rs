@@ -83,8 +83,8 @@ impl Stream {
             self.server.remember(&self.server.departures, departure);
         }
         for entry in self.types.drain(..) {
+            entry.look_away(&self.server, &view);
             self.server.leave(entry.key);
-            entry.follow(&self.server, &view, &entry.subscription.interest.nothing_of());
         }
         self.server.release(view);
     }

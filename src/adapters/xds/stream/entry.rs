@@ -1,7 +1,6 @@
 //! One of a stream's subscriptions, and its place in the queue.
 
 use core::time::Duration;
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::vec::Vec;
 
@@ -12,18 +11,16 @@ use crate::adapters::xds::resource::{Name, Resource};
 use crate::adapters::xds::state::{PushLease, ServerState};
 use crate::adapters::xds::store::View;
 use crate::adapters::xds::subscription::{Moved, Subscription};
+use crate::adapters::xds::topics::Watched;
 use crate::queue::Target;
 use crate::registry::ClientKey;
 use crate::slot::Lane;
-use crate::topics::Topic;
 
 /// A subscription and its place in the queue.
 pub(super) struct Entry {
     pub(super) rank: u8,
     pub(super) subscription: Subscription,
     pub(super) key: ClientKey,
-    /// How many of its names each topic stands for.
-    pub(super) topics: HashMap<Topic, u32>,
     pub(super) push: Push,
     /// The shortest time to live of what has been sent, and when that is to be sent again.
     pub(super) ttl: Option<Duration>,
@@ -75,54 +72,49 @@ impl Entry {
         }
     }
 
-    pub(super) fn join(&mut self, server: &ServerState, topic: Topic) {
-        let count = self.topics.entry(topic).or_default();
-        *count += 1;
-        if *count == 1 {
-            // The client is this stream's, and the topic is below the number of topics.
-            let _ = server.queue.subscribe(self.key, topic);
-        }
+    /// Is told of what concerns the view as a whole.
+    pub(super) fn look_at(&self, server: &ServerState, view: &View) {
+        server.topics.join(&server.queue, self.key, server.topics.view(&view.id));
     }
 
-    pub(super) fn quit(&mut self, server: &ServerState, topic: Topic) {
-        let Some(count) = self.topics.get_mut(&topic) else { return };
-        *count -= 1;
-        if *count == 0 {
-            self.topics.remove(&topic);
-            let _ = server.queue.unsubscribe(self.key, topic);
+    /// Is told of nothing in the view any more.
+    pub(super) fn look_away(&self, server: &ServerState, view: &View) {
+        let topics = &server.topics;
+        topics.quit(&server.queue, self.key, topics.view(&view.id));
+        if self.subscription.interest.wildcard {
+            let wildcard = topics.wildcard(&view.id, &self.subscription.type_url);
+            topics.quit(&server.queue, self.key, wildcard);
         }
-    }
-
-    pub(super) fn quit_all(&mut self, server: &ServerState) {
-        for (topic, _) in self.topics.drain() {
-            let _ = server.queue.unsubscribe(self.key, topic);
-        }
-    }
-
-    /// Is to be told of what concerns the whole of a view, or of its type.
-    pub(super) fn look_at(&mut self, server: &ServerState, view: &View) {
-        let all = server.topics.all(&view.id, &self.subscription.type_url);
-        self.join(server, server.topics.view(&view.id));
-        self.join(server, all);
+        server.watched.leave(self.key);
+        self.follow(server, view, &self.subscription.interest.nothing_of());
     }
 
     /// Its interest has moved.
-    pub(super) fn moved(&mut self, server: &ServerState, view: &View, moved: &Moved) {
-        let type_url = self.subscription.type_url.clone();
-        let topic = |name: &Name| server.topics.name(&view.id, &type_url, name);
-        moved.added.iter().for_each(|name| self.join(server, topic(name)));
-        moved.left.iter().for_each(|name| self.quit(server, topic(name)));
-        let wildcard = server.topics.wildcard(&view.id, &type_url);
+    pub(super) fn moved(&self, server: &ServerState, view: &View, moved: &Moved) {
+        let type_url = &self.subscription.type_url;
+        let watched = |name: &Name| Watched {
+            name: name.clone(),
+            view: view.id.clone(),
+            type_url: type_url.clone(),
+        };
+        for name in &moved.added {
+            // The client is the stream's own, and registered.
+            let _ = server.watched.subscribe(self.key, watched(name));
+        }
+        for name in &moved.left {
+            server.watched.unsubscribe(self.key, &watched(name));
+        }
+        let topic = server.topics.wildcard(&view.id, type_url);
         match moved.wildcard {
-            Some(true) => self.join(server, wildcard),
-            Some(false) => self.quit(server, wildcard),
+            Some(true) => server.topics.join(&server.queue, self.key, topic),
+            Some(false) => server.topics.quit(&server.queue, self.key, topic),
             None => {}
         }
         self.follow(server, view, moved);
     }
 
     /// What is computed on demand, and nobody else of the view is subscribed to, is dropped.
-    pub(super) fn follow(&self, server: &ServerState, view: &View, moved: &Moved) {
+    fn follow(&self, server: &ServerState, view: &View, moved: &Moved) {
         if server.compute.is_some() && *moved != Moved::default() {
             view.cache.follow((&server.store, view), &self.subscription.type_url, moved);
         }

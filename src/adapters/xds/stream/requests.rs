@@ -54,6 +54,8 @@ impl Stream {
         }
         let (now, most) = (self.subscriptions(), self.server.limits.subscriptions);
         if now > most && now > before {
+            // What its end gives up, it must have taken.
+            self.moved(at, received.moved);
             return Err(Status::resource_exhausted(format!(
                 "the stream subscribes to {now} names: {most} are allowed"
             )));
@@ -95,9 +97,8 @@ impl Stream {
         let at = self.types.partition_point(|entry| entry.rank <= rank);
         let kind = self.server.kinds.of(&type_url);
         let subscription = Subscription::new(type_url.clone(), W::VARIANT, kind);
-        let topics = Default::default();
         let (push, ttl, refresh) = (Push::None, None, None);
-        let entry = Entry { rank, subscription, key, topics, push, ttl, refresh };
+        let entry = Entry { rank, subscription, key, push, ttl, refresh };
         self.types.insert(at, entry);
         if let Some(view) = &self.view {
             self.types[at].look_at(&self.server, view);

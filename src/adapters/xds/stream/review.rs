@@ -34,9 +34,8 @@ impl Stream {
             return Ok(());
         }
         let old = Arc::clone(old);
-        for entry in &mut self.types {
-            entry.follow(&self.server, &old, &entry.subscription.interest.nothing_of());
-            entry.quit_all(&self.server);
+        for entry in &self.types {
+            entry.look_away(&self.server, &old);
         }
         self.look_at(&view);
         let Some(new) = &self.view else { return Ok(()) };

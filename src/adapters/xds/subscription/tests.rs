@@ -231,12 +231,12 @@ impl World {
         self.set.changed_at = self.revision;
         self.changed.push(name.clone());
         if removed {
-            self.set.resources.remove(&name);
+            self.set.resources.remove_mut(&name);
         } else {
             let version = format!("{}", self.revision);
             let resource =
                 Resource::new(self.type_url.clone(), name.clone(), version.clone(), version);
-            self.set.resources.insert(name, resource);
+            self.set.resources.insert_mut(name, resource);
         }
     }
 
