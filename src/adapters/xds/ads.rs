@@ -16,11 +16,12 @@ use super::event::Event;
 use super::identity::Identity;
 use super::kinds::{Kind, Kinds};
 use super::limits::Limits;
+use super::mailbox::Notice;
 use super::metrics::Metrics;
 use super::proto::Node;
 use super::resource::{Name, Resource, TypeUrl};
 use super::service::AdsService;
-use super::state::{Mail, Phase, ServerState, Wishes};
+use super::state::{Phase, ServerState, Wishes};
 use super::status::{ClientStatus, StreamId};
 use super::store::{Applied, Changed, Edit};
 use super::topics::Watched;
@@ -71,7 +72,7 @@ struct Alive {
 impl Drop for Alive {
     fn drop(&mut self) {
         self.dispatcher.abort();
-        self.server.phase.send_replace(Phase::Stopped);
+        self.server.stop();
     }
 }
 
@@ -284,17 +285,14 @@ impl Ads {
     /// Ends a stream in good order: its client may come back at once. False: there is no such stream any more.
     pub fn disconnect(&self, stream: StreamId) -> bool {
         let info = self.server.stream(stream);
-        info.is_some_and(|info| info.mail.send(Mail::Disconnect).is_ok())
+        info.is_some_and(|info| info.mailbox.end(Notice::Disconnected))
     }
 
     /// Asks the view function anew for every stream: what it goes by has changed. A client that belongs to another view
     /// by now is sent what differs there, on the same stream; one that belongs to none is turned away with
     /// `PERMISSION_DENIED`. Returns at once; the streams do it one by one.
     pub fn review(&self) {
-        for info in self.server.streams() {
-            // A stream that has ended meanwhile needs no view.
-            let _ = info.mail.send(Mail::Review);
-        }
+        self.server.streams().iter().for_each(|info| info.mailbox.review());
     }
 
     fn published(&self, view: ViewId, applied: Applied) -> Result<Published, Draining> {
@@ -437,7 +435,7 @@ impl Ads {
             self.server.queue.close();
         }
         let answered = timeout(grace, self.server.queue.drained()).await.is_ok();
-        self.server.phase.send_replace(Phase::Stopped);
+        self.server.stop();
         answered
     }
 }

@@ -30,6 +30,7 @@ mod heard;
 mod identity;
 mod kinds;
 mod limits;
+mod mailbox;
 mod metrics;
 mod order;
 mod outbound;

@@ -2,7 +2,6 @@
 //!
 //! Bounded by itself: of each type there is at most one response that has not been answered.
 
-use core::future::poll_fn;
 use core::marker::PhantomData;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
@@ -13,12 +12,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use ::tokio::time::Instant;
 use tonic::codegen::tokio_stream::Stream;
 
+use super::mailbox::Notice;
+use super::status::StreamInfo;
 use super::subscription::Reply;
 use super::wire::Wire;
 
 /// The stream's end of it.
-#[derive(Default)]
-pub(super) struct Outbound(Arc<Mutex<State>>);
+pub(super) struct Outbound(Arc<Shared>);
+
+struct Shared {
+    state: Mutex<State>,
+    /// Whose responses they are.
+    info: Arc<StreamInfo>,
+}
 
 #[derive(Default)]
 struct State {
@@ -27,17 +33,18 @@ struct State {
     end: Option<Result<(), tonic::Status>>,
     /// When the transport last took a part of a response of which it has not taken all.
     part: Option<Instant>,
-    /// The transport has dropped its end.
-    gone: bool,
     reader: Option<Waker>,
-    writer: Option<Waker>,
 }
 
-fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
-    state.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(shared: &Shared) -> MutexGuard<'_, State> {
+    shared.state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Outbound {
+    pub(super) fn new(info: Arc<StreamInfo>) -> Self {
+        Outbound(Arc::new(Shared { state: Mutex::default(), info }))
+    }
+
     /// The transport's end.
     pub(super) fn responses<W>(&self) -> Responses<W> {
         Responses { state: Arc::clone(&self.0), wire: PhantomData }
@@ -45,8 +52,11 @@ impl Outbound {
 
     pub(super) fn send(&self, reply: Reply) {
         let mut state = lock(&self.0);
+        if state.replies.capacity() == 0 {
+            state.replies.reserve_exact(1);
+        }
         state.replies.push_back((reply, Instant::now()));
-        wake(state, |state| &mut state.reader);
+        wake(state);
     }
 
     /// Since when the transport has taken nothing although there is something to take.
@@ -67,26 +77,13 @@ impl Outbound {
             state.replies.clear();
         }
         state.end.get_or_insert(result);
-        wake(state, |state| &mut state.reader);
-    }
-
-    /// Waits until the transport has dropped its end.
-    pub(super) async fn gone(&self) {
-        poll_fn(|context| {
-            let mut state = lock(&self.0);
-            if state.gone {
-                return Poll::Ready(());
-            }
-            state.writer = Some(context.waker().clone());
-            Poll::Pending
-        })
-        .await;
+        wake(state);
     }
 }
 
 /// How far the transport has come with a response that it takes in parts.
 #[derive(Clone)]
-pub(super) struct Progress(Arc<Mutex<State>>);
+pub(super) struct Progress(Arc<Shared>);
 
 impl Progress {
     /// A part has been taken; there is more of it, or not.
@@ -95,9 +92,9 @@ impl Progress {
     }
 }
 
-/// Wakes one side, after the lock is released.
-fn wake(mut state: MutexGuard<'_, State>, side: impl Fn(&mut State) -> &mut Option<Waker>) {
-    let waker = side(&mut state).take();
+/// Wakes the transport, after the lock is released.
+fn wake(mut state: MutexGuard<'_, State>) {
+    let waker = state.reader.take();
     drop(state);
     if let Some(waker) = waker {
         waker.wake();
@@ -113,7 +110,7 @@ impl Drop for Outbound {
 
 /// The transport's end: responses in the words of one protocol.
 pub(super) struct Responses<W> {
-    state: Arc<Mutex<State>>,
+    state: Arc<Shared>,
     wire: PhantomData<fn() -> W>,
 }
 
@@ -134,7 +131,9 @@ impl<W: Wire> Stream for Responses<W> {
                 Err(status) => Poll::Ready(Some(Err(status))),
             },
             None => {
-                state.reader = Some(context.waker().clone());
+                if !state.reader.as_ref().is_some_and(|reader| reader.will_wake(context.waker())) {
+                    state.reader = Some(context.waker().clone());
+                }
                 Poll::Pending
             }
         }
@@ -143,9 +142,7 @@ impl<W: Wire> Stream for Responses<W> {
 
 impl<W> Drop for Responses<W> {
     fn drop(&mut self) {
-        let mut state = lock(&self.state);
-        state.gone = true;
-        state.replies.clear();
-        wake(state, |state| &mut state.writer);
+        lock(&self.state).replies.clear();
+        self.state.info.mailbox.end(Notice::Left);
     }
 }

@@ -9,7 +9,6 @@ use core::task::{Context, Poll};
 use std::prelude::v1::*;
 use std::sync::Arc;
 
-use ::tokio::sync::mpsc;
 use http::{Request, Response};
 use prost::Message;
 use tonic::Status;
@@ -168,17 +167,16 @@ async fn begin<W: Wire>(
     let identity = extensions.get::<Identity>().cloned();
     let names = identity.as_ref().map(|identity| identity.names().to_vec()).unwrap_or_default();
     let peer = connection.as_ref().map(|connection| connection.peer);
-    let (mail, inbox) = mpsc::unbounded_channel();
-    let info = StreamInfo::new(server.next_stream(), peer, names, W::VARIANT, mail);
+    let info = StreamInfo::new(server.next_stream(), peer, names, W::VARIANT);
     if !server.enter(&info) {
         server.counters.refusals.full.one();
         let most = server.stream_limit();
         return Err(Status::resource_exhausted(std::format!("{most} streams are open already")));
     }
-    let out = Outbound::default();
+    let out = Outbound::new(Arc::clone(&info));
     let mut responses = tonic::Response::new(out.responses());
     responses.extensions_mut().insert(out.progress());
-    let stream = Stream::new(server, info, identity, connection.clone(), out, inbox);
+    let stream = Stream::new(server, info, identity, connection.clone(), out);
     let requests = request.into_inner();
     ::tokio::spawn(async move {
         if let Some(connection) = &connection {

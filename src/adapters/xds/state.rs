@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::prelude::v1::*;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use ::tokio::sync::{mpsc, watch};
+use ::tokio::sync::watch;
 
 use super::acked::{Departure, Nack};
 use super::ads::Draining;
@@ -15,6 +15,7 @@ use super::event::Event;
 use super::identity::Identity;
 use super::kinds::Kinds;
 use super::limits::Limits;
+use super::mailbox::Notice;
 use super::metrics::{Counters, Metrics};
 use super::proto::Node;
 use super::resource::TypeUrl;
@@ -33,16 +34,6 @@ use crate::subscriptions::Subscriptions;
 
 pub(super) type Queue = AsyncQueue<Shared<Change>>;
 pub(super) type PushLease = Lease<Arc<Queue>>;
-
-/// What a stream is told from outside.
-pub(super) enum Mail {
-    /// It is a type's turn.
-    Lease(PushLease),
-    /// It is to end.
-    Disconnect,
-    /// It may belong to another view.
-    Review,
-}
 
 pub(super) type Observer = dyn Fn(&Event) + Send + Sync;
 pub(super) type Views = dyn Fn(&Node, Option<&Identity>) -> Option<ViewId> + Send + Sync;
@@ -97,7 +88,6 @@ pub(super) struct ServerState {
 /// One client of the queue: a stream's subscription to one type.
 pub(super) struct Route {
     pub(super) key: ClientKey,
-    pub(super) mail: mpsc::UnboundedSender<Mail>,
     pub(super) info: Arc<StreamInfo>,
     pub(super) type_url: TypeUrl,
 }
@@ -156,8 +146,7 @@ impl ServerState {
     fn hand_over(&self, lease: PushLease) {
         let route = lock(&self.routes[lease.key().index()]);
         if let Some(route) = route.as_ref().filter(|route| route.key == lease.key()) {
-            // A stream that is gone has unregistered its clients: what comes back ends there.
-            let _ = route.mail.send(Mail::Lease(lease));
+            route.info.mailbox.lease(lease);
         }
     }
 
@@ -192,6 +181,9 @@ impl ServerState {
     pub(super) fn enter(&self, info: &Arc<StreamInfo>) -> bool {
         let mut streams = lock(&self.streams);
         let room = streams.len() < self.stream_limit();
+        if *self.phase.borrow() == Phase::Stopped {
+            info.mailbox.end(Notice::Stopped);
+        }
         if room {
             streams.insert(info.id, Arc::clone(info));
             self.counters.opened.one();
@@ -218,6 +210,15 @@ impl ServerState {
     /// The newest revision of the shared store, for who waits for it.
     pub(super) fn shared(&self) -> watch::Receiver<u64> {
         self.reached.subscribe()
+    }
+
+    /// Every stream ends.
+    pub(super) fn stop(&self) {
+        self.phase.send_replace(Phase::Stopped);
+        // A stream that enters later reads the phase, behind the lock that is taken here.
+        for info in self.streams() {
+            info.mailbox.end(Notice::Stopped);
+        }
     }
 
     pub(super) fn exit(&self, id: StreamId) {

@@ -2,17 +2,15 @@
 
 use core::fmt;
 use core::time::Duration;
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::prelude::v1::*;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use ::tokio::sync::mpsc;
 use ::tokio::time::Instant;
 
+use super::mailbox::Mailbox;
 use super::proto::{Extension, Node};
 use super::resource::TypeUrl;
-use super::state::Mail;
 use super::subscription::Variant;
 use super::view::ViewId;
 
@@ -90,8 +88,9 @@ pub(super) struct StreamInfo {
     pub(super) node: OnceLock<Node>,
     pub(super) extensions: OnceLock<Arc<[Extension]>>,
     view: Mutex<Option<ViewId>>,
-    pub(super) mail: mpsc::UnboundedSender<Mail>,
-    types: Mutex<BTreeMap<TypeUrl, Progress>>,
+    pub(super) mailbox: Mailbox,
+    /// Few: a search is as fast as a map, and takes a tenth of the memory.
+    types: Mutex<Vec<(TypeUrl, Progress)>>,
 }
 
 /// A subscription's progress.
@@ -111,7 +110,6 @@ impl StreamInfo {
         peer: Option<SocketAddr>,
         identity: Vec<String>,
         variant: Variant,
-        mail: mpsc::UnboundedSender<Mail>,
     ) -> Arc<Self> {
         Arc::new(StreamInfo {
             id,
@@ -122,7 +120,7 @@ impl StreamInfo {
             node: OnceLock::new(),
             extensions: OnceLock::new(),
             view: Mutex::default(),
-            mail,
+            mailbox: Mailbox::default(),
             types: Mutex::default(),
         })
     }
@@ -139,16 +137,18 @@ impl StreamInfo {
         *self.view.lock().unwrap_or_else(PoisonError::into_inner) = Some(view.clone());
     }
 
-    fn types(&self) -> MutexGuard<'_, BTreeMap<TypeUrl, Progress>> {
+    fn types(&self) -> MutexGuard<'_, Vec<(TypeUrl, Progress)>> {
         self.types.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn note(&self, type_url: &TypeUrl, note: impl FnOnce(&mut Progress)) {
         let mut types = self.types();
-        match types.get_mut(type_url) {
-            Some(progress) => note(progress),
-            None => note(types.entry(type_url.clone()).or_default()),
+        let at = types.partition_point(|(of, _)| of < type_url);
+        if types.get(at).is_none_or(|(of, _)| of != type_url) {
+            types.reserve_exact(1);
+            types.insert(at, (type_url.clone(), Progress::default()));
         }
+        note(&mut types[at].1);
     }
 
     pub(super) fn status(&self) -> ClientStatus {

@@ -64,6 +64,7 @@ impl Stream {
     pub(super) fn depart(&mut self, reason: String) {
         self.departed = true;
         self.server.exit(self.info.id);
+        self.info.mailbox.close();
         let Some(view) = self.view.take() else { return };
         let snapshot = view.snapshot();
         let owing = self.types.iter_mut().filter_map(|entry| {

@@ -7,13 +7,14 @@ mod requests;
 mod review;
 mod shared;
 
+use core::future::poll_fn;
 use core::pin::pin;
 use std::string::String;
 use std::sync::Arc;
 use std::vec::Vec;
 
 use ::tokio::select;
-use ::tokio::sync::{mpsc, watch};
+use ::tokio::sync::watch;
 use ::tokio::time::sleep_until;
 use tonic::{Code, Status};
 
@@ -21,8 +22,9 @@ use self::entry::Entry;
 use self::shared::Shared;
 use super::connection::{Connection, Ending};
 use super::identity::Identity;
+use super::mailbox::{Letters, Notice};
 use super::outbound::Outbound;
-use super::state::{Mail, Phase, ServerState};
+use super::state::ServerState;
 use super::status::StreamInfo;
 use super::store::View;
 use super::wire::Wire;
@@ -63,7 +65,6 @@ pub(super) struct Stream {
     shared: Shared,
     /// In the order in which they are sent.
     types: Vec<Entry>,
-    mail: mpsc::UnboundedReceiver<Mail>,
     nonces: u64,
     departed: bool,
 }
@@ -75,7 +76,6 @@ impl Stream {
         identity: Option<Identity>,
         connection: Option<Arc<Connection>>,
         out: Outbound,
-        mail: mpsc::UnboundedReceiver<Mail>,
     ) -> Self {
         let (view, changed, types, nonces, departed) = (None, None, Vec::new(), 0, false);
         let shared = Shared::new(server.shared());
@@ -89,7 +89,6 @@ impl Stream {
             changed,
             shared,
             types,
-            mail,
             nonces,
             departed,
         }
@@ -142,43 +141,26 @@ impl Stream {
     }
 
     async fn serve<W: Wire>(&mut self, mut requests: tonic::Streaming<W::Request>) -> End {
-        let mut phase = self.server.phase.subscribe();
-        let mut ending = self.connection.as_ref().map(|connection| connection.ending());
+        // Registered once, not at every turn.
+        let connection = self.connection.clone();
+        let mut closed = pin!(closed(connection.as_ref().map(|connection| connection.ending())));
         let mut timer = pin!(sleep_until(self.info.since + self.server.limits.first_request));
+        let (info, mut letters) = (Arc::clone(&self.info), Letters::default());
         loop {
+            // Only forwards: most deadlines move away before they pass, and a timer that comes early is set anew.
             let deadline = self.deadline();
-            if timer.deadline() != deadline {
+            if deadline < timer.deadline() {
                 timer.as_mut().reset(deadline);
             }
+            let mut request = None;
             select! {
-                _ = phase.wait_for(|phase| *phase == Phase::Stopped) => return End::Stopped,
-                () = closed(&mut ending) => return End::Closing,
-                () = self.out.gone() => return End::Left,
-                // Never `None`: the stream's own status holds a sender.
-                mail = self.mail.recv() => match mail {
-                    Some(Mail::Lease(lease)) => self.granted(lease),
-                    Some(Mail::Review) => {
-                        if let Err(status) = self.review() {
-                            return End::Malformed(status);
-                        }
-                    }
-                    Some(Mail::Disconnect) | None => return End::Disconnected,
-                },
-                // What is held back may have to be something else by now. What changes for others merges in the queue.
+                () = &mut closed => return End::Closing,
+                () = poll_fn(|context| info.mailbox.poll(&mut letters, context)) => {}
+                // What is held back may have to be something else by now. What changes for others
+                // merges in the queue.
                 () = told(&mut self.changed), if self.types.iter().any(Entry::is_held) => {}
                 () = self.shared.reached() => {}
-                request = requests.message() => match request {
-                    Ok(Some(request)) => {
-                        if let Err(status) = self.request::<W>(request) {
-                            return End::Malformed(status);
-                        }
-                    }
-                    Ok(None) => return End::Left,
-                    Err(status) => match unreadable(status) {
-                        Some(status) => return End::Malformed(status),
-                        None => return End::Left,
-                    },
-                },
+                message = requests.message() => request = Some(message),
                 () = timer.as_mut() => {
                     if let Some(reason) = self.shared.expired(&self.server.limits) {
                         return End::Malformed(Status::unavailable(reason));
@@ -186,7 +168,36 @@ impl Stream {
                     if let Some((missed, reason)) = self.expired() {
                         return End::Evicted(missed, reason);
                     }
+                    let deadline = self.deadline();
+                    timer.as_mut().reset(deadline);
                 }
+            }
+            match request {
+                Some(Ok(Some(request))) => {
+                    if let Err(status) = self.request::<W>(request) {
+                        return End::Malformed(status);
+                    }
+                }
+                Some(Ok(None)) => return End::Left,
+                Some(Err(status)) => match unreadable(status) {
+                    Some(status) => return End::Malformed(status),
+                    None => return End::Left,
+                },
+                None => {}
+            }
+            match letters.end.take() {
+                Some(Notice::Left) => return End::Left,
+                Some(Notice::Disconnected) => return End::Disconnected,
+                Some(Notice::Stopped) => return End::Stopped,
+                None => {}
+            }
+            if core::mem::take(&mut letters.review)
+                && let Err(status) = self.review()
+            {
+                return End::Malformed(status);
+            }
+            for lease in letters.leases.drain(..) {
+                self.granted(lease);
             }
             self.pump();
         }
@@ -194,8 +205,8 @@ impl Stream {
 }
 
 /// Waits until the connection is to be closed.
-async fn closed(ending: &mut Option<watch::Receiver<Ending>>) {
-    if let Some(ending) = ending
+async fn closed(ending: Option<watch::Receiver<Ending>>) {
+    if let Some(mut ending) = ending
         && ending.wait_for(|ending| *ending == Ending::Closing).await.is_ok()
     {
         return;

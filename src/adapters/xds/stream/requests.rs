@@ -87,18 +87,14 @@ impl Stream {
             RegisterError::Closed => Status::unavailable("the server is being drained"),
         })?;
         let type_url = TypeUrl::from(type_url);
-        self.server.route(Route {
-            key,
-            mail: self.info.mail.clone(),
-            info: Arc::clone(&self.info),
-            type_url: type_url.clone(),
-        });
+        self.server.route(Route { key, info: Arc::clone(&self.info), type_url: type_url.clone() });
         let rank = order::rank(&type_url);
         let at = self.types.partition_point(|entry| entry.rank <= rank);
         let kind = self.server.kinds.of(&type_url);
         let subscription = Subscription::new(type_url.clone(), W::VARIANT, kind);
         let (push, ttl, refresh) = (Push::None, None, None);
         let entry = Entry { rank, subscription, key, push, ttl, refresh };
+        self.types.reserve_exact(1);
         self.types.insert(at, entry);
         if let Some(view) = &self.view {
             self.types[at].look_at(&self.server, view);

@@ -1,0 +1,113 @@
+//! What a stream is told from outside: leases, a review, and that it is to end.
+
+use core::task::{Context, Poll, Waker};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::vec::Vec;
+
+use super::state::PushLease;
+
+/// Why a stream is to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Notice {
+    /// The transport has dropped its end.
+    Left,
+    /// The control plane ends it.
+    Disconnected,
+    /// The server is being stopped.
+    Stopped,
+}
+
+/// All that has come since the stream last looked.
+#[derive(Debug, Default)]
+pub(super) struct Letters {
+    pub(super) leases: Vec<PushLease>,
+    /// The stream may belong to another view.
+    pub(super) review: bool,
+    /// The first notice stays.
+    pub(super) end: Option<Notice>,
+}
+
+impl Letters {
+    fn is_empty(&self) -> bool {
+        self.leases.is_empty() && !self.review && self.end.is_none()
+    }
+}
+
+#[derive(Default)]
+struct State {
+    letters: Letters,
+    reader: Option<Waker>,
+    closed: bool,
+}
+
+/// One for each stream. Bounded by itself: each of the stream's types has at most one lease.
+#[derive(Default)]
+pub(super) struct Mailbox(Mutex<State>);
+
+impl Mailbox {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// It is a type's turn. After the stream has ended, the lease ends here.
+    pub(super) fn lease(&self, lease: PushLease) {
+        let mut state = self.lock();
+        if state.closed {
+            // The lease takes other locks when it ends.
+            drop(state);
+            return drop(lease);
+        }
+        if state.letters.leases.capacity() == 0 {
+            state.letters.leases.reserve_exact(1);
+        }
+        state.letters.leases.push(lease);
+        wake(state);
+    }
+
+    pub(super) fn review(&self) {
+        let mut state = self.lock();
+        state.letters.review = true;
+        wake(state);
+    }
+
+    /// The stream is to end. False: it has ended.
+    pub(super) fn end(&self, notice: Notice) -> bool {
+        let mut state = self.lock();
+        let open = !state.closed;
+        state.letters.end.get_or_insert(notice);
+        wake(state);
+        open
+    }
+
+    /// All that has come since the last time, once there is something. `letters` is empty, and lends its memory.
+    pub(super) fn poll(&self, letters: &mut Letters, context: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.lock();
+        if state.letters.is_empty() {
+            if !state.reader.as_ref().is_some_and(|reader| reader.will_wake(context.waker())) {
+                state.reader = Some(context.waker().clone());
+            }
+            return Poll::Pending;
+        }
+        core::mem::swap(&mut state.letters, letters);
+        Poll::Ready(())
+    }
+
+    /// The stream has ended: what is and will be in here ends.
+    pub(super) fn close(&self) {
+        let mut state = self.lock();
+        state.closed = true;
+        (state.reader, state.letters.review) = (None, false);
+        let leases = core::mem::take(&mut state.letters.leases);
+        drop(state);
+        drop(leases);
+    }
+}
+
+/// Wakes the stream, after the lock is released.
+fn wake(mut state: MutexGuard<'_, State>) {
+    let reader = state.reader.take();
+    drop(state);
+    if let Some(reader) = reader {
+        reader.wake();
+    }
+}
