@@ -10,8 +10,12 @@ use std::prelude::v1::*;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ::tokio::time::Instant;
-use tonic::codegen::tokio_stream::Stream;
+use bytes::{BufMut, Bytes, BytesMut};
+use http::HeaderMap;
+use hyper::body::{Body as HttpBody, Frame, SizeHint};
+use prost::Message;
 
+use super::inbound::HEADER;
 use super::mailbox::Notice;
 use super::status::StreamInfo;
 use super::subscription::Reply;
@@ -47,7 +51,12 @@ impl Outbound {
 
     /// The transport's end.
     pub(super) fn responses<W>(&self) -> Responses<W> {
-        Responses { state: Arc::clone(&self.0), wire: PhantomData }
+        Responses {
+            shared: Arc::clone(&self.0),
+            rest: Bytes::new(),
+            ended: false,
+            wire: PhantomData,
+        }
     }
 
     pub(super) fn send(&self, reply: Reply) {
@@ -65,11 +74,6 @@ impl Outbound {
         state.part.or_else(|| state.replies.front().map(|(_, since)| *since))
     }
 
-    /// Where the transport says how far it has come.
-    pub(super) fn progress(&self) -> Progress {
-        Progress(Arc::clone(&self.0))
-    }
-
     /// Nothing more follows. An error overtakes what is queued.
     pub(super) fn end(&self, result: Result<(), tonic::Status>) {
         let mut state = lock(&self.0);
@@ -78,17 +82,6 @@ impl Outbound {
         }
         state.end.get_or_insert(result);
         wake(state);
-    }
-}
-
-/// How far the transport has come with a response that it takes in parts.
-#[derive(Clone)]
-pub(super) struct Progress(Arc<Shared>);
-
-impl Progress {
-    /// A part has been taken; there is more of it, or not.
-    pub(super) fn took(&self, more: bool) {
-        lock(&self.0).part = more.then(Instant::now);
     }
 }
 
@@ -108,41 +101,104 @@ impl Drop for Outbound {
     }
 }
 
-/// The transport's end: responses in the words of one protocol.
+/// The transport's end: the body of the response, in the words of one protocol.
+///
+/// A message is encoded when the transport asks for it, into memory of exactly its size, and handed
+/// over in parts: HTTP/2 takes a piece of any size into its buffer, for as long as the client doesn't
+/// read. Of parts it takes as many as its buffer has room for, and the rest waits here, where it shows
+/// that nothing moves.
 pub(super) struct Responses<W> {
-    state: Arc<Shared>,
+    shared: Arc<Shared>,
+    rest: Bytes,
+    ended: bool,
     wire: PhantomData<fn() -> W>,
 }
 
-impl<W: Wire> Stream for Responses<W> {
-    type Item = Result<W::Response, tonic::Status>;
+/// HTTP/2's own frames are no larger.
+const PART: usize = 16 << 10;
 
-    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let mut state = lock(&self.state);
-        if let Some((reply, _)) = state.replies.pop_front() {
-            // Until it says that it has all of it.
+impl<W: Wire> Responses<W> {
+    /// The next messages, encoded: one, or several small ones.
+    fn messages(&self) -> Option<Bytes> {
+        let mut messages = BytesMut::new();
+        while messages.len() < PART {
+            let mut state = lock(&self.shared);
+            let Some((reply, _)) = state.replies.pop_front() else { break };
+            // Until all of it has been taken.
             state.part = Some(Instant::now());
             drop(state);
-            return Poll::Ready(Some(Ok(W::write(reply))));
+            let message = W::write(reply);
+            let length = message.encoded_len();
+            messages.reserve(HEADER + length);
+            messages.put_u8(0);
+            messages.put_u32(u32::try_from(length).unwrap_or(u32::MAX));
+            // There is room for it.
+            let _ = message.encode(&mut messages);
         }
-        match &mut state.end {
-            Some(end) => match core::mem::replace(end, Ok(())) {
-                Ok(()) => Poll::Ready(None),
-                Err(status) => Poll::Ready(Some(Err(status))),
-            },
-            None => {
-                if !state.reader.as_ref().is_some_and(|reader| reader.will_wake(context.waker())) {
-                    state.reader = Some(context.waker().clone());
-                }
-                Poll::Pending
+        (!messages.is_empty()).then(|| messages.freeze())
+    }
+
+    fn part(&mut self) -> Frame<Bytes> {
+        let part = self.rest.split_to(self.rest.len().min(PART));
+        let more = !self.rest.is_empty();
+        lock(&self.shared).part = more.then(Instant::now);
+        if !more {
+            self.rest = Bytes::new();
+        }
+        Frame::data(part)
+    }
+}
+
+impl<W: Wire> HttpBody for Responses<W> {
+    type Data = Bytes;
+    type Error = tonic::Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, tonic::Status>>> {
+        if self.rest.is_empty() {
+            if self.ended {
+                return Poll::Ready(None);
             }
+            self.rest = self.messages().unwrap_or_default();
         }
+        if !self.rest.is_empty() {
+            return Poll::Ready(Some(Ok(self.part())));
+        }
+        let mut state = lock(&self.shared);
+        if !state.replies.is_empty() {
+            // They came just now.
+            drop(state);
+            return self.poll_frame(context);
+        }
+        let Some(end) = state.end.take() else {
+            if !state.reader.as_ref().is_some_and(|reader| reader.will_wake(context.waker())) {
+                state.reader = Some(context.waker().clone());
+            }
+            return Poll::Pending;
+        };
+        drop(state);
+        self.ended = true;
+        let mut trailers = HeaderMap::with_capacity(3);
+        let status = end.err().unwrap_or_else(|| tonic::Status::ok(""));
+        // What can't be said in a header is left out.
+        let _ = status.add_header(&mut trailers);
+        Poll::Ready(Some(Ok(Frame::trailers(trailers))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.ended
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::default()
     }
 }
 
 impl<W> Drop for Responses<W> {
     fn drop(&mut self) {
-        lock(&self.state).replies.clear();
-        self.state.info.mailbox.end(Notice::Left);
+        lock(&self.shared).replies.clear();
+        self.shared.info.mailbox.end(Notice::Left);
     }
 }

@@ -1,29 +1,26 @@
 //! The gRPC service: two methods, one stream each.
 
 use core::convert::Infallible;
-use core::fmt;
-use core::future::Future;
-use core::marker::PhantomData;
-use core::pin::Pin;
 use core::task::{Context, Poll};
 use std::prelude::v1::*;
 use std::sync::Arc;
 
+use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Request, Response};
 use prost::Message;
 use tonic::Status;
 use tonic::body::Body;
 use tonic::codegen::{Body as HttpBody, BoxFuture, Service, StdError};
-use tonic::server::{Grpc, NamedService, StreamingService};
+use tonic::server::{Grpc, NamedService};
 use tonic_prost::ProstCodec;
 
 use super::ads::Ads;
-use super::chunked::Chunked;
 use super::connection::Connection;
 use super::csds::{Each, FETCH, Fetch, STREAM};
 use super::health::{CHECK, Check, WATCH, Watch};
 use super::identity::Identity;
-use super::outbound::{Outbound, Progress, Responses};
+use super::inbound::{Requests, is_compressed};
+use super::outbound::Outbound;
 use super::state::Phase;
 use super::status::StreamInfo;
 use super::stream::Stream;
@@ -124,35 +121,18 @@ where
     B: HttpBody + Send + 'static,
     B::Error: Into<StdError> + Send + 'static,
 {
-    let most = ads.server.limits.request_bytes;
-    let codec = ProstCodec::<W::Response, W::Request>::default();
-    let mut grpc = Grpc::new(codec).max_decoding_message_size(most);
-    let mut response = grpc.streaming(Open::<W>(ads, PhantomData), request).await;
-    Ok(match response.extensions_mut().remove::<Progress>() {
-        Some(progress) => response.map(|body| Body::new(Chunked::new(body, progress))),
-        None => response,
-    })
+    Ok(begin::<W, B>(ads, request).await.unwrap_or_else(Status::into_http))
 }
 
 /// Begins a stream, and answers at once: some clients send nothing before they have the response's headers.
-struct Open<W>(Ads, PhantomData<fn() -> W>);
-
-impl<W: Wire> StreamingService<W::Request> for Open<W> {
-    type Response = W::Response;
-    type ResponseStream = Responses<W>;
-    type Future =
-        Pin<Box<dyn Future<Output = Result<tonic::Response<Responses<W>>, Status>> + Send>>;
-
-    fn call(&mut self, request: tonic::Request<tonic::Streaming<W::Request>>) -> Self::Future {
-        let ads = self.0.clone();
-        Box::pin(async move { begin::<W>(ads, request).await })
+async fn begin<W: Wire, B>(ads: Ads, request: Request<B>) -> Result<Response<Body>, Status>
+where
+    B: HttpBody + Send + 'static,
+{
+    let (parts, body) = request.into_parts();
+    if let Some(status) = is_compressed(&parts.headers) {
+        return Err(status);
     }
-}
-
-async fn begin<W: Wire>(
-    ads: Ads,
-    request: tonic::Request<tonic::Streaming<W::Request>>,
-) -> Result<tonic::Response<Responses<W>>, Status> {
     let server = Arc::clone(&ads.server);
     if *server.phase.borrow() != Phase::Serving {
         server.counters.refusals.draining.one();
@@ -162,9 +142,8 @@ async fn begin<W: Wire>(
         server.counters.refusals.rate.one();
         return Err(Status::resource_exhausted("too many new streams at once"));
     }
-    let extensions = request.extensions();
-    let connection = extensions.get::<Arc<Connection>>().cloned();
-    let identity = extensions.get::<Identity>().cloned();
+    let connection = parts.extensions.get::<Arc<Connection>>().cloned();
+    let identity = parts.extensions.get::<Identity>().cloned();
     let names = identity.as_ref().map(|identity| identity.names().to_vec()).unwrap_or_default();
     let peer = connection.as_ref().map(|connection| connection.peer);
     let info = StreamInfo::new(server.next_stream(), peer, names, W::VARIANT);
@@ -174,26 +153,20 @@ async fn begin<W: Wire>(
         return Err(Status::resource_exhausted(std::format!("{most} streams are open already")));
     }
     let out = Outbound::new(Arc::clone(&info));
-    let mut responses = tonic::Response::new(out.responses());
-    responses.extensions_mut().insert(out.progress());
+    let mut response = Response::new(Body::new(out.responses::<W>()));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    let requests = Requests::<W, B>::new(body, server.limits.request_bytes);
     let stream = Stream::new(server, info, identity, connection.clone(), out);
-    let requests = request.into_inner();
     ::tokio::spawn(async move {
         if let Some(connection) = &connection {
             connection.begun();
         }
-        stream.run::<W>(requests).await;
+        stream.run(requests).await;
         if let Some(connection) = &connection {
             connection.ended();
         }
     });
     // The handle keeps the server alive as long as there is somebody to accept streams; the stream doesn't.
     drop(ads);
-    Ok(responses)
-}
-
-impl<W> fmt::Debug for Open<W> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Open")
-    }
+    Ok(response)
 }

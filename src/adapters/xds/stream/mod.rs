@@ -16,12 +16,14 @@ use std::vec::Vec;
 use ::tokio::select;
 use ::tokio::sync::watch;
 use ::tokio::time::sleep_until;
+use tonic::codegen::Body as HttpBody;
 use tonic::{Code, Status};
 
 use self::entry::Entry;
 use self::shared::Shared;
 use super::connection::{Connection, Ending};
 use super::identity::Identity;
+use super::inbound::Requests;
 use super::mailbox::{Letters, Notice};
 use super::outbound::Outbound;
 use super::state::ServerState;
@@ -94,8 +96,8 @@ impl Stream {
         }
     }
 
-    pub(super) async fn run<W: Wire>(mut self, requests: tonic::Streaming<W::Request>) {
-        let end = self.serve::<W>(requests).await;
+    pub(super) async fn run<W: Wire, B: HttpBody>(mut self, requests: Requests<W, B>) {
+        let end = self.serve(requests).await;
         let counters = &self.server.counters;
         let (reason, result) = match end {
             End::Left => {
@@ -140,7 +142,7 @@ impl Stream {
         self.out.end(result);
     }
 
-    async fn serve<W: Wire>(&mut self, mut requests: tonic::Streaming<W::Request>) -> End {
+    async fn serve<W: Wire, B: HttpBody>(&mut self, mut requests: Requests<W, B>) -> End {
         // Registered once, not at every turn.
         let connection = self.connection.clone();
         let mut closed = pin!(closed(connection.as_ref().map(|connection| connection.ending())));
@@ -160,7 +162,7 @@ impl Stream {
                 // merges in the queue.
                 () = told(&mut self.changed), if self.types.iter().any(Entry::is_held) => {}
                 () = self.shared.reached() => {}
-                message = requests.message() => request = Some(message),
+                message = requests.next() => request = Some(message),
                 () = timer.as_mut() => {
                     if let Some(reason) = self.shared.expired(&self.server.limits) {
                         return End::Malformed(Status::unavailable(reason));
@@ -179,10 +181,7 @@ impl Stream {
                     }
                 }
                 Some(Ok(None)) => return End::Left,
-                Some(Err(status)) => match unreadable(status) {
-                    Some(status) => return End::Malformed(status),
-                    None => return End::Left,
-                },
+                Some(Err(status)) => return End::Malformed(status),
                 None => {}
             }
             match letters.end.take() {
@@ -222,17 +221,4 @@ async fn told(changed: &mut Option<watch::Receiver<()>>) {
         return;
     }
     core::future::pending().await
-}
-
-/// Why a request could not be read, if it is the request's fault.
-fn unreadable(status: Status) -> Option<Status> {
-    match status.code() {
-        // The size limit.
-        Code::OutOfRange => Some(Status::resource_exhausted(status.message())),
-        Code::Internal if status.message().contains("decode") => {
-            Some(Status::invalid_argument(status.message()))
-        }
-        Code::Unimplemented => Some(status),
-        _ => None,
-    }
 }

@@ -1,0 +1,92 @@
+//! The requests of one stream, read from HTTP/2.
+//!
+//! Written by hand because a codec keeps a buffer for each stream, of the size of its largest message.
+//! Most streams wait most of the time: here they hold no memory while they do.
+
+use core::future::poll_fn;
+use core::marker::PhantomData;
+use core::pin::Pin;
+use std::format;
+use std::prelude::v1::*;
+
+use bytes::{Buf, BufMut, BytesMut};
+use http::HeaderMap;
+use prost::Message;
+use tonic::Status;
+use tonic::codegen::Body as HttpBody;
+
+use super::wire::Wire;
+
+/// Before each message: whether it is compressed, and its length.
+pub(super) const HEADER: usize = 5;
+
+pub(super) struct Requests<W, B> {
+    body: Pin<Box<B>>,
+    /// What has come of the next message. Freed with the last byte.
+    buffer: BytesMut,
+    most: usize,
+    wire: PhantomData<fn() -> W>,
+}
+
+/// Whether the requests are compressed: then they can't be read.
+pub(super) fn is_compressed(headers: &HeaderMap) -> Option<Status> {
+    let encoding = headers.get("grpc-encoding").filter(|encoding| *encoding != "identity")?;
+    let mut status = Status::unimplemented(format!("requests compressed with {encoding:?}"));
+    let none = tonic::metadata::MetadataValue::from_static("identity");
+    status.metadata_mut().insert("grpc-accept-encoding", none);
+    Some(status)
+}
+
+impl<W: Wire, B: HttpBody> Requests<W, B> {
+    /// Requests of up to `most` bytes.
+    pub(super) fn new(body: B, most: usize) -> Self {
+        Requests { body: Box::pin(body), buffer: BytesMut::new(), most, wire: PhantomData }
+    }
+
+    /// The next request. `None`: the client has closed its half, or is gone. Nothing is lost if the
+    /// future is dropped.
+    pub(super) async fn next(&mut self) -> Result<Option<W::Request>, Status> {
+        loop {
+            if let Some(request) = self.decode()? {
+                return Ok(Some(request));
+            }
+            let frame = poll_fn(|context| self.body.as_mut().poll_frame(context)).await;
+            match frame.map(|frame| frame.map(|frame| frame.into_data())) {
+                Some(Ok(Ok(data))) => {
+                    self.buffer.reserve(data.remaining());
+                    self.buffer.put(data);
+                }
+                // Trailers say nothing here.
+                Some(Ok(Err(_))) => {}
+                Some(Err(_)) | None => return Ok(None),
+            }
+        }
+    }
+
+    /// A request that has come as a whole.
+    fn decode(&mut self) -> Result<Option<W::Request>, Status> {
+        let Some((header, rest)) = self.buffer.split_first_chunk::<HEADER>() else {
+            return Ok(None);
+        };
+        let [compressed, length @ ..] = *header;
+        if compressed != 0 {
+            return Err(Status::unimplemented("compressed requests are not read"));
+        }
+        let (length, most) = (u32::from_be_bytes(length) as usize, self.most);
+        if length > most {
+            let text = format!("a request of {length} bytes: {most} are allowed");
+            return Err(Status::resource_exhausted(text));
+        }
+        if rest.len() < length {
+            return Ok(None);
+        }
+        let request = W::Request::decode(&rest[..length]);
+        self.buffer.advance(HEADER + length);
+        if self.buffer.is_empty() {
+            self.buffer = BytesMut::new();
+        }
+        let unreadable =
+            |error| Status::invalid_argument(format!("the request can't be decoded: {error}"));
+        request.map(Some).map_err(unreadable)
+    }
+}
