@@ -90,3 +90,70 @@ impl<W: Wire, B: HttpBody> Requests<W, B> {
         request.map(Some).map_err(unreadable)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use core::convert::Infallible;
+    use core::task::{Context, Poll};
+
+    use bytes::Bytes;
+    use hyper::body::Frame;
+    use tonic::Code;
+
+    use super::*;
+    use crate::adapters::xds::proto::DiscoveryRequest;
+    use crate::adapters::xds::wire::Sotw;
+
+    /// Frames of some bytes each.
+    struct Frames(Vec<Bytes>);
+
+    impl HttpBody for Frames {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            let frames = &mut self.0;
+            Poll::Ready((!frames.is_empty()).then(|| Ok(Frame::data(frames.remove(0)))))
+        }
+    }
+
+    fn encoded(type_url: &str) -> Vec<u8> {
+        let request = DiscoveryRequest { type_url: type_url.into(), ..DiscoveryRequest::default() };
+        let length = (request.encoded_len() as u32).to_be_bytes();
+        [&[0][..], &length, &request.encode_to_vec()].concat()
+    }
+
+    fn requests(bytes: &[u8], frame: usize) -> Requests<Sotw, Frames> {
+        Requests::new(Frames(bytes.chunks(frame).map(Bytes::copy_from_slice).collect()), 1_000)
+    }
+
+    #[test]
+    fn requests_are_found_however_they_are_cut() {
+        let (one, two) = (encoded("one"), encoded(&"two".repeat(100)));
+        let all = [&*one, &two, &one].concat();
+        for frame in 1..=all.len() {
+            let mut requests = requests(&all, frame);
+            for expected in ["one", &"two".repeat(100), "one"] {
+                let request = pollster::block_on(requests.next()).unwrap().unwrap();
+                assert_eq!(request.type_url, expected);
+            }
+            assert_eq!(requests.buffer.capacity(), 0, "at rest it keeps no memory");
+            assert!(pollster::block_on(requests.next()).unwrap().is_none());
+        }
+    }
+
+    #[test]
+    fn what_can_not_be_read_is_refused() {
+        let refused = |bytes: &[u8]| {
+            pollster::block_on(requests(bytes, 7).next()).err().map(|status| status.code())
+        };
+        let long = encoded(&"n".repeat(2_000));
+        assert_eq!(refused(&long), Some(Code::ResourceExhausted));
+        assert_eq!(refused(&[1, 0, 0, 0, 0]), Some(Code::Unimplemented));
+        assert_eq!(refused(&[0, 0, 0, 0, 1, 0xff]), Some(Code::InvalidArgument));
+        assert_eq!(refused(&[0, 0, 0]), None, "the client is gone");
+    }
+}

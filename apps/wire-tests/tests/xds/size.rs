@@ -119,3 +119,33 @@ async fn what_can_not_be_split_is_sent_and_told() {
     }
     assert_eq!(rig.ads.metrics().oversized, 1);
 }
+
+/// Clients that read slowly and at once; what follows a large message is read as well.
+#[tokio::test]
+async fn three_megabytes_arrive_whole() {
+    let rig = Rig::start().await;
+    let body = |version: u8| Bytes::from(vec![version; 3 << 20]);
+    let large = |version: u8| Resource::new(EDS, "large", version.to_string(), body(version));
+    rig.ads.set("default", [large(1), resource(EDS, "small", "1")]).unwrap();
+    let (mut sotw, mut delta) = (rig.sotw().await, rig.delta().await);
+    sotw.send(ask(EDS, &["large", "small"]));
+    delta.send(subscribe(EDS, &["large", "small"]));
+    for version in [1, 2] {
+        let response = sotw.next().await;
+        let bodies = response
+            .resources
+            .iter()
+            .map(|any| pushlane::adapters::xds::proto::Any::decode(any.clone()).unwrap().value);
+        assert!(bodies.into_iter().any(|value| value == body(version)));
+        sotw.send(ack(&response, &["large", "small"]));
+        let response = delta.next().await;
+        assert!(response.resources.iter().any(|one| one.version == version.to_string()));
+        delta.send(delta_ack(&response));
+        if version == 1 {
+            rig.ads.update("default", |edit| edit.put(large(2))).unwrap();
+        }
+    }
+    rig.ads.update("default", |edit| edit.put(resource(EDS, "small", "2"))).unwrap();
+    assert_eq!(sotw.next().await.resources.len(), 1);
+    assert_eq!(delta.next().await.resources.len(), 1);
+}
