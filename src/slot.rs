@@ -48,6 +48,20 @@ const ACTIVE: usize = 2 * SLOTS;
 const LIVE: usize = 3 * SLOTS;
 
 /// How soon a publish is to be served: urgent work goes first, normal work is never starved.
+///
+/// An urgent publish does not overtake a push in progress to the same client: it waits for its end.
+/// A handler can look at [`Lease::is_superseded`](crate::Lease::is_superseded) and give way.
+///
+/// ```
+/// use pushlane::{Config, Lane, PushQueue, backlog::Dirty};
+///
+/// let queue = PushQueue::<Dirty>::new(Config::new(2));
+/// let (one, other) = (queue.register()?, queue.register()?);
+/// queue.publish(one, Lane::Normal, ())?;
+/// queue.publish(other, Lane::Urgent, ())?;
+/// assert_eq!(queue.try_lease().expect("ready").key(), other);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Lane {
     /// Served before normal work, up to a configured ratio (see

@@ -60,6 +60,8 @@ impl<K> ChangeSet<K> {
 
     /// Nothing changed, with the [default cap](Self::DEFAULT_CAP).
     ///
+    /// The queue doesn't look into requests: published, it makes a push like any other.
+    ///
     /// ```
     /// use pushlane::backlog::ChangeSet;
     ///
@@ -309,13 +311,14 @@ impl<K: Ord + Clone> Merge for ChangeSet<K> {
     }
 }
 
-/// [`nothing`](ChangeSet::nothing).
+/// [`everything`](ChangeSet::everything), which absorbs all other changes.
 impl<K: Ord + Clone> Everything for ChangeSet<K> {
     fn everything() -> Self {
         ChangeSet::everything()
     }
 }
 
+/// [`nothing`](ChangeSet::nothing).
 impl<K> Default for ChangeSet<K> {
     fn default() -> Self {
         Self::nothing()

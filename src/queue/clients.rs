@@ -46,6 +46,9 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
     /// Gives a client a place, queued with a first request: "everything", as a rule. Progress is
     /// that of [`register`](PushQueue::register).
     ///
+    /// The first push may begin before this returns, so a worker may meet the key before the caller
+    /// knows it. `ClientMap::connect` stores a value for the client first.
+    ///
     /// If recording the request panics, no place is taken.
     ///
     /// # Errors
