@@ -25,8 +25,8 @@ use crate::{Edit, Model, Mutant};
 /// the variant is chosen; without it, the latter stands beside the former in an `if`.
 type Change = (&'static str, &'static str, &'static str);
 
-fn variant(name: &str, changes: &[Change], target: &str, test: &str) -> Mutant {
-    noticed_by(name, changes, &[(target, test)])
+fn variant(name: &str, changes: &[Change], module: &str, test: &str) -> Mutant {
+    noticed_by(name, changes, &[(module, test)])
 }
 
 fn noticed_by(name: &str, changes: &[Change], models: &[(&str, &str)]) -> Mutant {
@@ -35,10 +35,7 @@ fn noticed_by(name: &str, changes: &[Change], models: &[(&str, &str)]) -> Mutant
         original: (*original).to_owned(),
         replacement: (*replacement).to_owned(),
     });
-    let models = models.iter().map(|(target, test)| Model {
-        target: (*target).to_owned(),
-        test: Some((*test).to_owned()),
-    });
+    let models = models.iter().map(|(module, test)| Model(format!("{module}::{test}")));
     Mutant { name: name.to_owned(), edits: edits.collect(), models: models.collect() }
 }
 

@@ -29,11 +29,15 @@ pub struct Edit {
     pub replacement: String,
 }
 
-/// A test of the loom package: its target, and its name, or all tests of that target.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Model {
-    pub target: String,
-    pub test: Option<String>,
+/// A test of the loom package by its path: `module::test`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Model(pub String);
+
+impl Model {
+    /// The file that it stands in.
+    pub fn module(&self) -> &str {
+        self.0.split("::").next().unwrap_or_default()
+    }
 }
 
 /// What became of a mutant.

@@ -36,9 +36,6 @@ pub struct Workshop {
     settings: Vec<(&'static str, String)>,
 }
 
-/// Test programs: the target's name, and where the program is.
-pub type Executables = Vec<(String, PathBuf)>;
-
 impl Workshop {
     /// Copies the sources to `place`, with other texts for some of the files, which are named as in the
     /// repository. What is there already and up to date is left alone, so that cargo needn't compile it
@@ -70,21 +67,8 @@ impl Workshop {
         self
     }
 
-    /// The names of the loom package's test targets.
-    pub fn targets(&self) -> io::Result<Vec<String>> {
-        let mut targets = Vec::new();
-        for entry in fs::read_dir(self.root.join("loom-tests/tests"))? {
-            let path = entry?.path();
-            if path.extension().is_some_and(|extension| extension == "rs") {
-                targets.extend(path.file_stem().map(|stem| stem.to_string_lossy().into_owned()));
-            }
-        }
-        targets.sort();
-        Ok(targets)
-    }
-
-    /// The test programs, or what the compiler said.
-    pub fn build(&self, targets: &[&str]) -> io::Result<Result<Executables, String>> {
+    /// The program with all models in it, or what the compiler said.
+    pub fn build(&self) -> io::Result<Result<PathBuf, String>> {
         let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         // Whatever the outer build was told is not meant for this one.
         for variable in
@@ -96,25 +80,17 @@ impl Workshop {
             .current_dir(self.root.join("loom-tests"))
             .env("CARGO_TARGET_DIR", self.root.with_file_name("target"))
             .envs(self.settings.iter().map(|(name, value)| (*name, value)))
-            .args(["test", "--offline", "--no-run", "--message-format=json-render-diagnostics"]);
-        for target in targets {
-            cargo.args(["--test", target]);
-        }
+            .args(["test", "--offline", "--no-run", "--message-format=json-render-diagnostics"])
+            .args(["--test", "models"]);
         let output = cargo.stdin(Stdio::null()).output()?;
         if !output.status.success() {
-            return Ok(Err(format!(
-                "it does not compile:\n{}",
-                String::from_utf8_lossy(&output.stderr)
-            )));
+            let said = String::from_utf8_lossy(&output.stderr);
+            return Ok(Err(format!("it does not compile:\n{said}")));
         }
         let messages = String::from_utf8_lossy(&output.stdout);
-        let executables = messages.lines().filter_map(|message| {
-            let executable = PathBuf::from(after(message, "\"executable\":\"")?);
-            // target/debug/deps/<name of the test>-<hash>
-            let (name, _) = executable.file_stem()?.to_str()?.rsplit_once('-')?;
-            Some((name.to_owned(), executable))
-        });
-        Ok(Ok(executables.collect()))
+        let mut executables =
+            messages.lines().filter_map(|message| after(message, "\"executable\":\""));
+        Ok(executables.next().map(PathBuf::from).ok_or_else(|| "there is no program".to_owned()))
     }
 
     /// Runs one model, for as long as `patience` allows, and says how long it took: of a processor's time,
@@ -130,13 +106,10 @@ impl Workshop {
         test.current_dir(self.root.join("loom-tests"))
             .env("RUST_BACKTRACE", "0")
             .envs(environment.iter().map(|(name, value)| (*name, value)))
-            .args(["--test-threads", "1"])
+            .args(["--test-threads", "1", "--exact", &model.0])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        if let Some(name) = &model.test {
-            test.args(["--exact", name]);
-        }
         let mut running = test.spawn()?;
         let stdout = running.stdout.take().map(collect);
         let stderr = running.stderr.take().map(collect);
@@ -180,10 +153,7 @@ fn processor_time(id: u32) -> Option<Duration> {
 }
 
 fn judge(model: &Model, passed: Option<bool>, said: &str) -> Verdict {
-    let by = || {
-        let name = model.test.clone().or_else(|| failed_test(said)).unwrap_or_default();
-        format!("{}::{name}", model.target)
-    };
+    let by = || model.0.clone();
     match passed {
         None => Verdict::Hung { by: by() },
         // A name that matches no test passes as well.
@@ -196,13 +166,6 @@ fn judge(model: &Model, passed: Option<bool>, said: &str) -> Verdict {
             None => Verdict::Unfit { why: format!("it failed without a panic:\n{said}") },
         },
     }
-}
-
-/// The test that failed first.
-fn failed_test(said: &str) -> Option<String> {
-    // A panic that kills the whole program leaves no summary, but names its thread.
-    let line = said.lines().find(|line| line.contains("panicked at"))?;
-    Some(line.split('\'').nth(1)?.to_owned())
 }
 
 /// What the first panic said, in one line.

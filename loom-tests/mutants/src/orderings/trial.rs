@@ -15,7 +15,7 @@ use super::record::{self, Record};
 use super::scan::without_comments;
 use super::table;
 use super::weaken::{self, CHOSEN, REACHED, Weakened};
-use crate::workshop::{Executables, Workshop, repository};
+use crate::workshop::{Workshop, repository};
 use crate::{Model, Verdict};
 
 /// Sources that the models don't contain: loom can't see into what they are built on.
@@ -28,7 +28,7 @@ pub const PAGE: &str = "loom-tests/MUTANTS.md";
 pub struct Trial {
     pub mutants: Vec<Weakened>,
     workshop: Workshop,
-    executables: Executables,
+    executable: PathBuf,
     /// The quickest first.
     models: Vec<Timed>,
     slowest: Duration,
@@ -37,7 +37,7 @@ pub struct Trial {
     /// Whether nothing was known when it began.
     pub fresh: bool,
     record: Mutex<Record>,
-    /// For each target, a number that changes with what its verdicts depend on.
+    /// For each module of models, a number that changes with what its verdicts depend on.
     fingerprints: HashMap<String, String>,
     /// Which model noticed which mutant when the page was written: likely to do so again.
     killers: HashMap<String, String>,
@@ -60,28 +60,28 @@ impl Trial {
         let began = Instant::now();
         let (mutants, texts) = instrumented()?;
         let workshop = Workshop::open(place, &texts)?.optimised();
-        let targets = workshop.targets()?;
         let mut shared: Vec<String> = texts.into_values().collect();
-        for folder in ["loom-tests/tests/model", "loom-tests/stand-ins", "src"] {
+        for folder in ["loom-tests/tests/models/model", "loom-tests/stand-ins", "src"] {
             read_all(&repository().join(folder), &mut shared)?;
         }
         let mut fingerprints = HashMap::new();
-        for target in &targets {
-            let test = repository().join(format!("loom-tests/tests/{target}.rs"));
-            let test = without_comments(&fs::read_to_string(test)?);
-            let all = shared.iter().map(String::as_str).chain([test.as_str()]);
-            let fp = record::fingerprint(all);
-            fingerprints.insert(target.clone(), fp);
+        for entry in fs::read_dir(repository().join("loom-tests/tests/models"))? {
+            let path = entry?.path();
+            if let Some(module) = path.extension().and(path.file_stem()) {
+                let test = without_comments(&fs::read_to_string(&path)?);
+                let all = shared.iter().map(String::as_str).chain([test.as_str()]);
+                fingerprints
+                    .insert(module.to_string_lossy().into_owned(), record::fingerprint(all));
+            }
         }
-        let names: Vec<&str> = targets.iter().map(String::as_str).collect();
-        let executables = workshop.build(&names)??;
+        let executable = workshop.build()??;
         println!("compiled in {} s", began.elapsed().as_secs());
         let record = Record::open(place.join("verdicts.tsv"))?;
         let killers = table::killers(&fs::read_to_string(repository().join(PAGE))?);
         let mut trial = Trial {
             mutants,
             workshop,
-            executables,
+            executable,
             models: Vec::new(),
             slowest,
             slow: 0,
@@ -99,17 +99,11 @@ impl Trial {
     }
 
     fn time_models(&mut self, place: &Path) -> Outcome<()> {
-        let mut models = Vec::new();
-        for (target, executable) in &self.executables {
-            for test in tests(executable)? {
-                models.push((executable, Model { target: target.clone(), test: Some(test) }));
-            }
-        }
+        let models: Vec<Model> = tests(&self.executable)?.into_iter().map(Model).collect();
         let timed = Mutex::new(Vec::new());
         in_parallel(models.len(), |at| {
-            let (executable, model) = &models[at];
             let reached = place.join(format!("reached-{at}"));
-            if let Some(model) = self.time_model(executable, model, &reached)? {
+            if let Some(model) = self.time_model(&models[at], &reached)? {
                 timed.lock().unwrap_or_else(PoisonError::into_inner).push(model);
             }
             Ok(())
@@ -121,16 +115,11 @@ impl Trial {
     }
 
     /// `None`: it takes too long for any mutant.
-    fn time_model(
-        &self,
-        executable: &Path,
-        model: &Model,
-        reached: &Path,
-    ) -> Outcome<Option<Timed>> {
+    fn time_model(&self, model: &Model, reached: &Path) -> Outcome<Option<Timed>> {
         // Whoever is known to be needed is given more, for the sake of slow and busy machines.
-        let needed = self.killers.values().any(|killer| *killer == name(model));
+        let needed = self.killers.values().any(|killer| *killer == model.0);
         let patience = self.slowest * ABOUT_IT * if needed { 10 } else { 1 };
-        let key = format!("{} model {}", self.fingerprints[&model.target], name(model));
+        let key = format!("{} model {}", self.fingerprints[model.module()], model.0);
         let known = self.record().get(&key).map(str::to_owned);
         let line = match known {
             // It took too long, and is given more time now.
@@ -139,7 +128,7 @@ impl Trial {
                 let _ = fs::remove_file(reached);
                 let environment = [(REACHED, OsString::from(reached))];
                 let (verdict, took) =
-                    self.workshop.run_one(executable, model, patience, &environment)?;
+                    self.workshop.run_one(&self.executable, model, patience, &environment)?;
                 let numbers = fs::read_to_string(reached).unwrap_or_default();
                 let _ = fs::remove_file(reached);
                 let line = match verdict {
@@ -176,7 +165,7 @@ impl Trial {
 
     /// Where the record has the verdict of one model on a mutant.
     fn key(&self, model: &Model, words: &str) -> String {
-        format!("{} {} {words}", self.fingerprints[&model.target], name(model))
+        format!("{} {} {words}", self.fingerprints[model.module()], model.0)
     }
 
     /// The models that a mutant is to meet, in order. Left out are those that do not reach it, and those that
@@ -187,7 +176,7 @@ impl Trial {
         let words = self.words(number);
         let before = self.record().get(&format!("killer {words}")).map(str::to_owned);
         let before = before.or_else(|| self.killers.get(&words).cloned());
-        let noticed = |timed: &Timed| Some(name(&timed.model)) == before;
+        let noticed = |timed: &Timed| Some(&timed.model.0) == before.as_ref();
         let mut models: Vec<&Timed> = self
             .models
             .iter()
@@ -238,15 +227,10 @@ impl Trial {
             let verdict = match known {
                 Some(known) => known,
                 None => {
-                    let executable = self
-                        .executables
-                        .iter()
-                        .find(|(target, _)| *target == model.target)
-                        .ok_or("a model without a program")?;
                     let patience = Duration::from_secs(10) + 8 * took;
                     let environment = [(CHOSEN, OsString::from(number.to_string()))];
                     let (verdict, _) =
-                        self.workshop.run_one(&executable.1, &model, patience, &environment)?;
+                        self.workshop.run_one(&self.executable, &model, patience, &environment)?;
                     self.record().put(&key, &record::line(&verdict))?;
                     verdict
                 }
@@ -256,7 +240,7 @@ impl Trial {
                 // More to explore, perhaps: another model may say it with certainty.
                 hung @ Verdict::Hung { .. } => sum = hung,
                 other => {
-                    self.record().put(&format!("killer {words}"), &name(&model))?;
+                    self.record().put(&format!("killer {words}"), &model.0)?;
                     return Ok(Some(other));
                 }
             }
@@ -293,7 +277,7 @@ pub fn in_parallel(jobs: usize, job: impl Fn(usize) -> Outcome<()> + Sync) -> Ou
 /// How many times as long as others a model may take that is about what is mutated.
 const ABOUT_IT: u32 = 10;
 
-/// The models of a file, where it has some of its own: by target.
+/// The models of a file, where it has some of its own: by module.
 const ABOUT: [(&str, &[&str]); 14] = [
     ("backlog/bits.rs", &["backlogs", "visible"]),
     ("backlog/journal.rs", &["journal", "visible"]),
@@ -312,11 +296,7 @@ const ABOUT: [(&str, &[&str]); 14] = [
 ];
 
 fn is_about(model: &Model, mutant: &Weakened) -> bool {
-    ABOUT.iter().any(|(file, targets)| mutant.file == *file && targets.contains(&&*model.target))
-}
-
-fn name(model: &Model) -> String {
-    format!("{}::{}", model.target, model.test.as_deref().unwrap_or_default())
+    ABOUT.iter().any(|(file, modules)| mutant.file == *file && modules.contains(&model.module()))
 }
 
 /// The mutants, and the files that contain them.

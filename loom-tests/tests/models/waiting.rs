@@ -1,15 +1,13 @@
 //! Waiting on an executor: between publish, permit and wait no wake-up is lost, and a wait that is given
 //! up passes its wake-up on. Loom finds the future that nobody wakes, and reports a deadlock.
 
-mod model;
-
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use crate::model::{explore, on, race};
 use loom::future::block_on;
-use model::{explore, on, race};
 use pushlane::adapters::AsyncQueue;
 use pushlane::backlog::{Bits, Dirty};
 use pushlane::{Config, Lane, Target};

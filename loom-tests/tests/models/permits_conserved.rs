@@ -1,15 +1,13 @@
 //! 5. Permits are conserved: free + held = limit, after completion, requeue, eviction and resize.
 
-mod model;
-
 use std::sync::Arc;
 
+use crate::model::{Queue, explore, on, pause, race};
 use loom::cell::UnsafeCell;
 use loom::sync::atomic::{
     AtomicUsize,
     Ordering::{AcqRel, Relaxed},
 };
-use model::{Queue, explore, on, pause, race};
 use pushlane::backlog::{Bits, Dirty};
 use pushlane::{Config, Lane, PushQueue, SLOTS, Target};
 

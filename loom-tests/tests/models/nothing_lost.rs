@@ -1,11 +1,9 @@
 //! 1. Nothing lost: what is published to a live client is contained in a lease that begins after the
 //!    publish, until a lease that contains it completes, or the client leaves.
 
-mod model;
-
 use std::sync::Arc;
 
-use model::{Queue, drain, explore, on, pause, race};
+use crate::model::{Queue, drain, explore, on, pause, race};
 use pushlane::backlog::{Bits, Dirty};
 use pushlane::ready::{Fifo, Sweep, WithBanks};
 use pushlane::{Config, Lane, NoSignal, PushQueue, SLOTS, Target};

@@ -1,11 +1,9 @@
 //! 2. One at a time: a client has at most one lease, and its holder owns the slot's data.
 
-mod model;
-
 use std::sync::Arc;
 
+use crate::model::{Queue, explore, on, pause, race};
 use loom::cell::UnsafeCell;
-use model::{Queue, explore, on, pause, race};
 use pushlane::backlog::Dirty;
 use pushlane::{Config, Lane, PushQueue, Target};
 

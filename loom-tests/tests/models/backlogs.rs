@@ -1,10 +1,8 @@
 //! The contract of a backlog: what is recorded stays, until it is taken.
 
-mod model;
-
 use std::sync::Arc;
 
-use model::{explore, on, race};
+use crate::model::{explore, on, race};
 use pushlane::backlog::{Backlog, Bits, Locked, Merge, Shared};
 
 /// How often each of three things was asked for: a merge that is lost or done twice shows.

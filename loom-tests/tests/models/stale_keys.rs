@@ -1,10 +1,8 @@
 //! 8. A stale key does nothing: it never unregisters, subscribes or completes for the place's next client.
 
-mod model;
-
 use std::sync::Arc;
 
-use model::{drain, explore, on, pause, race};
+use crate::model::{drain, explore, on, pause, race};
 use pushlane::backlog::{Bits, Dirty};
 use pushlane::{Config, Lane, PublishErrorKind, PushQueue, Scope, Stale, Target, Topic};
 

@@ -1,10 +1,8 @@
 //! Clients of one bank share its words: what changes for one leaves the other as it is.
 
-mod model;
-
 use std::sync::Arc;
 
-use model::{Queue, drain, explore, on, race};
+use crate::model::{Queue, drain, explore, on, race};
 use pushlane::backlog::Dirty;
 use pushlane::{ClientKey, Config, Lane, PushQueue, Scope, Target, Topic};
 

@@ -1,11 +1,9 @@
 //! Whoever waits for the end of a drain hears of it, though a publish to everyone is still under way.
 
-mod model;
-
 use std::sync::Arc;
 
+use crate::model::{explore, on, race};
 use loom::future::block_on;
-use model::{explore, on, race};
 use pushlane::adapters::AsyncQueue;
 use pushlane::backlog::Dirty;
 use pushlane::{Config, Lane, Target};

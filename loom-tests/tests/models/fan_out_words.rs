@@ -1,12 +1,10 @@
 //! The two words of a fan-out on demand, without a queue round them.
 
-mod model;
-
 use std::sync::Arc;
 
+use crate::model::{explore, on, race};
 use loom::sync::atomic::AtomicUsize;
 use loom::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use model::{explore, on, race};
 use pushlane::loom_internals::FanOut;
 
 /// A fan-out over one group, what two publishers have to say, and what of it visits have heard.

@@ -1,11 +1,9 @@
 //! The contract of a ready set (`pop` removes, then the caller looks), and the turn that makes it fair.
 
-mod model;
-
 use std::sync::Arc;
 
+use crate::model::{Bell, Queue, drain, explore, lease_or_sleep, on, pause, race};
 use loom::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use model::{Bell, Queue, drain, explore, lease_or_sleep, on, pause, race};
 use pushlane::backlog::{Bits, Dirty};
 use pushlane::ready::{Fifo, Popped, ReadySet, Sweep, WithBanks};
 use pushlane::{Config, Lane, NoSignal, PushQueue, Target};

@@ -1,11 +1,9 @@
 //! Closing: what was accepted is delivered before the queue is drained, and the rest is refused.
 
-mod model;
-
 use std::sync::Arc;
 
+use crate::model::{Queue, drain, explore, on, pause, race};
 use loom::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use model::{Queue, drain, explore, on, pause, race};
 use pushlane::backlog::{Backlog, Bits, Dirty};
 use pushlane::{ClientKey, Config, Lane, PublishErrorKind, PushQueue, RegisterError, Target};
 

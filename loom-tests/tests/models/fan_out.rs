@@ -1,11 +1,9 @@
 //! The fan-out on demand: a publisher raises what remains to be visited, and whoever serves makes the marks.
 
-mod model;
-
 use std::sync::Arc;
 
+use crate::model::{Bell, Queue, drain, explore, lease_or_sleep, on, race};
 use loom::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use model::{Bell, Queue, drain, explore, lease_or_sleep, on, race};
 use pushlane::backlog::Dirty;
 use pushlane::ready::Sweep;
 use pushlane::{ClientKey, Config, Lane, PushQueue, SLOTS, Target, Version};

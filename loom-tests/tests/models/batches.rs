@@ -1,10 +1,8 @@
 //! Leases by the batch: what holds for one lease holds for several that begin and end together.
 
-mod model;
-
 use std::sync::Arc;
 
-use model::{Bell, Queue, drain, explore, lease_or_sleep, on, race};
+use crate::model::{Bell, Queue, drain, explore, lease_or_sleep, on, race};
 use pushlane::backlog::{Bits, Dirty};
 use pushlane::ready::Sweep;
 use pushlane::{Config, Lane, NoSignal, PushQueue, Target};

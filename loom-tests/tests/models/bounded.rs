@@ -1,10 +1,8 @@
 //! 4. Bounded: a ready set holds a bank at most once, so it can't overflow.
 
-mod model;
-
 use std::sync::Arc;
 
-use model::{explore, on, race};
+use crate::model::{explore, on, race};
 use pushlane::ready::{Fifo, Sweep, WithBanks};
 
 /// Two inserts of the same bank and a pop. (`Fifo` asserts that its queue never refuses a bank.)

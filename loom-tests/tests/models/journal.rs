@@ -1,11 +1,9 @@
 //! The journal: one ring of requests for everybody, and a cursor a client.
 
-mod model;
-
 use std::sync::Arc;
 
+use crate::model::{Queue, drain, explore, on, pause, race};
 use loom::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
-use model::{Queue, drain, explore, on, pause, race};
 use pushlane::backlog::{Everything, Journal, Locked, Merge};
 use pushlane::{ClientKey, Config, Lane, PushQueue, Target, Version};
 

@@ -5,13 +5,11 @@
 //! obliging, and so is this cell: what happened before is seen, and nothing else is sure to be. So it shows
 //! the orderings of the seat's word, which others hide.
 
-mod model;
-
 use std::sync::{Arc, Mutex};
 
+use crate::model::{Queue, drain, explore, on, pause, race};
 use loom::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use loom::sync::atomic::{AtomicU32, AtomicUsize};
-use model::{Queue, drain, explore, on, pause, race};
 use pushlane::backlog::Backlog;
 use pushlane::{Config, Lane, NoSignal, PushQueue, Target, Topic};
 

@@ -1,12 +1,10 @@
 //! 3. Visible: all that a publisher wrote before `publish` happens-before what the lease holder reads.
 
-mod model;
-
 use std::sync::Arc;
 
+use crate::model::{Queue, explore, on, pause, race};
 use loom::cell::UnsafeCell;
 use loom::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use model::{Queue, explore, on, pause, race};
 use pushlane::backlog::{Backlog, Bits, Dirty, Locked, Merge, Shared};
 use pushlane::ready::{Fifo, Sweep, WithBanks};
 use pushlane::{ClientKey, Config, Lane, NoSignal, PushQueue, Target};

@@ -1,11 +1,9 @@
 //! Who depends on what changes while it is published and pushed.
 
-mod model;
-
 use std::sync::Arc;
 
+use crate::model::{Queue, drain, explore, on, pause, race};
 use loom::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use model::{Queue, drain, explore, on, pause, race};
 use pushlane::backlog::Dirty;
 use pushlane::{Config, Lane, PushQueue, Scope, Target, Topic, Version};
 

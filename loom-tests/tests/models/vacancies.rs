@@ -1,10 +1,8 @@
 //! Vacant places: each is given once, and found without a scan once nothing is under way.
 
-mod model;
-
 use std::sync::Arc;
 
-use model::{explore, on, race};
+use crate::model::{explore, on, race};
 use pushlane::loom_internals::Places;
 
 /// The thread that takes the last place takes the bank out of the set. A place that becomes vacant at

@@ -1,11 +1,9 @@
 //! 7. Nobody starves: a client that is dirtied again goes behind those that wait already, and urgent work
 //!    delays normal work by a bounded ratio.
 
-mod model;
-
 use std::sync::Arc;
 
-use model::{Queue, explore, on, race};
+use crate::model::{Queue, explore, on, race};
 use pushlane::backlog::{Backlog, Dirty};
 use pushlane::ready::{Fifo, ReadySet, Sweep, WithBanks};
 use pushlane::{ClientKey, Config, Lane, NoSignal, PushQueue, SLOTS, Target};

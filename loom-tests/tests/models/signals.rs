@@ -1,11 +1,9 @@
 //! No wake-up is lost: if a client can be served, a permit is free and nobody is about to look, then
 //! `ready` has been called since. Loom finds the sleeper whom nobody wakes, and reports a deadlock.
 
-mod model;
-
 use std::sync::Arc;
 
-use model::{Bell, Queue, explore, lease_or_sleep, on, race};
+use crate::model::{Bell, Queue, explore, lease_or_sleep, on, race};
 use pushlane::backlog::{Backlog, Bits, Dirty};
 use pushlane::ready::{Fifo, ReadySet, Sweep, WithBanks};
 use pushlane::{Config, Lane, PushQueue, Target};

@@ -1,13 +1,11 @@
 //! 6. Convergence is never early and never hangs: a client that left or was not concerned counts as
 //!    converged.
 
-mod model;
-
 use std::sync::Arc;
 
+use crate::model::{Queue, drain, explore, on, pause, race};
 use loom::sync::atomic::AtomicU32;
 use loom::sync::atomic::Ordering::{AcqRel, Relaxed};
-use model::{Queue, drain, explore, on, pause, race};
 use pushlane::backlog::{Backlog, Bits, Dirty};
 use pushlane::{Config, Lane, NoSignal, PushQueue, SLOTS, Scope, Target, Version};
 

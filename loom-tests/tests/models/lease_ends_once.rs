@@ -1,10 +1,8 @@
 //! 9. A lease ends once: its place and its permit come back, and come back once, whoever else ends what.
 
-mod model;
-
 use std::sync::Arc;
 
-use model::{drain, explore, on, race};
+use crate::model::{drain, explore, on, race};
 use pushlane::backlog::Bits;
 use pushlane::{Config, Lane, PushQueue, RegisterError, Target};
 

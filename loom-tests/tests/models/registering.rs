@@ -1,12 +1,10 @@
 //! A newcomer and a fan-out that race: the fan-out reaches the newcomer, or the newcomer sees what was
 //! true before it. (Register first, then read the state to start from.)
 
-mod model;
-
 use std::sync::Arc;
 
+use crate::model::{Queue, drain, explore, on, pause, race};
 use loom::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use model::{Queue, drain, explore, on, pause, race};
 use pushlane::backlog::{Backlog, Bits, Dirty, Locked, Merge};
 use pushlane::{ClientKey, Config, Lane, NoSignal, PushQueue, Target, Version};
 

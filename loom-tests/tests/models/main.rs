@@ -1,0 +1,28 @@
+//! The models: every interleaving of a few threads, by loom. One program, because each would compile
+//! the whole queue again.
+
+mod backlogs;
+mod batches;
+mod bounded;
+mod closing;
+mod convergence;
+mod draining;
+mod fan_out;
+mod fan_out_words;
+mod journal;
+mod lease_ends_once;
+mod loose_cells;
+mod model;
+mod neighbours;
+mod nobody_starves;
+mod nothing_lost;
+mod one_at_a_time;
+mod permits_conserved;
+mod ready_sets;
+mod registering;
+mod signals;
+mod stale_keys;
+mod topics;
+mod vacancies;
+mod visible;
+mod waiting;
