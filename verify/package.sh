@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# What users get: the crate as it is packaged, by itself, and the README's first program in a crate of their own.
+# What users get: the crate as it is packaged, by itself, and the README's programs in a crate of their own.
 #
 #     verify/package.sh
 #
 # The package is built, unpacked below target/ and left alone with what is in it: its tests pass, with the default
-# features and with all that need no network, and storm runs. Then a new crate depends on it with default features,
-# and its main.rs is the first Rust block of the README.
+# features and with all that need no network, and its examples run. Then a new crate depends on it as the README
+# says, and its main.rs is a program of the README, one after another.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -33,18 +33,25 @@ mv "$work"/pushlane-* "$work/pushlane"
     cargo run --quiet --locked --features smol --example smol
 )
 
-cp Cargo.lock "$work/program/"
-cat >"$work/program/Cargo.toml" <<'TOML'
-[package]
-name = "program"
-edition = "2024"
-
-[dependencies]
-pushlane = { path = "../pushlane" }
-TOML
-# As rustdoc does: the lines that it hides count, without their mark.
-awk '/^```rust/ { inside = 1; next } /^```/ && inside { exit } inside' README.md |
-    sed -E 's/^# ?//' >"$work/program/src/main.rs"
-grep -q 'fn main' "$work/program/src/main.rs" || { echo "package: the README's program has no main" >&2; exit 1; }
-(cd "$work/program" && cargo run --quiet)
-echo "package: the package and the README's program are good"
+# Each Rust block of the README is a program, and the TOML block before it says what that depends on.
+awk -v work="$work/readme" '
+    /^```toml/ { kind = "toml"; count++; next }
+    /^```rust/ { kind = "rust"; next }
+    /^```/ { kind = ""; next }
+    kind == "toml" { print > (work count ".toml") }
+    kind == "rust" { sub(/^# /, ""); print > (work count ".rs") }
+' README.md
+programs=("$work"/readme*.rs)
+[ ${#programs[@]} -eq 3 ] || { echo "package: the README has ${#programs[@]} programs, not 3" >&2; exit 1; }
+for source in "${programs[@]}"; do
+    cp "$source" "$work/program/src/main.rs"
+    cp Cargo.lock "$work/program/"
+    {
+        printf '[package]\nname = "program"\nedition = "2024"\n\n'
+        sed -E -e 's|^pushlane = "[^"]*"|pushlane = { path = "../pushlane" }|' \
+            -e 's|^pushlane = \{ version = "[^"]*"|pushlane = { path = "../pushlane"|' "${source%.rs}.toml"
+    } >"$work/program/Cargo.toml"
+    grep -q 'path = "../pushlane"' "$work/program/Cargo.toml" || { echo "package: $source depends on what?" >&2; exit 1; }
+    (cd "$work/program" && cargo run --quiet)
+done
+echo "package: the package and the README's programs are good"
