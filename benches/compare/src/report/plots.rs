@@ -48,7 +48,8 @@ pub(super) fn draw(results: &Results, directory: &Path) -> Fallible {
             // Those with a payload are another matter.
             if let Ok(clients) = row.value.parse::<f64>() {
                 let cost = if per_client { row.median / clients } else { row.median };
-                series.entry(row.name.clone()).or_default().push((clients, cost));
+                // A logarithmic axis has no zero: none stands where one would.
+                series.entry(row.name.clone()).or_default().push((clients.max(1.0), cost));
             }
         }
         series
@@ -86,6 +87,41 @@ pub(super) fn draw(results: &Results, directory: &Path) -> Fallible {
             x: clients,
             y: "ns",
             series: by_clients(groups::ON_DEMAND, false),
+        },
+        Lines {
+            file: "leave",
+            title: "Unregister and register",
+            x: "topics (none at the left)",
+            y: "ns",
+            series: by_clients(groups::LEAVE, false),
+        },
+        Lines {
+            file: "forget",
+            title: "Subscribe, unsubscribe and the push that forgets",
+            x: "topics (none at the left)",
+            y: "ns",
+            series: by_clients(groups::FORGET, false),
+        },
+        Lines {
+            file: "vacancy",
+            title: "Unregister, and register a round away",
+            x: clients,
+            y: "ns",
+            series: by_clients(groups::VACANCY, false),
+        },
+        Lines {
+            file: "awaited",
+            title: "A push after a publish to everyone",
+            x: clients,
+            y: "ns a push",
+            series: by_clients(groups::AWAITED, false),
+        },
+        Lines {
+            file: "behind",
+            title: "A push, each client the same number of publishes behind",
+            x: "publishes to everyone since the last push",
+            y: "ns a push",
+            series: by_clients(groups::BEHIND, false),
         },
         Lines {
             file: "threads",

@@ -23,7 +23,7 @@ enum Unit {
     Operation,
 }
 
-const SHOWN: [Shown; 13] = [
+const SHOWN: [Shown; 18] = [
     Shown {
         group: groups::IDLE,
         unit: Unit::Client,
@@ -101,6 +101,40 @@ const SHOWN: [Shown; 13] = [
         unit: Unit::Operation,
         about: "Asked while one client in ten is busy with something newer. The peers can't answer.",
         ours: "pushlane",
+    },
+    Shown {
+        group: groups::LEAVE,
+        unit: Unit::Operation,
+        about: "1,000 places. By the number of topics, to none of which the client is subscribed.",
+        ours: "pushlane",
+    },
+    Shown {
+        group: groups::FORGET,
+        unit: Unit::Operation,
+        about: "A client subscribes, unsubscribes and is pushed to; the push forgets the subscription. Beside it \
+                the push alone. By the number of topics.",
+        ours: "pushlane",
+    },
+    Shown {
+        group: groups::VACANCY,
+        unit: Unit::Operation,
+        about: "A client leaves and one comes, all other places are taken. A search in the order of the banks \
+                would look at all of them. By the number of clients.",
+        ours: "pushlane",
+    },
+    Shown {
+        group: groups::AWAITED,
+        unit: Unit::Operation,
+        about: "One push of those that follow a publish to everyone, with a tracker that advances after each push, \
+                and without. Making the tracker counts. By the number of clients.",
+        ours: "pushlane",
+    },
+    Shown {
+        group: groups::BEHIND,
+        unit: Unit::Operation,
+        about: "One push of 1,000, by the number of publishes to everyone that each client has missed. All have \
+                missed the same, so what they get is merged once.",
+        ours: "pushlane Journal",
     },
     Shown {
         group: groups::LATENCY,
@@ -237,6 +271,11 @@ pub(super) fn performance(results: &Results, machine: &str) -> Fallible<String> 
             groups::CYCLE => "cycle",
             groups::DRAIN => "drain",
             groups::ON_DEMAND => "everyone",
+            groups::LEAVE => "leave",
+            groups::FORGET => "forget",
+            groups::VACANCY => "vacancy",
+            groups::AWAITED => "awaited",
+            groups::BEHIND => "behind",
             _ => continue,
         };
         writeln!(out, "![{}](performance/{plot}.svg)\n", sentence(shown.group))?;

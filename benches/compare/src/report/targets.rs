@@ -147,6 +147,42 @@ pub(super) fn all(results: &Results) -> Vec<Target> {
             " ns",
             median(groups::DRAIN, "pushlane, in batches", million).map(|all| all / 1e6),
         ),
+        at_most(
+            "unregister and register, 100,000 topics, ≤ 10 µs",
+            10.0,
+            " µs",
+            median(groups::LEAVE, "pushlane", hundred).map(|took| took / 1e3),
+        ),
+        at_most(
+            "a push that forgets a subscription, 100,000 topics, ≤ 10 µs",
+            10.0,
+            " µs",
+            median(groups::FORGET, "pushlane, a push that forgets", hundred).map(|took| took / 1e3),
+        ),
+        at_most(
+            "register, the vacancy a round of 1,600,000 clients away, ≤ 1 µs",
+            1.0,
+            " µs",
+            median(groups::VACANCY, "pushlane", "1600000").map(|took| took / 1e3),
+        ),
+        at_most(
+            "a push while convergence of 160,000 clients is awaited, ≤ 2× of one that is not",
+            2.0,
+            "×",
+            over(
+                median(groups::AWAITED, "pushlane, awaited", "160000"),
+                median(groups::AWAITED, "pushlane", "160000"),
+            ),
+        ),
+        at_most(
+            "a push 1,000 publishes behind, ≤ 2× of one 64 behind",
+            2.0,
+            "×",
+            over(
+                median(groups::BEHIND, "pushlane Journal", "1000"),
+                median(groups::BEHIND, "pushlane Journal", "64"),
+            ),
+        ),
     ]
 }
 

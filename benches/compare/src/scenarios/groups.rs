@@ -28,5 +28,15 @@ pub const CONTENDED_ALL: &str = "publishers to all, and workers at once";
 pub const CHURN: &str = "register and unregister";
 /// Convergence.
 pub const CONVERGENCE: &str = "is everyone up to date";
+/// Coming and going, and topics that the client has nothing to do with.
+pub const LEAVE: &str = "unregister and register, by topics";
+/// The end of a subscription.
+pub const FORGET: &str = "a push that forgets a subscription, by topics";
+/// The search for a place.
+pub const VACANCY: &str = "register when the only vacancy is a round away";
+/// Pushes that somebody waits for.
+pub const AWAITED: &str = "a push while convergence is awaited";
+/// Pushes of what was published meanwhile.
+pub const BEHIND: &str = "a push some publishes to everyone behind";
 /// Wake-ups.
 pub const LATENCY: &str = "publish to handler, asleep";

@@ -11,6 +11,7 @@ mod cycle;
 mod drain;
 mod fan_out;
 pub mod groups;
+mod growth;
 mod latency;
 mod merge;
 mod on_demand;
@@ -74,6 +75,18 @@ impl Plan {
         group: &mut BenchmarkGroup<'_, WallTime>,
         name: &str,
         size: impl std::fmt::Display,
+        once: impl FnMut() -> Duration,
+    ) {
+        self.sampled_each(group, name, size, 1, once);
+    }
+
+    /// The same where `once` does several operations: measured is one of them.
+    fn sampled_each(
+        self,
+        group: &mut BenchmarkGroup<'_, WallTime>,
+        name: &str,
+        size: impl std::fmt::Display,
+        operations: u32,
         mut once: impl FnMut() -> Duration,
     ) {
         let share = self.measurement / self.samples as u32;
@@ -84,7 +97,7 @@ impl Plan {
                     total += once();
                     done += 1;
                 }
-                total.mul_f64(wanted as f64 / done as f64)
+                total.mul_f64(wanted as f64 / (done as f64 * f64::from(operations)))
             });
         });
     }
@@ -113,7 +126,7 @@ pub fn drain<P: Subject>(peer: &P, pushes: u32) {
 pub type Scenario = (&'static str, fn(&mut Criterion, Plan));
 
 /// All scenarios, in the order of the report.
-pub const ALL: [Scenario; 15] = [
+pub const ALL: [Scenario; 20] = [
     (groups::IDLE, fan_out::idle),
     (groups::PAYLOAD, fan_out::payload),
     (groups::MERGE_NOTHING, merge::nothing),
@@ -128,5 +141,10 @@ pub const ALL: [Scenario; 15] = [
     (groups::CONTENDED_ALL, contended::to_everyone),
     (groups::CHURN, churn::run),
     (groups::CONVERGENCE, convergence::run),
+    (groups::LEAVE, growth::topics_of_a_leaver),
+    (groups::FORGET, growth::topics_forgotten),
+    (groups::VACANCY, growth::vacancy_a_round_away),
+    (groups::AWAITED, growth::awaited),
+    (groups::BEHIND, growth::behind),
     (groups::LATENCY, latency::run),
 ];
