@@ -104,14 +104,15 @@ impl Group {
             drop(channel);
             let death = Instant::now() + Duration::from_millis(5_000 + random.below(85_000) as u64);
             tokio::select! {
-                () = sleep_until(death), if !*quiet.borrow() => one(&self.tally.connections_cut),
-                () = nothing_changes(&mut quiet), if !*quiet.borrow() => {
-                    // From here on connections end only by their age.
-                    while clients.join_next().await.is_some() {}
-                }
-                // The connection is gone when no client can open a stream any more.
-                () = async { while clients.join_next().await.is_some() {} } => {}
+                () = sleep_until(death) => {}
+                () = nothing_changes(&mut quiet) => {}
             }
+            let at_rest = *quiet.borrow();
+            if at_rest {
+                // Connections end only by their age, and clients go on until they are shut down.
+                while clients.join_next().await.is_some() {}
+            }
+            one(&self.tally.connections_cut);
             // All streams at once, without a word.
             clients.shutdown().await;
         }
@@ -143,7 +144,7 @@ struct Client {
 }
 
 impl Client {
-    /// One life after the other, until the connection can't open another stream.
+    /// One life after the other.
     async fn run(mut self, channel: Channel, quiet: watch::Receiver<bool>) {
         loop {
             one(&self.tally.lives);
@@ -156,7 +157,8 @@ impl Client {
             match lived {
                 Ok(End::Own) => {}
                 Ok(End::Other) => one(&self.tally.ended),
-                Err(_) => return,
+                // The connection has aged, or is full; the channel makes another one.
+                Err(_) => sleep(Duration::from_millis(100)).await,
             }
         }
     }
