@@ -32,7 +32,8 @@ assert!(queue.is_converged(version));
 )]
 //! # The main types
 //!
-//! * [`PushQueue`] is the queue. `Queue<R>` is the usual one, [`StaticQueue`] lives in a `static`.
+//! * [`PushQueue`] is the queue. `Queue<R>` is the usual one, [`StaticQueue`] lives in a `static`
+//!   ([`static_queue!`] declares one).
 //! * [`ClientKey`] is one registered client. [`Target`] says whom a publish is for: one client,
 //!   [`Topic`]s through a [`Scope`], or everyone. [`Lane`] says how urgent it is.
 //! * [`Lease`] is one push in progress. It ends exactly once; dropped, it goes back into the queue.
@@ -92,6 +93,7 @@ mod error;
 mod lease;
 mod queue;
 mod signal;
+mod static_queue;
 pub mod storage;
 // When events become a publish.
 pub mod debounce;
