@@ -10,7 +10,7 @@
 
 use pushlane::{ClientKey, Topic, Version};
 
-use crate::payload::{Flags, OUT_OF_DATE};
+use crate::payload::Flags;
 use crate::whom::{Reach, Whom};
 
 /// How many versions are watched at once.
@@ -95,10 +95,6 @@ pub(crate) struct Ledger<const CLIENTS: usize> {
     competed: bool,
     /// Whether the main loop is asking for a lease, and may be marking whom a fan-out on demand is for.
     expanding: bool,
-    /// Topics with a publish on demand that may not have been made to all members, and everyone.
-    unvisited: u8,
-    /// Those of them that were published to since the main loop's last lease began.
-    unvisited_late: u8,
 }
 
 impl<const CLIENTS: usize> Ledger<CLIENTS> {
@@ -113,8 +109,6 @@ impl<const CLIENTS: usize> Ledger<CLIENTS> {
             watched: [None; WATCHED],
             competed: false,
             expanding: false,
-            unvisited: 0,
-            unvisited_late: 0,
         }
     }
 
@@ -191,12 +185,9 @@ impl<const CLIENTS: usize> Ledger<CLIENTS> {
         }
     }
 
-    /// Remembers a publish that may be made on demand. Whether it may.
-    fn raised(&mut self, whom: Whom) -> bool {
-        let Some(topics) = whom.on_demand().filter(|_| self.on_demand) else { return false };
-        self.unvisited |= topics;
-        self.unvisited_late |= topics;
-        true
+    /// Whether the publish is made on demand.
+    fn raised(&self, whom: Whom) -> bool {
+        self.on_demand && whom.is_on_demand()
     }
 
     /// A publish to one client was refused because the client has left.
@@ -211,7 +202,6 @@ impl<const CLIENTS: usize> Ledger<CLIENTS> {
     pub(crate) fn begin_lease(&mut self) {
         self.expanding = self.on_demand;
         self.competed = false;
-        self.unvisited_late = 0;
         for account in &mut self.accounts {
             (account.late, account.again) = (0, 0);
         }
@@ -304,10 +294,6 @@ impl<const CLIENTS: usize> Ledger<CLIENTS> {
                 assert!(account.leased || due == 0 || excused, "{key} is owed {due:x}, not found");
             }
         }
-        if !self.competed {
-            // Whatever was raised before has been visited.
-            self.unvisited = self.unvisited_late;
-        }
     }
 
     /// `complete` is about to be called. The answer is for `completed`.
@@ -399,14 +385,7 @@ impl<const CLIENTS: usize> Ledger<CLIENTS> {
 
     pub(crate) fn begin_subscribe(&mut self, key: ClientKey, topic: Topic) {
         self.changing = (key.index(), 1 << topic.0);
-        let late = self.unvisited & 1 << topic.0 != 0;
-        let account = self.of(key);
-        account.may_reach |= 1 << topic.0;
-        if late {
-            // Whoever subscribes before all members have been reached may be reached with them.
-            account.maybe |= OUT_OF_DATE & !account.owed;
-            account.behind = true;
-        }
+        self.of(key).may_reach |= 1 << topic.0;
     }
 
     pub(crate) fn subscribed(&mut self, key: ClientKey) {
@@ -461,6 +440,5 @@ impl<const CLIENTS: usize> Ledger<CLIENTS> {
             }
         }
         self.watched = [None; WATCHED];
-        self.unvisited = 0;
     }
 }

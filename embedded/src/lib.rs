@@ -21,4 +21,4 @@ mod trial;
 // And firmware that is only measured.
 mod measured;
 
-pub use trial::{Publishers, Trial};
+pub use trial::{Publishers, Sweeping, Trial};

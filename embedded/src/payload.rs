@@ -27,7 +27,7 @@ impl Flagged for Bits<1> {
 }
 
 /// The one flag there is where a publish carries nothing.
-pub(crate) const OUT_OF_DATE: Flags = 1;
+const OUT_OF_DATE: Flags = 1;
 
 impl Flagged for Dirty {
     const FLAGS: u32 = 1;

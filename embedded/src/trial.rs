@@ -5,6 +5,7 @@ use core::cell::RefCell;
 
 use critical_section::Mutex;
 use pushlane::ready::ConstReady;
+use pushlane::storage::{Static, Storage};
 use pushlane::{ClientKey, Config, Lane, Lease, PushQueue, PublishErrorKind, StaticQueue, Version};
 
 use crate::bell::Bell;
@@ -55,6 +56,9 @@ where
     target: u32,
 }
 
+/// The ready set that a queue in place has, with one bit for each bank in so many words.
+pub type Sweeping<const WORDS: usize> = <Static<1, 0, WORDS> as Storage>::Ready;
+
 /// The queue of a trial.
 pub(crate) type Queue<B, R, const BANKS: usize, const WORDS: usize> =
     StaticQueue<B, BANKS, TOPICS, WORDS, R, Bell>;
@@ -69,14 +73,13 @@ where
     B: Flagged + 'static,
     R: ConstReady + 'static,
 {
-    /// A run of `target` publishes. Those to one topic are made on demand where it has so many members
-    /// (and the backlog records nothing).
-    pub const fn new(target: u32, on_demand_from: usize) -> Self {
-        let config = Config::new(CLIENTS).permits(PERMITS).on_demand_from(on_demand_from);
+    /// A run of `target` publishes.
+    pub const fn new(target: u32) -> Self {
+        let config = Config::new(CLIENTS).permits(PERMITS);
         Trial {
             queue: PushQueue::const_with_signal(config, Bell::new()),
             shared: Mutex::new(RefCell::new(Shared {
-                ledger: Ledger::new(!B::RECORDS),
+                ledger: Ledger::new(B::ON_DEMAND),
                 chance: Chance::new(SEED),
                 published: 0,
                 last: None,
@@ -231,8 +234,8 @@ pub(crate) fn choose<B: Flagged, const CLIENTS: usize>(
     let whom = match chance.below(32) {
         0 => Whom::Everyone,
         1..5 => Whom::Topics(chance.below(1 << TOPICS) as u8, None),
-        // One topic without a filter may be made on demand.
-        7..11 if !B::RECORDS => Whom::Topics(1 << chance.below(TOPICS as u32), None),
+        // Made on demand: that is what these runs are for.
+        7..11 if B::ON_DEMAND => Whom::Everyone,
         5..7 => {
             let filter = chance.below(1 << TOPICS) as u8;
             Whom::Topics(chance.below(1 << TOPICS) as u8, Some(filter))

@@ -6,9 +6,6 @@ use crate::ledger::{Account, Life};
 
 pub(crate) const TOPICS: usize = 3;
 
-/// A publish to everyone, beside the topics where both are in one set.
-const EVERYONE: u8 = 1 << TOPICS;
-
 /// Whether a publish reaches a client.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Reach {
@@ -48,13 +45,9 @@ impl Whom {
         }
     }
 
-    /// The topics of a publish that may be made on demand.
-    pub(crate) fn on_demand(self) -> Option<u8> {
-        match self {
-            Whom::Everyone => Some(EVERYONE),
-            Whom::Topics(any, None) if any != 0 => Some(any),
-            _ => None,
-        }
+    /// Whether a queue that records nothing for each client makes the publish on demand.
+    pub(crate) fn is_on_demand(self) -> bool {
+        matches!(self, Whom::Everyone)
     }
 
     /// The queue's target. The topics are written into `room`.

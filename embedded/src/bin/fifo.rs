@@ -9,7 +9,7 @@ use pushlane_firmware::{Publishers, Trial, board};
 
 pushlane_firmware::panic_to_host!();
 
-static TRIAL: Trial<Bits<1>, StaticFifo<4>, 4, 1, 32> = Trial::new(20_000, 0);
+static TRIAL: Trial<Bits<1>, StaticFifo<4>, 4, 1, 32> = Trial::new(20_000);
 
 #[board::entry]
 fn main() -> ! {

@@ -4,13 +4,11 @@
 #![no_main]
 
 use pushlane::backlog::Bits;
-use pushlane::ready::Sweep;
-use pushlane::storage::Static;
-use pushlane_firmware::{Publishers, Trial, board};
+use pushlane_firmware::{Publishers, Sweeping, Trial, board};
 
 pushlane_firmware::panic_to_host!();
 
-static TRIAL: Trial<Bits<1>, Sweep<Static<4, 3, 1>>, 4, 1, 32> = Trial::new(100_000, 0);
+static TRIAL: Trial<Bits<1>, Sweeping<1>, 4, 1, 32> = Trial::new(100_000);
 
 #[board::entry]
 fn main() -> ! {

@@ -1,17 +1,15 @@
-//! No payload, and every publish to one topic made on demand, for few clients in one group of banks: so the
-//! interrupt often comes where a fan-out begins or ends.
+//! No payload, for few clients in one group of banks: a publish to everyone is made on demand, and the
+//! interrupt often comes where its fan-out begins or ends.
 
 #![no_std]
 #![no_main]
 
 use pushlane::backlog::Dirty;
-use pushlane::ready::Sweep;
-use pushlane::storage::Static;
-use pushlane_firmware::{Publishers, Trial, board};
+use pushlane_firmware::{Publishers, Sweeping, Trial, board};
 
 pushlane_firmware::panic_to_host!();
 
-static TRIAL: Trial<Dirty, Sweep<Static<4, 3, 1>>, 4, 1, 32> = Trial::new(100_000, 0);
+static TRIAL: Trial<Dirty, Sweeping<1>, 4, 1, 32> = Trial::new(100_000);
 
 #[board::entry]
 fn main() -> ! {

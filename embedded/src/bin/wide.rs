@@ -5,16 +5,11 @@
 #![no_main]
 
 use pushlane::backlog::Dirty;
-use pushlane::ready::Sweep;
-use pushlane::storage::Static;
-use pushlane_firmware::{Publishers, Trial, board};
+use pushlane_firmware::{Publishers, Sweeping, Trial, board};
 
 pushlane_firmware::panic_to_host!();
 
-/// Sometimes a topic has more members, sometimes fewer: publishes to it are made on demand, and at once.
-const SOME: usize = 60;
-
-static TRIAL: Trial<Dirty, Sweep<Static<33, 3, 2>>, 33, 2, 260> = Trial::new(60_000, SOME);
+static TRIAL: Trial<Dirty, Sweeping<2>, 33, 2, 260> = Trial::new(60_000);
 
 #[board::entry]
 fn main() -> ! {
