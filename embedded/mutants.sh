@@ -66,7 +66,7 @@ mutant() { # name, file under src, substitution, firmware that is to find it (an
 mutant bank-transition bank.rs 's/match self\.0\.compare_exchange_weak\(\s*word,\s*next\.word\(\),.*?\) \{/self.0.store(next.word(), Ordering::Release);\n match Ok::<usize, usize>(word) {/s'
 mutant ready-insert ready/sweep.rs 's/word\.fetch_or\(mask, Ordering::Release\)/{ let all = word.load(Ordering::Relaxed); word.store(all | mask, Ordering::Release) }/'
 mutant ready-remove ready/sweep.rs 's/let taken = word\.compare_exchange_weak\(\s*all,\s*(all [^\n]*),.*?\n +\);/word.store($1, Ordering::Relaxed);\n let taken = Ok::<usize, usize>(all);/s'
-mutant turn ready/line.rs 's/match self\.turn\.compare_exchange_weak\(\s*turn\.0,\s*turn\.without\(slots\)\.0,.*?\) \{/self.turn.store(turn.without(slots).0, Ordering::Relaxed);\n match Ok::<usize, usize>(0) {/s'
+mutant turn ready/lane.rs 's/match self\.turn\.compare_exchange_weak\(\s*turn\.0,\s*turn\.without\(slots\)\.0,.*?\) \{/self.turn.store(turn.without(slots).0, Ordering::Relaxed);\n match Ok::<usize, usize>(0) {/s'
 mutant bits-take backlog/bits.rs 's/words\[word\]\.swap\(0, Ordering::Acquire\)/{ let all = words[word].load(Ordering::Acquire); words[word].store(0, Ordering::Relaxed); all }/' interrupts
 mutant bits-merge backlog/bits.rs 's/word\.fetch_or\(flags, Ordering::Release\)/word.store(word.load(Ordering::Relaxed) | flags, Ordering::Release)/' interrupts
 mutant permit-take limiter.rs 's/match self\.0\.compare_exchange_weak\(\s*word,\s*word \+ granted,.*?\) \{/self.0.store(word + granted, Ordering::Relaxed);\n match Ok::<usize, usize>(0) {/s'
@@ -78,8 +78,6 @@ mutant raise fan_out.rs 's/match self\.visits\.compare_exchange_weak\(\s*visits,
 mutant numbered fan_out.rs 's/match self\.newest\.compare_exchange_weak\(\s*newest,\s*next,.*?\n +\) \{/self.newest.store(next, Ordering::Release);\n match Ok::<usize, usize>(0) {/s' 'topics wide'
 mutant visit-begin fan_out.rs 's/match self\.visits\.compare_exchange_weak\(\s*visits,\s*visits \| BEGUN,.*?\n +\) \{/self.visits.store(visits | BEGUN, Ordering::Relaxed);\n match Ok::<usize, usize>(0) {/s' 'topics wide'
 mutant visit-end fan_out.rs 's/match self\.visits\.compare_exchange_weak\(\s*visits,\s*self\.circle\.step\(visits\),.*?\n +\) \{/self.visits.store(self.circle.step(visits), Ordering::Release);\n match Ok::<usize, usize>(0) {/s' 'topics wide'
-mutant due-remove topics/due.rs 's/self\.words\(\)\[topic \/ BITS\]\.fetch_and\(!bit, Ordering::Acquire\)/{ let word = &self.words()[topic \/ BITS]; let all = word.load(Ordering::Acquire); word.store(all & !bit, Ordering::Relaxed); all }/' 'topics wide'
-mutant due-count topics/due.rs 's/self\.count\.fetch_sub\(1, Ordering::Relaxed\); \/\/ after/self.count.store(self.count.load(Ordering::Relaxed) - 1, Ordering::Relaxed); \/\/ after/' 'topics wide'
 
 # Steps in the wrong order, or left out.
 mutant summary-no-second-look ready/sweep.rs 's/if word == 0 \{\s*return false;/if true { return false;/' wide
@@ -90,7 +88,6 @@ mutant begun-visit-counts fan_out.rs 's/self\.groups\(\) \+ \(visits & BEGUN\)/s
 mutant settled-too-soon fan_out.rs 's/if \(newest \^ visits\) & !LOW != 0 \{/if false {/' 'topics wide'
 mutant settled-before-visit queue/expand.rs 's/(let Some\(visit\) = fan_out\.visit\(\).*?;)(.*?)(let settled = .*?;)/$3\n $1$2/s' 'topics wide'
 mutant visit-ends-before-marks queue/expand.rs 's/(let first = visit\.group)(.*?)fan_out\.end\(visit\);/fan_out.end(visit);\n $1$2/s' 'topics wide'
-mutant due-remove-after-look topics.rs 's/(self\.due\(lane\)\.remove\(topic\.0 as usize\);)(.*?is_pending\(\);)/$2\n $1/s' 'topics wide'
 mutant frontier-after-banks queue/converge.rs 's/let expanded = (version\.goal\.is_none_or\(.*?\n        \}\));/let expanded = move || $1;/s; s/if expanded \{/if expanded() {/' 'topics wide'
 
 rm -rf "$copy"
