@@ -27,7 +27,7 @@ mv "$work"/pushlane-* "$work/pushlane"
     cargo run --quiet --locked --release --example storm -- --clients 300
     # Each ends by itself, and asserts what it shows.
     for example in quickstart superloop converge reconcile; do
-        cargo run --quiet --locked --example "$example"
+        cargo run --quiet --locked --features blocking --example "$example"
     done
     cargo run --quiet --locked --features tokio --example tokio_dispatcher
     cargo run --quiet --locked --features smol --example smol

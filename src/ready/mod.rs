@@ -6,7 +6,7 @@
 //! * `StaticFifo` (feature `heapless`): arrival order without a heap.
 //!
 //! Whatever the set, the order of service is by *turns*: when a bank's turn comes, all its slots
-//! that are ready then are served before the next bank's turn begins (see `line.rs`).
+//! that are ready then are served before the next bank's turn begins (see `lane.rs`).
 
 #[cfg(feature = "crossbeam-queue")]
 mod fifo;
