@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Can the firmware fail? Breaks the queue in one place after another, in a copy, and runs the firmware on each: it
-# must find every one of them.
+# Can the firmware fail? Breaks the queue in one place after another, in a copy, and runs the
+# firmware on each: it must find every one of them.
 #
 #     embedded/mutants.sh [name…]
 set -euo pipefail
@@ -19,8 +19,8 @@ sed -i 's/--cpu=300/--cpu=90/' "$copy/embedded/.cargo/config.toml"
 # Members, tests and examples that the copy doesn't have.
 perl -0pi -e 's/^members = \[.*?\]/members = []/ms; s/^\[\[.*?\n\n//gms' "$copy/Cargo.toml"
 
-# Some mistakes show only if the interrupt comes before one of few instructions while a rare state lasts. The first
-# is the seed of a plain run.
+# Some mistakes show only if the interrupt comes before one of few instructions while a rare state
+# lasts. The first is the seed of a plain run.
 seeds=(2654435769 1 2 3 4)
 
 found=0 missed=0 unknown=0
@@ -60,9 +60,9 @@ mutant() { # name, file under src, substitution, firmware that is to find it (an
     missed=$((missed + 1))
 }
 
-# Operations that are whole, in two halves. (Not the rows of topics when a push begins and ends, nor the insert into
-# the summary: there the interrupt would have to come between two instructions while a rare state lasts. Those are
-# loom's.)
+# Operations that are whole, in two halves. (Not the rows of topics when a push begins and ends, nor
+# the insert into the summary: there the interrupt would have to come between two instructions while
+# a rare state lasts. Those are loom's.)
 mutant bank-transition bank.rs 's/match self\.0\.compare_exchange_weak\(\s*word,\s*next\.word\(\),.*?\) \{/self.0.store(next.word(), Ordering::Release);\n match Ok::<usize, usize>(word) {/s'
 mutant ready-insert ready/sweep.rs 's/word\.fetch_or\(mask, Ordering::Release\)/{ let all = word.load(Ordering::Relaxed); word.store(all | mask, Ordering::Release) }/'
 mutant ready-remove ready/sweep.rs 's/let taken = word\.compare_exchange_weak\(\s*all,\s*(all [^\n]*),.*?\n +\);/word.store($1, Ordering::Relaxed);\n let taken = Ok::<usize, usize>(all);/s'

@@ -1,5 +1,5 @@
-//! `cargo run --example tokio_dispatcher --features tokio`: feature flags on tokio. Clients subscribe
-//! to a tenant; a kill switch goes in the urgent lane; a client that hangs is evicted.
+//! `cargo run --example tokio_dispatcher --features tokio`: feature flags on tokio. Clients
+//! subscribe to a tenant; a kill switch goes in the urgent lane; a client that hangs is evicted.
 
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;

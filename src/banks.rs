@@ -18,7 +18,7 @@ use crate::storage::Storage;
 const ROOM: usize = 2_048;
 
 /// Eight words are a cache line. On 32-bit targets nothing is spread, as nothing is
-/// [`CachePadded`](crate::cache_padded::CachePadded).
+/// [`CachePadded`](crate::storage::CachePadded).
 #[cfg(feature = "alloc")]
 const FARTHEST: u32 =
     if cfg!(all(target_pointer_width = "64", not(loom), not(pushlane_packed))) { 3 } else { 0 };

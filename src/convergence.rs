@@ -22,7 +22,7 @@
 
 use core::cmp::Ordering as Order;
 
-use crate::cache_padded::CachePadded;
+use crate::storage::CachePadded;
 use crate::sync::{AtomicBool, AtomicUsize, Ordering, const_fn};
 
 /// A publish's number: one less bit than the machine word, wrapping.

@@ -63,7 +63,6 @@ mod slot;
 // how it changes atomically,
 mod bank;
 mod banks;
-mod cache_padded;
 mod sync;
 mod unwind;
 // who can be served,

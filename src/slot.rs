@@ -72,8 +72,8 @@ pub enum Lane {
 }
 
 impl Lane {
-    /// The lane for a publish that concerns `audience` of `clients` clients: urgent if that is at most
-    /// 16 clients, or one client in 16.
+    /// The lane for a publish that concerns `audience` of `clients` clients: urgent if that is at
+    /// most 16 clients, or one client in 16.
     ///
     /// A change for a few then doesn't wait behind the pushes of a change for everybody. The
     /// [ratio](crate::Config::urgent_ratio) of the lanes bounds what it costs the others.

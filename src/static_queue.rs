@@ -2,8 +2,8 @@
 
 /// A queue in a `static` that holds so many clients and topics.
 ///
-/// It writes the parameters of [`StaticQueue`](crate::StaticQueue), which depend on the width of the
-/// target's words. The capacity is exactly `clients`. After it may come, in this order:
+/// It writes the parameters of [`StaticQueue`](crate::StaticQueue), which depend on the width of
+/// the target's words. The capacity is exactly `clients`. After it may come, in this order:
 ///
 /// * `topics`: how many topics clients can subscribe to. Default: 0.
 /// * `permits`, `urgent_ratio`: as in [`Config`](crate::Config), with its defaults.

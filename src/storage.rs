@@ -5,9 +5,8 @@
 
 use core::fmt;
 use core::marker::PhantomData;
+use core::ops::Deref;
 
-#[cfg(feature = "alloc")]
-use crate::cache_padded::CachePadded;
 use crate::ready::{ReadySet, Sweep};
 use crate::sync::AtomicUsize;
 
@@ -199,5 +198,23 @@ impl<const BANKS: usize, const TOPICS: usize, const WORDS: usize, R> fmt::Debug
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Static<{BANKS}, {TOPICS}, {WORDS}>")
+    }
+}
+
+/// A value with cache lines to itself, so that writing it doesn't take the neighbours away from
+/// other cores.
+///
+/// Two lines of 64 bytes, because cores fetch them in pairs. On 32-bit targets nothing is padded:
+/// they have one core and little memory, as a rule.
+#[derive(Debug)]
+#[cfg_attr(target_pointer_width = "64", repr(align(128)))]
+pub(crate) struct CachePadded<T>(pub(crate) T);
+
+impl<T> Deref for CachePadded<T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        &self.0
     }
 }

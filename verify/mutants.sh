@@ -1,16 +1,17 @@
 #!/usr/bin/env bash
-# The logic, broken on purpose, a little at a time: cargo-mutants changes an operator, a match arm or what a
-# function returns, and a test must fail. (Orderings have a tool of their own: loom-tests/mutants.)
+# The logic, broken on purpose, a little at a time: cargo-mutants changes an operator, a match arm
+# or what a function returns, and a test must fail. (Orderings have a tool of their own:
+# loom-tests/mutants.)
 #
 #     verify/mutants.sh [FILE...]
 #
-# FILE is a path below src/; without any, `logic` below. A mutant meets the tests in stages: those in src/, then
-# those of tests/ that need no chance, then the random ones, with a seed that stays. What one stage notices the
-# next one is spared. All of them are one crate of their own, of verify/mutants, without adapters: a mutant
-# takes seconds.
+# FILE is a path below src/; without any, `logic` below. A mutant meets the tests in stages: those
+# in src/, then those of tests/ that need no chance, then the random ones, with a seed that stays.
+# What one stage notices the next one is spared. All of them are one crate of their own, of
+# verify/mutants, without adapters: a mutant takes seconds.
 #
-# mutants.known holds those that no test notices, each with the reason why none needs to. Exits with an error
-# if there are others, or if one of those is noticed after all.
+# mutants.known holds those that no test notices, each with the reason why none needs to. Exits with
+# an error if there are others, or if one of those is noticed after all.
 #
 # JOBS     how many at once (default 1); each has a copy of the crate
 # STAGES   default "src tests random"
@@ -58,10 +59,12 @@ EOF
 }
 cd "$tree"
 
-# The first test that fails ends them all. Only the tests, not the compiler, are to take the toolchain for nightly.
+# The first test that fails ends them all. Only the tests, not the compiler, are to take the
+# toolchain for nightly.
 export CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER="env RUSTC_BOOTSTRAP=1" RUST_BACKTRACE=0
 export PROPTEST_CASES=${PROPTEST_CASES:-48} PROPTEST_RNG_SEED=1
-# What `Debug` prints is promised to nobody; and the tests' own helpers, in `mod tests`, are not what is tested.
+# What `Debug` prints is promised to nobody; and the tests' own helpers, in `mod tests`, are not
+# what is tested.
 mutants=(cargo mutants --no-shuffle --colors never --exclude-re 'fmt::Debug for|tests::' --output "$out")
 for file in "${files[@]}"; do
     mutants+=(--file "$file")

@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# What users get: the crate as it is packaged, by itself, and the README's programs in a crate of their own.
+# What users get: the crate as it is packaged, by itself, and the README's programs in a crate of
+# their own.
 #
 #     verify/package.sh
 #
-# The package is built, unpacked below target/ and left alone with what is in it: its tests pass, with the default
-# features and with all that need no network, and its examples run. Then a new crate depends on it as the README
-# says, and its main.rs is a program of the README, one after another.
+# The package is built, unpacked below target/ and left alone with what is in it: its tests pass,
+# with the default features and with all that need no network, and its examples run. Then a new
+# crate depends on it as the README says, and its main.rs is a program of the README, one after
+# another.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -33,7 +35,8 @@ mv "$work"/pushlane-* "$work/pushlane"
     cargo run --quiet --locked --features smol --example smol
 )
 
-# Each Rust block of the README is a program, and the TOML block before it says what that depends on.
+# Each Rust block of the README is a program, and the TOML block before it says what that depends
+# on.
 awk -v work="$work/readme" '
     /^```toml/ { kind = "toml"; count++; next }
     /^```rust/ { kind = "rust"; next }

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Shows several replicas on loopback: etcd, three replicas, a change that reaches all, the kill of one and its return.
-# Draws what the replicas' records said over time: target/fleet/convergence.svg. Needs etcd (Debian: etcd-server).
+# Shows several replicas on loopback: etcd, three replicas, a change that reaches all, the kill of
+# one and its return. Draws what the replicas' records said over time: target/fleet/convergence.svg.
+# Needs etcd (Debian: etcd-server).
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 command -v etcd >/dev/null || { echo "etcd is missing (Debian: etcd-server)" >&2; exit 1; }

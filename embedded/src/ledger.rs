@@ -1,12 +1,13 @@
 //! The oracle: what the queue owes to whom, kept beside it from what its operations answered.
 //!
-//! The main loop and the interrupt share one core and the interrupt runs to its end, so to the main loop
-//! all that the interrupt does is one instant, and only the order of instants matters. What was published
-//! before a lease began is *owed*, and must be in it. What was published while it began may be in it or
-//! come later. Where a client was on its way in or out, a flag *may* come. Anything else must not.
+//! The main loop and the interrupt share one core and the interrupt runs to its end, so to the main
+//! loop all that the interrupt does is one instant, and only the order of instants matters. What
+//! was published before a lease began is *owed*, and must be in it. What was published while it
+//! began may be in it or come later. Where a client was on its way in or out, a flag *may* come.
+//! Anything else must not.
 //!
-//! An operation of the main loop takes time, and the interrupt comes in between: so the ledger is told
-//! before it (`begin_…`, `…ing`) and after it.
+//! An operation of the main loop takes time, and the interrupt comes in between: so the ledger is
+//! told before it (`begin_…`, `…ing`) and after it.
 
 use pushlane::{ClientKey, Topic, Version};
 
@@ -26,8 +27,8 @@ pub(crate) enum Life {
     Left,
 }
 
-/// What is known of one place. Sets of flags have one bit a flag, sets of topics one a topic, sets of
-/// versions one a place in `Ledger::watched`.
+/// What is known of one place. Sets of flags have one bit a flag, sets of topics one a topic, sets
+/// of versions one a place in `Ledger::watched`.
 #[derive(Clone, Copy)]
 pub(crate) struct Account {
     pub(crate) life: Life,
@@ -36,13 +37,15 @@ pub(crate) struct Account {
     served: bool,
     /// A fan-out on demand may have a mark for it that is still to be made.
     behind: bool,
-    /// Leased by the interrupt since the main loop asked for a lease, and behind then: the mark may still come.
+    /// Leased by the interrupt since the main loop asked for a lease, and behind then: the mark may
+    /// still come.
     passed: bool,
     owed: Flags,
     maybe: Flags,
     /// Published since the last lease began, and not owed before.
     late: Flags,
-    /// Published since the last lease began, and owed already: contained in that lease, or owed anew.
+    /// Published since the last lease began, and owed already: contained in that lease, or owed
+    /// anew.
     again: Flags,
     /// Being published by the main loop: may come at any moment, and once more.
     in_flight: Flags,
@@ -91,9 +94,11 @@ pub(crate) struct Ledger<const CLIENTS: usize> {
     /// Whether every place was taken when the registration began.
     crowded: bool,
     watched: [Option<(Version, Flags)>; WATCHED],
-    /// Whether the interrupt has leased, or changed the limit, since the main loop's last lease began.
+    /// Whether the interrupt has leased, or changed the limit, since the main loop's last lease
+    /// began.
     competed: bool,
-    /// Whether the main loop is asking for a lease, and may be marking whom a fan-out on demand is for.
+    /// Whether the main loop is asking for a lease, and may be marking whom a fan-out on demand is
+    /// for.
     expanding: bool,
 }
 
@@ -266,12 +271,14 @@ impl<const CLIENTS: usize> Ledger<CLIENTS> {
         }
         account.maybe = account.maybe & !flags | account.again & flags | account.in_flight;
         if nested && expanding && account.behind {
-            // The main loop may have seen just before that the client needs a mark, and makes it just after.
+            // The main loop may have seen just before that the client needs a mark, and makes it
+            // just after.
             account.maybe |= flags;
             account.passed = true;
         } else {
             if !nested && competed && account.behind {
-                // The interrupt may have made it after the claim, and before the lease said what it contains.
+                // The interrupt may have made it after the claim, and before the lease said what it
+                // contains.
                 account.maybe |= flags;
             }
             account.behind = (account.again | account.in_flight) != 0;

@@ -1,5 +1,5 @@
-//! `pushlane` on bare metal: one core, no heap, a queue in a `static`, and a timer interrupt that publishes
-//! while the main loop is in the middle of an operation on the same queue.
+//! `pushlane` on bare metal: one core, no heap, a queue in a `static`, and a timer interrupt that
+//! publishes while the main loop is in the middle of an operation on the same queue.
 
 #![no_std]
 #![deny(unsafe_code)]

@@ -1,5 +1,5 @@
-//! The run: the main loop leases, the interrupt publishes and leases too now and then, and the ledger checks
-//! both.
+//! The run: the main loop leases, the interrupt publishes and leases too now and then, and the
+//! ledger checks both.
 
 use core::cell::RefCell;
 
@@ -104,7 +104,8 @@ where
         self.shared(|shared| shared.published >= self.target)
     }
 
-    /// The interrupt: it asks about a version, publishes, and now and then leases and changes the limit.
+    /// The interrupt: it asks about a version, publishes, and now and then leases and changes the
+    /// limit.
     pub fn interrupt(&'static self, at: usize) {
         self.moments.strike(at);
         let again = self.shared(|shared| {
@@ -251,8 +252,8 @@ pub(crate) fn any<const CLIENTS: usize>(
     chance: &mut Chance,
 ) -> Option<ClientKey> {
     let live = ledger.live().count() as u32;
-    // Half the time one of the last: they meet in one bank, and, where there are two words of banks, the
-    // few in the second get their share.
+    // Half the time one of the last: they meet in one bank, and, where there are two words of
+    // banks, the few in the second get their share.
     let before = if chance.once_in(2) { live.saturating_sub(8) } else { 0 };
     (live > 0).then(|| ledger.live().nth((before + chance.below(live - before)) as usize))?
 }

@@ -32,7 +32,8 @@ pub(crate) struct Worker<'a, B: Kind, R: ReadySet> {
     pub(crate) mine: Mine,
     leases: Vec<(Lease<&'a Queue<B, R>>, Numbers)>,
     watched: Vec<(Version, Change)>,
-    /// Of a thousand steps, how many publish to one client: sometimes the queue runs full, sometimes dry.
+    /// Of a thousand steps, how many publish to one client: sometimes the queue runs full,
+    /// sometimes dry.
     publishing: usize,
 }
 

@@ -1,5 +1,5 @@
-//! What clients send to the xDS server: broken frames, broken messages, and requests that make sense
-//! in an order that doesn't, while resources change and deadlines pass.
+//! What clients send to the xDS server: broken frames, broken messages, and requests that make
+//! sense in an order that doesn't, while resources change and deadlines pass.
 //!
 //! The service is called in memory, on one thread and a clock that jumps to the next timer, so an
 //! input always does the same. Two clients at a time; whatever they do, in the end no stream, no

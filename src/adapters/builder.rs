@@ -105,8 +105,8 @@ impl<Q: Handle> Builder<Q> {
         self
     }
 
-    /// How long a client waits after a push to it has failed. Meanwhile it holds no permit, and what
-    /// is published for it merges.
+    /// How long a client waits after a push to it has failed. Meanwhile it holds no permit, and
+    /// what is published for it merges.
     pub fn backoff(mut self, backoff: Backoff) -> Self {
         self.options.backoff = backoff;
         self
@@ -114,10 +114,10 @@ impl<Q: Handle> Builder<Q> {
 
     /// At least this interval between the beginnings of two pushes to a client. Off by default.
     ///
-    /// A client that is leased too early waits without a permit; what is published meanwhile merges,
-    /// and is not converged. The urgent lane is not held up, and [`Backoff::cut_short_by_urgent`]
-    /// ends waits that have begun. With an adaptive pace the interval follows
-    /// [`queue.stats().busy`](crate::Stats::busy), read every 10 ms at most.
+    /// A client that is leased too early waits without a permit; what is published meanwhile
+    /// merges, and is not converged. The urgent lane is not held up, and
+    /// [`Backoff::cut_short_by_urgent`] ends waits that have begun. With an adaptive pace the
+    /// interval follows [`queue.stats().busy`](crate::Stats::busy), read every 10 ms at most.
     ///
     /// ```
     /// # #[cfg(feature = "blocking")] {
@@ -152,8 +152,8 @@ impl<Q: Handle> Builder<Q> {
         self
     }
 
-    /// Meters what the dispatcher does, under this name: every metric has the label `queue`. Install
-    /// the recorder before. [The table of metrics](super#metrics) says what there is.
+    /// Meters what the dispatcher does, under this name: every metric has the label `queue`.
+    /// Install the recorder before. [The table of metrics](super#metrics) says what there is.
     ///
     /// Once a second it also looks at each client that waits.
     #[cfg(feature = "metrics")]

@@ -23,9 +23,11 @@ use crate::slot::Lane;
 const LOOK: Duration = Duration::from_millis(10);
 
 /// Holds events back, in front of `publish`, as a [`Debounce`] says: publishers
-/// [`offer`](Debouncer::offer) events from any thread, and a future publishes them when they are due.
+/// [`offer`](Debouncer::offer) events from any thread, and a future publishes them when they are
+/// due.
 ///
-/// An adaptive debounce goes by [`queue.stats().busy`](crate::Stats::busy), read every 10 ms at most.
+/// An adaptive debounce goes by [`queue.stats().busy`](crate::Stats::busy), read every 10 ms at
+/// most.
 ///
 /// Nothing is lost at the end: when the last clone is dropped, or the future, what is held back is
 /// published at once. What is offered after the future has gone is not held back.
@@ -98,9 +100,9 @@ where
     S: Ord + Clone + Send + 'static,
     R: Merge + Send + 'static,
 {
-    /// A debounce in front of a queue, and the future that drives it: give that to a task of its own.
-    /// `publish` gets what is due: the scope, the lane and the merged request. A panic in it stops
-    /// nothing.
+    /// A debounce in front of a queue, and the future that drives it: give that to a task of its
+    /// own. `publish` gets what is due: the scope, the lane and the merged request. A panic in it
+    /// stops nothing.
     pub fn new<Q, T, P>(
         queue: Q,
         debounce: Debounce<S, R>,
@@ -139,8 +141,8 @@ where
         (Debouncer(Arc::new(Alive(held))), driving)
     }
 
-    /// An event of a scope. It is published now, if it is urgent or a leading edge; otherwise by the
-    /// driver, merged with what comes meanwhile.
+    /// An event of a scope. It is published now, if it is urgent or a leading edge; otherwise by
+    /// the driver, merged with what comes meanwhile.
     pub fn offer(&self, scope: S, lane: Lane, request: R) {
         let held = &self.0.0;
         let mut state = held.state();

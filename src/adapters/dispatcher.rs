@@ -25,8 +25,8 @@ use super::wake::until;
 use crate::lease::Lease;
 use crate::registry::ClientKey;
 
-/// Serves a queue for as long as it lives: calls `handler(push)` for each lease, and polls what that
-/// returns.
+/// Serves a queue for as long as it lives: calls `handler(push)` for each lease, and polls what
+/// that returns.
 ///
 /// It holds no work itself: the queue is the only place where work waits. There are at most as many
 /// handlers as permits, or, where handlers [release](Push::release_permit) theirs early, one for
@@ -78,7 +78,8 @@ pub struct Dispatcher<Q: Handle> {
 
 impl<Q: Handle> Dispatcher<Q> {
     /// Says how to serve `queue`, and starts with [`start`](Builder::start) on tokio, with
-    /// [`run`](Builder::run) on any executor, or with [`start_pool`](Builder::start_pool) on threads.
+    /// [`run`](Builder::run) on any executor, or with [`start_pool`](Builder::start_pool) on
+    /// threads.
     pub fn builder(queue: Q) -> Builder<Q> {
         Builder::new(queue)
     }

@@ -16,7 +16,8 @@ pub trait Measure {
     fn publishes(&self) -> u64;
 }
 
-/// A request with the time of its publish. Merged, it keeps the oldest time and counts the publishes.
+/// A request with the time of its publish. Merged, it keeps the oldest time and counts the
+/// publishes.
 ///
 /// The queue has no clock, and counts nothing; so what is to be measured travels with the request.
 /// It costs a publish one reading of the clock, and a request 24 bytes.

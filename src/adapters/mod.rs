@@ -12,13 +12,13 @@
 //! The dispatcher and the pool are made by a [`Builder`], give the handler a [`Push`], hold it to a
 //! deadline, and try again with [`Backoff`] what has failed.
 //!
-//! [`Debouncer`] holds events back in front of `publish`, and [`Builder::pace`] spaces the pushes to a
-//! client.
+//! [`Debouncer`] holds events back in front of `publish`, and [`Builder::pace`] spaces the pushes
+//! to a client.
 //!
 //! # Naming the types
 //!
-//! An alias keeps signatures short. [`QueueHandle<R>`](QueueHandle) is the usual queue behind an `Arc`;
-//! for another one, name it once:
+//! An alias keeps signatures short. [`QueueHandle<R>`](QueueHandle) is the usual queue behind an
+//! `Arc`; for another one, name it once:
 //!
 //! ```
 //! # #[cfg(feature = "spin")] {
@@ -51,9 +51,9 @@
 //!
 //! # Metrics
 //!
-//! With feature `metrics`, [`Builder::metrics`] reports to the `metrics` facade. Each metric has the label
-//! `queue`, the name that the builder was given. No label depends on a client, so the number of
-//! series is fixed.
+//! With feature `metrics`, [`Builder::metrics`] reports to the `metrics` facade. Each metric has
+//! the label `queue`, the name that the builder was given. No label depends on a client, so the
+//! number of series is fixed.
 //!
 //! | metric | kind | more labels | |
 //! | --- | --- | --- | --- |
@@ -76,22 +76,20 @@
 //!
 //! # Tracing
 //!
-//! With feature `tracing` each push has a span `push` (level info; fields `client`, `lane`, `attempt`, and
-//! `outcome` when it ends), in which its handler runs. Events: a client that is evicted (warn), a panic
-//! (error), a push that failed (debug).
+//! With feature `tracing` each push has a span `push` (level info; fields `client`, `lane`,
+//! `attempt`, and `outcome` when it ends), in which its handler runs. Events: a client that is
+//! evicted (warn), a panic (error), a push that failed (debug).
 //!
 //! # Panics
 //!
-//! What user code does stops none of them: a panic in a handler, a callback, a waker, the merge, the
-//! clone or the drop of a request is caught, and reported with
-//! [`on_panic`](Builder::on_panic) where the client is known.
+//! What user code does stops none of them: a panic in a handler, a callback, a waker, the merge,
+//! the clone or the drop of a request is caught, and reported with [`on_panic`](Builder::on_panic)
+//! where the client is known.
 
 #[cfg(not(loom))]
 mod backoff;
 #[cfg(not(loom))]
 mod begin;
-#[cfg(all(feature = "blocking", not(loom)))]
-mod block_on;
 #[cfg(all(feature = "blocking", not(loom)))]
 pub mod blocking;
 #[cfg(not(loom))]

@@ -60,7 +60,8 @@ impl fmt::Display for EvictReason {
     }
 }
 
-/// The end of a drain, or of a wait, whose time was up: the clients that have not got all that they are owed.
+/// The end of a drain, or of a wait, whose time was up: the clients that have not got all that they
+/// are owed.
 ///
 /// Nothing is lost. What they are owed is in the queue, or in pushes that have not ended yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,8 +115,8 @@ pub struct Stats {
     pub in_progress: usize,
     /// Clients that wait to be tried again, or for their pace.
     pub backing_off: usize,
-    /// Pushes that have begun. Each of them is in progress, or has ended in one of the ways below, or
-    /// with the eviction of its client.
+    /// Pushes that have begun. Each of them is in progress, or has ended in one of the ways below,
+    /// or with the eviction of its client.
     pub begun: u64,
     /// Pushes that have completed.
     pub completed: u64,

@@ -16,7 +16,8 @@ use crate::queue::{Outlook, Serve};
 use crate::registry::ClientKey;
 use crate::slot::Lane;
 
-/// A handle to a queue that threads and tasks can share: `Arc<AsyncQueue<_>>`, or `&'static` to one.
+/// A handle to a queue that threads and tasks can share: `Arc<AsyncQueue<_>>`, or `&'static` to
+/// one.
 ///
 /// Implemented for whatever is one.
 pub trait Handle:
@@ -36,9 +37,9 @@ pub(super) type Measures<Q> =
 /// One push to one client, for a handler to carry out: a [`Lease`] with a deadline.
 ///
 /// It ends when its handler has returned, as the handler says: `Ok` completes it, `Err` gives it
-/// back. A handler that panics or is stopped loses nothing. While it lives no other handler runs for
-/// the client. Where the end comes later than the handler's, with the client's acknowledgement say,
-/// [`detach`](Push::detach) it.
+/// back. A handler that panics or is stopped loses nothing. While it lives no other handler runs
+/// for the client. Where the end comes later than the handler's, with the client's acknowledgement
+/// say, [`detach`](Push::detach) it.
 ///
 /// When the deadline passes first, the client is evicted, and nothing that is done with the push
 /// later has any effect. The client's place in the queue is free for another one only when the push
@@ -163,8 +164,8 @@ impl<Q: Handle> Push<Q> {
         self.pushes.is_expired(self.key())
     }
 
-    /// Gives the push back, to be tried again after `delay` at the earliest. Not a failure; what the
-    /// handler returns afterwards counts for nothing.
+    /// Gives the push back, to be tried again after `delay` at the earliest. Not a failure; what
+    /// the handler returns afterwards counts for nothing.
     ///
     /// ```
     /// # #[cfg(feature = "blocking")] {

@@ -14,15 +14,16 @@
 //!
 //! A client that waits holds its lease and no permit: nothing else leases it, what is published for
 //! it merges, and it goes on holding back what it has not got. Deadlines and the ends of waits are
-//! in one list, which the adapter's keeper (a task or a thread) works off: [`Pushes::turn`].
+//! in one list, which the adapter's keeper works off: `pushes/keeper.rs`.
 //!
-//! User code runs where leases and permits end, in callbacks, and when a client is unregistered. All
-//! of that is done after the lock has been released, and a panic there is caught.
+//! User code runs where leases and permits end, in callbacks, and when a client is unregistered.
+//! All of that is done after the lock has been released, and a panic there is caught.
+
+mod keeper;
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use core::hash::BuildHasher;
 use core::mem;
 use core::time::Duration;
@@ -32,15 +33,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use event_listener::Event;
 
-use super::book::{Begun, Book, Due, End, Entry, Handler, Phase};
+use super::book::{Begun, Book, End, Handler, Phase};
 use super::builder::{Options, Panic, caught, shielded};
-use super::observe::{Ended, Moment, PushSpan};
+use super::observe::{Ended, PushSpan};
 use super::outcome::{EvictReason, PushError, Stats, Unserved};
 use super::push::{Handle, Measures, Push};
-use super::waiting::Either;
-use super::wake::{Listener, notify};
+use super::wake::notify;
 use crate::lease::{Lease, Permit};
-use crate::queue::{Outlook, Serve};
+use crate::queue::Serve;
 use crate::registry::ClientKey;
 use crate::slot::Lane;
 
@@ -400,8 +400,8 @@ impl<Q: Handle> Pushes<Q> {
         ended.unwrap_or_else(|panic| drop(self.panicked(client, panic)));
     }
 
-    /// Unregisters a client whose push is in [`Phase::Evicting`]. Its lease ends afterwards, when it
-    /// is back: ended before, the client could be leased once more.
+    /// Unregisters a client whose push is in [`Phase::Evicting`]. Its lease ends afterwards, when
+    /// it is back: ended before, the client could be leased once more.
     fn evict(&self, client: ClientKey, reason: EvictReason) {
         let left = caught(|| self.queue.unregister(client));
         let is_evicted = match left {
@@ -435,120 +435,6 @@ impl<Q: Handle> Pushes<Q> {
         self.book().counts.panicked += 1;
         self.options.panicked(client, panic);
         error
-    }
-
-    /// What the keeper waits for beside the clock.
-    pub(super) fn disturbed(&self) -> Either {
-        let is_cut_short = self.options.backoff.is_cut_short && self.stats().backing_off > 0;
-        let interruptions = || Listener::of(self.queue.signal().interruptions());
-        Either { ready: Listener::of(&self.changed), end: is_cut_short.then(interruptions) }
-    }
-
-    /// Ends the waits of clients that have left, or that something urgent was published to.
-    fn cut_short(&self) {
-        let mut book = self.book();
-        let Book { clients, due, .. } = &mut *book;
-        let cut = |entry: &mut Entry<Q>| {
-            let push = entry.push.as_ref().filter(|push| push.phase == Phase::Waiting)?;
-            match push.lease.as_ref()?.outlook() {
-                Outlook::Gone | Outlook::Superseded(Lane::Urgent) => {}
-                Outlook::Current | Outlook::Superseded(Lane::Normal) => return None,
-            }
-            due.remove(&(push.due?, entry.client.index()));
-            entry.take_waiting()
-        };
-        let ended: Vec<_> = clients.values_mut().filter_map(cut).collect();
-        drop(book);
-        ended.into_iter().for_each(|lease| self.end(lease, false));
-    }
-
-    /// Works off what is due, and says when to come again. `stuck` is called for each thread that
-    /// has to be given up.
-    #[cfg_attr(not(feature = "blocking"), allow(unused_variables))]
-    pub(super) fn turn(&self, stuck: &mut dyn FnMut()) -> Option<Duration> {
-        if self.options.backoff.is_cut_short {
-            self.cut_short();
-        }
-        self.look();
-        loop {
-            let mut book = self.book();
-            let now = self.now();
-            if !book.is_stopping && book.drain_by.is_some_and(|by| by <= now) {
-                drop(book);
-                self.stop();
-                continue;
-            }
-            match book.due.first().copied().filter(|(due, _)| *due <= now) {
-                Some(next) => {
-                    book.due.remove(&next);
-                    match book.come_due(next.1) {
-                        Due::Retry(lease) => {
-                            drop(book);
-                            self.end(lease, false);
-                        }
-                        Due::Expired(client, handler) => {
-                            let rest = self.settle(&mut book, client);
-                            let is_over = rest.is_some();
-                            drop(book);
-                            self.finish(rest);
-                            if !is_over {
-                                let limit = self.options.limit.unwrap_or_default();
-                                self.evict(client, EvictReason::Deadline(limit));
-                            }
-                            // Stopped before, it would give its push back, to be leased once more.
-                            match handler {
-                                Handler::Task(abort) => abort.abort(),
-                                #[cfg(feature = "blocking")]
-                                Handler::Thread => stuck(),
-                                Handler::Returned => {}
-                            }
-                        }
-                        Due::Nothing => {}
-                    }
-                }
-                None => {
-                    let drain_by = book.drain_by.filter(|_| !book.is_stopping);
-                    let due = book.due.first().map(|(due, _)| *due);
-                    let look = self.options.observer.next_look().filter(|_| !book.is_stopping);
-                    book.armed = due.into_iter().chain(drain_by).chain(look).min();
-                    return book.armed;
-                }
-            }
-        }
-    }
-
-    /// Looks at the queue for the metrics, if it is time.
-    fn look(&self) {
-        let (observer, now) = (&self.options.observer, self.now());
-        if observer.next_look().is_none_or(|look| now < look) {
-            return;
-        }
-        let mut moment = Moment::default();
-        let book = self.book();
-        for entry in book.clients.values() {
-            let Some(push) = &entry.push else { continue };
-            if push.phase == Phase::Waiting {
-                moment.backing_off += 1;
-            } else {
-                moment.in_progress.push(entry.client);
-                moment.longest = moment.longest.into_iter().chain([push.begun.at]).min();
-            }
-        }
-        drop(book);
-        shielded(|| observer.look(&self.queue, now, &moment));
-    }
-
-    /// Nothing begins any more, and nothing waits: clients that back off go back into the queue.
-    pub(super) fn stop(&self) {
-        let mut book = self.book();
-        book.is_stopping = true;
-        let waiting: Vec<_> = book.clients.values_mut().filter_map(Entry::take_waiting).collect();
-        let Book { clients, due, .. } = &mut *book;
-        due.retain(|(_, place)| clients.get(place).is_some_and(|entry| entry.push.is_some()));
-        drop(book);
-        waiting.into_iter().for_each(|lease| self.end(lease, false));
-        notify(&self.changed, usize::MAX);
-        notify(&self.stopped, usize::MAX);
     }
 
     pub(super) fn is_stopping(&self) -> bool {

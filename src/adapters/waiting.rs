@@ -1,8 +1,9 @@
-//! Waiting for a queue, on any executor: [`Waiters`] is the signal, `next`, `converged` and `drained` are
-//! the futures.
+//! Waiting for a queue, on any executor: [`Waiters`] is the signal, `next`, `converged` and
+//! `drained` are the futures.
 //!
-//! Every wait here has the same shape: look; listen; look again; sleep. What happens before the second
-//! look is seen by it, what happens after it reaches the listener, and there is nothing in between.
+//! Every wait here has the same shape: look; listen; look again; sleep. What happens before the
+//! second look is seen by it, what happens after it reaches the listener, and there is nothing in
+//! between.
 
 use core::fmt;
 use core::future::Future;
@@ -47,7 +48,8 @@ use crate::versions::Versions;
 /// For another order of service, `AsyncQueue<Dirty, Heap<Fifo>>`.
 pub type AsyncQueue<B, S = Heap> = PushQueue<B, S, Waiters>;
 
-/// A handle to the usual queue, [`Queue<R>`](crate::Queue), that threads and tasks can share and await.
+/// A handle to the usual queue, [`Queue<R>`](crate::Queue), that threads and tasks can share and
+/// await.
 ///
 /// It keeps signatures short: `async fn handle(push: Push<QueueHandle<Change>>) -> Outcome`.
 ///
@@ -70,14 +72,16 @@ pub type QueueHandle<R> =
 pub struct Waiters {
     /// Who waits for a lease. Told once for each lease there may be.
     ready: Event,
-    /// Who waits for convergence or the end of a drain. All are told, for each waits for something else.
+    /// Who waits for convergence or the end of a drain. All are told, for each waits for something
+    /// else.
     progress: Event,
     /// Pushes that would be abandoned for newer work. All are told.
     interruptions: Event,
 }
 
 impl Waiters {
-    /// Nobody waits yet. For a queue in a `static`; elsewhere it is made by the queue's constructor.
+    /// Nobody waits yet. For a queue in a `static`; elsewhere it is made by the queue's
+    /// constructor.
     ///
     /// ```
     /// use pushlane::adapters::{AsyncQueue, Waiters};
@@ -95,10 +99,10 @@ impl Waiters {
 
 impl Signal for Waiters {
     fn ready(&self, leases: usize) {
-        // Additional: a plain `notify(1)` does nothing while some listener is notified and has not run
-        // yet, on the grounds that one is on its way. It is on its way to *its* lease: two publishes for
-        // two idle workers would wake one of them, and the other client wait for as long as the first
-        // one's push takes.
+        // Additional: a plain `notify(1)` does nothing while some listener is notified and has not
+        // run yet, on the grounds that one is on its way. It is on its way to *its* lease: two
+        // publishes for two idle workers would wake one of them, and the other client wait for as
+        // long as the first one's push takes.
         notify(&self.ready, leases);
     }
 
@@ -133,18 +137,18 @@ impl<B: Backlog, S: Storage> PushQueue<B, S, Waiters> {
     /// [closed](PushQueue::close) and is [drained](PushQueue::is_drained). So a worker is a loop:
     /// `while let Some(lease) = queue.next().await`.
     ///
-    /// Any number of tasks may wait at once; as many are woken as there are leases to begin, first come
-    /// first served. Cancel-safe: a future that is dropped takes no lease with it, and if it had been
-    /// woken, the next in line is woken in its place.
+    /// Any number of tasks may wait at once; as many are woken as there are leases to begin, first
+    /// come first served. Cancel-safe: a future that is dropped takes no lease with it, and if it
+    /// had been woken, the next in line is woken in its place.
     ///
-    /// While other workers still push, a worker waits even if the queue is closed: their push may fail and
-    /// come back.
+    /// While other workers still push, a worker waits even if the queue is closed: their push may
+    /// fail and come back.
     pub async fn next(&self) -> Option<Lease<&Self>> {
         next(self).await
     }
 
-    /// As [`next`](PushQueue::next), for a queue behind an `Arc` or any other handle: the future and the
-    /// lease can be sent to a task that outlives the caller.
+    /// As [`next`](PushQueue::next), for a queue behind an `Arc` or any other handle: the future
+    /// and the lease can be sent to a task that outlives the caller.
     ///
     /// ```
     /// use std::sync::Arc;
@@ -166,8 +170,8 @@ impl<B: Backlog, S: Storage> PushQueue<B, S, Waiters> {
     /// Waits until every client that `version` concerned has completed it, or has left: a
     /// [`Version`](crate::Version) or a [`VersionSet`](crate::VersionSet).
     ///
-    /// Looks after each push that completes and each client that leaves, at the first client that still
-    /// holds the version back: the whole wait is one pass over the banks.
+    /// Looks after each push that completes and each client that leaves, at the first client that
+    /// still holds the version back: the whole wait is one pass over the banks.
     ///
     /// ```
     /// use pushlane::adapters::AsyncQueue;
@@ -187,9 +191,9 @@ impl<B: Backlog, S: Storage> PushQueue<B, S, Waiters> {
         self.signal().until(|| self.advance(&mut at, &version)).await;
     }
 
-    /// Waits until the queue is closed and [drained](PushQueue::is_drained). Somebody must close it, and
-    /// serve it with at least one permit. Looks at the banks after each push that completes and each client
-    /// that leaves, up to the first that is busy.
+    /// Waits until the queue is closed and [drained](PushQueue::is_drained). Somebody must close
+    /// it, and serve it with at least one permit. Looks at the banks after each push that completes
+    /// and each client that leaves, up to the first that is busy.
     pub async fn drained(&self) {
         self.signal().until(|| self.is_drained()).await;
     }
@@ -221,13 +225,13 @@ where
         };
         let waiters = queue.signal();
         let ready = Listener::of(&waiters.ready);
-        // An open queue doesn't end: its workers need not hear of every push that completes. Whoever
-        // found it open is told when it closes.
+        // An open queue doesn't end: its workers need not hear of every push that completes.
+        // Whoever found it open is told when it closes.
         let end = queue.is_closed().then(|| Listener::of(&waiters.progress));
 
-        // From here on `ready` may have been notified. If this look, or a cancellation, makes the wake-up
-        // unnecessary here, it is passed on: a notified listener that is dropped notifies the next one
-        // (documented at `event_listener::Event`), with `additional` kept.
+        // From here on `ready` may have been notified. If this look, or a cancellation, makes the
+        // wake-up unnecessary here, it is passed on: a notified listener that is dropped notifies
+        // the next one (documented at `event_listener::Event`), with `additional` kept.
         queue = match Lease::begin(queue) {
             Ok(lease) => return Some(lease),
             Err(queue) => queue,
@@ -245,8 +249,8 @@ where
     }
 }
 
-/// How often one poll looks in vain, although there is something. Another thread is in the middle of
-/// an operation then, and the executor has other tasks.
+/// How often one poll looks in vain, although there is something. Another thread is in the middle
+/// of an operation then, and the executor has other tasks.
 const LOOKS: usize = 2;
 
 /// Done when one of the two is. The other, if notified too, passes that on.
@@ -309,8 +313,8 @@ mod tests {
         }
     }
 
-    /// There is work, and no thread can get at it: those that can are paused. The queue says so each
-    /// time that a lease looks, and the poll returns all the same.
+    /// There is work, and no thread can get at it: those that can are paused. The queue says so
+    /// each time that a lease looks, and the poll returns all the same.
     #[test]
     fn a_poll_returns_while_other_threads_are_paused() {
         let queue = AsyncQueue::<crate::backlog::Dirty>::new(Config::new(1));

@@ -8,7 +8,7 @@ use core::time::Duration;
 use std::time::Instant;
 
 #[cfg(feature = "blocking")]
-use super::block_on::block_on_until;
+use super::blocking::block_on_until;
 use super::delivery::{self, Delivered, Laggards};
 use super::outcome::Unserved;
 use super::timer::Timer;
@@ -20,8 +20,8 @@ use crate::versions::Versions;
 
 impl<B: Backlog, S: Storage> PushQueue<B, S, Waiters> {
     /// As [`converged`](PushQueue::converged), but for so long at most, and says how many clients
-    /// completed `version` and how many are gone. The recipients are those that are there when this is
-    /// first polled: call it right after the publish. See [`Tracker`](crate::Tracker).
+    /// completed `version` and how many are gone. The recipients are those that are there when this
+    /// is first polled: call it right after the publish. See [`Tracker`](crate::Tracker).
     ///
     /// # Errors
     ///

@@ -5,8 +5,9 @@ use crate::Lane;
 
 /// What one event asks for.
 ///
-/// Whom it is for follows from the request: [`Directory::recipients`](super::Directory::recipients).
-/// Events may be merged before they are published (debounced), those of one lane with each other.
+/// Whom it is for follows from the request:
+/// [`Directory::recipients`](super::Directory::recipients). Events may be merged before they are
+/// published (debounced), those of one lane with each other.
 ///
 /// ```
 /// use pushlane::Lane;
@@ -27,8 +28,8 @@ pub struct Change {
 
 /// A service came, went, or changed its definition. `start` is when, in the caller's ticks.
 ///
-/// It reaches the clients that depend on [`Kind::service`] in the service's namespace, or on the service.
-/// Normal lane: services change together with the configs that route to them.
+/// It reaches the clients that depend on [`Kind::service`] in the service's namespace, or on the
+/// service. Normal lane: services change together with the configs that route to them.
 ///
 /// ```
 /// use pushlane::mesh::{service_change, Reason, Service};

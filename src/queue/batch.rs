@@ -1,7 +1,8 @@
 //! Several pushes begun together, and ended together: one compare-exchange a bank each time.
 
 use super::PushQueue;
-use super::serve::{HandedBack, LOOKS, RetireOnDrop, Ticket};
+use super::guards::RetireOnDrop;
+use super::serve::{HandedBack, LOOKS, Ticket};
 use crate::backlog::Backlog;
 use crate::ready::ReadySet;
 use crate::ready::lane::Served;

@@ -1,7 +1,7 @@
 //! Clients come, subscribe, and go.
 
 use super::PushQueue;
-use super::serve::RetireOnDrop;
+use super::guards::RetireOnDrop;
 use crate::backlog::Backlog;
 use crate::error::{RegisterError, Stale, SubscribeError};
 use crate::ready::ReadySet;

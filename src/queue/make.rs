@@ -3,7 +3,6 @@
 use super::PushQueue;
 use crate::bank::Bank;
 use crate::banks::Banks;
-use crate::cache_padded::CachePadded;
 use crate::config::Config;
 use crate::convergence::Convergence;
 use crate::fan_out::FanOut;
@@ -12,6 +11,7 @@ use crate::progress::Progress;
 use crate::ready::lane::LaneQueue;
 use crate::registry::Registry;
 use crate::signal::Signal;
+use crate::storage::CachePadded;
 use crate::topics::Topics;
 
 #[cfg(feature = "alloc")]

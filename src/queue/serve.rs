@@ -10,6 +10,7 @@ use core::ops::Deref;
 use super::PushQueue;
 use super::batch::Entries;
 use super::converge::Cursor;
+use super::guards::{FailedOnDrop, GiveBackOnDrop, PermitsOnDrop, RetireOnDrop};
 use super::stats::Stats;
 use crate::backlog::Backlog;
 use crate::batch::Batch;
@@ -328,70 +329,6 @@ impl HandedBack {
     #[inline]
     pub(super) const fn ready(self) -> usize {
         matches!(self, HandedBack::Ready) as usize
-    }
-}
-
-/// Retires slots of a bank, the others also if a destructor panics for one of them.
-pub(super) struct RetireOnDrop<'a, B: Backlog, S: Storage, N: Signal> {
-    pub(super) queue: &'a PushQueue<B, S, N>,
-    pub(super) bank: usize,
-    pub(super) slots: usize,
-}
-
-impl<B: Backlog, S: Storage, N: Signal> Drop for RetireOnDrop<'_, B, S, N> {
-    fn drop(&mut self) {
-        let RetireOnDrop { queue, bank, slots } = *self;
-        if slots != 0 {
-            let _others = RetireOnDrop { queue, bank, slots: slots & (slots - 1) };
-            queue.retire(Place { bank, slot: slots.trailing_zeros() as usize });
-        }
-    }
-}
-
-/// Gives permits back.
-struct PermitsOnDrop<'a, B: Backlog, S: Storage, N: Signal> {
-    queue: &'a PushQueue<B, S, N>,
-    permits: usize,
-}
-
-impl<B: Backlog, S: Storage, N: Signal> Drop for PermitsOnDrop<'_, B, S, N> {
-    fn drop(&mut self) {
-        self.queue.end(0, self.permits);
-    }
-}
-
-/// Puts a slot back into the queue and its permit into the limiter.
-struct GiveBackOnDrop<'a, B: Backlog, S: Storage, N: Signal> {
-    queue: &'a PushQueue<B, S, N>,
-    place: Place,
-    lane: Lane,
-    permits: usize,
-}
-
-impl<B: Backlog, S: Storage, N: Signal> Drop for GiveBackOnDrop<'_, B, S, N> {
-    fn drop(&mut self) {
-        let GiveBackOnDrop { queue, place, lane, permits } = *self;
-        let back = queue.give_back(place, lane);
-        queue.end(back.ready(), permits);
-        if back == HandedBack::Left {
-            queue.retire(place);
-        }
-    }
-}
-
-/// User code has panicked while a lease was begun. An adapter may keep the lease and retry later;
-/// otherwise it goes back.
-struct FailedOnDrop<'a, B: Backlog, S: Storage, N: Signal> {
-    queue: &'a PushQueue<B, S, N>,
-    ticket: Ticket,
-}
-
-impl<B: Backlog, S: Storage, N: Signal> Drop for FailedOnDrop<'_, B, S, N> {
-    fn drop(&mut self) {
-        let FailedOnDrop { queue, ticket } = *self;
-        if !queue.signal.keep_failed(&ticket) {
-            Serve::requeue(queue, &ticket, None, true);
-        }
     }
 }
 

@@ -174,7 +174,8 @@ fn the_lanes_keep_their_ratio() {
     assert_eq!(left, 0);
 }
 
-/// A publish to everyone without a payload is made by whoever serves: until then nobody is marked for it.
+/// A publish to everyone without a payload is made by whoever serves: until then nobody is marked
+/// for it.
 #[test]
 fn the_lanes_keep_their_ratio_beside_a_fan_out_that_nobody_has_expanded() {
     let config = Config::new(2 * SLOTS).permits(1_000).urgent_ratio(1);

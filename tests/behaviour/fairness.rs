@@ -1,5 +1,5 @@
-//! Who comes next: nobody starves, neither behind a client that is always dirty, nor behind a neighbour in
-//! the same bank, nor behind the urgent lane.
+//! Who comes next: nobody starves, neither behind a client that is always dirty, nor behind a
+//! neighbour in the same bank, nor behind the urgent lane.
 
 use pushlane::backlog::Dirty;
 use pushlane::ready::{Fifo, ReadySet, Sweep, WithBanks};
@@ -131,8 +131,8 @@ fn inside_a_bank_nobody_is_passed_over_by_a_neighbour<R: WithBanks>() {
     for client in &clients {
         dirty(&queue, *client, Lane::Normal);
     }
-    // Each neighbour is dirty again at once, and has the lower slot: a claim that always took the lowest
-    // would serve the first two for ever.
+    // Each neighbour is dirty again at once, and has the lower slot: a claim that always took the
+    // lowest would serve the first two for ever.
     for expected in &clients {
         let served = next(&queue).unwrap();
         assert_eq!(served, *expected);

@@ -1,5 +1,6 @@
-//! Queues without a heap: in a `static`, with sizes fixed by their types, over each ready set that can be
-//! made in a constant. They are the same code as those on the heap; what differs is how they are made.
+//! Queues without a heap: in a `static`, with sizes fixed by their types, over each ready set that
+//! can be made in a constant. They are the same code as those on the heap; what differs is how they
+//! are made.
 
 use std::collections::BTreeSet;
 

@@ -1,5 +1,5 @@
-//! What Istio's push queue checks of itself, as it applies to this queue: each case written anew and named
-//! after what it checks. What it does not check is in `istio_gaps.rs`.
+//! What Istio's push queue checks of itself, as it applies to this queue: each case written anew
+//! and named after what it checks. What it does not check is in `istio_gaps.rs`.
 //!
 //! Its six cases about debouncing are those of `debounce`, which is apart from the queue.
 

@@ -94,8 +94,8 @@ fn a_push_that_ends_after_its_client_was_replaced_does_nothing_to_the_next() {
 
 #[test]
 fn a_stray_second_completion_cannot_let_a_client_run_twice() {
-    // `complete` consumes the lease. What is left to get wrong is the permit: released early, the end
-    // of the push must not give it back once more.
+    // `complete` consumes the lease. What is left to get wrong is the permit: released early, the
+    // end of the push must not give it back once more.
     let queue = in_order::<Locked<Keys>>(Config::new(2).permits(1));
     for key in [1, 2] {
         queue.register_with(Lane::Normal, keys([key])).unwrap();
@@ -146,8 +146,8 @@ fn the_order_of_requests_does_not_show_in_their_merge() {
 
 #[test]
 fn a_client_that_times_out_on_one_version_while_it_has_an_older_one_in_hand_gets_both() {
-    // How clients were lost: one waits in a rate limiter with v1 in hand; the attempt to hand it v2 times
-    // out and is dropped; it wakes, finds v1 outdated and suppresses it. It stays at v0.
+    // How clients were lost: one waits in a rate limiter with v1 in hand; the attempt to hand it v2
+    // times out and is dropped; it wakes, finds v1 outdated and suppresses it. It stays at v0.
     let queue = in_order::<Shared<Keys>>(Config::new(1));
     let client = queue.register().unwrap();
     let v1 = queue.publish(Target::Everyone, Lane::Normal, Arc::new(keys([1]))).unwrap();

@@ -1,5 +1,5 @@
-//! At the edges: the smallest and the largest sizes, a place more than there is, keys and topics that are
-//! nobody's, and a queue that has been closed.
+//! At the edges: the smallest and the largest sizes, a place more than there is, keys and topics
+//! that are nobody's, and a queue that has been closed.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -24,8 +24,8 @@ fn a_queue_has_exactly_as_many_places_as_were_asked_for() {
         let places: BTreeSet<_> = clients.iter().map(|client| client.index()).collect();
         assert!(places.into_iter().eq(0..capacity), "each place once");
 
-        // The places that are left are those that are given away next, under new keys: also when the last
-        // bank, in which there is no room for more, is the first that is looked at.
+        // The places that are left are those that are given away next, under new keys: also when
+        // the last bank, in which there is no room for more, is the first that is looked at.
         let left = BTreeSet::from([clients[0], clients[capacity - 1]]);
         clients.retain(|client| !left.contains(client));
         left.iter().for_each(|client| queue.unregister(*client).unwrap());
@@ -210,7 +210,8 @@ fn keys_of_another_larger_queue_are_stale() {
     let foreign: Vec<_> = (0..10 * SLOTS).map(|_| other.register().unwrap()).collect();
     let queue = PushQueue::new(Config::new(SLOTS + 2).topics(1));
     let mine: Vec<_> = (0..3).map(|_| queue.register().unwrap()).collect();
-    // A vacant place, the places of the last bank beyond the capacity, and banks that there are not.
+    // A vacant place, the places of the last bank beyond the capacity, and banks that there are
+    // not.
     for place in [3, SLOTS + 1, SLOTS + 2, 2 * SLOTS - 1, 2 * SLOTS, 10 * SLOTS - 1] {
         assert_stale(&queue, foreign[place]);
     }

@@ -1,5 +1,5 @@
-//! What threads do to one another in the middle of an operation, made to happen by a ready set that lets
-//! something else come in between: each time the same, and on one thread.
+//! What threads do to one another in the middle of an operation, made to happen by a ready set that
+//! lets something else come in between: each time the same, and on one thread.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -85,7 +85,7 @@ fn the_limit_is_lowered_while_somebody_else_raises_it() {
     let lower: Meanwhile = Box::new(move || assert_eq!(other.set_permits(1), 10));
     BEFORE_IS_EMPTY.with_borrow_mut(|meanwhile| meanwhile.push_back(lower));
     assert_eq!(queue.set_permits(10), 5);
-    assert_eq!(queue.permits(), 1, "whoever came last");
+    assert_eq!(queue.permits(), 1, "the last call decides");
 }
 
 /// Whom a lease, or a batch, is for; it is given back.

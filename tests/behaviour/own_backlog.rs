@@ -1,5 +1,5 @@
-//! A backlog of one's own, whose leases find what the test says: something, nothing, not all of it, a panic.
-//! What races make of the crate's own backlogs now and then happens here each time.
+//! A backlog of one's own, whose leases find what the test says: something, nothing, not all of it,
+//! a panic. What races make of the crate's own backlogs now and then happens here each time.
 
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};

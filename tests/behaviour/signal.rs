@@ -1,5 +1,5 @@
-//! Who is told when: at most once for each thing that happened, for as many leases as there are, and never
-//! when there is nothing to do.
+//! Who is told when: at most once for each thing that happened, for as many leases as there are,
+//! and never when there is nothing to do.
 
 use std::sync::Mutex;
 

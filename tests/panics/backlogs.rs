@@ -121,8 +121,8 @@ fn a_publish_whose_merge_panics_leaves_nobody_stuck<B: Merging>() {
     assert_eq!(queue.permits_held(), 0);
 }
 
-/// Giving back merges nothing, so it can't panic. The next lease merges; until that works, both requests are
-/// owed, and the other clients are served.
+/// Giving back merges nothing, so it can't panic. The next lease merges; until that works, both
+/// requests are owed, and the other clients are served.
 fn requests_that_cannot_be_merged_are_owed_and_harm_nobody_else<B: Merging>() {
     let queue = PushQueue::<B>::new(Config::new(2).permits(1));
     let client = queue.register_with(Lane::Normal, B::request(&[BOMB])).unwrap();

@@ -80,7 +80,8 @@ fn requeue_after_the_client_has_left<B: Kind>() {
     }
 }
 
-/// Four pushes: of two clients that stay and of two that have left, whose next requests panic as well.
+/// Four pushes: of two clients that stay and of two that have left, whose next requests panic as
+/// well.
 fn batch<B: Kind>(on: On, then: impl FnOnce(pushlane::Batch<&Queue<B>>)) {
     let (queue, clients) = queue::<B>(5, 4);
     queue.set_permits(10);
@@ -124,7 +125,8 @@ fn a_batch_goes_back_for_all<B: Kind>() {
     }
 }
 
-/// The lease is dropped while the handler's panic unwinds: the request's destructor must not run then.
+/// The lease is dropped while the handler's panic unwinds: the request's destructor must not run
+/// then.
 fn a_handler_that_panics_after_its_client_has_left<B: Kind>() {
     let (queue, clients) = queue::<B>(1, 1);
     publish(&queue, clients[0], 1, On::Drop);

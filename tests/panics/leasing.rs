@@ -145,8 +145,8 @@ fn a_place_that_cannot_be_prepared_is_given_back() {
     assert!(queue.try_lease().is_none());
 }
 
-/// On one core: an interrupt in the middle of a publish takes the client away, and one in the middle of
-/// that registers. It is answered at once, for nothing goes on before it returns.
+/// On one core: an interrupt in the middle of a publish takes the client away, and one in the
+/// middle of that registers. It is answered at once, for nothing goes on before it returns.
 #[test]
 fn an_interrupt_that_registers_is_answered() {
     for at in ["before record", "record"] {

@@ -1,4 +1,5 @@
-//! A request whose clone, merge and drop do what a test says, and what is asked of a queue afterwards.
+//! A request whose clone, merge and drop do what a test says, and what is asked of a queue
+//! afterwards.
 
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -196,8 +197,8 @@ pub(crate) fn was_told<B: Kind>(queue: &Queue<B>) -> bool {
     queue.signal().progress.swap(0, Relaxed) > 0
 }
 
-/// Nothing is in progress: all permits are back, as many places are taken as there are clients, each
-/// other place can be taken, and a client that comes there is served.
+/// Nothing is in progress: all permits are back, as many places are taken as there are clients,
+/// each other place can be taken, and a client that comes there is served.
 #[track_caller]
 pub(crate) fn assert_intact<B: Kind>(queue: &Queue<B>, clients: usize) {
     assert_eq!(queue.permits_held(), 0, "permits");

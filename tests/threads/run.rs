@@ -255,8 +255,8 @@ impl<B: Load, R: ReadySet> Scene<B, R> {
         here
     }
 
-    /// A newcomer registers and subscribes first, and then reads the state it starts from; or it starts
-    /// with a push.
+    /// A newcomer registers and subscribes first, and then reads the state it starts from; or it
+    /// starts with a push.
     fn come(&self, dice: &mut Dice) -> Option<ClientKey> {
         if dice.roll(2) == 0 {
             let client = self.queue.register().ok()?;
@@ -271,7 +271,8 @@ impl<B: Load, R: ReadySet> Scene<B, R> {
         }
     }
 
-    /// Everything has been published: what is still owed is delivered, and then nothing may be missing.
+    /// Everything has been published: what is still owed is delivered, and then nothing may be
+    /// missing.
     fn settle(self, versions: &[(Version, Change)], newcomers: &[ClientKey]) {
         assert!(!self.early.into_inner(), "a version converged before it had arrived");
         assert_eq!(self.queue.permits_held(), 0, "all leases have ended");

@@ -32,7 +32,8 @@ pub(crate) struct Cli {
     /// Services that a client watches, and besides them one that everybody watches.
     #[arg(long, default_value_t = 2)]
     pub(crate) watch: usize,
-    /// Views: client n belongs to view n modulo this, and every view has all services. The naive server has none.
+    /// Views: client n belongs to view n modulo this, and every view has all services. The naive
+    /// server has none.
     #[arg(long, default_value_t = 1)]
     pub(crate) views: usize,
     /// The clients speak the incremental protocol. The naive server doesn't, and is left out.

@@ -22,12 +22,14 @@ use crate::stream::{self, Client, Seen};
 pub(crate) struct Outcome {
     /// From the first connection until everybody had their first response.
     pub(crate) connected: Duration,
-    /// From when a change was due to its ACK, in microseconds, sorted: changes for some, and for everybody.
+    /// From when a change was due to its ACK, in microseconds, sorted: changes for some, and for
+    /// everybody.
     pub(crate) latencies: [Vec<u32>; 2],
     pub(crate) responses: usize,
     /// How long after the last change everybody had everything.
     pub(crate) settled: Option<Duration>,
-    /// Clients whose state is not the server's in the end; clients that lost their stream. Without those stuck.
+    /// Clients whose state is not the server's in the end; clients that lost their stream. Without
+    /// those stuck.
     pub(crate) wrong: usize,
     pub(crate) broken: usize,
     /// The server: without clients, with them, at the end; and its own counters.

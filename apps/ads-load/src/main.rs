@@ -1,6 +1,6 @@
-//! Ten thousand ADS streams, a hundred changes a second, some clients that are slow and some that are
-//! stuck: how long until a change is acknowledged, what does a client cost, and is anything lost?
-//! Beside it, under the same load, a small server of the naive kind.
+//! Ten thousand ADS streams, a hundred changes a second, some clients that are slow and some that
+//! are stuck: how long until a change is acknowledged, what does a client cost, and is anything
+//! lost? Beside it, under the same load, a small server of the naive kind.
 //!
 //! Latency runs from when a change was *due* until its ACK is written. A server that blocks its
 //! publisher makes later changes late, and that counts.

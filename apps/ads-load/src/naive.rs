@@ -1,6 +1,6 @@
-//! A small server of the naive kind, as it is written first: a map, a broadcast channel, and a task for
-//! each stream that computes its response anew at every change and sends it if it differs. It waits for
-//! no ACK, and every stream looks at every change.
+//! A small server of the naive kind, as it is written first: a map, a broadcast channel, and a task
+//! for each stream that computes its response anew at every change and sends it if it differs. It
+//! waits for no ACK, and every stream looks at every change.
 
 use std::collections::HashMap;
 use std::convert::Infallible;

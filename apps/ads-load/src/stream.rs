@@ -44,8 +44,8 @@ pub(crate) struct Seen {
     /// Streams that were ended by the server.
     pub(crate) ended: AtomicUsize,
     pub(crate) responses: AtomicUsize,
-    /// From when a change was due to its ACK, in microseconds, of healthy clients: changes for some,
-    /// and for everybody.
+    /// From when a change was due to its ACK, in microseconds, of healthy clients: changes for
+    /// some, and for everybody.
     pub(crate) some: Mutex<Vec<u32>>,
     pub(crate) everyone: Mutex<Vec<u32>>,
 }

@@ -77,9 +77,9 @@ impl Certificates {
         &self.tls
     }
 
-    /// Reads the files. `None`: nothing new. `Ok`: new ones are in use. `Err`: they can't be used, and
-    /// the old ones stay. A change counts when a second look finds the same, because certificate and
-    /// key are written one after the other; `at_once` doesn't wait for that.
+    /// Reads the files. `None`: nothing new. `Ok`: new ones are in use. `Err`: they can't be used,
+    /// and the old ones stay. A change counts when a second look finds the same, because
+    /// certificate and key are written one after the other; `at_once` doesn't wait for that.
     fn look(&mut self, at_once: bool) -> Option<Result<(), String>> {
         let now = found(&self.cert, &self.key, self.client_ca.as_deref());
         let settled = at_once || now == self.seen;

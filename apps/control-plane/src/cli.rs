@@ -11,8 +11,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Serves a directory of resources to xDS clients such as gRPC and Envoy, over ADS, state of the world
-/// and delta. A change of the directory reaches the clients within milliseconds.
+/// Serves a directory of resources to xDS clients such as gRPC and Envoy, over ADS, state of the
+/// world and delta. A change of the directory reaches the clients within milliseconds.
 ///
 /// Without --resources it serves a small built-in set: the gRPC target `xds:///echo` is
 /// 127.0.0.1:50051, and Envoy listens for it on 127.0.0.1:10000.
@@ -28,8 +28,8 @@ pub(crate) struct Cli {
     /// The directory with the desired state. It is watched
     #[arg(long, value_name = "DIR", conflicts_with = "etcd")]
     pub(crate) resources: Option<PathBuf>,
-    /// Report what is wrong with the directory's file, and exit. References that lead nowhere, such as a
-    /// route to a cluster that isn't there, are warnings
+    /// Report what is wrong with the directory's file, and exit. References that lead nowhere, such
+    /// as a route to a cluster that isn't there, are warnings
     #[arg(long, requires = "resources")]
     pub(crate) check: bool,
     /// With --check: references that lead nowhere are errors

@@ -4,7 +4,8 @@ use clap::Args;
 use pushlane::adapters::xds::{Limits, ServerBuilder};
 use std::time::Duration;
 
-/// Every limit of the server, with its unit. Defaults are the library's unless the help says why not.
+/// Every limit of the server, with its unit. Defaults are the library's unless the help says why
+/// not.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Limits")]
 pub(crate) struct LimitFlags {
@@ -32,7 +33,8 @@ pub(crate) struct LimitFlags {
     /// Bytes of a request
     #[arg(long, value_name = "BYTES", default_value_t = 4 << 20, value_parser = count())]
     request_bytes: usize,
-    /// Bytes of a response; a larger one is split. gRPC clients accept 4194304 unless told otherwise
+    /// Bytes of a response; a larger one is split. gRPC clients accept 4194304 unless told
+    /// otherwise
     #[arg(long, value_name = "BYTES", default_value_t = (4 << 20) - (16 << 10), value_parser = count())]
     response_bytes: usize,
     /// Responses that are prepared at once
@@ -47,14 +49,17 @@ pub(crate) struct LimitFlags {
     /// A response that is not read within this time ends its stream
     #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds)]
     send_deadline: Duration,
-    /// A response that is neither accepted nor rejected within this time ends its stream. Envoy needs up to 15
+    /// A response that is neither accepted nor rejected within this time ends its stream. Envoy
+    /// needs up to 15
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
     ack_deadline: Duration,
-    /// How long clusters, endpoints, listeners and routes wait for one another when a client does not answer
+    /// How long clusters, endpoints, listeners and routes wait for one another when a client does
+    /// not answer
     #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = seconds)]
     order_patience: Duration,
 
-    /// Connections at once. One more replaces an idle one or is closed [default: twice --streams, at least 64]
+    /// Connections at once. One more replaces an idle one or is closed [default: twice --streams,
+    /// at least 64]
     #[arg(long, value_name = "N", value_parser = count())]
     connections: Option<usize>,
     /// Connections at once from one address [default: three quarters of --connections]
@@ -144,7 +149,8 @@ impl LimitFlags {
     }
 }
 
-/// Bytes of a place of the queue, with its part of the topics. There is one for each stream and type.
+/// Bytes of a place of the queue, with its part of the topics. There is one for each stream and
+/// type.
 const PLACE: u64 = 350;
 const WARN_ABOVE: u64 = 1 << 30;
 

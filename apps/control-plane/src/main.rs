@@ -1,4 +1,5 @@
-//! A control plane in a directory: what is in its file is what xDS clients have, milliseconds later.
+//! A control plane in a directory: what is in its file is what xDS clients have, milliseconds
+//! later.
 
 mod admin;
 mod certificates;

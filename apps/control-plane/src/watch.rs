@@ -105,7 +105,8 @@ impl Rounds {
     fn run(mut self, mut tell: impl FnMut(News)) {
         loop {
             // Before looking, or a change in between would be missed. Every time, because another
-            // directory may have taken the place of the watched one; for the same one it has no effect.
+            // directory may have taken the place of the watched one; for the same one it has no
+            // effect.
             let _ = self.watcher.watch(&self.dir, RecursiveMode::NonRecursive);
             if let Some(news) = look(&self.dir, &mut self.last) {
                 tell(news);
@@ -309,7 +310,8 @@ mod tests {
         expect(&news, &["c"]);
     }
 
-    /// The way Kubernetes changes the files of a config map: the file is a link through a directory that is a link.
+    /// The way Kubernetes changes the files of a config map: the file is a link through a directory
+    /// that is a link.
     #[cfg(unix)]
     #[test]
     fn a_link_that_is_switched() {
@@ -337,7 +339,8 @@ mod tests {
         ] {
             assert!(hint(&EventKind::Access(kind)).is_none());
         }
-        // These are what the directory is watched for; without them it would be looked at twice a second.
+        // These are what the directory is watched for; without them it would be looked at twice a
+        // second.
         let renamed = EventKind::Modify(ModifyKind::Name(notify::event::RenameMode::To));
         let written = EventKind::Access(AccessKind::Close(AccessMode::Write));
         assert!([renamed, written].iter().all(|kind| hint(kind) == Some(Hint::Now)));

@@ -1,5 +1,5 @@
-//! `cargo run --release -p pushlane-bench -- report`: runs the scenarios, and writes what came out into
-//! docs/performance.md, its plots, and the README's table.
+//! `cargo run --release -p pushlane-bench -- report`: runs the scenarios, and writes what came out
+//! into docs/performance.md, its plots, and the README's table.
 
 mod report;
 

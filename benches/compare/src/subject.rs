@@ -14,7 +14,8 @@ use rustc_hash::FxBuildHasher;
 
 use crate::keys::Keys;
 
-/// A [`Peer`] with a name, which may have something better than a list for publishing to some clients.
+/// A [`Peer`] with a name, which may have something better than a list for publishing to some
+/// clients.
 pub trait Subject: Peer + 'static {
     /// In tables and plots.
     const NAME: &str;

@@ -1,8 +1,8 @@
 //! The push designs that pushlane is compared with.
 //!
-//! Written from the description of what they did, not from their sources, and as good as each design allows:
-//! where the original was worse than its design (a copy too many, a lock taken twice), these are not.
-//! They know nothing of pushlane, and nothing of each other.
+//! Written from the description of what they did, not from their sources, and as good as each
+//! design allows: where the original was worse than its design (a copy too many, a lock taken
+//! twice), these are not. They know nothing of pushlane, and nothing of each other.
 //!
 //! | module | the design |
 //! | --- | --- |
@@ -10,7 +10,8 @@
 //! | [`limiter`] | the token bucket that `walk` puts before each full push |
 //! | [`merge_queue`] | a mutex, a condition variable and a FIFO of clients with one merged request each |
 //!
-//! Those three are what `storm` compares pushlane with, and lie beside it. The others are here for the benchmarks:
+//! Those three are what `storm` compares pushlane with, and lie beside it. The others are here for
+//! the benchmarks:
 //!
 //! | module | the design |
 //! | --- | --- |

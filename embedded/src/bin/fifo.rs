@@ -1,4 +1,5 @@
-//! The order of arrival without a heap. Not for interrupt handlers, so the main loop does everything.
+//! The order of arrival without a heap. Not for interrupt handlers, so the main loop does
+//! everything.
 
 #![no_std]
 #![no_main]

@@ -1,5 +1,5 @@
-//! No payload, for few clients in one group of banks: a publish to everyone is made on demand, and the
-//! interrupt often comes where its fan-out begins or ends.
+//! No payload, for few clients in one group of banks: a publish to everyone is made on demand, and
+//! the interrupt often comes where its fan-out begins or ends.
 
 #![no_std]
 #![no_main]

@@ -1,5 +1,5 @@
-//! The same without a payload, for more clients than one word of the ready set holds: the interrupt comes
-//! inside the upkeep of its summary too.
+//! The same without a payload, for more clients than one word of the ready set holds: the interrupt
+//! comes inside the upkeep of its summary too.
 
 #![no_std]
 #![no_main]

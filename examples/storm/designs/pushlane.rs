@@ -10,8 +10,9 @@
 //!   → sent             the lease is completed
 //! ```
 //!
-//! Endpoint changes take the urgent lane. The timeout of a push counts from its lease, as in the adapters. A client
-//! that connects registers first, and the state that it starts from is read afterwards.
+//! Endpoint changes take the urgent lane. The timeout of a push counts from its lease, as in the
+//! adapters. A client that connects registers first, and the state that it starts from is read
+//! afterwards.
 
 mod load;
 mod words;

@@ -21,8 +21,8 @@ use crate::orderings::weaken::SUPPORT;
 use crate::workshop::repository;
 use crate::{Edit, Model, Mutant};
 
-/// A file below `src/`, what stands there, and what is to stand there. `BROKEN` in the latter tells whether
-/// the variant is chosen; without it, the latter stands beside the former in an `if`.
+/// A file below `src/`, what stands there, and what is to stand there. `BROKEN` in the latter tells
+/// whether the variant is chosen; without it, the latter stands beside the former in an `if`.
 type Change = (&'static str, &'static str, &'static str);
 
 fn variant(name: &str, changes: &[Change], module: &str, test: &str) -> Mutant {
@@ -73,7 +73,8 @@ pub fn instrumented(variants: &[Mutant]) -> Result<BTreeMap<PathBuf, String>, St
             let replacement =
                 replacement.replace("BROKEN", &format!("crate::sync::mutant::is({number})"));
             let text = texts.get(&file).map_or_else(|| read(&file), |text| Ok(text.clone()))?;
-            // Another variant may have written it once more: in front, for the right one comes last.
+            // Another variant may have written it once more: in front, for the right one comes
+            // last.
             let Some(at) = text.rfind(original) else {
                 return Err(format!("{}: another variant changes: {original}", variant.name));
             };

@@ -1,10 +1,10 @@
-//! Are the models worth anything? Each mutant is a small change to the sources that makes them wrong; a
-//! model has to fail because of it.
+//! Are the models worth anything? Each mutant is a small change to the sources that makes them
+//! wrong; a model has to fail because of it.
 //!
-//! * [`broken_variants`]: the mistakes that this design invites, and neighbouring steps in the other
-//!   order. `cargo test` checks them all.
-//! * [`orderings`]: every memory ordering one step weaker, every read-modify-write in two halves. The
-//!   program of this package checks them and writes `loom-tests/MUTANTS.md`.
+//! * [`broken_variants`]: the mistakes that this design invites, and neighbouring steps in the
+//!   other order. `cargo test` checks them all.
+//! * [`orderings`]: every memory ordering one step weaker, every read-modify-write in two halves.
+//!   The program of this package checks them and writes `loom-tests/MUTANTS.md`.
 //! * [`workshop`]: a copy of the sources, where mutants are made, compiled and run.
 
 pub mod broken_variants;

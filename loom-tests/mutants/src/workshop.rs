@@ -37,9 +37,9 @@ pub struct Workshop {
 }
 
 impl Workshop {
-    /// Copies the sources to `place`, with other texts for some of the files, which are named as in the
-    /// repository. What is there already and up to date is left alone, so that cargo needn't compile it
-    /// again.
+    /// Copies the sources to `place`, with other texts for some of the files, which are named as in
+    /// the repository. What is there already and up to date is left alone, so that cargo needn't
+    /// compile it again.
     pub fn open(place: &Path, texts: &BTreeMap<PathBuf, String>) -> io::Result<Workshop> {
         let repository = repository();
         let root = place.join("copy");
@@ -93,8 +93,8 @@ impl Workshop {
         Ok(executables.next().map(PathBuf::from).ok_or_else(|| "there is no program".to_owned()))
     }
 
-    /// Runs one model, for as long as `patience` allows, and says how long it took: of a processor's time,
-    /// where that is known, so that a busy machine makes no difference.
+    /// Runs one model, for as long as `patience` allows, and says how long it took: of a
+    /// processor's time, where that is known, so that a busy machine makes no difference.
     pub fn run_one(
         &self,
         executable: &Path,
@@ -145,8 +145,8 @@ pub fn repository() -> PathBuf {
 /// How much of the processors' time a running program has had, to a hundredth of a second.
 fn processor_time(id: u32) -> Option<Duration> {
     let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
-    // Behind the name, which may contain anything: the fields from the third on. User and system time are
-    // the fourteenth and the fifteenth.
+    // Behind the name, which may contain anything: the fields from the third on. User and system
+    // time are the fourteenth and the fifteenth.
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
     let mut ticks = || fields.next()?.parse::<u64>().ok();
     Some(Duration::from_millis(10 * (ticks()? + ticks()?)))

@@ -1,5 +1,5 @@
-//! Every known mistake makes the model fail that is there for it, by an assertion and not by chance: the
-//! same model passes, in the same program, while no variant is chosen.
+//! Every known mistake makes the model fail that is there for it, by an assertion and not by
+//! chance: the same model passes, in the same program, while no variant is chosen.
 
 use std::ffi::OsString;
 use std::path::Path;

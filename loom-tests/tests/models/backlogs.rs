@@ -79,7 +79,8 @@ fn shared_keeps_what_is_recorded() {
     what_is_recorded_stays(Shared::<Asked>::new, Arc::new, |asked| Asked::clone(asked));
 }
 
-/// Two publishers who reach different slots of one bank, and the owner of a slot that both may reach.
+/// Two publishers who reach different slots of one bank, and the owner of a slot that both may
+/// reach.
 fn what_is_recorded_for_several_stays_for_each<B>(
     backlog: fn() -> B,
     request: fn(Asked) -> B::Request,

@@ -37,7 +37,8 @@ fn nothing_is_lost_beside_a_batch() {
     });
 }
 
-/// Two workers with batches, and two clients: no client is leased twice at once, and no permit is made up.
+/// Two workers with batches, and two clients: no client is leased twice at once, and no permit is
+/// made up.
 #[test]
 fn batches_do_not_share_a_client() {
     explore(2, || {
@@ -62,7 +63,8 @@ fn batches_do_not_share_a_client() {
     });
 }
 
-/// A worker takes all permits for one client; whoever had to go without for the other client is woken.
+/// A worker takes all permits for one client; whoever had to go without for the other client is
+/// woken.
 #[test]
 fn permits_that_a_batch_does_not_need_are_heard() {
     explore(2, || {

@@ -100,8 +100,8 @@ fn convergence_is_never_early_while_another_publish_is_under_way() {
     never_early_while_another_publish_is_under_way(|| Bits::<1>);
 }
 
-/// The tempting lock-free cell, which the contract of [`Backlog`] forbids: to merge, it takes the pending
-/// request out and puts the merged one back.
+/// The tempting lock-free cell, which the contract of [`Backlog`] forbids: to merge, it takes the
+/// pending request out and puts the merged one back.
 struct TakesOut;
 
 impl Backlog for TakesOut {
@@ -193,7 +193,8 @@ fn convergence_of_one_client_is_not_reached_by_giving_back() {
     });
 }
 
-/// Whoever learns of a completed push from what a later one has left, which was given back, sees what the first one did.
+/// Whoever learns of a completed push from what a later one has left, which was given back, sees
+/// what the first one did.
 #[test]
 fn convergence_of_one_client_shows_what_was_done_though_a_push_is_given_back() {
     explore(3, || {
@@ -312,7 +313,8 @@ fn convergence_of_one_client_does_not_wait_for_the_next() {
     });
 }
 
-/// A push that ends while the next publish is made contains the one before it, and not that one as well.
+/// A push that ends while the next publish is made contains the one before it, and not that one as
+/// well.
 #[test]
 fn convergence_is_not_reckoned_from_a_push_that_has_ended() {
     explore(2, || {
@@ -331,8 +333,8 @@ fn convergence_is_not_reckoned_from_a_push_that_has_ended() {
     });
 }
 
-/// A push that was given back and is made again reaches farther than the first time, and not as far as a publish that
-/// is made while it ends.
+/// A push that was given back and is made again reaches farther than the first time, and not as far
+/// as a publish that is made while it ends.
 #[test]
 fn convergence_is_not_reckoned_from_a_push_that_was_begun_again() {
     explore(1, || {
@@ -366,8 +368,8 @@ fn convergence_is_not_reckoned_from_a_push_that_was_begun_again() {
     });
 }
 
-/// A tracker that finds a version completed sees all that was done to deliver it, and it comes to an
-/// end however the pushes fall.
+/// A tracker that finds a version completed sees all that was done to deliver it, and it comes to
+/// an end however the pushes fall.
 #[test]
 fn a_tracker_is_never_early_and_never_hangs() {
     explore(2, || {
@@ -395,8 +397,8 @@ fn a_tracker_is_never_early_and_never_hangs() {
     });
 }
 
-/// A client that leaves, and another that takes its place, while the version is tracked: it counts as
-/// completed only if it was.
+/// A client that leaves, and another that takes its place, while the version is tracked: it counts
+/// as completed only if it was.
 #[test]
 fn a_tracker_does_not_take_a_newcomer_for_the_client_that_left() {
     explore(2, || {

@@ -1,4 +1,5 @@
-//! Whoever waits for the end of a drain hears of it, though a publish to everyone is still under way.
+//! Whoever waits for the end of a drain hears of it, though a publish to everyone is still under
+//! way.
 
 use std::sync::Arc;
 

@@ -1,4 +1,5 @@
-//! The fan-out on demand: a publisher raises what remains to be visited, and whoever serves makes the marks.
+//! The fan-out on demand: a publisher raises what remains to be visited, and whoever serves makes
+//! the marks.
 
 use std::sync::Arc;
 
@@ -51,8 +52,8 @@ impl Told {
     }
 }
 
-/// The worker's visit has begun, or has not, when the second goal is raised: it counts for one of the two
-/// publishers only, or for both.
+/// The worker's visit has begun, or has not, when the second goal is raised: it counts for one of
+/// the two publishers only, or for both.
 #[test]
 fn a_fan_out_is_seen_although_another_one_is_being_made() {
     explore(3, || {
@@ -169,7 +170,8 @@ fn a_fan_out_converges_without_who_has_left() {
     });
 }
 
-/// While one worker is in a visit, or holds a bank that it popped, the other one finds nothing and sleeps.
+/// While one worker is in a visit, or holds a bank that it popped, the other one finds nothing and
+/// sleeps.
 #[test]
 fn two_workers_find_two_banks_of_a_fan_out() {
     explore(1, || {

@@ -136,7 +136,8 @@ fn a_visit_is_ended_by_its_worker_alone() {
     });
 }
 
-/// A client is spared if its push contains the number that the visit reads, so that must not be behind.
+/// A client is spared if its push contains the number that the visit reads, so that must not be
+/// behind.
 #[test]
 fn a_visit_knows_the_number_of_each_publisher_it_is_made_for() {
     explore(3, || {
@@ -160,8 +161,8 @@ fn of_two_numbers_the_newest_is_told() {
     });
 }
 
-/// A drain ends: it has found the queue closed, then no visit pending. A publish is accepted if it finds
-/// the queue open after its raise.
+/// A drain ends: it has found the queue closed, then no visit pending. A publish is accepted if it
+/// finds the queue open after its raise.
 #[test]
 fn a_publish_that_a_drain_missed_is_refused() {
     explore(3, || {

@@ -1,4 +1,5 @@
-//! 9. A lease ends once: its place and its permit come back, and come back once, whoever else ends what.
+//! 9. A lease ends once: its place and its permit come back, and come back once, whoever else ends
+//!    what.
 
 use std::sync::Arc;
 

@@ -1,9 +1,9 @@
 //! A place changes hands, and its cell promises no more than the contract of a backlog.
 //!
-//! Loom carries out the writes to an atomic in the order in which it executes them: a `clear` that is a store
-//! comes after every `record` that was executed before, known to the one who clears or not. Memory is less
-//! obliging, and so is this cell: what happened before is seen, and nothing else is sure to be. So it shows
-//! the orderings of the seat's word, which others hide.
+//! Loom carries out the writes to an atomic in the order in which it executes them: a `clear` that
+//! is a store comes after every `record` that was executed before, known to the one who clears or
+//! not. Memory is less obliging, and so is this cell: what happened before is seen, and nothing
+//! else is sure to be. So it shows the orderings of the seat's word, which others hide.
 
 use std::sync::{Arc, Mutex};
 
@@ -13,8 +13,8 @@ use loom::sync::atomic::{AtomicU32, AtomicUsize};
 use pushlane::backlog::Backlog;
 use pushlane::{Config, Lane, NoSignal, PushQueue, Target, Topic};
 
-/// Four flags a client, for the first slot of a bank: the queue has one place. The backlog keeps an eye on its
-/// cells.
+/// Four flags a client, for the first slot of a bank: the queue has one place. The backlog keeps an
+/// eye on its cells.
 #[derive(Clone, Default)]
 struct Loose(Arc<Mutex<Vec<Arc<LooseCell>>>>);
 

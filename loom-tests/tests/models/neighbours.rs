@@ -28,8 +28,8 @@ fn reached(queue: &Queue<Dirty>) -> usize {
     drain(queue, |()| ())
 }
 
-/// One is pushed to for the last time through what it has left, the other one leaves it. Both are told once
-/// more at most, and then no more.
+/// One is pushed to for the last time through what it has left, the other one leaves it. Both are
+/// told once more at most, and then no more.
 #[test]
 fn a_neighbour_leaves_beside_a_push() {
     explore(2, || {

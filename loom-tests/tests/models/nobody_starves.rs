@@ -1,5 +1,5 @@
-//! 7. Nobody starves: a client that is dirtied again goes behind those that wait already, and urgent work
-//!    delays normal work by a bounded ratio.
+//! 7. Nobody starves: a client that is dirtied again goes behind those that wait already, and
+//!    urgent work delays normal work by a bounded ratio.
 
 use std::sync::Arc;
 
@@ -15,8 +15,8 @@ fn push<B: Backlog, R: ReadySet>(queue: &Arc<Queue<B, R>>) -> ClientKey {
     client
 }
 
-/// One client is dirtied again whenever it may hurt, the other one waits. Two leases at most go to the
-/// first: one in a turn that was going on, one in a turn of its bank before the other's.
+/// One client is dirtied again whenever it may hurt, the other one waits. Two leases at most go to
+/// the first: one in a turn that was going on, one in a turn of its bank before the other's.
 fn the_one_who_waits_is_served<R: WithBanks + Send + Sync + 'static>(waits_in_bank: usize) {
     explore(3, move || {
         let clients = waits_in_bank * SLOTS + 2;

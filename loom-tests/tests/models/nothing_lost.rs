@@ -1,5 +1,5 @@
-//! 1. Nothing lost: what is published to a live client is contained in a lease that begins after the
-//!    publish, until a lease that contains it completes, or the client leaves.
+//! 1. Nothing lost: what is published to a live client is contained in a lease that begins after
+//!    the publish, until a lease that contains it completes, or the client leaves.
 
 use std::sync::Arc;
 
@@ -55,8 +55,8 @@ fn nothing_lost_in_order_of_arrival() {
     publishers_race_a_worker::<Fifo>(true);
 }
 
-/// Whoever is marked while nobody waits joins the turn that is going on, or begins one, whatever becomes of that turn
-/// meanwhile.
+/// Whoever is marked while nobody waits joins the turn that is going on, or begins one, whatever
+/// becomes of that turn meanwhile.
 fn who_joins_a_turn_is_served(second: usize) {
     explore(2, move || {
         let queue = Arc::new(PushQueue::<Dirty>::new(Config::new(second + 1)));
@@ -95,7 +95,8 @@ fn nothing_lost_of_who_can_not_join_a_turn() {
     who_joins_a_turn_is_served(SLOTS);
 }
 
-/// Two workers (and one switch, because two take a minute): one must not take away what the other one's client is still to be sent.
+/// Two workers (and one switch, because two take a minute): one must not take away what the other
+/// one's client is still to be sent.
 #[test]
 fn nothing_lost_between_two_workers() {
     explore(1, || {

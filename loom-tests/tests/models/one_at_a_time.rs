@@ -7,7 +7,8 @@ use loom::cell::UnsafeCell;
 use pushlane::backlog::Dirty;
 use pushlane::{Config, Lane, PushQueue, Target};
 
-/// A queue, and what only a lease holder touches. Loom fails the model if two accesses are not in order.
+/// A queue, and what only a lease holder touches. Loom fails the model if two accesses are not in
+/// order.
 struct Guarded {
     queue: Queue<Dirty>,
     data: UnsafeCell<usize>,
@@ -54,7 +55,8 @@ fn one_at_a_time_for_two_workers() {
     });
 }
 
-/// Marked while it is pushed to, it is pushed to again only afterwards. One switch: two take a minute.
+/// Marked while it is pushed to, it is pushed to again only afterwards. One switch: two take a
+/// minute.
 #[test]
 fn one_at_a_time_beside_a_publisher() {
     explore(1, || {

@@ -93,8 +93,8 @@ fn permits_conserved_through_an_eviction() {
     });
 }
 
-/// A permit passes on what was done under it: with one permit, pushes exclude one another. The clients are of
-/// two banks, so that nothing else orders them.
+/// A permit passes on what was done under it: with one permit, pushes exclude one another. The
+/// clients are of two banks, so that nothing else orders them.
 #[test]
 fn permits_pass_on_what_was_done_under_them() {
     struct Guarded {

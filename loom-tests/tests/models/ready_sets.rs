@@ -1,4 +1,5 @@
-//! The contract of a ready set (`pop` removes, then the caller looks), and the turn that makes it fair.
+//! The contract of a ready set (`pop` removes, then the caller looks), and the turn that makes it
+//! fair.
 
 use std::sync::Arc;
 
@@ -21,8 +22,8 @@ impl<R: WithBanks> Marked<R> {
     }
 }
 
-/// What was true before an insert is seen by a pop, or the bank is still in the set: also if the bank was
-/// in it already when it was inserted.
+/// What was true before an insert is seen by a pop, or the bank is still in the set: also if the
+/// bank was in it already when it was inserted.
 fn a_pop_answers_the_inserts_before_it<R: WithBanks + Send + Sync + 'static>() {
     explore(3, || {
         let marks = [AtomicUsize::new(0), AtomicUsize::new(0)];
@@ -168,8 +169,8 @@ fn a_summary_loses_nothing() {
     });
 }
 
-/// While one worker holds the popped bank, the other one finds it nowhere. It must be told of what the
-/// first uncovers: two clients of one bank, each for a worker that keeps it.
+/// While one worker holds the popped bank, the other one finds it nowhere. It must be told of what
+/// the first uncovers: two clients of one bank, each for a worker that keeps it.
 fn the_slots_of_a_popped_bank_are_found<R: WithBanks + Send + Sync + 'static>() {
     explore(2, || {
         let queue: Arc<Queue<Bits<1>, R, Bell>> =
@@ -255,8 +256,8 @@ impl WithBanks for Slow {
     }
 }
 
-/// Some are ready, and the last one is made so while two workers take one each. Nobody is left out of every
-/// turn.
+/// Some are ready, and the last one is made so while two workers take one each. Nobody is left out
+/// of every turn.
 fn a_turn_leaves_nobody_out<R: WithBanks + Send + Sync + 'static>(clients: usize) {
     explore(1, move || {
         let queue: Arc<Queue<Dirty, R>> =
@@ -277,8 +278,8 @@ fn a_turn_leaves_nobody_out<R: WithBanks + Send + Sync + 'static>(clients: usize
     });
 }
 
-/// What a turn's bit stands for is seen by whoever takes it, though it knows nothing else of who was marked:
-/// it has its permit, has looked for urgent work, and goes on.
+/// What a turn's bit stands for is seen by whoever takes it, though it knows nothing else of who
+/// was marked: it has its permit, has looked for urgent work, and goes on.
 #[test]
 fn a_turn_leaves_nobody_out_who_was_marked_elsewhere() {
     a_turn_leaves_nobody_out::<Slow>(2);

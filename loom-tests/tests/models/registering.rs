@@ -1,5 +1,5 @@
-//! A newcomer and a fan-out that race: the fan-out reaches the newcomer, or the newcomer sees what was
-//! true before it. (Register first, then read the state to start from.)
+//! A newcomer and a fan-out that race: the fan-out reaches the newcomer, or the newcomer sees what
+//! was true before it. (Register first, then read the state to start from.)
 
 use std::sync::Arc;
 
@@ -71,7 +71,8 @@ fn a_successor_misses_no_fan_out() {
     a_newcomer_misses_nothing(|| Dirty, || (), |queue| queue.register().ok());
 }
 
-/// The place changes hands between the record and the mark: what was recorded left with the predecessor.
+/// The place changes hands between the record and the mark: what was recorded left with the
+/// predecessor.
 #[test]
 fn a_successor_misses_no_request() {
     a_newcomer_misses_nothing(|| Bits::<1>, || [1], |queue| queue.register().ok());
@@ -89,8 +90,8 @@ fn a_successor_misses_no_locked_request() {
     a_newcomer_misses_nothing(Locked::new, || News, |queue| queue.register().ok());
 }
 
-/// A worker visits the banks for a fan-out while a newcomer comes: who is not live yet is not marked, and
-/// must see what the publisher wrote.
+/// A worker visits the banks for a fan-out while a newcomer comes: who is not live yet is not
+/// marked, and must see what the publisher wrote.
 #[test]
 fn a_newcomer_misses_no_fan_out_that_a_worker_makes() {
     explore(1, || {
@@ -134,7 +135,8 @@ fn a_first_request_merges_with_a_fan_out() {
     });
 }
 
-/// A lease for a newcomer has the key that the newcomer was given, not that of the place's last client.
+/// A lease for a newcomer has the key that the newcomer was given, not that of the place's last
+/// client.
 #[test]
 fn a_newcomer_is_leased_by_its_own_key() {
     explore(3, || {

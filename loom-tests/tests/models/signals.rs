@@ -1,5 +1,6 @@
-//! No wake-up is lost: if a client can be served, a permit is free and nobody is about to look, then
-//! `ready` has been called since. Loom finds the sleeper whom nobody wakes, and reports a deadlock.
+//! No wake-up is lost: if a client can be served, a permit is free and nobody is about to look,
+//! then `ready` has been called since. Loom finds the sleeper whom nobody wakes, and reports a
+//! deadlock.
 
 use std::sync::Arc;
 
@@ -134,8 +135,8 @@ fn a_limit_that_grows_is_heard() {
     });
 }
 
-/// The flicker: a permit is taken, finds no work, and goes back, while work came and whoever was told of
-/// it went without the permit.
+/// The flicker: a permit is taken, finds no work, and goes back, while work came and whoever was
+/// told of it went without the permit.
 fn a_flicker_is_heard<R: WithBanks + Send + Sync + 'static>() {
     explore(2, || {
         let queue = queue::<Dirty, R>(Config::new(1).permits(1));

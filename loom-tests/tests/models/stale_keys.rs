@@ -1,4 +1,5 @@
-//! 8. A stale key does nothing: it never unregisters, subscribes or completes for the place's next client.
+//! 8. A stale key does nothing: it never unregisters, subscribes or completes for the place's next
+//!    client.
 
 use std::sync::Arc;
 
@@ -56,8 +57,8 @@ fn a_stale_lease_completes_for_nobody() {
     });
 }
 
-/// A publish to a client that has left reaches nobody, but for the seam that is documented: one push more
-/// for the next client if the publish was under way, and then the publisher is told so.
+/// A publish to a client that has left reaches nobody, but for the seam that is documented: one
+/// push more for the next client if the publish was under way, and then the publisher is told so.
 #[test]
 fn a_stale_key_is_not_published_to() {
     explore(3, || {

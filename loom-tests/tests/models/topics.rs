@@ -40,7 +40,8 @@ impl World {
     }
 }
 
-/// The gate: the publisher finds the new member, or the member sees what was true before the publish.
+/// The gate: the publisher finds the new member, or the member sees what was true before the
+/// publish.
 fn a_subscriber_misses_nothing(before: &'static [Topic], scope: Scope<'static>, topic: Topic) {
     explore(3, move || {
         let world = World::new(1);
@@ -145,8 +146,8 @@ fn what_was_left_reaches_the_client_after_a_requeue() {
     });
 }
 
-/// The client has left the topic, and the push that knows of it is in progress: until that has ended the
-/// client is reached, so nothing that is published to the topic has converged.
+/// The client has left the topic, and the push that knows of it is in progress: until that has
+/// ended the client is reached, so nothing that is published to the topic has converged.
 #[test]
 fn a_topic_that_is_being_left_does_not_converge_early() {
     explore(3, || {
@@ -173,8 +174,8 @@ fn a_topic_that_is_being_left_does_not_converge_early() {
     });
 }
 
-/// What was published to a topic while the client left it for good waits for the client's next push: who
-/// finds it converged by then sees what that push has done.
+/// What was published to a topic while the client left it for good waits for the client's next
+/// push: who finds it converged by then sees what that push has done.
 #[test]
 fn a_topic_that_has_been_left_does_not_converge_early() {
     explore(2, || {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use crate::model::{explore, on, race};
 use pushlane::loom_internals::Places;
 
-/// The thread that takes the last place takes the bank out of the set. A place that becomes vacant at
-/// the same time puts it in.
+/// The thread that takes the last place takes the bank out of the set. A place that becomes vacant
+/// at the same time puts it in.
 #[test]
 fn a_vacancy_is_in_the_set_in_the_end() {
     explore(3, || {

@@ -1,4 +1,5 @@
-//! 3. Visible: all that a publisher wrote before `publish` happens-before what the lease holder reads.
+//! 3. Visible: all that a publisher wrote before `publish` happens-before what the lease holder
+//!    reads.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! Waiting on an executor: between publish, permit and wait no wake-up is lost, and a wait that is given
-//! up passes its wake-up on. Loom finds the future that nobody wakes, and reports a deadlock.
+//! Waiting on an executor: between publish, permit and wait no wake-up is lost, and a wait that is
+//! given up passes its wake-up on. Loom finds the future that nobody wakes, and reports a deadlock.
 
 use std::future::Future;
 use std::pin::pin;

@@ -5,8 +5,12 @@ mod workers;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::fmt;
+use core::future::Future;
+use core::pin::pin;
+use core::task::{Context, Poll};
 use core::time::Duration;
 use std::io;
+use std::time::Instant;
 
 use self::workers::Workers;
 use super::builder::Builder;
@@ -16,8 +20,8 @@ use super::push::{Handle, Push};
 /// Serves a queue with a fixed number of threads, for as long as it lives: each calls
 /// `handler(push)` for one lease after another. [`start_pool`](Builder::start_pool) starts it.
 ///
-/// It holds no work itself: a thread that is free asks the queue. Failures, panics and backoff are as
-/// in the [`Dispatcher`](super::Dispatcher); a client that backs off takes no thread.
+/// It holds no work itself: a thread that is free asks the queue. Failures, panics and backoff are
+/// as in the [`Dispatcher`](super::Dispatcher); a client that backs off takes no thread.
 ///
 /// * **Deadline**: past it the client is evicted and the permit comes back. The thread can't be
 ///   stopped: another one takes its place, so that the pool keeps its size, and when the handler
@@ -73,8 +77,8 @@ impl<Q: Handle> Builder<Q> {
 }
 
 impl<Q: Handle> Pool<Q> {
-    /// How many threads are at work: as many as the pool was started with, less those that are stuck
-    /// and could not be replaced.
+    /// How many threads are at work: as many as the pool was started with, less those that are
+    /// stuck and could not be replaced.
     pub fn at_work(&self) -> usize {
         self.workers.count().0
     }
@@ -113,5 +117,26 @@ impl<Q: Handle> fmt::Debug for Pool<Q> {
             .field("at_work", &self.at_work())
             .field("stuck", &self.stuck())
             .finish_non_exhaustive()
+    }
+}
+
+/// Blocks the thread until the future is done, or until a moment; never, if there is none.
+pub(in crate::adapters) fn block_on_until<F: Future>(
+    until: Option<Instant>,
+    future: F,
+) -> Option<F::Output> {
+    let (parker, unparker) = parking::pair();
+    let (mut future, waker) = (pin!(future), unparker.into());
+    let mut context = Context::from_waker(&waker);
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
+            return Some(output);
+        }
+        // Returns at once if the waker was called meanwhile.
+        match until {
+            None => parker.park(),
+            Some(until) if Instant::now() >= until => return None,
+            Some(until) => drop(parker.park_deadline(until)),
+        }
     }
 }

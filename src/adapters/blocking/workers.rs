@@ -15,8 +15,8 @@ use std::time::Instant;
 
 use event_listener::Event;
 
+use super::block_on_until;
 use crate::adapters::begin::poll_caught;
-use crate::adapters::block_on::block_on_until;
 use crate::adapters::book::Handler;
 use crate::adapters::builder::{Options, caught};
 use crate::adapters::outcome::{Outcome, Stats, Unserved};

@@ -15,8 +15,8 @@ use super::view::ViewId;
 use crate::registry::ClientKey;
 use crate::versions::VersionSet;
 
-/// A change that has been published: what [`Ads::set`](super::Ads::set) and [`Ads::update`](super::Ads::update)
-/// return. Ask with it who has it.
+/// A change that has been published: what [`Ads::set`](super::Ads::set) and
+/// [`Ads::update`](super::Ads::update) return. Ask with it who has it.
 #[derive(Clone, Debug)]
 pub struct Published {
     pub(super) view: ViewId,
@@ -33,7 +33,8 @@ impl Published {
         &self.view
     }
 
-    /// The view's revision since: it is the version of state-of-the-world responses that contain it.
+    /// The view's revision since: it is the version of state-of-the-world responses that contain
+    /// it.
     pub fn revision(&self) -> u64 {
         self.revision
     }

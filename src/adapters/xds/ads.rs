@@ -42,7 +42,8 @@ impl fmt::Display for Draining {
 impl core::error::Error for Draining {}
 
 /// An xDS server: resources go in here, and to the clients through [`service`](Ads::service) or a
-/// [`Server`](super::Server). A handle, cheap to clone; when the last one is dropped, every stream ends.
+/// [`Server`](super::Server). A handle, cheap to clone; when the last one is dropped, every stream
+/// ends.
 ///
 /// ```
 /// use pushlane::adapters::xds::{Ads, Resource, TypeUrl, ViewId};
@@ -89,11 +90,12 @@ impl Builder {
         self
     }
 
-    /// Which view a client is served from: asked once a stream, and again by [`Ads::review`], with what the client says who it is, and what it has
-    /// proved. `None` turns it away with `PERMISSION_DENIED`. Without this, everybody is served from the view
-    /// `default`.
+    /// Which view a client is served from: asked once a stream, and again by [`Ads::review`], with
+    /// what the client says who it is, and what it has proved. `None` turns it away with
+    /// `PERMISSION_DENIED`. Without this, everybody is served from the view `default`.
     ///
-    /// Whoever a client *says* it is may be anything: where views are to be kept apart, go by the identity.
+    /// Whoever a client *says* it is may be anything: where views are to be kept apart, go by the
+    /// identity.
     #[must_use]
     pub fn view<V: Into<Option<ViewId>>>(
         mut self,
@@ -103,8 +105,8 @@ impl Builder {
         self
     }
 
-    /// Resources are made when somebody needs them; see [`Compute`]. [`Ads::set`] and [`Ads::update`] have no place
-    /// beside it: what they put in is replaced by what is computed.
+    /// Resources are made when somebody needs them; see [`Compute`]. [`Ads::set`] and
+    /// [`Ads::update`] have no place beside it: what they put in is replaced by what is computed.
     #[must_use]
     pub fn compute(mut self, compute: impl Compute) -> Self {
         self.wishes.compute = Some(Box::new(compute));
@@ -120,12 +122,13 @@ impl Builder {
 
     /// Revisions and versions of resources come from a store that other servers serve from too
     /// ([`Edit::at`]). A client that says that it has had a later revision than this server has
-    /// [reached](Ads::reached) is sent nothing until then, so that it is not taken back to an older state when it
-    /// moves to a server that lags behind. After [`ack_deadline`](Limits::ack_deadline) its stream ends with
-    /// `UNAVAILABLE`: another server may have it.
+    /// [reached](Ads::reached) is sent nothing until then, so that it is not taken back to an older
+    /// state when it moves to a server that lags behind. After
+    /// [`ack_deadline`](Limits::ack_deadline) its stream ends with `UNAVAILABLE`: another server
+    /// may have it.
     ///
-    /// An incremental client says which versions it holds, not what was removed. So it can be taken back if the last
-    /// change that it had was nothing but a removal.
+    /// An incremental client says which versions it holds, not what was removed. So it can be taken
+    /// back if the last change that it had was nothing but a removal.
     #[must_use]
     pub fn shared_revisions(mut self) -> Self {
         self.wishes.shared_revisions = true;
@@ -175,8 +178,8 @@ impl Ads {
         Builder { wishes }
     }
 
-    /// Makes `resources` all that the view has: what isn't among them is removed. Of two with the same type and name
-    /// the later counts. What is as it was is told to nobody.
+    /// Makes `resources` all that the view has: what isn't among them is removed. Of two with the
+    /// same type and name the later counts. What is as it was is told to nobody.
     ///
     /// A view that has never been set serves nothing, not even emptiness: its clients wait.
     ///
@@ -224,14 +227,16 @@ impl Ads {
     }
 
     fn apply(&self, view: ViewId, edit: Edit, replace: bool) -> Result<Published, Draining> {
-        // Held until it is published, so that a client that is told of a revision has been told of all before.
+        // Held until it is published, so that a client that is told of a revision has been told of
+        // all before.
         let mut turn = self.server.begin()?;
         let applied = turn.apply(&view, edit, replace);
         self.published(view, applied)
     }
 
-    /// What these resources are [computed](Compute) from has changed: whoever is subscribed to them is sent what they
-    /// are now, if that is something else. May wait for a computation of the view that is in progress.
+    /// What these resources are [computed](Compute) from has changed: whoever is subscribed to them
+    /// is sent what they are now, if that is something else. May wait for a computation of the view
+    /// that is in progress.
     ///
     /// # Errors
     ///
@@ -259,8 +264,9 @@ impl Ads {
         published
     }
 
-    /// Takes a view away. Its clients keep what they have, and are served nothing, not even emptiness, until the view is
-    /// set again or they are [moved](Ads::review) to another one. True: it had been set.
+    /// Takes a view away. Its clients keep what they have, and are served nothing, not even
+    /// emptiness, until the view is set again or they are [moved](Ads::review) to another one.
+    /// True: it had been set.
     ///
     /// May wait for a computation of the view that is in progress.
     ///
@@ -282,15 +288,17 @@ impl Ads {
         there
     }
 
-    /// Ends a stream in good order: its client may come back at once. False: there is no such stream any more.
+    /// Ends a stream in good order: its client may come back at once. False: there is no such
+    /// stream any more.
     pub fn disconnect(&self, stream: StreamId) -> bool {
         let info = self.server.stream(stream);
         info.is_some_and(|info| info.mailbox.end(Notice::Disconnected))
     }
 
-    /// Asks the view function anew for every stream: what it goes by has changed. A client that belongs to another view
-    /// by now is sent what differs there, on the same stream; one that belongs to none is turned away with
-    /// `PERMISSION_DENIED`. Returns at once; the streams do it one by one.
+    /// Asks the view function anew for every stream: what it goes by has changed. A client that
+    /// belongs to another view by now is sent what differs there, on the same stream; one that
+    /// belongs to none is turned away with `PERMISSION_DENIED`. Returns at once; the streams do it
+    /// one by one.
     pub fn review(&self) {
         self.server.streams().iter().for_each(|info| info.mailbox.review());
     }
@@ -340,8 +348,9 @@ impl Ads {
         Ok(versions)
     }
 
-    /// Waits until every client that the change concerns has acknowledged it: it, or a later response that brought it
-    /// merged with later changes. A client that leaves is not waited for, and one that rejects has answered as well.
+    /// Waits until every client that the change concerns has acknowledged it: it, or a later
+    /// response that brought it merged with later changes. A client that leaves is not waited for,
+    /// and one that rejects has answered as well.
     ///
     /// # Errors
     ///
@@ -361,14 +370,15 @@ impl Ads {
         self.server.laggards(published)
     }
 
-    /// Every stream and type to which something is owed at this moment: it is to be sent, or has not been answered. A
-    /// stream that has said what it wants and is not among them has answered all that was published before the call.
+    /// Every stream and type to which something is owed at this moment: it is to be sent, or has
+    /// not been answered. A stream that has said what it wants and is not among them has answered
+    /// all that was published before the call.
     pub fn behind(&self) -> Vec<Laggard> {
         self.server.behind()
     }
 
-    /// All changes of the shared store up to this revision have been made here; a lower one than before counts for
-    /// nothing. Without [`Builder::shared_revisions`] nobody waits for it.
+    /// All changes of the shared store up to this revision have been made here; a lower one than
+    /// before counts for nothing. Without [`Builder::shared_revisions`] nobody waits for it.
     pub fn reached(&self, revision: u64) {
         self.server.reached(revision);
     }
@@ -398,8 +408,8 @@ impl Ads {
         self.server.queue.set_permits(permits)
     }
 
-    /// Changes how many streams may be open at once, up to [`Limits::streams`]; returns how many it were. Those that
-    /// are open beyond it stay: [`disconnect`](Ads::disconnect) them.
+    /// Changes how many streams may be open at once, up to [`Limits::streams`]; returns how many it
+    /// were. Those that are open beyond it stay: [`disconnect`](Ads::disconnect) them.
     pub fn set_stream_limit(&self, streams: usize) -> usize {
         self.server.set_stream_limit(streams)
     }
@@ -414,13 +424,14 @@ impl Ads {
         &self.server.limits
     }
 
-    /// The gRPC service, to be mounted in a server of one's own; [`Server`](super::Server) is one that is ready.
+    /// The gRPC service, to be mounted in a server of one's own; [`Server`](super::Server) is one
+    /// that is ready.
     pub fn service(&self) -> AdsService {
         AdsService::new(self.clone())
     }
 
-    /// Admits no more streams and takes no more changes, waits until all that was published has been answered or
-    /// `grace` is over, and ends all streams. True: it was all answered.
+    /// Admits no more streams and takes no more changes, waits until all that was published has
+    /// been answered or `grace` is over, and ends all streams. True: it was all answered.
     pub async fn drain(&self, grace: Duration) -> bool {
         self.server.phase.send_if_modified(|phase| {
             let serving = *phase == Phase::Serving;

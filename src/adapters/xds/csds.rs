@@ -1,7 +1,7 @@
 //! Client status discovery, CSDS: which clients there are and how far each is with each type.
 //!
-//! What a client has accepted is known by type, so there is one entry for each type that it subscribes to, without a
-//! resource's name and contents.
+//! What a client has accepted is known by type, so there is one entry for each type that it
+//! subscribes to, without a resource's name and contents.
 
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};

@@ -1,7 +1,7 @@
 //! The requests of one stream, read from HTTP/2.
 //!
-//! Written by hand because a codec keeps a buffer for each stream, of the size of its largest message.
-//! Most streams wait most of the time: here they hold no memory while they do.
+//! Written by hand because a codec keeps a buffer for each stream, of the size of its largest
+//! message. Most streams wait most of the time: here they hold no memory while they do.
 
 use core::future::poll_fn;
 use core::marker::PhantomData;

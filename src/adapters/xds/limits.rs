@@ -38,22 +38,25 @@ pub struct Limits {
     pub admission_wait: Duration,
     /// How long after a stream began its first request may come. Default: 30 s.
     pub first_request: Duration,
-    /// How long a response may wait for the client to read it. Past it, the stream is evicted. Default: 5 s.
+    /// How long a response may wait for the client to read it. Past it, the stream is evicted.
+    /// Default: 5 s.
     pub send_deadline: Duration,
-    /// How long after it was sent a response may stay without ACK or NACK. Past it, the stream is evicted. It must be
-    /// longer than the 15 s after which Envoy gives up to wait for endpoints. Default: 60 s.
+    /// How long after it was sent a response may stay without ACK or NACK. Past it, the stream is
+    /// evicted. It must be longer than the 15 s after which Envoy gives up to wait for endpoints.
+    /// Default: 60 s.
     pub ack_deadline: Duration,
-    /// How long one type waits for another so that the order is kept, and how long a cluster or a listener that a
-    /// client has asked for by name stays with it when it is gone, unless the client gives it up. Default: 2 s.
+    /// How long one type waits for another so that the order is kept, and how long a cluster or a
+    /// listener that a client has asked for by name stays with it when it is gone, unless the
+    /// client gives it up. Default: 2 s.
     pub order_patience: Duration,
-    /// How many topics views are hashed into, and the types of a view that clients subscribe to as a
-    /// whole. Each takes one machine word for every 16 places of the queue; more of them mean fewer
-    /// needless looks where there are many views. Default: 128.
+    /// How many topics views are hashed into, and the types of a view that clients subscribe to as
+    /// a whole. Each takes one machine word for every 16 places of the queue; more of them mean
+    /// fewer needless looks where there are many views. Default: 128.
     pub topics: u32,
     /// How many responses are prepared at once. Default: 100.
     pub permits: usize,
-    /// How many rejections and departures are remembered, for [`wait_acked`](super::Ads::wait_acked) to tell of.
-    /// Default: 4,096 each.
+    /// How many rejections and departures are remembered, for
+    /// [`wait_acked`](super::Ads::wait_acked) to tell of. Default: 4,096 each.
     pub history: usize,
 }
 

@@ -79,7 +79,8 @@ impl Mailbox {
         open
     }
 
-    /// All that has come since the last time, once there is something. `letters` is empty, and lends its memory.
+    /// All that has come since the last time, once there is something. `letters` is empty, and
+    /// lends its memory.
     pub(super) fn poll(&self, letters: &mut Letters, context: &mut Context<'_>) -> Poll<()> {
         let mut state = self.lock();
         if state.letters.is_empty() {

@@ -1,9 +1,11 @@
-//! An xDS server: the aggregated discovery service, state of the world and incremental, over the queue.
+//! An xDS server: the aggregated discovery service, state of the world and incremental, over the
+//! queue.
 //!
-//! Resources go into [`Ads`], serialized; clients of any make are served from it. All queueing, merging, pacing,
-//! scoping and convergence are the core's: a stream is one client of the queue for each type that it subscribes to,
-//! and a push to it lasts until the client has acknowledged the response. So there is at most one unacknowledged
-//! response a type, what changes meanwhile merges, and [`Ads::wait_acked`] is the queue's convergence.
+//! Resources go into [`Ads`], serialized; clients of any make are served from it. All queueing,
+//! merging, pacing, scoping and convergence are the core's: a stream is one client of the queue for
+//! each type that it subscribes to, and a push to it lasts until the client has acknowledged the
+//! response. So there is at most one unacknowledged response a type, what changes meanwhile merges,
+//! and [`Ads::wait_acked`] is the queue's convergence.
 //!
 //! | what | where |
 //! | --- | --- |

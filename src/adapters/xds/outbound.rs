@@ -104,9 +104,9 @@ impl Drop for Outbound {
 /// The transport's end: the body of the response, in the words of one protocol.
 ///
 /// A message is encoded when the transport asks for it, into memory of exactly its size, and handed
-/// over in parts: HTTP/2 takes a piece of any size into its buffer, for as long as the client doesn't
-/// read. Of parts it takes as many as its buffer has room for, and the rest waits here, where it shows
-/// that nothing moves.
+/// over in parts: HTTP/2 takes a piece of any size into its buffer, for as long as the client
+/// doesn't read. Of parts it takes as many as its buffer has room for, and the rest waits here,
+/// where it shows that nothing moves.
 pub(super) struct Responses<W> {
     shared: Arc<Shared>,
     rest: Bytes,

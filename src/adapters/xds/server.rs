@@ -46,7 +46,8 @@ use super::tls::Tls;
 pub struct Server;
 
 impl Server {
-    /// Without encryption, and without knowing who a client is: for loopback, or behind something that does both.
+    /// Without encryption, and without knowing who a client is: for loopback, or behind something
+    /// that does both.
     pub fn plaintext(ads: &Ads) -> ServerBuilder {
         ServerBuilder::new(ads, None)
     }
@@ -113,17 +114,17 @@ impl ServerBuilder {
         }
     }
 
-    /// How often a silent connection is asked whether it is alive, and how long it may take to answer before it is
-    /// closed. `None`: never. Default: 30 s and 10 s.
+    /// How often a silent connection is asked whether it is alive, and how long it may take to
+    /// answer before it is closed. `None`: never. Default: 30 s and 10 s.
     #[must_use]
     pub fn keepalive(mut self, interval_and_timeout: Option<(Duration, Duration)>) -> Self {
         self.keepalive = interval_and_timeout;
         self
     }
 
-    /// After how long a connection is closed in good order, so that clients spread over servers anew. Each connection's
-    /// own limit is up to a tenth more or less, so that they don't all come back together. `None`: never. Default:
-    /// 30 minutes.
+    /// After how long a connection is closed in good order, so that clients spread over servers
+    /// anew. Each connection's own limit is up to a tenth more or less, so that they don't all come
+    /// back together. `None`: never. Default: 30 minutes.
     #[must_use]
     pub fn max_connection_age(mut self, age: Option<Duration>) -> Self {
         self.age = age;
@@ -137,17 +138,18 @@ impl ServerBuilder {
         self
     }
 
-    /// How many connections there may be at once. One more takes the place of the one that has had no stream for the
-    /// longest time; if all have streams, it is closed as soon as it is accepted. Default: twice as many as
-    /// [streams](super::Limits::streams), and at least 64.
+    /// How many connections there may be at once. One more takes the place of the one that has had
+    /// no stream for the longest time; if all have streams, it is closed as soon as it is accepted.
+    /// Default: twice as many as [streams](super::Limits::streams), and at least 64.
     #[must_use]
     pub fn max_connections(mut self, most: usize) -> Self {
         self.connections = most;
         self
     }
 
-    /// How many connections there may be from one address. One more takes the place of an idle one of the same address,
-    /// or is closed. Default: three quarters of [all](ServerBuilder::max_connections).
+    /// How many connections there may be from one address. One more takes the place of an idle one
+    /// of the same address, or is closed. Default: three quarters of
+    /// [all](ServerBuilder::max_connections).
     #[must_use]
     pub fn max_connections_per_peer(mut self, most: usize) -> Self {
         self.of_peer = Some(most);
@@ -168,15 +170,17 @@ impl ServerBuilder {
         self
     }
 
-    /// Whether `grpc.health.v1.Health` is served on the same port: `SERVING` until the server is drained. Default: no.
+    /// Whether `grpc.health.v1.Health` is served on the same port: `SERVING` until the server is
+    /// drained. Default: no.
     #[must_use]
     pub fn health(mut self, served: bool) -> Self {
         self.extras.health = served;
         self
     }
 
-    /// Whether client status discovery (CSDS) is served on the same port: each client's node, and by type how far it is.
-    /// Everybody who may connect may ask, so it is best behind [mutual TLS](Tls::mutual). Default: no.
+    /// Whether client status discovery (CSDS) is served on the same port: each client's node, and
+    /// by type how far it is. Everybody who may connect may ask, so it is best behind [mutual
+    /// TLS](Tls::mutual). Default: no.
     #[must_use]
     pub fn client_status(mut self, served: bool) -> Self {
         self.extras.client_status = served;

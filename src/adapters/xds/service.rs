@@ -124,7 +124,8 @@ where
     Ok(begin::<W, B>(ads, request).await.unwrap_or_else(Status::into_http))
 }
 
-/// Begins a stream, and answers at once: some clients send nothing before they have the response's headers.
+/// Begins a stream, and answers at once: some clients send nothing before they have the response's
+/// headers.
 async fn begin<W: Wire, B>(ads: Ads, request: Request<B>) -> Result<Response<Body>, Status>
 where
     B: HttpBody + Send + 'static,
@@ -166,7 +167,8 @@ where
             connection.ended();
         }
     });
-    // The handle keeps the server alive as long as there is somebody to accept streams; the stream doesn't.
+    // The handle keeps the server alive as long as there is somebody to accept streams; the stream
+    // doesn't.
     drop(ads);
     Ok(response)
 }

@@ -134,7 +134,8 @@ impl ServerState {
         }
     }
 
-    /// Hands each lease to the stream whose client it is, until the queue has been closed and is drained.
+    /// Hands each lease to the stream whose client it is, until the queue has been closed and is
+    /// drained.
     pub(super) async fn dispatch(self: Arc<Self>) {
         while let Some(lease) = next(Arc::clone(&self.queue)).await {
             self.hand_over(lease);

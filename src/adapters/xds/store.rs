@@ -30,8 +30,8 @@ impl Edit {
         self.steps.entry(type_url.into()).or_default().insert(name.into(), None);
     }
 
-    /// The view has this revision from now on, if the edit changes anything and the view's revision is lower;
-    /// otherwise the next one that is free. For revisions that other servers share: see
+    /// The view has this revision from now on, if the edit changes anything and the view's revision
+    /// is lower; otherwise the next one that is free. For revisions that other servers share: see
     /// [`Builder::shared_revisions`](super::Builder::shared_revisions).
     ///
     /// ```
@@ -82,7 +82,8 @@ impl View {
         View { id: id.clone(), current, changed: watch::Sender::new(()), cache }
     }
 
-    /// What it holds now. `None`: it has never been set, and nothing is served from it, not even emptiness.
+    /// What it holds now. `None`: it has never been set, and nothing is served from it, not even
+    /// emptiness.
     pub(super) fn snapshot(&self) -> Option<Arc<Snapshot>> {
         self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -151,8 +152,8 @@ impl View {
 #[derive(Default)]
 pub(super) struct Store {
     views: RwLock<HashMap<ViewId, Arc<View>>>,
-    /// The newest revision. Held while a change is made *and* published, so that who is told of a revision has been
-    /// told of all earlier ones.
+    /// The newest revision. Held while a change is made *and* published, so that who is told of a
+    /// revision has been told of all earlier ones.
     newest: Mutex<u64>,
 }
 
@@ -170,8 +171,8 @@ impl Store {
         self.views.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
     }
 
-    /// Forgets a view that nobody else looks at, if it was never set, or is `computed` on demand: what clients say who
-    /// they are costs no memory once they have gone.
+    /// Forgets a view that nobody else looks at, if it was never set, or is `computed` on demand:
+    /// what clients say who they are costs no memory once they have gone.
     pub(super) fn release(&self, view: Arc<View>, computed: bool) {
         if view.snapshot().is_some() && !computed {
             return;

@@ -10,7 +10,8 @@ use rpds::RedBlackTreeMapSync;
 
 use super::resource::{Name, Resource, TypeUrl};
 
-/// Which resources a client is served. A client belongs to one view, and nothing of another one reaches it.
+/// Which resources a client is served. A client belongs to one view, and nothing of another one
+/// reaches it.
 ///
 /// ```
 /// use pushlane::adapters::xds::ViewId;
@@ -86,8 +87,8 @@ impl Snapshot {
     }
 }
 
-/// A view's resources of one type. A copy shares its maps with the original: a change of one resource
-/// copies the path to it, however many there are.
+/// A view's resources of one type. A copy shares its maps with the original: a change of one
+/// resource copies the path to it, however many there are.
 #[derive(Clone, Debug, Default)]
 pub(super) struct TypeSet {
     /// The revision of the last change to any of them.

@@ -97,8 +97,8 @@ mod executors {
         }
     }
 
-    /// Three workers, a publisher, and somebody who waits for each of its publishes. How many pushes it took
-    /// beyond one for each client and publish.
+    /// Three workers, a publisher, and somebody who waits for each of its publishes. How many
+    /// pushes it took beyond one for each client and publish.
     async fn day<J: Future>(
         spawn: impl Fn(Pin<Box<dyn Future<Output = ()> + Send>>) -> J,
     ) -> usize {
@@ -123,8 +123,8 @@ mod executors {
         served.load(Ordering::SeqCst).checked_sub(needed).expect("nobody is left out")
     }
 
-    // On several threads a client may get a push more: a worker that helps to expand a fan-out may be paused
-    // right before it marks clients, which others mark and serve meanwhile.
+    // On several threads a client may get a push more: a worker that helps to expand a fan-out may
+    // be paused right before it marks clients, which others mark and serve meanwhile.
 
     #[test]
     fn on_one_thread_of_tokio() {
@@ -173,12 +173,14 @@ mod leases {
 
     #[test]
     fn two_publishes_wake_two_waiters() {
-        // Of different banks, so that no lease uncovers the other's work and makes up for a lost wake-up.
+        // Of different banks, so that no lease uncovers the other's work and makes up for a lost
+        // wake-up.
         let (queue, clients) = queue(2 * SLOTS, 2);
         let (near, far) = (clients[0], clients[SLOTS]);
         let first = Polled::waiting(queue.next());
         let second = Polled::waiting(queue.next());
-        // Nobody runs in between: the first is notified and has not noticed when the second publish comes.
+        // Nobody runs in between: the first is notified and has not noticed when the second publish
+        // comes.
         publish(&queue, near);
         publish(&queue, far);
         let leases = [first.woken().unwrap(), second.woken().unwrap()];

@@ -4,6 +4,7 @@
 mod rig;
 
 mod async_waiting;
+mod attempts;
 mod behaviour;
 mod embassy;
 mod only_pool;

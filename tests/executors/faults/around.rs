@@ -35,9 +35,9 @@ async fn a_publisher_dies_in_a_merge<R: Rig>() {
         log((push.key(), push.request().numbers.contains(&BOMB)));
         delivering.deliver(push)
     });
-    // The first bank gets the request and its marks. In the second one there is somebody who has something
-    // already, and a bank's merges are made before anything is given to the others; so it gets nothing, and
-    // neither does the third one.
+    // The first bank gets the request and its marks. In the second one there is somebody who has
+    // something already, and a bank's merges are made before anything is given to the others; so it
+    // gets nothing, and neither does the third one.
     let pending = clients[SLOTS + SLOTS / 2];
     let version = ledger.publish(&queue, Some(pending), Lane::Normal).unwrap();
     assert!(publish_bomb(&queue).await);
@@ -65,7 +65,8 @@ async fn publishers_die_in_a_storm<R: Rig>() {
     for publisher in publishers {
         assert_eq!(publisher.await, 500);
     }
-    // One at least, whatever the threads' timing was: nobody is served, and everybody has something.
+    // One at least, whatever the threads' timing was: nobody is served, and everybody has
+    // something.
     queue.set_permits(0);
     ledger.publish(&queue, None, Lane::Normal).unwrap();
     died += usize::from(publish_bomb(&queue).await);

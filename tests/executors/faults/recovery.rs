@@ -10,8 +10,8 @@ use smol::future::yield_now;
 use crate::ledger::Ledger;
 use crate::rig::{Queue, Rig};
 
-/// Serves on, if it is open; ends in good order; and then nothing is lost for those who are still there,
-/// all permits and places are back, everything has converged, and nothing stays in memory.
+/// Serves on, if it is open; ends in good order; and then nothing is lost for those who are still
+/// there, all permits and places are back, everything has converged, and nothing stays in memory.
 ///
 /// Handlers that hang must have been let go.
 pub(crate) async fn assert_recovered<R: Rig>(queue: Queue, rig: R, ledger: Arc<Ledger>) {
@@ -23,14 +23,14 @@ pub(crate) async fn assert_recovered<R: Rig>(queue: Queue, rig: R, ledger: Arc<L
     assert!(rig.drain().await, "everything is served");
     assert_eq!(queue.permits_held(), 0, "all permits are back");
     ledger.assert_nothing_lost(&queue);
-    // A publish that was under way when the queue was closed is refused, and may mark clients after the
-    // queue was found drained.
+    // A publish that was under way when the queue was closed is refused, and may mark clients after
+    // the queue was found drained.
     while let Some(refused) = queue.try_lease().filter(|_| closed) {
         refused.complete();
     }
     assert!(queue.is_drained());
-    // Threads, tasks, deadlines and pushes hold a handle to the queue each. A client that was evicted
-    // gives its place up when its push ends, which nobody waits for.
+    // Threads, tasks, deadlines and pushes hold a handle to the queue each. A client that was
+    // evicted gives its place up when its push ends, which nobody waits for.
     eventually("whatever served the queue is gone", || Arc::strong_count(&queue) == 1).await;
     ledger.assert_no_place_taken(&queue);
     // A publish that raced with a departure may have left its request in the vacant place.

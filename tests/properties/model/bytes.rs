@@ -1,5 +1,5 @@
-//! Arbitrary bytes as a queue and what happens to it, so that a fuzzer can look for the sequences which
-//! random ones miss. What it has found stays in `seeds/` and is done again by every test run.
+//! Arbitrary bytes as a queue and what happens to it, so that a fuzzer can look for the sequences
+//! which random ones miss. What it has found stays in `seeds/` and is done again by every test run.
 
 use proptest::test_runner::TestCaseError;
 use pushlane::backlog::ConstBacklog;
@@ -13,7 +13,8 @@ use super::kinds::{
 };
 use super::ops::{End, InPlace, Op, Sizes, TOPICS, To, Who};
 
-/// Bounds a run: after each step every version is compared. And the long journal must hold every request.
+/// Bounds a run: after each step every version is compared. And the long journal must hold every
+/// request.
 const PUBLISHES: usize = 100;
 const OPS: usize = 256;
 

@@ -1,5 +1,5 @@
-//! One queue and its reference side by side: each operation is done to both, and then they must agree in
-//! everything that can be seen from outside.
+//! One queue and its reference side by side: each operation is done to both, and then they must
+//! agree in everything that can be seen from outside.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Weak;

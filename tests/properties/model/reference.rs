@@ -1,7 +1,8 @@
-//! The queue as anybody would write it who needn't be fast: one thread, maps and sets, nothing clever.
+//! The queue as anybody would write it who needn't be fast: one thread, maps and sets, nothing
+//! clever.
 //!
-//! It is told what happened and says what must be true afterwards. Where the queue has a choice (which of
-//! the ready clients comes next), the reference says what the choice is bounded by.
+//! It is told what happened and says what must be true afterwards. Where the queue has a choice
+//! (which of the ready clients comes next), the reference says what the choice is bounded by.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 

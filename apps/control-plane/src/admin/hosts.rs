@@ -1,7 +1,8 @@
 //! Which `Host` a request may name.
 //!
-//! A page of another site can have its own name resolve to this machine, and then read what is served
-//! here with the visitor's browser (DNS rebinding). The browser still sends the other site's name.
+//! A page of another site can have its own name resolve to this machine, and then read what is
+//! served here with the visitor's browser (DNS rebinding). The browser still sends the other site's
+//! name.
 
 use axum::extract::{Request, State};
 use axum::http::header::HOST;

@@ -72,7 +72,8 @@ pub(crate) struct AdminFlags {
     /// Address of the admin page and /metrics. Every client that reaches it can read it
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:18001")]
     pub(crate) admin: SocketAddr,
-    /// A host name under which the page is asked for, beside localhost and its address. May be repeated
+    /// A host name under which the page is asked for, beside localhost and its address. May be
+    /// repeated
     #[arg(long, value_name = "NAME")]
     admin_host: Vec<String>,
     /// Connections at once; one more waits

@@ -12,8 +12,8 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-/// A connection is closed in good order at this age, so that clients that don't read what they asked
-/// for can't hold all places.
+/// A connection is closed in good order at this age, so that clients that don't read what they
+/// asked for can't hold all places.
 const AGE: Duration = Duration::from_secs(60);
 /// After a failure to accept: no file descriptors are left, as a rule.
 const PAUSE: Duration = Duration::from_millis(50);

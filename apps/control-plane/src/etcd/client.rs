@@ -117,7 +117,8 @@ impl Client {
         Ok(grpc)
     }
 
-    /// All keys from `begin` to before `end`, at one revision, as new as anything that was answered before the call.
+    /// All keys from `begin` to before `end`, at one revision, as new as anything that was answered
+    /// before the call.
     pub(crate) async fn range(&self, (begin, end): (&[u8], &[u8])) -> Result<Snapshot, String> {
         let mut snapshot = Snapshot { kvs: Vec::new(), revision: 0 };
         let mut key = begin.to_vec();
@@ -165,7 +166,8 @@ impl Client {
         Ok(Watching { stream, client: self.clone() })
     }
 
-    /// The lease's number, and until when it is valid at least: counted from before it was asked for.
+    /// The lease's number, and until when it is valid at least: counted from before it was asked
+    /// for.
     pub(crate) async fn grant(&self, ttl: Duration) -> Result<(i64, Instant), String> {
         let begin = Instant::now();
         let request = LeaseGrantRequest { ttl: ttl.as_secs().max(1) as i64 };
@@ -194,7 +196,8 @@ pub(crate) struct Watching {
 }
 
 impl Watching {
-    /// Waits for what is said next. A connection that has died silently is noticed by HTTP/2's pings.
+    /// Waits for what is said next. A connection that has died silently is noticed by HTTP/2's
+    /// pings.
     pub(crate) async fn next(&mut self) -> Result<WatchResponse, String> {
         match self.stream.message().await {
             Ok(Some(response)) => Ok(response),

@@ -54,7 +54,8 @@ impl Follower {
     async fn round(&mut self, tell: &mut impl FnMut(Told)) -> Result<Never, String> {
         let (begin, end) = self.keys.state();
         if !self.stale {
-            // A store that was restored from a backup is younger than what is known: a watch would wait for ever.
+            // A store that was restored from a backup is younger than what is known: a watch would
+            // wait for ever.
             let now = self.client.revision(&begin).await?;
             self.stale = now < self.replay.revision();
         }

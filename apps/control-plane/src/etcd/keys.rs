@@ -6,9 +6,10 @@
 //! | `PREFIX/VIEW` | the view's marker: every transaction of `put` writes it |
 //! | `PREFIX.replicas/ID` | a replica's record, JSON, under its lease |
 //!
-//! A view is served as soon as its marker or a resource exists. Because of the marker each transaction has an event
-//! of its own, also one that removes; and the newest revision of a view's keys is that of its last transaction, so
-//! that every replica gives a view the same revision, whenever it started.
+//! A view is served as soon as its marker or a resource exists. Because of the marker each
+//! transaction has an event of its own, also one that removes; and the newest revision of a view's
+//! keys is that of its last transaction, so that every replica gives a view the same revision,
+//! whenever it started.
 
 const TYPES: &str = "type.googleapis.com/";
 
@@ -66,7 +67,8 @@ impl Keys {
         format!("{}/{view}/{kind}/{name}", self.prefix).into()
     }
 
-    /// What a key stands for, or what is wrong with it. Names may contain slashes, views and types may not.
+    /// What a key stands for, or what is wrong with it. Names may contain slashes, views and types
+    /// may not.
     pub(crate) fn parse(&self, key: &[u8]) -> Result<Place, &'static str> {
         let key = str::from_utf8(key).map_err(|_| "the key is not UTF-8")?;
         let rest = key.strip_prefix(&*self.prefix).and_then(|rest| rest.strip_prefix('/'));

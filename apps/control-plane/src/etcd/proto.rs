@@ -1,7 +1,8 @@
 //! The messages of etcd's API, as far as they are used here.
 //!
-//! Written by hand, like those of ADS: no build needs a protobuf compiler. Names and field numbers are those of
-//! `etcdserverpb` and `mvccpb`; what is not here is skipped when it is read. Revisions are `int64` there.
+//! Written by hand, like those of ADS: no build needs a protobuf compiler. Names and field numbers
+//! are those of `etcdserverpb` and `mvccpb`; what is not here is skipped when it is read. Revisions
+//! are `int64` there.
 
 use prost::{Message, Oneof};
 

@@ -2,14 +2,15 @@
 //!
 //! Nothing is lost, whatever happens to a watch:
 //!
-//! * Each event is checked against what is known of its key. The first version of a key must be new here, the nth must
-//!   follow the one before, and only a key that is here can be deleted. Otherwise an event was missed, and the state
-//!   is read anew.
-//! * An event that is not newer than the state is a duplicate if its key is as new as it says; otherwise it came too
-//!   late, and the state is read anew.
+//! * Each event is checked against what is known of its key. The first version of a key must be new
+//!   here, the nth must follow the one before, and only a key that is here can be deleted.
+//!   Otherwise an event was missed, and the state is read anew.
+//! * An event that is not newer than the state is a duplicate if its key is as new as it says;
+//!   otherwise it came too late, and the state is read anew.
 //! * Of a state that is read anew, only what differs is a change.
 //!
-//! One revision is one change. A value that can't be read changes nothing for its key: what was served before stays.
+//! One revision is one change. A value that can't be read changes nothing for its key: what was
+//! served before stays.
 
 use super::keys::{Keys, Place};
 use super::proto::{Event, KeyValue};
@@ -113,8 +114,8 @@ impl Replay {
         change
     }
 
-    /// A response's events, in order. Each revision in it is a change. After a gap nothing is taken until the next
-    /// snapshot.
+    /// A response's events, in order. Each revision in it is a change. After a gap nothing is taken
+    /// until the next snapshot.
     pub(crate) fn events(&mut self, events: Vec<Event>) -> Result<Vec<Change>, Gap> {
         let mut changes: Vec<Change> = Vec::new();
         for event in events {

@@ -23,8 +23,8 @@ pub(crate) enum Command {
     Put(Put),
     /// Print the replicas, their clients, and who is behind
     Status(Status),
-    /// Wait until all clients of all replicas have a revision. Exits with 0; with 1 if the time is up,
-    /// and says who is behind; with 2 if etcd can't be read
+    /// Wait until all clients of all replicas have a revision. Exits with 0; with 1 if the time is
+    /// up, and says who is behind; with 2 if etcd can't be read
     Wait(Wait),
 }
 

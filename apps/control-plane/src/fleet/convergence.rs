@@ -1,23 +1,28 @@
 //! Which revision all clients of this replica have.
 //!
-//! The answer for the fleet is read from all records at once: revision R is everywhere if each record says so. Why
-//! that is never early:
+//! The answer for the fleet is read from all records at once: revision R is everywhere if each
+//! record says so. Why that is never early:
 //!
-//! * A record says R only if every client that R concerned has acknowledged it, on a stream of this replica.
-//! * A client that connects may have anything. It counts as joining until it has acknowledged all that it has asked
-//!   for, and while a client is joining the record says of no revision that it is there.
-//! * A client that leaves before it has acknowledged counts as if it were still here for the time of a lease. By
-//!   then it is counted where it has connected anew.
-//! * The record of a replica that dies stays until its lease expires, and so do its clients in it. A replica that
-//!   finds a record of its own name counts a client as joining for the time of a lease. A replica that ends in good
-//!   order leaves its record to expire.
+//! * A record says R only if every client that R concerned has acknowledged it, on a stream of this
+//!   replica.
+//! * A client that connects may have anything. It counts as joining until it has acknowledged all
+//!   that it has asked for, and while a client is joining the record says of no revision that it is
+//!   there.
+//! * A client that leaves before it has acknowledged counts as if it were still here for the time
+//!   of a lease. By then it is counted where it has connected anew.
+//! * The record of a replica that dies stays until its lease expires, and so do its clients in it.
+//!   A replica that finds a record of its own name counts a client as joining for the time of a
+//!   lease. A replica that ends in good order leaves its record to expire.
 //! * A replica that can't renew its lease ends its streams before the lease expires: see `fence`.
-//! * A client that has rejected something that is still kept from it has neither that nor anything later.
-//! * Records are compared before they are written: one that is late on the wire replaces no newer one.
+//! * A client that has rejected something that is still kept from it has neither that nor anything
+//!   later.
+//! * Records are compared before they are written: one that is late on the wire replaces no newer
+//!   one.
 //!
-//! What is not promised: a client that is away from all replicas for longer than a lease is not counted while it is
-//! away, and a process that is stopped by a signal is like a dead one, although clients are connected to it. Times
-//! are differences on each machine's own monotonic clock, so clocks that are set differently don't matter.
+//! What is not promised: a client that is away from all replicas for longer than a lease is not
+//! counted while it is away, and a process that is stopped by a signal is like a dead one, although
+//! clients are connected to it. Times are differences on each machine's own monotonic clock, so
+//! clocks that are set differently don't matter.
 
 use pushlane::adapters::xds::{Ads, ClientStatus, Published, StreamId};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};

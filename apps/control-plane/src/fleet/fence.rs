@@ -1,4 +1,5 @@
-//! A replica that may have lost its lease ends its streams: its record may be gone, and its clients with it.
+//! A replica that may have lost its lease ends its streams: its record may be gone, and its clients
+//! with it.
 
 use pushlane::adapters::xds::Ads;
 use std::time::{Duration, Instant};
@@ -7,8 +8,8 @@ use tokio::sync::watch;
 /// Between two looks at whether a stream is left.
 const AGAIN: Duration = Duration::from_millis(20);
 
-/// Follows `valid`, until when the lease is valid at least, and acts a quarter of its time before that. Returns when
-/// the sender is gone.
+/// Follows `valid`, until when the lease is valid at least, and acts a quarter of its time before
+/// that. Returns when the sender is gone.
 pub(super) async fn keep(
     ads: Ads,
     lease: Duration,

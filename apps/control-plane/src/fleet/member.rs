@@ -181,8 +181,8 @@ impl Member {
                 (written.at, written.text) = (Some(revision), text);
                 Ok(())
             }
-            // It expired with an earlier lease, or an earlier call was carried out after all. If it happens again and
-            // again, two replicas have one name.
+            // It expired with an earlier lease, or an earlier call was carried out after all. If it
+            // happens again and again, two replicas have one name.
             Ok(None) => Err(format!("the record of {}: another process has written it", self.id)),
             Err(why) => {
                 if why.contains("lease not found") {

@@ -67,8 +67,9 @@ impl Replica {
         })
     }
 
-    /// Admits no client any more and leaves the record to expire, for which it takes no longer than `most`. Then its
-    /// clients go one after another over the time of `drain`, so that they don't storm the other replicas.
+    /// Admits no client any more and leaves the record to expire, for which it takes no longer than
+    /// `most`. Then its clients go one after another over the time of `drain`, so that they don't
+    /// storm the other replicas.
     pub(crate) async fn end(self, most: Duration, drain: Duration) {
         self.others.iter().for_each(JoinHandle::abort);
         self.ads.set_stream_limit(0);

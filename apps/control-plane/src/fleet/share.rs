@@ -1,4 +1,5 @@
-//! How many clients are this replica's share, and which of them go when it has more. Pure: time is an argument.
+//! How many clients are this replica's share, and which of them go when it has more. Pure: time is
+//! an argument.
 
 use pushlane::adapters::xds::{ClientStatus, StreamId};
 use std::time::{Duration, Instant};
@@ -66,7 +67,8 @@ mod tests {
         assert_eq!(excess(300, 0, 2, 1_000), 135, "the others' records are old");
     }
 
-    /// Ten replicas, of which one comes back empty, in virtual time: clients that go come back anywhere.
+    /// Ten replicas, of which one comes back empty, in virtual time: clients that go come back
+    /// anywhere.
     #[test]
     fn clients_spread_and_then_stay() {
         let (mut clients, mut now) = ([100_u64; 10], Instant::now());

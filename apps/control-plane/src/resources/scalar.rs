@@ -80,7 +80,8 @@ pub(crate) fn float(node: &Node, most: f64) -> Result<f64, String> {
     }
 }
 
-/// A number in quotes is one if it would be one without them: Rust's parser takes `nan` and `inf` besides.
+/// A number in quotes is one if it would be one without them: Rust's parser takes `nan` and `inf`
+/// besides.
 fn number(text: &str) -> Option<&str> {
     let digits = text.strip_prefix('-').unwrap_or(text);
     digits.starts_with(|first: char| first.is_ascii_digit()).then_some(text)

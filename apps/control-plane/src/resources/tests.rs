@@ -1,5 +1,5 @@
-//! Files as a user writes them: what comes out, and what is said about those that are wrong. The bytes are judged by
-//! decoding them with prost-reflect, which has no part in writing them.
+//! Files as a user writes them: what comes out, and what is said about those that are wrong. The
+//! bytes are judged by decoding them with prost-reflect, which has no part in writing them.
 
 use super::types::message;
 use super::*;

@@ -1,5 +1,5 @@
-//! Protobuf's encoding. Maps keep the order of the file and fields are sorted, so the same text always gives the
-//! same bytes, and reading a file again changes nothing.
+//! Protobuf's encoding. Maps keep the order of the file and fields are sorted, so the same text
+//! always gives the same bytes, and reading a file again changes nothing.
 
 use prost::encoding::{WireType, encode_key, encode_varint};
 

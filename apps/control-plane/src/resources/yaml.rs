@@ -138,8 +138,8 @@ fn plain(text: Cow<'_, str>) -> Value<'_> {
     }
 }
 
-/// A decimal number as JSON would have it, or with a leading plus or point. `0x1f`, `.inf` and versions such as
-/// `1.2.3` are strings.
+/// A decimal number as JSON would have it, or with a leading plus or point. `0x1f`, `.inf` and
+/// versions such as `1.2.3` are strings.
 fn is_number(text: &str) -> bool {
     let digits = text.trim_start_matches(['+', '-']);
     text.len() - digits.len() <= 1

@@ -1,5 +1,5 @@
-//! A client of one of the replicas, state of the world or delta, that keeps what it is sent and comes back when its
-//! stream ends.
+//! A client of one of the replicas, state of the world or delta, that keeps what it is sent and
+//! comes back when its stream ends.
 
 use prost::Message;
 use pushlane::adapters::xds::TypeUrl;

@@ -38,8 +38,8 @@ fn free() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-/// The state by its number: of each type names and numbers. Each changes one cluster and one listener, and some remove
-/// and bring back others.
+/// The state by its number: of each type names and numbers. Each changes one cluster and one
+/// listener, and some remove and bring back others.
 fn state(number: usize) -> [BTreeMap<String, String>; 2] {
     let part = |prefix: &str, count: usize| {
         let mut part = BTreeMap::new();

@@ -1,7 +1,8 @@
 //! Three replicas over a real etcd, 300 clients on loopback, and what goes wrong with them.
 //!
-//! After each fault: every client has what etcd has; `wait` has become true, and when it did, every client had the
-//! revision; and no client was ever served a revision older than one that it had acknowledged.
+//! After each fault: every client has what etcd has; `wait` has become true, and when it did, every
+//! client had the revision; and no client was ever served a revision older than one that it had
+//! acknowledged.
 //!
 //! Needs etcd (Debian: `etcd-server`). All ports are of loopback.
 
@@ -40,7 +41,8 @@ async fn nothing_is_lost_and_nothing_is_early() {
     fleet.balanced().await;
     fleet.put_and_check("it has come back").await;
 
-    // One replica is asked to end: its clients go one after another, and are not forgotten on the way.
+    // One replica is asked to end: its clients go one after another, and are not forgotten on the
+    // way.
     fleet.put();
     fleet.replica(1).signal("TERM");
     for _ in 0..8 {

@@ -3,8 +3,8 @@
 //!     cargo run --release -p wire-tests --features soak --example soak -- --minutes 30
 //!
 //! In the end every client that answers has what it asks for at its newest version (or has rejected
-//! that version), no stream is left on the server, and memory has stayed level. Server and clients are
-//! one process; what clients keep is bounded.
+//! that version), no stream is left on the server, and memory has stayed level. Server and clients
+//! are one process; what clients keep is bounded.
 
 mod client;
 mod memory;

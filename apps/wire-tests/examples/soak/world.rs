@@ -75,8 +75,8 @@ impl World {
         held
     }
 
-    /// How many of so many clients have not had what they should have since nothing changes any more.
-    /// Connections still age and clients come back, so not all are right at the same moment.
+    /// How many of so many clients have not had what they should have since nothing changes any
+    /// more. Connections still age and clients come back, so not all are right at the same moment.
     pub(crate) fn wrong(&self, clients: usize) -> usize {
         let versions = lock(&self.versions);
         let mut right = lock(&self.right);

@@ -1,4 +1,5 @@
-//! The tables, in Markdown. Rows are in the order of the figures, so that what loses stands below what wins.
+//! The tables, in Markdown. Rows are in the order of the figures, so that what loses stands below
+//! what wins.
 
 use std::fmt::Write;
 

@@ -1,4 +1,5 @@
-//! Costs that must not grow with what they don't concern: topics, clients, publishes. Of pushlane alone.
+//! Costs that must not grow with what they don't concern: topics, clients, publishes. Of pushlane
+//! alone.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -65,8 +66,8 @@ pub(super) fn topics_forgotten(criterion: &mut Criterion, plan: Plan) {
     }
 }
 
-/// All places are taken but one, which lies in the bank before the one that was given out last: a search
-/// in the order of the banks comes to it after all others.
+/// All places are taken but one, which lies in the bank before the one that was given out last: a
+/// search in the order of the banks comes to it after all others.
 pub(super) fn vacancy_a_round_away(criterion: &mut Criterion, plan: Plan) {
     let mut group = plan.group(criterion, groups::VACANCY);
     for clients in [16_000, 160_000, 1_600_000_usize] {
@@ -84,7 +85,8 @@ pub(super) fn vacancy_a_round_away(criterion: &mut Criterion, plan: Plan) {
     }
 }
 
-/// Pushes to all clients after a publish to everyone; after each, somebody asks whether all have it.
+/// Pushes to all clients after a publish to everyone; after each, somebody asks whether all have
+/// it.
 pub(super) fn awaited(criterion: &mut Criterion, plan: Plan) {
     let mut group = plan.group(criterion, groups::AWAITED);
     for clients in [1_000, 40_000, 160_000_u32] {

@@ -1,8 +1,8 @@
 //! What is measured: one module a group of criterion's.
 //!
-//! Where an iteration uses up the state that it needs (idle clients, say), the state is made again between
-//! iterations, outside of the measured time, and a sample ends when its share of the *real* time is spent:
-//! see `Plan::sampled`.
+//! Where an iteration uses up the state that it needs (idle clients, say), the state is made again
+//! between iterations, outside of the measured time, and a sample ends when its share of the *real*
+//! time is spent: see `Plan::sampled`.
 
 mod churn;
 mod contended;
@@ -69,7 +69,8 @@ impl Plan {
         group
     }
 
-    /// Measures what `once` says that it took, as often as the sample's share of the real time allows.
+    /// Measures what `once` says that it took, as often as the sample's share of the real time
+    /// allows.
     fn sampled(
         self,
         group: &mut BenchmarkGroup<'_, WallTime>,

@@ -54,8 +54,8 @@ struct Timed {
 type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 impl Trial {
-    /// Builds the mutants at `place`, and runs every model once without any, for as long as `slowest` and
-    /// what a mutant's own models may take beyond it.
+    /// Builds the mutants at `place`, and runs every model once without any, for as long as
+    /// `slowest` and what a mutant's own models may take beyond it.
     pub fn begin(place: &Path, slowest: Duration) -> Outcome<Trial> {
         let began = Instant::now();
         let (mutants, texts) = instrumented()?;
@@ -168,11 +168,12 @@ impl Trial {
         format!("{} {} {words}", self.fingerprints[model.module()], model.0)
     }
 
-    /// The models that a mutant is to meet, in order. Left out are those that do not reach it, and those that
-    /// take longer than `slowest`: ten times as long if they are about it.
+    /// The models that a mutant is to meet, in order. Left out are those that do not reach it, and
+    /// those that take longer than `slowest`: ten times as long if they are about it.
     fn models_for(&self, number: usize) -> Vec<(Model, Duration)> {
         let mutant = &self.mutants[number];
-        // Whoever noticed it last time, in older sources, is likely to do so again; then what is about it.
+        // Whoever noticed it last time, in older sources, is likely to do so again; then what is
+        // about it.
         let words = self.words(number);
         let before = self.record().get(&format!("killer {words}")).map(str::to_owned);
         let before = before.or_else(|| self.killers.get(&words).cloned());
@@ -209,8 +210,8 @@ impl Trial {
         sum
     }
 
-    /// Runs the models that reach the mutant's operation, the quickest first, until one fails. `None`: there
-    /// is no model that reaches it.
+    /// Runs the models that reach the mutant's operation, the quickest first, until one fails.
+    /// `None`: there is no model that reaches it.
     pub fn run(&self, number: usize) -> Outcome<Option<Verdict>> {
         let models = self.models_for(number);
         if models.is_empty() {
@@ -254,7 +255,8 @@ fn too_slow(line: &str, patience: Duration) -> bool {
     line.parse::<u64>().is_ok_and(|gave_up| Duration::from_millis(gave_up) >= patience)
 }
 
-/// Calls `job` for each of `0..jobs`, as many at once as there are processors. Models have one thread each.
+/// Calls `job` for each of `0..jobs`, as many at once as there are processors. Models have one
+/// thread each.
 pub fn in_parallel(jobs: usize, job: impl Fn(usize) -> Outcome<()> + Sync) -> Outcome<()> {
     let next = AtomicUsize::new(0);
     let work = || {

@@ -18,15 +18,16 @@ use pushlane::{Lease, NoSignal, PushQueue, Signal};
 pub type Queue<B, R = Sweep, N = NoSignal> = PushQueue<B, Heap<R>, N>;
 pub type Held<B, R = Sweep, N = NoSignal> = Lease<Arc<Queue<B, R, N>>>;
 
-/// Runs `model` once for every way its threads can interleave with at most `preemptions` switches that no
-/// thread asked for, and for every value that each of its loads may see.
+/// Runs `model` once for every way its threads can interleave with at most `preemptions` switches
+/// that no thread asked for, and for every value that each of its loads may see.
 ///
-/// Without a bound the smallest model of a whole queue does not end within a day. Bugs need few forced
-/// switches: every broken variant that is known is found with two. Models of two threads take three, where
-/// that costs seconds. Switches at the end of a thread or in a wait are not counted.
+/// Without a bound the smallest model of a whole queue does not end within a day. Bugs need few
+/// forced switches: every broken variant that is known is found with two. Models of two threads
+/// take three, where that costs seconds. Switches at the end of a thread or in a wait are not
+/// counted.
 ///
-/// Two threads are also started in the other order (for three that would cost more than it finds), and all
-/// is done again with each [`pause`] a wait.
+/// Two threads are also started in the other order (for three that would cost more than it finds),
+/// and all is done again with each [`pause`] a wait.
 pub fn explore(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
     let model = Arc::new(model);
     let started = Instant::now();
@@ -62,10 +63,11 @@ std::thread_local! {
 
 /// Plays two or three roles against each other, each in a thread of its own, and waits for them.
 ///
-/// The thread that calls this must not play a role. Of all the accesses to an atomic, loom remembers the
-/// last one to find out what else could have come first, and it can't go back to before a thread was
-/// spawned. What the spawning thread does beside the others is therefore tried in few of the orders that
-/// are possible: a model written that way let a broken backlog pass, without any bound on preemptions.
+/// The thread that calls this must not play a role. Of all the accesses to an atomic, loom
+/// remembers the last one to find out what else could have come first, and it can't go back to
+/// before a thread was spawned. What the spawning thread does beside the others is therefore tried
+/// in few of the orders that are possible: a model written that way let a broken backlog pass,
+/// without any bound on preemptions.
 pub fn race<R: Roles>(roles: R) -> R::Results {
     ORDERS.set(R::ORDERS);
     TRIALS.set(TRIALS.get().max(R::ORDERS));
@@ -74,9 +76,9 @@ pub fn race<R: Roles>(roles: R) -> R::Results {
 
 /// A moment between two steps of a role, at which the others may take all the time they like.
 ///
-/// Loom would have to find it out by itself, and does not always: a lease that reads the version too late
-/// makes convergence early, if its publisher looks after the lease has ended; without a pause before that
-/// look it passed, with any bound.
+/// Loom would have to find it out by itself, and does not always: a lease that reads the version
+/// too late makes convergence early, if its publisher looks after the lease has ended; without a
+/// pause before that look it passed, with any bound.
 pub fn pause() {
     let orders = ORDERS.get();
     TRIALS.set(2 * orders);
@@ -139,11 +141,11 @@ where
     move || role(&what)
 }
 
-/// A signal for threads that sleep. It is as stingy as it may be: `ready(n)` wakes `n` sleepers that
-/// nobody woke before, and none of those that come later.
+/// A signal for threads that sleep. It is as stingy as it may be: `ready(n)` wakes `n` sleepers
+/// that nobody woke before, and none of those that come later.
 ///
-/// Its list is behind a mutex that loom doesn't see, which halves the switches there are to try; the gate
-/// stands for it. Between two operations that loom sees, nobody comes in between.
+/// Its list is behind a mutex that loom doesn't see, which halves the switches there are to try;
+/// the gate stands for it. Between two operations that loom sees, nobody comes in between.
 #[derive(Default)]
 pub struct Bell {
     gate: AtomicUsize,
@@ -182,7 +184,8 @@ impl Bell {
         }
         drop(blanket);
         self.enter().retain(|other| other.id != sleeper.id);
-        // Whoever rang may be in the middle of something that this thread would wait for in a circle.
+        // Whoever rang may be in the middle of something that this thread would wait for in a
+        // circle.
         loom::thread::yield_now();
     }
 
@@ -230,8 +233,8 @@ pub fn lease_or_sleep<B: Backlog, R: ReadySet>(queue: &Arc<Queue<B, R, Bell>>) -
     }
 }
 
-/// Leases and completes what is left, and shows each request to `seen`. For when the other threads have
-/// ended.
+/// Leases and completes what is left, and shows each request to `seen`. For when the other threads
+/// have ended.
 pub fn drain<B: Backlog, R: ReadySet, N: Signal>(
     queue: &Queue<B, R, N>,
     mut seen: impl FnMut(&B::Payload),

@@ -15,7 +15,8 @@ use crate::adapters::xds::subscription::Unsent;
 /// Long enough not to matter.
 const IDLE: Duration = Duration::from_secs(3_600);
 
-/// With up to how many names a departed subscription is remembered as it was; beyond, it is taken for everything.
+/// With up to how many names a departed subscription is remembered as it was; beyond, it is taken
+/// for everything.
 const REMEMBERED: usize = 64;
 
 impl Stream {

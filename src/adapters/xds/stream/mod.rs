@@ -1,4 +1,5 @@
-//! One stream: a task that owns its subscriptions, and sends when the queue says that it is its turn.
+//! One stream: a task that owns its subscriptions, and sends when the queue says that it is its
+//! turn.
 
 mod ends;
 mod entry;
@@ -149,7 +150,8 @@ impl Stream {
         let mut timer = pin!(sleep_until(self.info.since + self.server.limits.first_request));
         let (info, mut letters) = (Arc::clone(&self.info), Letters::default());
         loop {
-            // Only forwards: most deadlines move away before they pass, and a timer that comes early is set anew.
+            // Only forwards: most deadlines move away before they pass, and a timer that comes
+            // early is set anew.
             let deadline = self.deadline();
             if deadline < timer.deadline() {
                 timer.as_mut().reset(deadline);

@@ -52,7 +52,8 @@ impl Stream {
         }
     }
 
-    /// Has computed what this stream is to be sent, of all types: which of them is first depends on what changed.
+    /// Has computed what this stream is to be sent, of all types: which of them is first depends on
+    /// what changed.
     fn compute(&self) {
         let (Some(compute), Some(view)) = (&self.server.compute, &self.view) else { return };
         let Some(node) = self.info.node.get() else { return };
@@ -178,8 +179,8 @@ impl Stream {
         self.rewarm(&rewarmed);
     }
 
-    /// A client warms a changed cluster only when it is sent its endpoints once more, changed or not; until then it
-    /// doesn't acknowledge the cluster.
+    /// A client warms a changed cluster only when it is sent its endpoints once more, changed or
+    /// not; until then it doesn't acknowledge the cluster.
     fn rewarm(&mut self, names: &[Name]) {
         let endpoints = |entry: &&mut Entry| *entry.subscription.type_url == *TypeUrl::ENDPOINTS;
         let Some(entry) = self.types.iter_mut().find(endpoints) else { return };
@@ -190,8 +191,8 @@ impl Stream {
         }
     }
 
-    /// A client that comes back says which endpoints it holds. Of clusters that it has been sent already it needs them
-    /// once more.
+    /// A client that comes back says which endpoints it holds. Of clusters that it has been sent
+    /// already it needs them once more.
     pub(super) fn rewarm_held(&mut self, at: usize, held: Vec<Name>) {
         let clusters = |entry: &&Entry| *entry.subscription.type_url == *TypeUrl::CLUSTER;
         if *self.types[at].subscription.type_url != *TypeUrl::ENDPOINTS {

@@ -136,8 +136,8 @@ impl Stream {
         self.types[at].moved(&self.server, view, &moved);
     }
 
-    /// A response of this rank has been answered: whatever waits for that type begins to wait anew. The client plays
-    /// along; it is only that clusters change faster than it takes them.
+    /// A response of this rank has been answered: whatever waits for that type begins to wait anew.
+    /// The client plays along; it is only that clusters change faster than it takes them.
     fn patient(&mut self, rank: u8) {
         let now = Instant::now();
         for entry in self.types.iter_mut().filter(|entry| order::renews(rank, entry.rank)) {

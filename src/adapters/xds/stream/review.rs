@@ -24,7 +24,8 @@ impl Stream {
         self.info.belongs_to(view);
     }
 
-    /// Asks anew which view it is. What the client has stays known: it is sent what differs in the other view.
+    /// Asks anew which view it is. What the client has stays known: it is sent what differs in the
+    /// other view.
     pub(super) fn review(&mut self) -> Result<(), Status> {
         let (Some(node), Some(old)) = (self.info.node.get(), &self.view) else { return Ok(()) };
         let extensions = self.info.extensions.get();

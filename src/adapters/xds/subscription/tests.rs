@@ -1,9 +1,11 @@
-//! A client that believes what it is told, and a subscription that is told what it says, in any order of things.
+//! A client that believes what it is told, and a subscription that is told what it says, in any
+//! order of things.
 //!
-//! The client has its own end of the wire: what has been sent to it waits until it reads it, and meanwhile it says what
-//! it likes, with the nonce that it has read last. It comes back on new streams, with what it has. In the end it must
-//! have every resource that it wants in the newest version that it hasn't refused, nothing that was removed, and an
-//! answer to everything that it has asked for.
+//! The client has its own end of the wire: what has been sent to it waits until it reads it, and
+//! meanwhile it says what it likes, with the nonce that it has read last. It comes back on new
+//! streams, with what it has. In the end it must have every resource that it wants in the newest
+//! version that it hasn't refused, nothing that was removed, and an answer to everything that it
+//! has asked for.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::format;
@@ -30,8 +32,8 @@ enum Step {
     Change { name: usize, removed: bool },
     /// The client subscribes to this set of names.
     Subscribe(u8),
-    /// What is due is sent, if nothing is unanswered: looked for by the keys that changed, or everywhere; removals kept
-    /// back; no more than one resource.
+    /// What is due is sent, if nothing is unanswered: looked for by the keys that changed, or
+    /// everywhere; removals kept back; no more than one resource.
     Push { hinted: bool, keep: bool, small: bool },
     /// The client reads a response and answers it; it may reject what is new.
     Read { rejects: bool },
@@ -203,7 +205,8 @@ impl World {
     }
 
     fn subscribe(&mut self, wants: u8) {
-        // Nothing is said before something is wanted; and an empty list can't end what an empty list began.
+        // Nothing is said before something is wanted; and an empty list can't end what an empty
+        // list began.
         if wants == 0 && (!self.begun || self.legacy) {
             return;
         }
