@@ -17,7 +17,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Measure (about 6 minutes), and write the report.
+    /// Measure (about 5 minutes), and write the report.
     Report(Options),
 }
 
