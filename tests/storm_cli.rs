@@ -134,13 +134,26 @@ fn debounce_and_pace_trade_freshness_for_pushes() {
     assert!(fixed.1 <= paced.1 && paced.1 < slower.1, "{fixed:?} {paced:?} {slower:?}");
 }
 
+/// What debounce and pace are for: fewer pushes than the queue of 1.4 sends, and fresher ones.
+#[test]
+fn adaptive_debounce_and_pace_send_no_more_than_1_4_and_are_fresher() {
+    let adaptive = ["--debounce", "adaptive", "--pace", "adaptive"];
+    let report = json(&[&SMALL[..], &adaptive].concat(), "");
+    let (queue, pushlane) = (design(&report, "v1_4"), design(&report, "pushlane"));
+    assert!(pushlane["pushes"].as_u64() <= queue["pushes"].as_u64(), "{report}");
+    for p in ["p50", "p99"] {
+        let [ours, theirs] = [pushlane, queue].map(|it| it["freshness_ms"][p].as_f64().unwrap());
+        assert!(ours < theirs, "{p}: {report}");
+    }
+}
+
 #[test]
 fn the_curve_shows_both_designs_that_lose_nothing() {
     let path = temporary("curve.svg");
     let output = run(&[&SMALL[..], &["--curve", path.to_str().unwrap()]].concat(), "");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let svg = std::fs::read_to_string(&path).expect("it was written");
-    assert!(svg.contains("v1_4") && svg.contains("no pace"), "{svg}");
+    assert!(svg.contains("v1_4") && svg.contains("pushlane"), "{svg}");
 }
 
 #[test]

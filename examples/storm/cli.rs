@@ -103,7 +103,7 @@ pub(crate) struct Cli {
     /// Draw the backlog over time
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub(crate) svg: Option<PathBuf>,
-    /// Draw how pushes sent and freshness trade for one another: pushlane at several paces, and 1.4. Runs pushlane
+    /// Draw how pushes sent and freshness trade for one another: pushlane at four paces, and 1.4. Runs pushlane
     /// once more for each
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub(crate) curve: Option<PathBuf>,
