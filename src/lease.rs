@@ -17,6 +17,22 @@ use crate::slot::Lane;
 ///
 /// (A leaked lease, by [`mem::forget`](core::mem::forget) say, keeps its client in progress until
 /// the client is unregistered, and never gives back its place and permit.)
+///
+/// ```
+/// use pushlane::{Config, Lane, PushQueue, backlog::Bits};
+///
+/// let queue = PushQueue::<Bits<1>>::new(Config::new(10));
+/// let client = queue.register()?;
+/// queue.publish(client, Lane::Normal, [0b01])?;
+/// drop(queue.try_lease()); // it goes back, and the next one contains it
+/// queue.publish(client, Lane::Urgent, [0b10])?;
+///
+/// let mut lease = queue.try_lease().expect("ready");
+/// assert_eq!((lease.key(), lease.lane(), lease.request()), (client, Lane::Urgent, &[0b11]));
+/// lease.release_permit(); // prepared; the send may take its time
+/// lease.complete();
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use = "a lease that is dropped goes back into the queue"]
 pub struct Lease<Q: Deref<Target: Serve>> {
     queue: Q,

@@ -25,6 +25,20 @@ use crate::slot::Lane;
 /// 2³⁰ publishes lie between them. A version may be asked about for ever all the same. It never
 /// converges early; one that is more than 2²⁹ publishes old may be late by one push of a client
 /// that is busy.
+///
+/// ```
+/// use pushlane::{Config, Lane, PushQueue, Target, backlog::Dirty};
+///
+/// let queue = PushQueue::<Dirty>::new(Config::new(10));
+/// let client = queue.register()?;
+/// let first = queue.publish(Target::Everyone, Lane::Normal, ())?;
+/// let second = queue.publish(Target::Everyone, Lane::Normal, ())?;
+/// assert!(first < second);
+/// assert!(queue.laggards(second).eq([client]));
+/// queue.try_lease().expect("ready").complete(); // one push contains both
+/// assert!(queue.is_converged(first) && queue.is_converged(second));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Version {
     pub(crate) number: Seq,

@@ -41,15 +41,30 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
     /// Whether every client that `version` concerned has completed it, or has left. Of a
     /// [`VersionSet`](crate::VersionSet): whether that is true of each of its versions.
     ///
-    /// Never early. It may be late by one push of a client: if its lease began or ended during the
-    /// publish, if it registered during a publish to everyone, if it subscribed to a topic of the
-    /// publish later and has not completed a push since, or if it has just left a topic with more
-    /// work pending. A publish whose topics and filter are more than four in all waits as if it had
-    /// no filter; one to more than four topics waits for every busy client.
+    /// Never early. A client may hold a version back for one push more than it must, if
+    ///
+    /// * one of its leases began or ended during the publish;
+    /// * it registered during a publish to everyone;
+    /// * it subscribed to a topic of the publish afterwards, and has completed no push since;
+    /// * it left such a topic a moment ago, and has other work pending.
+    ///
+    /// A version remembers up to four topics. A publish whose topics and filter are more waits as if
+    /// it had no filter; one to more than four topics waits for every busy client.
     ///
     /// Wait-free. One load a bank, and a second one for each client that is busy; one or two in
     /// all for a publish to one client. It stops at the first bank with a laggard. To ask again and
     /// again, use [`track`](PushQueue::track).
+    ///
+    /// ```
+    /// use pushlane::{Config, Lane, PushQueue, backlog::Dirty};
+    ///
+    /// let queue = PushQueue::<Dirty>::new(Config::new(10));
+    /// let version = queue.publish(queue.register()?, Lane::Normal, ())?;
+    /// assert!(!queue.is_converged(version));
+    /// queue.try_lease().expect("ready").complete();
+    /// assert!(queue.is_converged(version));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_converged(&self, version: impl Versions) -> bool {
         let mut at = Cursor::START;
         self.advance(&mut at, &version)

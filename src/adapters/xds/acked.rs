@@ -17,6 +17,21 @@ use crate::versions::VersionSet;
 
 /// A change that has been published: what [`Ads::set`](super::Ads::set) and
 /// [`Ads::update`](super::Ads::update) return. Ask with it who has it.
+///
+/// ```
+/// use pushlane::adapters::xds::{Ads, Resource, TypeUrl};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let ads = Ads::builder().start();
+/// let web = Resource::hashed(TypeUrl::LISTENER, "web", b"\x0a\x03web".to_vec());
+/// let published = ads.set("default", [web.clone()])?;
+/// assert!(published.changed().any(|(_, name)| name == "web"));
+/// assert_eq!(ads.laggards(&published).len(), 0, "nobody is connected");
+/// assert!(ads.set("default", [web])?.is_empty(), "nothing has changed");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Published {
     pub(super) view: ViewId,

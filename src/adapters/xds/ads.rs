@@ -78,6 +78,23 @@ impl Drop for Alive {
 }
 
 /// How an [`Ads`] is to be.
+///
+/// ```
+/// use pushlane::adapters::xds::{Ads, Limits, ViewId};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let mut limits = Limits::default();
+/// limits.streams = 20_000;
+/// let ads = Ads::builder()
+///     .limits(limits)
+///     // A client without a certificate is turned away.
+///     .view(|_node, identity| identity?.names().first().map(|name| ViewId::from(&**name)))
+///     .observe(|event| eprintln!("{event:?}"))
+///     .start();
+/// # assert_eq!(ads.metrics().streams, 0);
+/// # }
+/// ```
 pub struct Builder {
     wishes: Wishes,
 }

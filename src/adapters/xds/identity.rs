@@ -8,6 +8,24 @@ use bytes::Bytes;
 
 /// The certificate chain that a client has shown and whose key it holds, verified against the CA that the server was
 /// given.
+///
+/// A view that goes by it keeps tenants apart:
+///
+/// ```
+/// use pushlane::adapters::xds::{Ads, Identity, ViewId};
+///
+/// fn tenant(identity: &Identity) -> Option<ViewId> {
+///     let names = identity.names().iter();
+///     let tenant = names.filter_map(|name| name.strip_prefix("spiffe://example.org/ns/")).next()?;
+///     Some(ViewId::from(tenant.split('/').next()?))
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let ads = Ads::builder().view(|_node, identity| tenant(identity?)).start();
+/// # drop(ads);
+/// # }
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct Identity {
     chain: Arc<[Bytes]>,

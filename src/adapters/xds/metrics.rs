@@ -128,7 +128,21 @@ impl Endings {
     }
 }
 
-/// What a server has done so far, and how busy it is.
+/// What a server has done so far, and how busy it is: [`Ads::metrics`](super::Ads::metrics) reads it.
+///
+/// ```
+/// use pushlane::adapters::xds::{Ads, Resource, TypeUrl};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let ads = Ads::builder().start();
+/// ads.set("default", [Resource::hashed(TypeUrl::LISTENER, "web", b"\x0a\x03web".to_vec())])?;
+/// let metrics = ads.metrics();
+/// assert_eq!((metrics.published, metrics.streams, metrics.nacks), (1, 0, 0));
+/// assert_eq!(metrics.ended.evicted(), 0);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Metrics {

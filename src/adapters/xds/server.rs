@@ -73,6 +73,23 @@ impl Server {
 }
 
 /// What else there is to say about a server, before it [serves](ServerBuilder::serve).
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use pushlane::adapters::xds::{Ads, Server};
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let ads = Ads::builder().start();
+/// let listener = tokio::net::TcpListener::bind("127.0.0.1:18000").await?;
+/// Server::plaintext(&ads)
+///     .max_connections(5_000)
+///     .max_connection_age(Some(Duration::from_secs(30 * 60)))
+///     .health(true)
+///     .serve(listener, std::future::pending())
+///     .await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct ServerBuilder {
     ads: Ads,

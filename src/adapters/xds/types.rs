@@ -1,6 +1,8 @@
 //! Resources from the generated v3 types.
 //!
-//! [`v3`] is the whole of `envoy-types`. A resource is its message, under the name that is in it:
+//! [`v3`] has Envoy's messages, [`google`] and [`xds`] those that they refer to, all from the crate
+//! `envoy-types`; [`Message`] is that of the same `prost`. A resource is its message, under the name
+//! that is in it:
 //!
 //! ```
 //! use pushlane::adapters::xds::types::{Typed, v3::config::cluster::v3::Cluster};
@@ -14,17 +16,44 @@
 use std::prelude::v1::*;
 
 #[doc(no_inline)]
-pub use envoy_types::pb::envoy as v3;
-use prost::Message;
+pub use envoy_types::pb::{envoy as v3, google, xds};
+#[doc(no_inline)]
+pub use prost::Message;
 
 use self::v3::config::cluster::v3::Cluster;
+use self::v3::config::core::v3::TypedExtensionConfig;
 use self::v3::config::endpoint::v3::ClusterLoadAssignment;
 use self::v3::config::listener::v3::Listener;
-use self::v3::config::route::v3::RouteConfiguration;
+use self::v3::config::route::v3::{RouteConfiguration, ScopedRouteConfiguration, VirtualHost};
 use self::v3::extensions::transport_sockets::tls::v3::Secret;
+use self::v3::service::runtime::v3::Runtime;
 use super::resource::{Resource, TypeUrl};
 
-/// A message that is a resource.
+/// A message that is a resource. It is implemented for the type of each constant of [`TypeUrl`];
+/// implement it for messages of your own:
+///
+/// ```
+/// use pushlane::adapters::xds::types::{Message, Typed};
+///
+/// #[derive(Clone, PartialEq, prost::Message)]
+/// struct Quota {
+///     #[prost(string, tag = "1")]
+///     tenant: String,
+///     #[prost(uint32, tag = "2")]
+///     most: u32,
+/// }
+///
+/// impl Typed for Quota {
+///     const TYPE_URL: &'static str = "type.googleapis.com/example.v1.Quota";
+///
+///     fn resource_name(&self) -> &str {
+///         &self.tenant
+///     }
+/// }
+///
+/// let quota = Quota { tenant: "shop".into(), most: 20 };
+/// assert_eq!(Quota::decode(quota.resource().body()).unwrap(), quota);
+/// ```
 pub trait Typed: Message + Sized {
     /// Its type.
     const TYPE_URL: &'static str;
@@ -55,7 +84,11 @@ typed! {
     ClusterLoadAssignment, TypeUrl::ENDPOINTS, cluster_name;
     Listener, TypeUrl::LISTENER, name;
     RouteConfiguration, TypeUrl::ROUTES, name;
+    Runtime, TypeUrl::RUNTIME, name;
+    ScopedRouteConfiguration, TypeUrl::SCOPED_ROUTES, name;
     Secret, TypeUrl::SECRET, name;
+    TypedExtensionConfig, TypeUrl::EXTENSION, name;
+    VirtualHost, TypeUrl::VIRTUAL_HOST, name;
 }
 
 /// The endpoints of a cluster, all in one place, without a preference: the usual beginning.
@@ -101,6 +134,6 @@ pub fn endpoints(
     }
 }
 
-fn one() -> envoy_types::pb::google::protobuf::UInt32Value {
-    envoy_types::pb::google::protobuf::UInt32Value { value: 1 }
+fn one() -> google::protobuf::UInt32Value {
+    google::protobuf::UInt32Value { value: 1 }
 }
