@@ -1,4 +1,5 @@
-//! Writes the memory map of the board that the target stands for, and asks for the runtime's linker script.
+//! Writes the memory map of the board that the target stands for, and asks for the runtime's linker
+//! script.
 
 use std::{env, fs, path::PathBuf};
 

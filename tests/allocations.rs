@@ -1,7 +1,8 @@
-//! Publish, lease and complete allocate nothing, whatever the target, with the backlogs that promise it.
+//! Publish, lease and complete allocate nothing, for every target, with the backlogs that promise
+//! it.
 //!
-//! Linking the counter replaces the allocator of this test, and of this test only. It counts what the calling
-//! thread allocates.
+//! Linking the counter replaces the allocator of this test program only. It counts the allocations
+//! of the calling thread.
 
 use allocation_counter::measure;
 use pushlane::backlog::{Backlog, Bits, Dirty, Everything, Journal, Locked, Merge};
@@ -23,7 +24,7 @@ impl Everything for Flags {
     }
 }
 
-/// What `operation` returns, and that it has allocated nothing.
+/// Returns the result of `operation`, and asserts that it has allocated nothing.
 fn free<T>(what: &str, operation: impl FnOnce() -> T) -> T {
     let mut outcome = None;
     let info = measure(|| outcome = Some(operation()));
@@ -33,7 +34,7 @@ fn free<T>(what: &str, operation: impl FnOnce() -> T) -> T {
 
 const CLIENTS: usize = 1_100;
 
-/// Twice round all operations: what is done only once is found as well as what grows.
+/// All operations twice, to find what allocates once as well as what grows.
 fn rounds<B: Backlog + Default>(request: impl Fn() -> B::Request) {
     let queue = PushQueue::<B>::new(Config::new(CLIENTS).topics(2).permits(64));
     let register = || free("register", || queue.register()).unwrap();

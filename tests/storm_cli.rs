@@ -14,10 +14,10 @@ fn storm() -> Command {
     Command::new(BUILT.get_or_init(build))
 }
 
-/// Builds the example as this test was built, and asks cargo where it is. `cargo test` alone doesn't build it: of an
-/// example that has unit tests it builds only those.
+/// Builds the example as this test was built, and asks cargo for its path. `cargo test` alone
+/// doesn't build it: of an example with unit tests it builds only those.
 ///
-/// All that the build needs has been fetched for this test, and cargo holds no lock while tests run.
+/// Cargo has fetched everything for this test already, and holds no lock while tests run.
 fn build() -> PathBuf {
     let test = std::env::current_exe().expect("the test has a path");
     let profile = test.ancestors().nth(2).and_then(|profile| profile.file_name()?.to_str());
@@ -26,7 +26,7 @@ fn build() -> PathBuf {
         Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("it lies in the target directory");
     let mut cargo = Command::new(env!("CARGO"));
     cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
-    // With the features of the workspace, as when all of it is tested: the dependencies are compiled already.
+    // With the features of the workspace, so that the dependencies are compiled already.
     cargo.args(["build", "--quiet", "--workspace", "--example", "storm", "--profile", profile]);
     cargo.args(["--message-format", "json", "--target-dir"]).arg(target);
     let built = cargo.stderr(Stdio::inherit()).output().expect("cargo runs");
@@ -44,7 +44,7 @@ fn run(arguments: &[&str], input: &str) -> Output {
     let mut storm = storm();
     storm.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = storm.spawn().expect("storm was built");
-    // A storm that refuses its arguments doesn't read: that is not this test's affair.
+    // A storm that refuses its arguments doesn't read its input.
     let _ = child.stdin.take().expect("piped").write_all(input.as_bytes());
     child.wait_with_output().expect("storm ends")
 }
@@ -271,7 +271,7 @@ fn a_plot_is_drawn_and_a_place_without_writing_is_refused() {
 }
 
 #[test]
-fn whoever_stops_reading_early_causes_no_panic() {
+fn a_reader_that_stops_early_causes_no_panic() {
     let mut storm = storm();
     storm.args(SMALL).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = storm.spawn().expect("storm was built");

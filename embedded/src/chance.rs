@@ -10,10 +10,10 @@ pub(crate) const SEED: u32 = match option_env!("PUSHLANE_SEED") {
 };
 
 /// Marsaglia's xorshift with 32 bits of state.
-pub(crate) struct Chance(u32);
+pub struct Chance(u32);
 
 impl Chance {
-    pub(crate) const fn new(seed: u32) -> Self {
+    pub const fn new(seed: u32) -> Self {
         Chance(seed | 1)
     }
 
@@ -25,12 +25,12 @@ impl Chance {
     }
 
     /// A number below `bound`.
-    pub(crate) fn below(&mut self, bound: u32) -> u32 {
+    pub fn below(&mut self, bound: u32) -> u32 {
         ((u64::from(self.next()) * u64::from(bound)) >> 32) as u32
     }
 
     /// True once in `n` times.
-    pub(crate) fn once_in(&mut self, n: u32) -> bool {
+    pub fn once_in(&mut self, n: u32) -> bool {
         self.below(n) == 0
     }
 

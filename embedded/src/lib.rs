@@ -21,4 +21,5 @@ mod trial;
 // And firmware that is only measured.
 mod measured;
 
+pub use chance::Chance;
 pub use trial::{Publishers, Sweeping, Trial};

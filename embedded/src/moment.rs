@@ -36,8 +36,8 @@ operations!(
 
 const OUTSIDE: usize = Operation::ALL.len();
 
-/// Two bytes an instruction: code of 32 KiB, or of 8 KiB on the smallest board, which needs the memory for its
-/// stack. In longer code two instructions may share a bit.
+/// Two bytes an instruction: code of 32 KiB, or of 8 KiB on the smallest board, which needs the
+/// memory for its stack. In longer code two instructions may share a bit.
 const CODE: usize = if cfg!(target_has_atomic = "ptr") { 16 * 1024 } else { 4 * 1024 };
 
 /// Counts the interrupts.
@@ -48,8 +48,9 @@ pub(crate) struct Moments {
     struck: [AtomicU32; CODE / 32],
 }
 
-// The main loop and the interrupt share one core, and the interrupt runs to its end: a load and a store
-// make an increment here, on every target. (In the queue they would not: there the interrupt comes in between.)
+// The main loop and the interrupt share one core, and the interrupt runs to its end: a load and a
+// store make an increment here, on every target. (In the queue they would not: there the interrupt
+// comes in between.)
 fn update(word: &AtomicU32, change: impl Fn(u32) -> u32) {
     word.store(change(word.load(Relaxed)), Relaxed);
 }
@@ -72,7 +73,8 @@ impl Moments {
     ) -> T {
         let armed = chance.once_in(2);
         let ticks = chance.of_any_size(8);
-        // A tick is some ten instructions: without this the interrupt would come at every tenth only.
+        // A tick is some ten instructions: without this the interrupt would come at every tenth
+        // only.
         let offset = chance.below(16);
         self.inside.store(operation as usize, Relaxed);
         if armed {

@@ -1,4 +1,4 @@
-//! Leases by the batch: what one lease promises holds for each of them.
+//! Batches: what one lease promises holds for each lease of a batch.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ fn publish(queue: &PushQueue<Dirty>, clients: &[ClientKey], lane: Lane) {
     }
 }
 
-/// Completes batches of up to `most` until nothing is ready; their clients.
+/// Completes batches of up to `most` until nothing is ready. Returns their clients.
 fn drain(queue: &PushQueue<Dirty>, most: usize) -> Vec<Vec<ClientKey>> {
     std::iter::from_fn(|| {
         let batch = queue.try_lease_batch(most)?;
@@ -174,8 +174,7 @@ fn the_lanes_keep_their_ratio() {
     assert_eq!(left, 0);
 }
 
-/// A publish to everyone without a payload is made by whoever serves: until then nobody is marked
-/// for it.
+/// Workers mark the clients of a publish to everyone without a payload lazily.
 #[test]
 fn the_lanes_keep_their_ratio_beside_a_fan_out_that_nobody_has_expanded() {
     let config = Config::new(2 * SLOTS).permits(1_000).urgent_ratio(1);

@@ -1,4 +1,4 @@
-//! Values of clients that come and go while they are pushed to.
+//! `ClientMap`: values of clients that register and leave during pushes.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use pushlane::{ClientMap, Config, ConnectErrorKind, Lane, PushQueue, Scope, Targ
 const CLIENTS: usize = 20;
 const ROUNDS: usize = 300;
 
-/// A value that says which client it is of, and counts those alive.
+/// A value that names its client, and counts the values alive.
 struct Value {
     topic: Topic,
     alive: Arc<AtomicUsize>,
@@ -56,7 +56,8 @@ fn every_push_of_a_client_that_stays_finds_its_value_however_early_it_comes() {
                         let key = lease.key();
                         match clients.get(key) {
                             Some(value) => assert!(value.topic.0 < 2),
-                            // The value goes before the place does, so look for that, not for both.
+                            // The value is dropped before the place comes back, so wait for the
+                            // place.
                             None => {
                                 assert!(clients.get(key).is_none());
                                 while queue.is_registered(key) && !done.load(SeqCst) {
@@ -139,7 +140,7 @@ impl Merge for Bomb {
 fn a_client_whose_first_publish_panics_is_not_connected() {
     let queue = PushQueue::<Locked<Bomb>>::new(Config::new(2));
     let clients = ClientMap::<u32>::for_queue(&queue);
-    // Publishes to whoever is registered, until the merge fails.
+    // Publishes to all registered clients until the merge fails.
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
         scope.spawn(|| {

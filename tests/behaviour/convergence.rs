@@ -88,7 +88,7 @@ fn the_next_client_of_a_place_owes_nothing_of_its_predecessor() {
 }
 
 #[test]
-fn whoever_is_busy_with_something_else_is_not_waited_for() {
+fn a_client_that_is_busy_with_something_else_is_not_waited_for() {
     let (queue, clients) = queue(40);
     queue.subscribe(clients[3], A).unwrap();
     queue.subscribe(clients[30], B).unwrap();
@@ -121,7 +121,7 @@ fn a_publish_to_more_topics_than_a_version_remembers_waits_for_all_who_are_busy(
 }
 
 #[test]
-fn whoever_the_filter_left_out_is_not_waited_for() {
+fn a_client_that_the_filter_left_out_is_not_waited_for() {
     let (queue, clients) = queue(3);
     for (client, topic) in [(0, A), (0, B), (1, A), (2, B)] {
         queue.subscribe(clients[client], topic).unwrap();

@@ -1,5 +1,5 @@
-//! Who comes next: nobody starves, neither behind a client that is always dirty, nor behind a
-//! neighbour in the same bank, nor behind the urgent lane.
+//! The order of service: no client starves behind one that is always dirty, behind a neighbour in
+//! the same bank, or behind the urgent lane.
 
 use pushlane::backlog::Dirty;
 use pushlane::ready::{Fifo, ReadySet, Sweep, WithBanks};

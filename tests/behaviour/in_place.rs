@@ -32,7 +32,7 @@ fn a_queue_in_a_static_serves_several_threads() {
     for worker in workers {
         worker.join().unwrap();
     }
-    // One that came while the other held the popped bank may have gone home early.
+    // A worker that came while the other held the popped bank may have found nothing.
     while let Some(lease) = QUEUE.try_lease() {
         SERVED.fetch_add(1, Relaxed);
         lease.complete();
@@ -49,7 +49,7 @@ fn fewer_clients_than_there_is_room_for() {
     assert_eq!(QUEUE.register(), Err(RegisterError::Full));
     let places: BTreeSet<_> = clients.iter().map(|client| client.index()).collect();
     assert!(places.into_iter().eq(0..=SLOTS));
-    // Also when the bank that is looked at first is the one in which there is no room for more.
+    // Also when the first bank that is searched is full.
     for left in [clients[0], clients[SLOTS]] {
         QUEUE.unregister(left).unwrap();
     }

@@ -1,7 +1,8 @@
-//! What Istio's push queue checks of itself, as it applies to this queue: each case written anew
-//! and named after what it checks. What it does not check is in `istio_gaps.rs`.
+//! The cases of Istio's push queue tests that apply to this queue, each written for this API and
+//! named after what it checks. What those tests do not check is in `istio_gaps.rs`.
 //!
-//! Its six cases about debouncing are those of `debounce`, which is apart from the queue.
+//! The six cases about debouncing are among the tests of `debounce`, which is not part of the
+//! queue.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use pushlane::{ClientKey, Config, Lane, NoSignal, PushQueue, SLOTS, Signal, Targ
 
 type Keys = BTreeSet<u32>;
 
-/// After so many visits in vain there is nothing more to come: what is missing then is lost.
+/// After so many fruitless looks nothing more will come: what is missing then is lost.
 const ENOUGH: u32 = 1_000_000;
 
 type InOrder<B> = PushQueue<B, Heap<Fifo>>;
@@ -39,7 +40,7 @@ where
     all.into_iter().step_by(SLOTS).collect()
 }
 
-/// Whoever waits for work, as an adapter would: a message for each visit that is worth while.
+/// Waits for work as an adapter would: one message for each look that may find some.
 struct Bell(mpsc::SyncSender<usize>);
 
 impl Signal for Bell {

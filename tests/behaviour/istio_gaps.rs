@@ -1,4 +1,4 @@
-//! What Istio's push queue did not check of itself, and what its users found out instead.
+//! What Istio's push queue does not test, and what its users ran into.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Barrier};
@@ -89,7 +89,7 @@ fn a_push_that_ends_after_its_client_was_replaced_does_nothing_to_the_next() {
     assert_eq!((lease.key(), lease.request()), (second, &keys([2])));
     assert_eq!(queue.unregister(first), Err(Stale));
     assert!(queue.is_registered(second));
-    assert!(queue.try_lease().is_none(), "one at a time, whoever came before");
+    assert!(queue.try_lease().is_none(), "one at a time, whichever came before");
 }
 
 #[test]
@@ -126,7 +126,7 @@ fn an_older_request_that_comes_back_does_not_overwrite_a_newer_one() {
 fn the_order_of_requests_does_not_show_in_their_merge() {
     let requests = [(30, 1), (10, 2), (20, 3)];
     for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
-        // The push is interrupted nowhere, after the first or after the second request.
+        // The push is not interrupted, after the first request or after the second one.
         for interrupted_after in [None, Some(0), Some(1)] {
             let queue = in_order::<Locked<Push>>(Config::new(1));
             let client = queue.register().unwrap();

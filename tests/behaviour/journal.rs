@@ -1,4 +1,5 @@
-//! The journal: publishes to everyone in a ring, all others in the inner backlog, and each lease holds both.
+//! The journal: publishes to everyone are in a ring, all others in the inner backlog, and each
+//! lease holds both.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

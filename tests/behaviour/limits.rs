@@ -1,5 +1,5 @@
-//! At the edges: the smallest and the largest sizes, a place more than there is, keys and topics
-//! that are nobody's, and a queue that has been closed.
+//! Limits: the smallest and the largest sizes, one client too many, keys and topics that don't
+//! exist, and a closed queue.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -132,7 +132,7 @@ fn what_begins_without_a_limit_is_not_counted_under_one() {
     batch.complete();
     assert_eq!(queue.permits_held(), 1);
     assert!(queue.try_lease().is_none(), "the limit is held by the one that is counted");
-    // And the other way round: what is counted comes back when there is no limit any more.
+    // The other way round: counted permits come back when the limit is gone.
     queue.set_permits(MAX_PERMITS);
     assert_eq!(queue.permits_held(), 1);
     counted.complete();
@@ -255,7 +255,7 @@ fn a_closed_queue_refuses_and_gives_every_request_back() {
     assert_eq!(queue.register_with(Lane::Normal, first), Err(RegisterError::Closed));
     assert_eq!(Arc::strong_count(&request), 1);
     assert!(queue.try_lease().is_none());
-    // What is not work is still possible: clients may leave, and change what they depend on.
+    // Clients may still leave and change their subscriptions.
     assert_eq!(queue.subscribe(client, Topic(0)), Ok(()));
     assert_eq!(queue.unregister(client), Ok(()));
 }

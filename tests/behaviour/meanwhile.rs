@@ -1,5 +1,5 @@
-//! What threads do to one another in the middle of an operation, made to happen by a ready set that
-//! lets something else come in between: each time the same, and on one thread.
+//! Races in the middle of an operation, on one thread and the same each time: the ready set runs
+//! something else when it is called.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -49,7 +49,7 @@ impl WithBanks for Interrupted {
     }
 }
 
-/// Counts how often it is told.
+/// Counts its calls.
 #[derive(Default)]
 struct Told(AtomicUsize);
 
@@ -88,7 +88,7 @@ fn the_limit_is_lowered_while_somebody_else_raises_it() {
     assert_eq!(queue.permits(), 1, "the last call decides");
 }
 
-/// Whom a lease, or a batch, is for; it is given back.
+/// The client of a lease or batch, which is given back.
 fn lease(queue: &Queue, batch: bool) -> Option<ClientKey> {
     if batch {
         let batch = queue.try_lease_batch(1)?;
@@ -104,7 +104,7 @@ fn work_comes_while_the_only_permit_is_out_for_nothing() {
         let (other, client) = (Arc::clone(&queue), clients[0]);
         let come: Meanwhile = Box::new(move || {
             publish(&other, client);
-            assert_eq!(lease(&other, batch), None, "whoever was told of it finds no permit");
+            assert_eq!(lease(&other, batch), None, "the worker that was signalled finds no permit");
         });
         AFTER_A_POP_IN_VAIN.with_borrow_mut(|meanwhile| meanwhile.push_back(come));
         assert_eq!(lease(&queue, batch), Some(client), "who had the permit looks again");
@@ -113,7 +113,7 @@ fn work_comes_while_the_only_permit_is_out_for_nothing() {
 }
 
 #[test]
-fn whoever_has_looked_often_enough_tells_that_there_is_more() {
+fn a_worker_that_gives_up_looking_signals_that_there_is_more() {
     for batch in [false, true] {
         let (queue, clients) = queue(2, 1);
         let [gone, late] = [clients[0], clients[1]];

@@ -1,5 +1,5 @@
-//! A backlog of one's own, whose leases find what the test says: something, nothing, not all of it,
-//! a panic. What races make of the crate's own backlogs now and then happens here each time.
+//! A custom backlog whose leases find what the test says: something, nothing, a part, a panic. The
+//! crate's own backlogs show this only in races; here it happens each time.
 
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -29,13 +29,13 @@ struct Told;
 type Meanwhile = Box<dyn FnOnce()>;
 
 thread_local! {
-    /// Happens when a publisher is about to record.
+    /// Runs when a publisher is about to record.
     static BEFORE_RECORD: RefCell<Option<Meanwhile>> = const { RefCell::new(None) };
-    /// Happens when it has recorded, and not marked yet.
+    /// Runs when it has recorded, and has not marked yet.
     static AFTER_RECORD: RefCell<Option<Meanwhile>> = const { RefCell::new(None) };
-    /// For how many clients a request was recorded, those included who have left since.
+    /// For how many clients a request was recorded, also for those that have left since.
     static RECORDS: Cell<usize> = const { Cell::new(0) };
-    /// In how many cells there is something.
+    /// How many cells are not empty.
     static RECORDED: Cell<usize> = const { Cell::new(0) };
 }
 
@@ -90,7 +90,7 @@ impl Backlog for Told {
     }
 }
 
-/// For how many leases it was told in all, and how often of progress.
+/// How many leases `ready` has announced, and how often `progress` was called.
 #[derive(Default)]
 struct Sum {
     leases: AtomicUsize,
@@ -190,7 +190,7 @@ fn a_permit_that_nobody_needed_comes_back_after_a_panic() {
     assert_eq!((queue.permits_held(), queue.waiting()), (0, 3));
 }
 
-/// Without a limit no permit comes back that would be told of instead.
+/// Without a limit no permit comes back that would be signalled instead.
 #[test]
 fn a_batch_tells_of_each_client_that_is_ready_again() {
     let (queue, clients, _) = queue(Config::new(4).permits(usize::MAX), &[Part, All, Part, All]);
@@ -219,7 +219,7 @@ fn a_permit_that_was_not_counted_does_not_come_back() {
     }
 }
 
-/// Publishes a part, while `meanwhile` happens between the look at who is there and the record.
+/// Publishes a part. `meanwhile` runs between the read of the live clients and the record.
 fn publish_beside(
     queue: &Rc<Queue>,
     target: Target<'_>,
@@ -272,7 +272,7 @@ fn who_comes_into_the_place_of_a_client_that_has_just_left_gets_what_is_for_ever
     assert!(queue.is_converged(version));
 }
 
-/// What was recorded for the one who left is cleared by the one who came.
+/// A newcomer clears what was recorded for its predecessor.
 #[test]
 fn who_comes_between_record_and_mark_is_recorded_for_as_well() {
     let (queue, clients, _) = queue(Config::new(3).permits(3), &[All; 3]);

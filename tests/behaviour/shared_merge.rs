@@ -1,4 +1,5 @@
-//! `Shared` computes a merge once for all clients that have the same pending request, and never for nothing.
+//! `Shared` computes a merge once for all clients with the same pending request, and only when it
+//! is needed.
 
 use std::cell::Cell;
 use std::collections::BTreeSet;

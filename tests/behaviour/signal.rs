@@ -1,5 +1,5 @@
-//! Who is told when: at most once for each thing that happened, for as many leases as there are,
-//! and never when there is nothing to do.
+//! When the signal is called: at most once for each event, for as many leases as there are, and
+//! never when there is nothing to do.
 
 use std::sync::Mutex;
 
@@ -37,7 +37,7 @@ fn queue(config: Config) -> (Queue, Vec<ClientKey>) {
     (queue, clients)
 }
 
-/// What was told since the last time.
+/// The calls since the last time.
 fn told<B: pushlane::backlog::Backlog>(queue: &Queue<B>) -> Vec<Told> {
     std::mem::take(&mut *queue.signal().0.lock().unwrap())
 }
@@ -294,7 +294,7 @@ fn a_skipped_push_is_progress_too() {
 }
 
 #[test]
-fn whoever_looks_only_when_told_serves_everybody() {
+fn a_worker_that_looks_only_when_signalled_serves_all() {
     // Permits are short, so most of the work waits for one that comes back.
     let (queue, clients) = queue(Config::new(3 * SLOTS).permits(2));
     for round in 0..5 {

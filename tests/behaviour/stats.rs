@@ -1,4 +1,4 @@
-//! What a queue says of itself, and the short ways to name a target and a client's topics.
+//! `stats`, and the short ways to name a target and to set a client's topics.
 
 use pushlane::backlog::Bits;
 use pushlane::{Config, Lane, PushQueue, SubscribeError, Target, Topic};
@@ -14,7 +14,7 @@ fn stats_follow_a_push_from_publish_to_completion() {
     for (number, &client) in clients.iter().enumerate() {
         let lane = if number < 5 { Lane::Urgent } else { Lane::Normal };
         queue.publish(client, lane, [1]).unwrap();
-        // In both lanes is one client, and urgent.
+        // A client in both lanes counts once, as urgent.
         queue.publish(client, Lane::Normal, [2]).unwrap();
     }
     let stats = queue.stats();

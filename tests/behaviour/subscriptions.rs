@@ -1,4 +1,4 @@
-//! Subscriptions to keys, while clients come and go and others look keys up.
+//! Subscriptions to keys, while clients come and go and publishers look keys up.
 
 use std::collections::BTreeSet;
 use std::sync::Barrier;
@@ -78,7 +78,7 @@ fn every_lookup_finds_a_client_that_has_subscribed_and_stays() {
             .collect();
         while movers.iter().any(|mover| !mover.is_finished()) {
             assert!(watched.clients(&1).contains(&staying));
-            // What it moves between, it is under one of.
+            // It is always under one of the two keys that it moves between.
             let before = watched.clients(&10).contains(&staying);
             watched.set(staying, if before { [1, 11] } else { [1, 10] }).unwrap();
             assert!(watched.clients_of_any(&[10, 11]).contains(&staying));
@@ -88,7 +88,7 @@ fn every_lookup_finds_a_client_that_has_subscribed_and_stays() {
     assert_eq!((watched.keys(), watched.subscribers()), (2, 1));
 }
 
-/// A key goes with its last subscriber while the next one comes: that one is not lost with it.
+/// A key is removed with its last subscriber while the next one subscribes, which is not lost.
 #[test]
 fn a_key_that_loses_its_last_subscriber_keeps_the_next() {
     let queue = queue(2);
@@ -114,8 +114,8 @@ fn next(seed: &mut u64) -> u64 {
     *seed >> 33
 }
 
-/// Each thread has clients of its own, all share the keys: at the end the table is what the threads
-/// remember, and when all have left, nothing.
+/// Each thread has its own clients, and all share the keys. At the end the table holds what the
+/// threads remember, and nothing once all have left.
 #[test]
 fn the_table_is_exact_after_any_operations_and_empty_when_all_have_left() {
     const KEYS: u64 = 40;

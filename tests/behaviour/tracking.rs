@@ -1,4 +1,4 @@
-//! Following a publish to its recipients: what the numbers of a tracker mean, barriers, sets of versions.
+//! Following a publish to its recipients: the numbers of a tracker, barriers, sets of versions.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ fn publish(queue: &PushQueue<Dirty>, target: Target<'_>) -> Version {
     queue.publish(target, Lane::Normal, ()).unwrap()
 }
 
-/// Serves until there is nothing to do; who was served.
+/// Serves until nothing is ready. Returns the clients.
 fn serve(queue: &PushQueue<Dirty>) -> Vec<ClientKey> {
     let served = std::iter::from_fn(|| queue.try_lease()).map(|lease| {
         let key = lease.key();

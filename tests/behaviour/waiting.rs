@@ -4,7 +4,7 @@ use pushlane::backlog::Bits;
 use pushlane::{Config, Lane, PushQueue, Target};
 
 #[test]
-fn whoever_has_something_pending_waits_and_nobody_else() {
+fn each_client_with_something_pending_waits_and_no_other() {
     let queue = PushQueue::<Bits<1>>::new(Config::new(40));
     let clients: Vec<_> = (0..40).map(|_| queue.register().unwrap()).collect();
     assert_eq!(queue.waiting(), 0);

@@ -1,6 +1,6 @@
-//! Two publishers and two workers over ten thousand clients, with an oracle that knows what has to arrive:
-//! nothing is lost, nothing converges early or never, a client has one lease at a time, permits are
-//! conserved. Bounded by work, not by time.
+//! Two publishers and two workers over ten thousand clients, with an oracle that knows what has to
+//! arrive: nothing is lost, nothing converges early or never, a client has one lease at a time, and
+//! permits are conserved. Bounded by work, not by time.
 //!
 //! * `oracle`: what was published and what has arrived;
 //! * `run`: the threads.
@@ -48,8 +48,8 @@ impl Load for Shared<BTreeSet<u8>> {
 /// Many clients, most of them idle at any time.
 const WIDE: Size = Size { clients: 10_000, publishes: 20_000, fan_out: 1_000 };
 
-/// So few that all threads are at the same two banks all the time; and many short lives, because what one
-/// publish loses the next one makes good.
+/// So few clients that all threads meet in the same two banks. They live shortly, because the next
+/// publish to a client hides what the last one lost.
 const NARROW: Size = Size { clients: SLOTS + 4, publishes: 400, fan_out: 10 };
 const LIVES: u64 = 60;
 

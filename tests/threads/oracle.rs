@@ -1,9 +1,10 @@
-//! What has been published to whom, and what has arrived: written by the publishers before they publish,
-//! and by the workers before they complete.
+//! What has been published to which client, and what has arrived. Publishers write it before they
+//! publish, workers before they complete.
 //!
-//! A *stream* is a source of changes, and each change of a stream has the next number. A publish says which
-//! stream has changed; whoever serves a client reads the stream's newest number, as a control plane reads
-//! its config. So a client has all that it is owed if it has the newest number of each of its streams.
+//! A *stream* is a source of changes, and each change of a stream has the next number. A publish
+//! says which stream has changed. A worker reads the stream's newest number, as a control plane
+//! reads its config. So a client has all that it is owed if it has the newest number of each of its
+//! streams.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 
@@ -13,7 +14,7 @@ use pushlane::{ClientKey, Topic};
 pub(crate) const OWN: usize = 4;
 /// The stream that concerns everyone.
 pub(crate) const ALL: usize = OWN;
-/// How many streams concern those who depend on a topic: stream `ALL + 1 + topic`.
+/// How many streams concern the members of a topic: stream `ALL + 1 + topic`.
 pub(crate) const TOPICS: usize = 3;
 pub(crate) const STREAMS: usize = OWN + 1 + TOPICS;
 
@@ -34,7 +35,7 @@ pub(crate) struct Oracle {
     shared: Numbers,
 }
 
-/// One change, and whom it concerns.
+/// One change, and the clients that it concerns.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Change {
     pub(crate) stream: usize,
@@ -69,13 +70,13 @@ impl Oracle {
         }
     }
 
-    /// A stream changes: to be called before that is published.
+    /// A stream changes. Called before the publish.
     pub(crate) fn change(&self, stream: usize, only: Option<ClientKey>) -> Change {
         let newest = self.newest(only.map_or(0, ClientKey::index), stream);
         Change { stream, number: newest.fetch_add(1, Relaxed) + 1, only }
     }
 
-    /// What a client is told that is served now: the newest numbers of these streams.
+    /// What a push that begins now contains: the newest numbers of these streams.
     pub(crate) fn read(&self, client: ClientKey, streams: u32) -> [u32; STREAMS] {
         let mut numbers = [0; STREAMS];
         for stream in bits(streams & streams_of(client.index())) {
@@ -92,7 +93,7 @@ impl Oracle {
         }
     }
 
-    /// Whether everyone whom the change concerned has it, of the clients below `places`.
+    /// Whether each client below `places` that the change concerned has it.
     pub(crate) fn has_arrived(&self, change: Change, places: usize) -> bool {
         let places = match change.only {
             Some(client) => client.index()..client.index() + 1,
@@ -114,7 +115,7 @@ impl Oracle {
             .collect()
     }
 
-    /// Nobody else may have a lease of the client.
+    /// No other worker may have a lease of the client.
     pub(crate) fn begin(&self, client: ClientKey) {
         let leased = self.places[client.index()].leased.swap(true, Relaxed);
         assert!(!leased, "{client} was leased twice at once");

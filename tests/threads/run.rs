@@ -19,7 +19,7 @@ pub(crate) struct Size {
     pub(crate) clients: usize,
     /// By each of the publishers.
     pub(crate) publishes: usize,
-    /// Of so many publishes one is for everyone, and one in the middle of them for a topic.
+    /// Of so many publishes one is for everyone, and one for a topic.
     pub(crate) fan_out: usize,
 }
 
@@ -30,7 +30,7 @@ pub(crate) trait Load: Backlog + Default + Sync {
     fn streams(payload: &Self::Payload) -> u32;
 }
 
-/// What happens beside publishing and serving.
+/// What happens besides publishing and serving.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Beside {
     Nothing,
@@ -57,10 +57,10 @@ struct Scene<B: Load, R: ReadySet> {
     oracle: Oracle,
     size: Size,
     beside: Beside,
-    /// Those who stay.
+    /// The clients that stay.
     clients: Vec<ClientKey>,
     publishing: AtomicUsize,
-    /// Permits that the workers hold, counted by themselves.
+    /// Permits that the workers hold, by their own count.
     held: AtomicUsize,
     early: AtomicBool,
 }
@@ -160,7 +160,7 @@ impl<B: Load, R: ReadySet> Scene<B, R> {
         published.unwrap_or_else(|refused| panic!("{refused}, and nobody has closed or left"))
     }
 
-    /// Converged means arrived. (Nothing follows from not converged.)
+    /// Converged means arrived. Not converged means nothing.
     fn check(&self, (version, change): (Version, Change)) -> bool {
         let converged = self.queue.is_converged(version);
         if converged && !self.oracle.has_arrived(change, self.clients.len()) {
@@ -172,7 +172,7 @@ impl<B: Load, R: ReadySet> Scene<B, R> {
     fn work(&self, mut dice: Dice) {
         let mut leases = Vec::new();
         let mut visits_in_vain = 0;
-        // Others' leases may hold what is left when this worker goes: `settle` sees to that.
+        // Other workers' leases may hold what is left when this one ends: `settle` serves it.
         while self.publishing.load(Relaxed) > 0 || visits_in_vain < 100 {
             match self.queue.try_lease() {
                 Some(lease) => {
@@ -229,7 +229,7 @@ impl<B: Load, R: ReadySet> Scene<B, R> {
         }
     }
 
-    /// Those who are there at the end, besides those who stay.
+    /// Clients registered at the end, besides those that stay.
     fn churn(&self, mut dice: Dice) -> Vec<ClientKey> {
         let mut here = Vec::new();
         let mut gone = Vec::new();

@@ -1,4 +1,5 @@
-//! Tests of `tests/` as modules of the crate itself: one crate to compile and one to link for each mutant.
+//! Tests of `tests/` as modules of the crate itself: one crate to compile and one to link for each
+//! mutant.
 #![cfg(feature = "stage-tests")]
 
 #[path = "behaviour/main.rs"]

@@ -8,8 +8,8 @@ use cortex_m::peripheral::{SCB, SYST};
 
 pub use cortex_m_rt::entry;
 
-// The handler proper gets the frame that the processor pushed when it took the interrupt: the runtime's
-// attribute would not hand it over.
+// The handler proper gets the frame that the processor pushed when it took the interrupt: the
+// runtime's attribute would not hand it over.
 global_asm!(
     ".section .text.SysTick, \"ax\"",
     ".global SysTick",

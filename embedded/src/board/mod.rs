@@ -34,7 +34,7 @@ pub fn start(handler: Handler) {
 }
 
 /// One interrupt, `ticks` from now, unless `disarm` comes first.
-pub(crate) fn arm(ticks: u32) {
+pub fn arm(ticks: u32) {
     chip::arm(ticks);
 }
 

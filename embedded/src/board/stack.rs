@@ -1,4 +1,5 @@
-//! How deep the stack went. It grows towards the statics, and nothing but this would notice it among them.
+//! How deep the stack went. It grows towards the statics, and nothing but this would notice it
+//! among them.
 
 use core::ptr;
 

@@ -7,11 +7,11 @@
 //! `convergence_is_early_with_a_backlog_that_takes_requests_out` among the models.
 
 mod backlogs;
+mod clients;
 mod fan_outs;
 mod order_of_service;
 mod pushes;
 pub mod swaps;
-mod who_is_there;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -45,7 +45,7 @@ pub fn all() -> Vec<Mutant> {
         swaps::all(),
         pushes::all(),
         order_of_service::all(),
-        who_is_there::all(),
+        clients::all(),
         fan_outs::all(),
         backlogs::all(),
     ]

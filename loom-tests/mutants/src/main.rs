@@ -1,4 +1,4 @@
-//! `cargo run --release -p pushlane-mutants -- orderings [--minutes N] [--slowest SECONDS] [--file NAME]`
+//! `cargo run --release -p pushlane-mutants -- orderings [OPTION…]`
 
 use std::fs;
 use std::path::PathBuf;

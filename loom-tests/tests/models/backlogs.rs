@@ -1,4 +1,4 @@
-//! The contract of a backlog: what is recorded stays, until it is taken.
+//! The contract of a backlog: what is recorded stays until it is taken.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ const FIRST: Asked = Asked([1, 0, 0]);
 const SECOND: Asked = Asked([0, 1, 0]);
 const THIRD: Asked = Asked([0, 0, 1]);
 
-/// Two publishers and the slot's owner, who takes twice and gives the first part back in between.
+/// Two publishers, and the slot's owner. It takes, gives back what it took, and takes again.
 fn what_is_recorded_stays<B>(
     backlog: fn() -> B,
     request: fn(Asked) -> B::Request,
@@ -79,8 +79,7 @@ fn shared_keeps_what_is_recorded() {
     what_is_recorded_stays(Shared::<Asked>::new, Arc::new, |asked| Asked::clone(asked));
 }
 
-/// Two publishers who reach different slots of one bank, and the owner of a slot that both may
-/// reach.
+/// Two publishers that reach different slots of one bank, and the owner of a slot that both reach.
 fn what_is_recorded_for_several_stays_for_each<B>(
     backlog: fn() -> B,
     request: fn(Asked) -> B::Request,
@@ -132,7 +131,7 @@ fn shared_keeps_what_is_recorded_for_several() {
     });
 }
 
-/// A fan-out remembers its last merge. It may be used again only for the very same pending request.
+/// A fan-out remembers its last merge, and may use it again only for the same pending request.
 #[test]
 fn shared_merges_with_what_is_pending_now() {
     type Banks = (Shared<Asked>, [<Shared<Asked> as Backlog>::Cells; 2]);

@@ -1,4 +1,4 @@
-//! Leases by the batch: what holds for one lease holds for several that begin and end together.
+//! Batches: what holds for one lease holds for several that begin and end together.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use pushlane::backlog::{Bits, Dirty};
 use pushlane::ready::Sweep;
 use pushlane::{Config, Lane, NoSignal, PushQueue, Target};
 
-/// Completes a batch of two, if there is one; what its requests were, together.
+/// Completes a batch of two, if there is one. Returns the union of its requests.
 fn push_batch(queue: &Queue<Bits<1>>) -> u32 {
     let Some(batch) = queue.try_lease_batch(2) else { return 0 };
     let seen = batch.iter().fold(0, |all, (_, bits)| all | bits[0]);
@@ -37,8 +37,7 @@ fn nothing_is_lost_beside_a_batch() {
     });
 }
 
-/// Two workers with batches, and two clients: no client is leased twice at once, and no permit is
-/// made up.
+/// Two workers with batches and two clients: no client is leased twice, no permit is invented.
 #[test]
 fn batches_do_not_share_a_client() {
     explore(2, || {
@@ -63,8 +62,7 @@ fn batches_do_not_share_a_client() {
     });
 }
 
-/// A worker takes all permits for one client; whoever had to go without for the other client is
-/// woken.
+/// A worker takes all permits for one client. The worker that found none for the other is woken.
 #[test]
 fn permits_that_a_batch_does_not_need_are_heard() {
     explore(2, || {
@@ -76,7 +74,7 @@ fn permits_that_a_batch_does_not_need_are_heard() {
             on(&queue, move |queue| {
                 let batch = queue.try_lease_batch(2).into_iter();
                 for lease in batch.flat_map(pushlane::Batch::into_leases) {
-                    // In progress for good, with its permit. The other one goes back.
+                    // Stays in progress, with its permit. The other permit goes back.
                     if lease.key() == first {
                         std::mem::forget(lease);
                     }
@@ -94,7 +92,7 @@ fn permits_that_a_batch_does_not_need_are_heard() {
     });
 }
 
-/// Who leaves during a batch gives its place up at the end of it.
+/// A client that leaves during a batch keeps its place until the batch ends.
 #[test]
 fn a_place_comes_back_with_the_batch() {
     explore(2, || {

@@ -7,7 +7,7 @@ use loom::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use pushlane::backlog::{Backlog, Bits, Dirty};
 use pushlane::{ClientKey, Config, Lane, PublishErrorKind, PushQueue, RegisterError, Target};
 
-/// Whoever finds the queue drained has seen every publish that was accepted.
+/// When the queue is drained, every accepted publish has been delivered.
 fn drained_is_not_said_early<B>(to_one: bool, request: fn() -> B::Request)
 where
     B: Backlog + Default + Send + Sync + 'static,
@@ -59,7 +59,7 @@ fn drained_is_not_said_before_a_fan_out_is_delivered() {
     drained_is_not_said_early::<Dirty>(false, || ());
 }
 
-/// A push that is pending or under way when the queue is closed is waited for.
+/// The drain waits for a push that is pending or in progress when the queue is closed.
 fn drained_sees_the_last_push(before: fn(&Queue<Dirty>, ClientKey)) {
     explore(3, move || {
         let queue = Arc::new(PushQueue::<Dirty>::new(Config::new(1)));
@@ -125,7 +125,7 @@ fn a_newcomer_is_delivered_or_refused() {
     });
 }
 
-/// Who is told that the queue is closed knows what was done before: whoever closed it has a reason.
+/// A publisher that is refused sees what was done before `close`, which may say why.
 fn a_refusal_comes_with_what_was_done_before_closing(to_one: bool) {
     explore(2, move || {
         let queue = Arc::new(PushQueue::<Bits<1>>::new(Config::new(1)));
@@ -157,9 +157,9 @@ fn a_refusal_to_publish_to_one_comes_with_what_was_done_before_closing() {
     a_refusal_comes_with_what_was_done_before_closing(true);
 }
 
-/// Nobody serves: the queue is not drained, for whoever finds it closed.
+/// Nothing is served, so the queue is not drained for any thread that finds it closed.
 #[test]
-fn drained_is_not_said_to_who_only_hears_of_closing() {
+fn drained_is_not_said_to_a_thread_that_only_hears_of_closing() {
     explore(2, || {
         let queue = Arc::new(PushQueue::<Bits<1>>::new(Config::new(1)));
         queue.register().unwrap();

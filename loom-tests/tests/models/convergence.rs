@@ -36,7 +36,7 @@ impl<B: Backlog<Request = [u32; 1], Payload = [u32; 1]>> Watched<B> {
         lease.complete();
     }
 
-    /// Whoever finds a version converged sees all that was done to deliver it.
+    /// A caller that finds a version converged sees everything done to deliver it.
     fn check(&self, version: Version, flag: u32) {
         pause();
         if self.queue.is_converged(version) {
@@ -100,7 +100,7 @@ fn convergence_is_never_early_while_another_publish_is_under_way() {
     never_early_while_another_publish_is_under_way(|| Bits::<1>);
 }
 
-/// The tempting lock-free cell, which the contract of [`Backlog`] forbids: to merge, it takes the
+/// The obvious lock-free cell, which the contract of [`Backlog`] forbids. To merge, it takes the
 /// pending request out and puts the merged one back.
 struct TakesOut;
 
@@ -143,7 +143,7 @@ impl Backlog for TakesOut {
     }
 }
 
-/// In between a lease finds nothing and completes, and the request is in the publisher's hands.
+/// Meanwhile a lease finds nothing and completes, although the publisher holds the request.
 #[test]
 #[should_panic(expected = "converged, and not delivered")]
 fn convergence_is_early_with_a_backlog_that_takes_requests_out() {
@@ -171,7 +171,7 @@ fn convergence_is_not_reached_by_giving_back() {
     });
 }
 
-/// The push after it may be the first that contains the publish, and the last one before it is not.
+/// Only the push after the one given back contains the publish.
 #[test]
 fn convergence_of_one_client_is_not_reached_by_giving_back() {
     explore(3, || {
@@ -193,8 +193,8 @@ fn convergence_of_one_client_is_not_reached_by_giving_back() {
     });
 }
 
-/// Whoever learns of a completed push from what a later one has left, which was given back, sees
-/// what the first one did.
+/// A push completes, and the next one is given back. A caller that finds the version converged
+/// afterwards still sees what the first push did.
 #[test]
 fn convergence_of_one_client_shows_what_was_done_though_a_push_is_given_back() {
     explore(3, || {
@@ -212,7 +212,7 @@ fn convergence_of_one_client_shows_what_was_done_though_a_push_is_given_back() {
     });
 }
 
-/// Nothing is recorded, nothing numbered: the marks alone carry what the publisher wrote.
+/// Nothing is recorded or numbered: the marks alone order what the publisher wrote.
 #[test]
 fn convergence_of_one_client_is_never_early_without_a_payload() {
     explore(3, || {
@@ -275,7 +275,7 @@ fn convergence_waits_for_a_newcomer_that_a_fan_out_reaches() {
 
 /// A client that leaves, whatever it was doing, holds nothing back.
 #[test]
-fn convergence_does_not_wait_for_who_has_left() {
+fn convergence_does_not_wait_for_a_client_that_has_left() {
     explore(2, || {
         let queue = Arc::new(PushQueue::<Bits<1>>::new(Config::new(2)));
         let client = queue.register_with(Lane::Normal, [1]).unwrap();
@@ -291,7 +291,7 @@ fn convergence_does_not_wait_for_who_has_left() {
     });
 }
 
-/// A publish to one client is done when that client has left, whoever has its place now.
+/// A publish to one client has converged once that client has left, whichever has its place now.
 #[test]
 fn convergence_of_one_client_does_not_wait_for_the_next() {
     explore(3, || {
@@ -368,8 +368,8 @@ fn convergence_is_not_reckoned_from_a_push_that_was_begun_again() {
     });
 }
 
-/// A tracker that finds a version completed sees all that was done to deliver it, and it comes to
-/// an end however the pushes fall.
+/// A tracker that finds a version completed sees everything done to deliver it, and it ends in
+/// every order of the pushes.
 #[test]
 fn a_tracker_is_never_early_and_never_hangs() {
     explore(2, || {

@@ -1,5 +1,5 @@
-//! Whoever waits for the end of a drain hears of it, though a publish to everyone is still under
-//! way.
+//! A caller that waits for the end of a drain is woken, although a publish to everyone is still in
+//! progress.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use pushlane::adapters::AsyncQueue;
 use pushlane::backlog::Dirty;
 use pushlane::{Config, Lane, Target};
 
-/// A drain that nobody is told of is a deadlock, and loom says so.
+/// Loom reports a waiter that is never woken as a deadlock.
 fn drains(clients: usize) {
     explore(2, move || {
         let queue = Arc::new(AsyncQueue::<Dirty>::new(Config::new(1)));
@@ -20,7 +20,7 @@ fn drains(clients: usize) {
             on(&queue, |queue| queue.publish(Target::Everyone, Lane::Normal, ()).is_ok()),
             on(&queue, move |queue| {
                 queue.close();
-                // Without clients nobody need serve.
+                // Without clients there is nothing to serve.
                 while clients > 0
                     && let Some(lease) = block_on(queue.next())
                 {

@@ -1,5 +1,4 @@
-//! The fan-out on demand: a publisher raises what remains to be visited, and whoever serves makes
-//! the marks.
+//! The fan-out on demand: a publisher raises the visits that remain, and workers make the marks.
 
 use std::sync::Arc;
 
@@ -152,7 +151,7 @@ fn a_fan_out_reaches_a_client_once() {
 
 /// A client that leaves, or is replaced, in the middle of a visit.
 #[test]
-fn a_fan_out_converges_without_who_has_left() {
+fn a_fan_out_converges_without_a_client_that_has_left() {
     explore(1, || {
         let queue = Arc::new(PushQueue::<Dirty>::new(Config::new(1)));
         let client = queue.register().unwrap();

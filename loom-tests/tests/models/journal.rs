@@ -114,7 +114,7 @@ fn entries_of_two_publishers_are_both_found() {
     });
 }
 
-/// A ring of one place: whoever falls off it is told everything, and nothing gets lost on the way.
+/// A ring of one place: a client that falls off it is told everything, and nothing is lost.
 #[test]
 fn an_overwritten_entry_becomes_everything() {
     explore(2, || {
@@ -132,9 +132,9 @@ fn an_overwritten_entry_becomes_everything() {
     });
 }
 
-/// Being told everything includes what the entry that is gone stood for.
+/// A client that is told everything sees what the overwritten entry stood for.
 #[test]
-fn everything_is_seen_by_who_is_told_everything() {
+fn everything_includes_the_entries_it_stands_for() {
     explore(3, || {
         let watched = Watched::<1>::new();
         watched.publish(1);

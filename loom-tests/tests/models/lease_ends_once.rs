@@ -1,5 +1,4 @@
-//! 9. A lease ends once: its place and its permit come back, and come back once, whoever else ends
-//!    what.
+//! 9. A lease ends once: its place and its permit come back once, whatever else ends meanwhile.
 
 use std::sync::Arc;
 

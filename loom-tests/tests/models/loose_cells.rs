@@ -1,9 +1,9 @@
 //! A place changes hands, and its cell promises no more than the contract of a backlog.
 //!
-//! Loom carries out the writes to an atomic in the order in which it executes them: a `clear` that
-//! is a store comes after every `record` that was executed before, known to the one who clears or
-//! not. Memory is less obliging, and so is this cell: what happened before is seen, and nothing
-//! else is sure to be. So it shows the orderings of the seat's word, which others hide.
+//! Loom applies the writes to an atomic in the order in which it executes them, so a `clear` that
+//! is a store removes every earlier `record`, even one that does not happen before it. Memory
+//! promises less. This cell removes only what happens before the `clear`, and so it shows the
+//! orderings of the seat's word, which the other backlogs hide.
 
 use std::sync::{Arc, Mutex};
 
@@ -13,8 +13,8 @@ use loom::sync::atomic::{AtomicU32, AtomicUsize};
 use pushlane::backlog::Backlog;
 use pushlane::{Config, Lane, NoSignal, PushQueue, Target, Topic};
 
-/// Four flags a client, for the first slot of a bank: the queue has one place. The backlog keeps an
-/// eye on its cells.
+/// Four flags a client, for the first slot of a bank: the queue has one place. The backlog keeps
+/// its cells, so that the test can look at them.
 #[derive(Clone, Default)]
 struct Loose(Arc<Mutex<Vec<Arc<LooseCell>>>>);
 
@@ -25,7 +25,7 @@ struct LooseCell {
 }
 
 impl LooseCell {
-    /// For the client that the caller takes for the present one.
+    /// Records for the client that the caller believes to be the present one.
     fn merge(&self, flags: u32) {
         let client = self.cleared.load(Relaxed);
         assert!(client < 8);
@@ -59,7 +59,7 @@ impl Backlog for Loose {
         cell.merge(*flags);
     }
 
-    /// What was recorded for an earlier client goes as well.
+    /// Also removes what was recorded for an earlier client.
     fn take(&self, cell: &Arc<LooseCell>, _: usize) -> Option<u32> {
         let client = cell.cleared.load(Relaxed);
         let flags = cell.flags.swap(0, Acquire) >> (4 * client);

@@ -1,5 +1,5 @@
-//! The models: every interleaving of a few threads, by loom. One program, because each would
-//! compile the whole queue again.
+//! The models: loom runs every interleaving of a few threads. They are one program because each
+//! program compiles the whole queue again.
 
 mod backlogs;
 mod batches;

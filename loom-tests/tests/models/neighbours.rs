@@ -28,8 +28,8 @@ fn reached(queue: &Queue<Dirty>) -> usize {
     drain(queue, |()| ())
 }
 
-/// One is pushed to for the last time through what it has left, the other one leaves it. Both are
-/// told once more at most, and then no more.
+/// One client gets its last push through a topic that it has left, while the other one leaves that
+/// topic. Each is reached at most once more.
 #[test]
 fn a_neighbour_leaves_beside_a_push() {
     explore(2, || {
@@ -40,8 +40,8 @@ fn a_neighbour_leaves_beside_a_push() {
             on(&queue, |queue| queue.try_lease().expect("queued").complete()),
             on(&queue, move |queue| queue.unsubscribe(leaves, TOPIC).unwrap()),
         ));
-        assert_eq!(reached(&queue), 1, "who leaves is told");
-        assert_eq!(reached(&queue), 0, "who has left is not");
+        assert_eq!(reached(&queue), 1, "a client that leaves is told");
+        assert_eq!(reached(&queue), 0, "a client that has left is not");
     });
 }
 
@@ -59,20 +59,20 @@ fn a_neighbour_leaves_beside_a_push_that_settles() {
             on(&queue, move |queue| queue.unsubscribe(leaves, TOPIC).unwrap()),
         ));
         assert_eq!(drain(&queue, |()| ()), 2, "published before");
-        assert_eq!(reached(&queue), 0, "who has left is not told");
+        assert_eq!(reached(&queue), 0, "a client that has left is not told");
     });
 }
 
 /// One is unregistered, the other one leaves the topic.
 #[test]
-fn a_neighbour_leaves_a_topic_beside_who_leaves_for_good() {
+fn a_neighbour_leaves_a_topic_beside_a_client_that_leaves() {
     explore(2, || {
         let (queue, [goes, leaves]) = neighbours();
         race((
             on(&queue, move |queue| queue.unregister(goes).unwrap()),
             on(&queue, move |queue| queue.unsubscribe(leaves, TOPIC).unwrap()),
         ));
-        assert_eq!(reached(&queue), 1, "who leaves is told");
-        assert_eq!(reached(&queue), 0, "who has left is not");
+        assert_eq!(reached(&queue), 1, "a client that leaves is told");
+        assert_eq!(reached(&queue), 0, "a client that has left is not");
     });
 }

@@ -15,9 +15,9 @@ fn push<B: Backlog, R: ReadySet>(queue: &Arc<Queue<B, R>>) -> ClientKey {
     client
 }
 
-/// One client is dirtied again whenever it may hurt, the other one waits. Two leases at most go to
-/// the first: one in a turn that was going on, one in a turn of its bank before the other's.
-fn the_one_who_waits_is_served<R: WithBanks + Send + Sync + 'static>(waits_in_bank: usize) {
+/// One client is dirtied again at any moment, while the other one waits. The first gets at most two
+/// leases meanwhile: one in the turn in progress, and one in its bank's turn before the other's.
+fn a_waiting_client_is_served<R: WithBanks + Send + Sync + 'static>(waits_in_bank: usize) {
     explore(3, move || {
         let clients = waits_in_bank * SLOTS + 2;
         let queue: Arc<Queue<Dirty, R>> =
@@ -42,17 +42,17 @@ fn the_one_who_waits_is_served<R: WithBanks + Send + Sync + 'static>(waits_in_ba
 
 #[test]
 fn nobody_starves_beside_a_neighbour() {
-    the_one_who_waits_is_served::<Sweep>(0);
+    a_waiting_client_is_served::<Sweep>(0);
 }
 
 #[test]
 fn nobody_starves_in_another_bank() {
-    the_one_who_waits_is_served::<Sweep>(1);
+    a_waiting_client_is_served::<Sweep>(1);
 }
 
 #[test]
 fn nobody_starves_in_order_of_arrival() {
-    the_one_who_waits_is_served::<Fifo>(1);
+    a_waiting_client_is_served::<Fifo>(1);
 }
 
 /// With a ratio of 1, at most every second lease is urgent while normal work waits.

@@ -8,7 +8,7 @@ use pushlane::backlog::{Bits, Dirty};
 use pushlane::ready::{Fifo, Sweep, WithBanks};
 use pushlane::{Config, Lane, NoSignal, PushQueue, SLOTS, Target};
 
-/// Two publishers and a worker; whatever the worker did not complete must still be there.
+/// Two publishers and a worker: what the worker did not complete is still pending.
 fn publishers_race_a_worker<R: WithBanks + Send + Sync + 'static>(completes: bool) {
     explore(2, move || {
         let queue: Arc<Queue<Bits<1>, R>> =
@@ -55,9 +55,9 @@ fn nothing_lost_in_order_of_arrival() {
     publishers_race_a_worker::<Fifo>(true);
 }
 
-/// Whoever is marked while nobody waits joins the turn that is going on, or begins one, whatever
+/// A client that is marked while none waits joins the turn in progress or begins one, whatever
 /// becomes of that turn meanwhile.
-fn who_joins_a_turn_is_served(second: usize) {
+fn a_client_that_joins_a_turn_is_served(second: usize) {
     explore(2, move || {
         let queue = Arc::new(PushQueue::<Dirty>::new(Config::new(second + 1)));
         let keys: Vec<_> = (0..=second).map(|_| queue.register().unwrap()).collect();
@@ -86,13 +86,13 @@ fn who_joins_a_turn_is_served(second: usize) {
 }
 
 #[test]
-fn nothing_lost_of_a_neighbour_who_joins_a_turn() {
-    who_joins_a_turn_is_served(1);
+fn nothing_lost_of_a_neighbour_that_joins_a_turn() {
+    a_client_that_joins_a_turn_is_served(1);
 }
 
 #[test]
-fn nothing_lost_of_who_can_not_join_a_turn() {
-    who_joins_a_turn_is_served(SLOTS);
+fn nothing_lost_of_a_client_that_can_not_join_a_turn() {
+    a_client_that_joins_a_turn_is_served(SLOTS);
 }
 
 /// Two workers (and one switch, because two take a minute): one must not take away what the other

@@ -55,8 +55,8 @@ fn one_at_a_time_for_two_workers() {
     });
 }
 
-/// Marked while it is pushed to, it is pushed to again only afterwards. One switch: two take a
-/// minute.
+/// A client that is marked during its push gets the next one only afterwards. One forced switch:
+/// two take a minute.
 #[test]
 fn one_at_a_time_beside_a_publisher() {
     explore(1, || {
@@ -83,7 +83,7 @@ fn one_at_a_time_also_from_one_client_to_the_next() {
             on(&guarded, move |guarded| {
                 guarded.queue.unregister(client).unwrap();
                 pause();
-                // Who has the place has its data.
+                // The place comes with its data.
                 if guarded.queue.register().is_ok() {
                     guarded.touch();
                 }

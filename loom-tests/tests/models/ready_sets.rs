@@ -9,7 +9,7 @@ use pushlane::backlog::{Bits, Dirty};
 use pushlane::ready::{Fifo, Popped, ReadySet, Sweep, WithBanks};
 use pushlane::{Config, Lane, NoSignal, PushQueue, Target};
 
-/// A set, and what two who insert wrote before.
+/// A set, and what each of two threads wrote before it inserted.
 struct Marked<R> {
     set: R,
     marks: [AtomicUsize; 2],
@@ -79,7 +79,7 @@ fn a_bank_comes_out_of_fifo_once() {
     a_bank_comes_out_once::<Fifo>();
 }
 
-/// Two inserts at once are two banks, also for whoever asks whether there is one.
+/// Two inserts at once are two banks, also for `is_empty`.
 fn two_inserts_are_two_banks<R: WithBanks + Send + Sync + 'static>() {
     explore(3, || {
         let set = Arc::new(R::with_banks(2));
@@ -105,7 +105,7 @@ fn two_inserts_are_two_banks_of_fifo() {
 /// Banks of the second word, which only the summary finds.
 const FAR: usize = usize::BITS as usize;
 
-/// Whoever has inserted finds the bank, or somebody else has it, or somebody hid it and will tell.
+/// A thread that has inserted finds the bank, or another one has it, or hid it and will signal.
 #[test]
 fn a_summary_hides_nothing_for_good() {
     explore(3, || {
@@ -195,7 +195,8 @@ fn the_slots_of_a_popped_bank_are_found_in_order_of_arrival() {
     the_slots_of_a_popped_bank_are_found::<Fifo>();
 }
 
-/// What a turn's bit stands for is seen by whoever takes it: the mark came through another worker.
+/// A worker that takes a turn's bit sees what it stands for, although another worker popped the
+/// bank.
 #[test]
 fn a_turn_shows_the_marks_it_was_made_of() {
     struct Told {
@@ -226,7 +227,7 @@ fn a_turn_shows_the_marks_it_was_made_of() {
     });
 }
 
-/// A set in which the first who finds nothing takes all the time it likes.
+/// A set in which the first pop that finds nothing pauses.
 struct Slow {
     set: Sweep,
     paused: std::sync::atomic::AtomicBool,
@@ -256,9 +257,9 @@ impl WithBanks for Slow {
     }
 }
 
-/// Some are ready, and the last one is made so while two workers take one each. Nobody is left out
-/// of every turn.
-fn a_turn_leaves_nobody_out<R: WithBanks + Send + Sync + 'static>(clients: usize) {
+/// The last client becomes ready while two workers lease one client each. None is left out of every
+/// turn.
+fn a_turn_leaves_no_client_out<R: WithBanks + Send + Sync + 'static>(clients: usize) {
     explore(1, move || {
         let queue: Arc<Queue<Dirty, R>> =
             Arc::new(PushQueue::with_parts(Config::new(clients), Dirty, NoSignal));
@@ -278,17 +279,17 @@ fn a_turn_leaves_nobody_out<R: WithBanks + Send + Sync + 'static>(clients: usize
     });
 }
 
-/// What a turn's bit stands for is seen by whoever takes it, though it knows nothing else of who
-/// was marked: it has its permit, has looked for urgent work, and goes on.
+/// The worker that takes a turn's bit sees what it stands for, although nothing else orders it with
+/// the mark: it has its permit, and has looked for urgent work.
 #[test]
-fn a_turn_leaves_nobody_out_who_was_marked_elsewhere() {
-    a_turn_leaves_nobody_out::<Slow>(2);
+fn a_turn_leaves_no_client_out_that_was_marked_elsewhere() {
+    a_turn_leaves_no_client_out::<Slow>(2);
 }
 
 /// Two turns want to begin.
 #[test]
-fn a_turn_leaves_nobody_out_when_two_begin() {
-    a_turn_leaves_nobody_out::<Sweep>(3);
+fn a_turn_leaves_no_client_out_when_two_begin() {
+    a_turn_leaves_no_client_out::<Sweep>(3);
 }
 
 /// A turn ends and the next one begins while a worker is about to take the rest of the first.

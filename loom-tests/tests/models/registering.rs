@@ -71,7 +71,7 @@ fn a_successor_misses_no_fan_out() {
     a_newcomer_misses_nothing(|| Dirty, || (), |queue| queue.register().ok());
 }
 
-/// The place changes hands between the record and the mark: what was recorded left with the
+/// The place passes on between the record and the mark: what was recorded left with the
 /// predecessor.
 #[test]
 fn a_successor_misses_no_request() {
@@ -90,8 +90,8 @@ fn a_successor_misses_no_locked_request() {
     a_newcomer_misses_nothing(Locked::new, || News, |queue| queue.register().ok());
 }
 
-/// A worker visits the banks for a fan-out while a newcomer comes: who is not live yet is not
-/// marked, and must see what the publisher wrote.
+/// A worker visits the banks for a fan-out while a client registers. A client that is not live yet
+/// is not marked, so it must see what the publisher wrote.
 #[test]
 fn a_newcomer_misses_no_fan_out_that_a_worker_makes() {
     explore(1, || {
@@ -170,7 +170,7 @@ fn a_place_is_given_once() {
     });
 }
 
-/// One leaves, two come: the place is found although it is vacated behind their backs.
+/// One client leaves while two register: the vacated place is found.
 #[test]
 fn a_place_that_comes_free_is_given_once() {
     explore(2, || {

@@ -1,6 +1,5 @@
-//! No wake-up is lost: if a client can be served, a permit is free and nobody is about to look,
-//! then `ready` has been called since. Loom finds the sleeper whom nobody wakes, and reports a
-//! deadlock.
+//! No wake-up is lost: if a client can be served, a permit is free and no worker is about to look,
+//! then `ready` has been called since. Loom reports a sleeper that is never woken as a deadlock.
 
 use std::sync::Arc;
 
@@ -85,7 +84,7 @@ fn a_requeue_is_heard() {
     an_end_is_heard(false);
 }
 
-/// One permit, two clients, two workers: the permit that comes back wakes whoever went without.
+/// One permit, two clients, two workers: the permit that comes back wakes the other worker.
 #[test]
 fn a_permit_that_comes_back_is_heard() {
     explore(2, || {
@@ -135,14 +134,14 @@ fn a_limit_that_grows_is_heard() {
     });
 }
 
-/// The flicker: a permit is taken, finds no work, and goes back, while work came and whoever was
-/// told of it went without the permit.
+/// The flicker: a worker takes the permit, finds no work and gives it back. Meanwhile a client
+/// became ready, and the worker that was signalled found no permit.
 fn a_flicker_is_heard<R: WithBanks + Send + Sync + 'static>() {
     explore(2, || {
         let queue = queue::<Dirty, R>(Config::new(1).permits(1));
         let client = queue.register().unwrap();
         race((
-            // Gives back whatever it finds, and is gone.
+            // Gives back what it finds, and ends.
             on(&queue, |queue| drop(queue.try_lease())),
             on(&queue, push_once),
             on(&queue, move |queue| {
@@ -162,7 +161,7 @@ fn a_flicker_is_heard_with_fifo() {
     a_flicker_is_heard::<Fifo>();
 }
 
-/// Two works, two workers, and each keeps what it got.
+/// Two clients are ready, and each of two workers keeps its lease.
 fn each_work_finds_its_worker<R: WithBanks + Send + Sync + 'static>(lanes: [Lane; 2]) {
     explore(2, move || {
         let queue = queue::<Dirty, R>(Config::new(2));
@@ -195,7 +194,7 @@ fn each_work_finds_its_worker_in_order_of_arrival() {
     each_work_finds_its_worker::<Fifo>([Lane::Normal; 2]);
 }
 
-/// A fan-out to two clients, two workers. One switch that no thread asked for; two take an hour.
+/// A fan-out to two clients, two workers. One forced switch: two take an hour.
 #[test]
 fn each_client_of_a_fan_out_finds_its_worker() {
     explore(1, || {

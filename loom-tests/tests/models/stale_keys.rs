@@ -7,7 +7,7 @@ use crate::model::{drain, explore, on, pause, race};
 use pushlane::backlog::{Bits, Dirty};
 use pushlane::{Config, Lane, PublishErrorKind, PushQueue, Scope, Stale, Target, Topic};
 
-/// Of two who unregister a client, one does; the place's next client stays.
+/// Of two threads that unregister a client, one does. The place's next client stays.
 #[test]
 fn a_stale_key_unregisters_nobody() {
     explore(3, || {
@@ -107,7 +107,7 @@ fn a_stale_key_subscribes_nobody() {
             on(&queue, move |queue| {
                 queue.unregister(client).unwrap();
                 pause();
-                // Full while the edit is under way: the editor retires the place then.
+                // Full while the edit is in progress: the editor retires the place then.
                 queue.register().is_ok()
             }),
         ));
@@ -120,7 +120,7 @@ fn a_stale_key_subscribes_nobody() {
     });
 }
 
-/// Two subscribe the client while it leaves: whoever retires the place knows of both.
+/// Two threads subscribe the client while it leaves: the one that retires the place sees both.
 #[test]
 fn a_stale_key_subscribes_nobody_for_two() {
     explore(2, || {

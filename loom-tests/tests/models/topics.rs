@@ -1,4 +1,4 @@
-//! Who depends on what changes while it is published and pushed.
+//! Subscriptions that change during publishes and pushes.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use pushlane::{Config, Lane, PushQueue, Scope, Target, Topic, Version};
 const TOPIC: Topic = Topic(0);
 const OTHER: Topic = Topic(1);
 
-/// A queue, and something that is written before a topic changes hands.
+/// A queue, and something that is written before a subscription changes.
 struct World {
     queue: Queue<Dirty>,
     state: AtomicUsize,
@@ -174,8 +174,8 @@ fn a_topic_that_is_being_left_does_not_converge_early() {
     });
 }
 
-/// What was published to a topic while the client left it for good waits for the client's next
-/// push: who finds it converged by then sees what that push has done.
+/// A publish to a topic that the client is leaving waits for the client's next push. A caller that
+/// finds it converged sees what that push did.
 #[test]
 fn a_topic_that_has_been_left_does_not_converge_early() {
     explore(2, || {
@@ -268,9 +268,13 @@ fn neighbours_change_one_topic(comes: bool) {
             }),
         ));
         world.publish(TOPIC);
-        assert_eq!(drain(&world.queue, |()| ()), 2, "who leaves is told");
+        assert_eq!(drain(&world.queue, |()| ()), 2, "a client that leaves is told");
         world.publish(TOPIC);
-        assert_eq!(drain(&world.queue, |()| ()), usize::from(comes), "who has left is not");
+        assert_eq!(
+            drain(&world.queue, |()| ()),
+            usize::from(comes),
+            "a client that has left is not"
+        );
     });
 }
 

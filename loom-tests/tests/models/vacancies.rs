@@ -21,9 +21,9 @@ fn a_vacancy_is_in_the_set_in_the_end() {
     });
 }
 
-/// Two come and one leaves: whichever takes the bank out of the set, a vacancy is found.
+/// Two clients register and one leaves: a vacancy is found, whichever thread removes the bank.
 #[test]
-fn whoever_has_a_permit_finds_a_place() {
+fn a_permit_comes_with_a_place() {
     explore(2, || {
         let places = Arc::new(Places::new(2));
         assert_eq!(places.reserve(), Some(0));

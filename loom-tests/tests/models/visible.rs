@@ -31,7 +31,7 @@ impl<R: WithBanks> Told<R> {
     }
 }
 
-/// Without a payload the lease itself is the message: after the last one nothing is unseen.
+/// Without a payload the lease itself is the message: after the last lease nothing is unseen.
 fn everything_is_seen<R: WithBanks + Send + Sync + 'static>(
     targets: fn(ClientKey) -> [Target<'static>; 2],
 ) {
@@ -61,7 +61,7 @@ fn visible_in_order_of_arrival() {
     everything_is_seen::<Fifo>(|client| [Target::One(client); 2]);
 }
 
-/// Who finds a publisher's flag in a request may read what that publisher wrote.
+/// A lease holder that finds a publisher's flag in a request may read what that publisher wrote.
 fn what_a_request_stands_for_is_seen<B>(
     backlog: fn() -> B,
     request: fn(u32) -> B::Request,

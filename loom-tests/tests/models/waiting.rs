@@ -1,5 +1,5 @@
-//! Waiting on an executor: between publish, permit and wait no wake-up is lost, and a wait that is
-//! given up passes its wake-up on. Loom finds the future that nobody wakes, and reports a deadlock.
+//! Waiting on an executor: no wake-up is lost, and a wait that is given up passes its wake-up on.
+//! Loom reports a future that is never woken as a deadlock.
 
 use std::future::Future;
 use std::pin::pin;
@@ -53,7 +53,7 @@ fn a_fan_out_wakes_a_waiter() {
     });
 }
 
-/// One permit, two works, two waiters.
+/// One permit, two ready clients, two waiters.
 #[test]
 fn a_permit_that_comes_back_wakes_a_waiter() {
     explore(2, || {
@@ -63,9 +63,9 @@ fn a_permit_that_comes_back_wakes_a_waiter() {
     });
 }
 
-/// Two works, two waiters, and neither gives back what it has got.
+/// Two clients are ready, and neither of two waiters gives its lease back.
 #[test]
-fn two_works_wake_two_waiters() {
+fn two_ready_clients_wake_two_waiters() {
     explore(2, || {
         let queue = queue(2, 2);
         let (one, other) = race((
@@ -100,7 +100,7 @@ fn a_wait_that_is_given_up_passes_its_wake_up_on() {
 }
 
 #[test]
-fn a_completion_wakes_whoever_waits_for_convergence() {
+fn a_completion_wakes_a_waiter_for_convergence() {
     explore(3, || {
         let queue = queue(1, 1);
         let version = queue.publish(Target::Everyone, Lane::Normal, [1]).unwrap();
@@ -112,7 +112,7 @@ fn a_completion_wakes_whoever_waits_for_convergence() {
 }
 
 #[test]
-fn a_client_that_leaves_wakes_whoever_waits_for_convergence() {
+fn a_client_that_leaves_wakes_a_waiter_for_convergence() {
     explore(3, || {
         let queue = Arc::new(Queue::new(Config::new(1)));
         let client = queue.register().unwrap();

@@ -1,4 +1,5 @@
-//! Waiting for a queue: the same on every executor, nobody forgotten, nothing leaked by giving up.
+//! Waiting for a queue: the same on every executor. No waiter is forgotten, and a wait that is
+//! given up leaks nothing.
 
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -78,7 +79,7 @@ mod executors {
         }
     }
 
-    /// The executor nobody has heard of.
+    /// A minimal executor.
     fn block_on<F: Future>(future: F) -> F::Output {
         let mut future = pin!(future);
         let waker = Waker::from(Arc::new(Unpark(thread::current())));
@@ -97,8 +98,8 @@ mod executors {
         }
     }
 
-    /// Three workers, a publisher, and somebody who waits for each of its publishes. How many
-    /// pushes it took beyond one for each client and publish.
+    /// Three workers, a publisher, and a waiter for each of its publishes. Returns the number of
+    /// pushes beyond one for each client and publish.
     async fn day<J: Future>(
         spawn: impl Fn(Pin<Box<dyn Future<Output = ()> + Send>>) -> J,
     ) -> usize {
@@ -242,7 +243,7 @@ mod leases {
     }
 
     #[test]
-    fn whoever_gives_up_passes_its_wake_up_on() {
+    fn a_waiter_that_gives_up_passes_its_wake_up_on() {
         let (queue, clients) = queue(1, 1);
         let gives_up = Polled::waiting(queue.next());
         let stays = Polled::waiting(queue.next());
@@ -253,7 +254,7 @@ mod leases {
     }
 
     #[test]
-    fn whoever_gives_up_unwoken_takes_nothing_along() {
+    fn a_waiter_that_gives_up_unwoken_takes_nothing_along() {
         let (queue, clients) = queue(2, 2);
         let gives_up = Polled::waiting(queue.next());
         let stays = Polled::waiting(queue.next());

@@ -1,4 +1,4 @@
-//! When the attempts of a push that fails are made, in virtual time.
+//! When a push that fails is attempted again, in virtual time.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -99,7 +99,7 @@ fn requeue_after_waits_that_long_and_counts_no_failure() {
 }
 
 #[test]
-fn a_deadline_begins_anew_with_each_attempt() {
+fn each_attempt_has_a_deadline_of_its_own() {
     paused(async {
         let (queue, clients) = queue(1, 1);
         let wait = 4 * VIRTUAL;

@@ -1,4 +1,4 @@
-//! What only threads have: some get stuck, and come back.
+//! The thread pool alone: threads get stuck, and come back.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What only tokio has: handlers are dropped, and runtimes shut down.
+//! The tokio adapter alone: handlers are dropped, and runtimes shut down.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -12,7 +12,7 @@ pub(crate) const BOMB: u32 = u32::MAX;
 #[derive(Clone, Debug)]
 pub(crate) struct Changes {
     pub(crate) numbers: BTreeSet<u32>,
-    /// Whoever holds another clone can tell how many changes are in memory.
+    /// Another clone tells how many changes are in memory.
     _alive: Arc<()>,
 }
 
@@ -31,7 +31,7 @@ impl Merge for Changes {
     }
 }
 
-/// One change that nobody accounts for.
+/// A change that the ledger does not know.
 pub(crate) fn request(number: u32) -> Arc<Changes> {
     Changes::new(number, &Arc::default())
 }

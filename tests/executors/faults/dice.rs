@@ -2,7 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// Numbers 1, 2, 3…, scattered (splitmix64): the same draws each time, though not to the same threads.
+/// Numbers 1, 2, 3…, scattered (splitmix64): the same draws each time, though not to the same
+/// threads.
 pub(crate) struct Dice(AtomicU64);
 
 impl Dice {

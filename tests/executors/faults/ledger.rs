@@ -1,4 +1,4 @@
-//! Who is owed what, and who has got what.
+//! What each client is owed, and what it has got.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
@@ -73,7 +73,7 @@ impl Ledger {
         Arc::strong_count(&self.alive) - 1
     }
 
-    /// Those who are still there have got all that they are owed, and all has converged.
+    /// The registered clients have got all that they are owed, and every version has converged.
     pub(crate) fn assert_nothing_lost(&self, queue: &Queue) {
         let (accepted, got) = (self.accepted.lock().unwrap(), self.got.lock().unwrap());
         for (client, first) in &self.live(queue) {
@@ -93,7 +93,7 @@ impl Ledger {
         }
     }
 
-    /// The places of those who left have come back.
+    /// The places of clients that left have come back.
     pub(crate) fn assert_no_place_taken(&self, queue: &Queue) {
         assert_eq!(queue.clients(), self.live(queue).len(), "only who is there has a place");
     }
@@ -105,7 +105,8 @@ impl Ledger {
     }
 }
 
-/// Publishes so many changes, one of eight to everyone; fewer if the queue is closed. How many.
+/// Publishes so many changes, one of eight to everyone, until the queue is closed. Returns how
+/// many.
 pub(crate) fn storm(
     queue: &Queue,
     ledger: &Ledger,
@@ -122,7 +123,7 @@ pub(crate) fn storm(
             Err(PublishErrorKind::Closed) => return published,
             Err(refused) => panic!("{refused}"),
         }
-        // Lets the workers in between.
+        // Lets the workers run.
         if dice.roll(16) == 0 {
             std::thread::yield_now();
         }

@@ -1,6 +1,6 @@
-//! What can go wrong around the queue, does: handlers fail and hang, clients leave at the worst moment,
-//! publishers die, limits vanish. Both adapters, and after each fault the same question: has everything
-//! recovered?
+//! What can go wrong around the queue, does: handlers fail and hang, clients leave at the worst
+//! moment, publishers die, limits vanish. Both adapters, and after each fault the same question:
+//! has everything recovered?
 //!
 //! * `changes`: what is published; it can kill who merges it;
 //! * `ledger`: who is owed what, and who has got what;

@@ -1,5 +1,5 @@
-//! Arbitrary bytes as a queue and what happens to it, so that a fuzzer can look for the sequences
-//! which random ones miss. What it has found stays in `seeds/` and is done again by every test run.
+//! Arbitrary bytes as a queue and its operations, so that a fuzzer can find sequences that random
+//! ones miss. What it has found is in `seeds/`, and every test run repeats it.
 
 use proptest::test_runner::TestCaseError;
 use pushlane::backlog::ConstBacklog;
@@ -18,7 +18,7 @@ use super::ops::{End, InPlace, Op, Sizes, TOPICS, To, Who};
 const PUBLISHES: usize = 100;
 const OPS: usize = 256;
 
-/// What is left of them. Every byte means something; where too few are left, nothing more happens.
+/// The bytes that are left. Every byte means something; a run ends where too few are left.
 struct Bytes<'b>(&'b [u8]);
 
 impl Bytes<'_> {
@@ -131,7 +131,8 @@ impl Bytes<'_> {
     }
 }
 
-/// Makes the queue the bytes ask for, does to it what they say, and compares it with the reference.
+/// Makes the queue that the bytes ask for, runs their operations, and compares it with the
+/// reference.
 pub(crate) fn check(bytes: &[u8]) -> Result<(), TestCaseError> {
     let mut bytes = Bytes(bytes);
     let (Some(queue), Some(sizes)) = (bytes.below(18), bytes.sizes()) else {

@@ -46,11 +46,11 @@ where
 {
     queue: &'q Queue<K, S>,
     reference: Reference,
-    /// Every key there ever was, and some of another queue.
+    /// Every key ever given out, and some of another queue.
     keys: Vec<ClientKey>,
     /// Each as a set, and most as they were returned.
     versions: Vec<(Option<Version>, VersionSet)>,
-    /// Of each version, and how many clients each had to follow.
+    /// One for each version, with the number of its recipients.
     trackers: Vec<(Tracked<'q, K, S>, usize)>,
     /// The last version of a publish to many, and of those to each client.
     numbered: Option<Version>,
@@ -323,7 +323,7 @@ impl<'q, K: Kind, S: Storage> Pair<'q, K, S> {
         Ok(())
     }
 
-    /// True: there was somebody to lease.
+    /// True: there was a client to lease.
     fn lease(&mut self) -> Result<bool, TestCaseError> {
         let lease = self.queue.try_lease();
         let Some((lane, ready)) = self.reference.next() else {
@@ -338,7 +338,7 @@ impl<'q, K: Kind, S: Storage> Pair<'q, K, S> {
         Ok(true)
     }
 
-    /// A push has begun, and somebody from `ready` was to be next. Its most urgent lane.
+    /// A push has begun, to one of `ready`. Returns its most urgent lane.
     fn begin(
         &mut self,
         (lane, ready): (Lane, &HashSet<ClientKey>),
@@ -359,7 +359,7 @@ impl<'q, K: Kind, S: Storage> Pair<'q, K, S> {
         }
     }
 
-    /// A batch leases nobody whom as many leases, one by one, could not have leased.
+    /// A batch leases only clients that as many single leases could have leased.
     fn lease_batch(&mut self, most: usize) -> Agreed {
         let batch = self.queue.try_lease_batch(most);
         if most == 0 || self.reference.next().is_none() {
@@ -400,7 +400,7 @@ impl<'q, K: Kind, S: Storage> Pair<'q, K, S> {
         }
     }
 
-    /// Serves somebody who is dirty again before the push has ended.
+    /// Serves a client that is dirty again before the push has ended.
     fn lease_a_hot_one(&mut self, lane: Lane, change: Change) -> Agreed {
         if self.lease()? {
             let last = self.leases.len() - 1;
@@ -448,7 +448,7 @@ impl<'q, K: Kind, S: Storage> Pair<'q, K, S> {
         Ok(())
     }
 
-    /// Everything that can be asked of a queue is answered as the reference does.
+    /// The queue answers every question as the reference does.
     fn agree(&mut self) -> Agreed {
         (0..self.trackers.len()).try_for_each(|place| self.agree_on_tracker(place))?;
         let (queue, reference) = (self.queue, &self.reference);
@@ -493,7 +493,7 @@ impl<'q, K: Kind, S: Storage> Pair<'q, K, S> {
         Ok(())
     }
 
-    /// With permits for all, everybody gets what is owed, and everything converges.
+    /// With permits for all, each client gets what it is owed, and every version converges.
     fn drain(&mut self) -> Agreed {
         while !self.leases.is_empty() {
             self.end(0, Reference::complete, Lease::complete);
@@ -520,7 +520,7 @@ impl<'q, K: Kind, S: Storage> Pair<'q, K, S> {
         Ok(())
     }
 
-    /// When everybody has left, nothing of them stays.
+    /// When all clients have left, nothing of them stays.
     fn leave(&mut self) -> Agreed {
         self.reference.registered().into_iter().try_for_each(|key| self.unregister(key))?;
         prop_assert_eq!(self.queue.clients(), 0);

@@ -41,7 +41,7 @@ pub(crate) trait Kind {
 
     fn request(change: Change) -> Request<Self>;
 
-    /// What tells this request from others, itself and not an equal one where that can be told.
+    /// Tells this request from others, also from equal ones where the type allows it.
     fn identity(request: &Request<Self>) -> (u64, usize);
 
     /// Whether the payload is the merge of exactly these.
@@ -58,7 +58,7 @@ pub(crate) struct OfDirty;
 impl Kind for OfDirty {
     type Backlog = Dirty;
 
-    /// Clients that wait for a fan-out on demand to be expanded: 16 claims more, and the one that expands.
+    /// A fan-out on demand may wait for 16 claims, and the one that expands it.
     const OVERTAKES: u32 = 2 + 17;
 
     fn request(_: Change) {}

@@ -1,5 +1,5 @@
-//! What may happen to a queue, at random. Choices are numbers taken modulo what there is to choose from,
-//! so that a sequence still makes sense when the search for a smaller one has removed half of it.
+//! Random operations on a queue. Choices are numbers modulo what there is to choose from, so that a
+//! sequence still makes sense when shrinking has removed half of it.
 
 use proptest::collection::vec;
 use proptest::option;
@@ -16,7 +16,7 @@ pub(crate) const TOPICS: u32 = 6;
 pub(crate) enum Who {
     /// One that is registered, if there is one.
     Here(usize),
-    /// One that ever was, or was never: of another queue.
+    /// One that ever was registered, or belongs to another queue.
     Ever(usize),
 }
 
@@ -57,7 +57,7 @@ pub(crate) enum Op {
     },
     /// All its pushes at once, or one by one.
     EndBatch(usize, End),
-    /// Lease, publish to the same client, complete: so often that others would starve.
+    /// Lease, publish to the same client, complete, so often that others would starve.
     Hot {
         lane: Lane,
         change: Change,
@@ -80,7 +80,7 @@ pub(crate) enum End {
     Complete,
     Requeue,
     Drop,
-    /// As leases, which end one by one; but for the last ones, which the batch still holds when it is dropped.
+    /// As leases that end one by one. The batch holds the last ones when it is dropped.
     Apart {
         taken: usize,
     },

@@ -1,8 +1,7 @@
-//! The queue as anybody would write it who needn't be fast: one thread, maps and sets, nothing
-//! clever.
+//! The queue in its simplest form: one thread, maps and sets.
 //!
-//! It is told what happened and says what must be true afterwards. Where the queue has a choice
-//! (which of the ready clients comes next), the reference says what the choice is bounded by.
+//! It is told what happened, and says what must be true afterwards. Where the queue has a choice
+//! (which of the ready clients comes next), the reference bounds it.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -43,7 +42,7 @@ struct Client {
     completed: Moment,
     /// A push that began after it left a topic completed while more was pending already.
     settling: bool,
-    /// For each lane in which it can be served: who was served through it since.
+    /// For each lane in which it can be served: which clients were served through it since.
     overtaken: [Option<HashMap<ClientKey, u32>>; 2],
 }
 
@@ -59,9 +58,9 @@ pub(crate) struct Push {
 struct Published {
     at: Moment,
     whom: Whom,
-    /// Who has not completed it yet.
+    /// The clients that have not completed it yet.
     owing: HashSet<ClientKey>,
-    /// Of a barrier: who needs another push than the one that was in progress.
+    /// Of a barrier: the clients that need another push than the one in progress.
     pending: HashSet<ClientKey>,
 }
 
@@ -131,7 +130,7 @@ impl Reference {
         self.clients.contains_key(&key)
     }
 
-    /// Places taken: by those registered, and by those that left while a push was in progress.
+    /// Places taken by registered clients, and by clients that left during a push.
     pub(crate) fn places(&self) -> usize {
         let leaving = self.pushes.keys().filter(|key| !self.is_registered(**key)).count();
         self.clients.len() + leaving
@@ -235,13 +234,14 @@ impl Reference {
         self.published.push(Published { at, whom: Whom::Busy, owing, pending });
     }
 
-    /// Who can be leased through the lane, permits aside.
+    /// The clients that can be leased through the lane, permits aside.
     fn ready(&self, lane: Lane) -> HashSet<ClientKey> {
         let pending = self.clients.iter().filter(|(_, client)| client.pending[index(lane)]);
         pending.map(|(key, _)| *key).filter(|key| !self.pushes.contains_key(key)).collect()
     }
 
-    /// The lane that is to be served next, and who waits there. `None`: nobody is to be leased.
+    /// The lane to be served next, and the clients that wait there. `None`: there is nothing to
+    /// lease.
     pub(crate) fn next(&self) -> Option<(Lane, HashSet<ClientKey>)> {
         if self.held >= self.limit {
             return None;
@@ -254,7 +254,7 @@ impl Reference {
         lanes.map(|lane| (lane, self.ready(lane))).into_iter().find(|(_, ready)| !ready.is_empty())
     }
 
-    /// `key` was leased through `lane`. Says who was overtaken once too often by it, if anybody.
+    /// `key` was leased through `lane`. An error names a client that it overtook once too often.
     pub(crate) fn begin(&mut self, key: ClientKey, lane: Lane) -> Result<&Push, ClientKey> {
         let began = self.tick();
         self.held += 1;
@@ -286,7 +286,7 @@ impl Reference {
         held
     }
 
-    /// The push's permit is kept by somebody else.
+    /// The push's permit was taken out of the lease.
     pub(crate) fn take_permit(&mut self, key: ClientKey) -> bool {
         std::mem::take(&mut self.pushes.get_mut(&key).unwrap().permit)
     }
@@ -344,7 +344,7 @@ impl Reference {
         self.closed && !self.clients.keys().any(|key| self.is_busy(*key))
     }
 
-    /// Who must hold the version back, by its place in the order of versions.
+    /// The clients that must hold the version back, by its place in the order of versions.
     pub(crate) fn owing(&self, version: usize) -> &HashSet<ClientKey> {
         &self.published[version].owing
     }
@@ -378,7 +378,7 @@ impl Reference {
         self.is_busy(key) && !has_completed && in_scope
     }
 
-    /// Starts to watch who overtakes a client when it begins to wait, and stops when it is served.
+    /// Starts to count what overtakes a client when it begins to wait, and stops when it is served.
     fn watch_the_wait(&mut self, key: ClientKey) {
         let in_progress = self.pushes.contains_key(&key);
         let client = self.clients.get_mut(&key).unwrap();

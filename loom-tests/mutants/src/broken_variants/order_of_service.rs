@@ -1,4 +1,4 @@
-//! Ready sets, turns, permits, and who is told of work.
+//! Ready sets, turns, permits and signals.
 
 use super::variant;
 use crate::Mutant;
@@ -14,7 +14,7 @@ pub(super) fn all() -> Vec<Mutant> {
                      if self.set.is_empty() && (self.turn_becomes(turn, joined) || BROKEN) => {}",
             )],
             "nothing_lost",
-            "nothing_lost_of_a_neighbour_who_joins_a_turn",
+            "nothing_lost_of_a_neighbour_that_joins_a_turn",
         ),
         variant(
             "fail to acquire a permit with a plain load",

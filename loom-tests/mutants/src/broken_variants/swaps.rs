@@ -39,7 +39,7 @@ pub const HARMLESS: &[(&str, &str)] = &[
     ),
     (
         "register with a request: the ready set, the number, and the signal",
-        "the slot is marked before all three, and whoever finds it serves it",
+        "the slot is marked before all three, and a worker that finds it serves it",
     ),
     (
         "unregister: giving up the seat, and vacating the slot",
@@ -295,7 +295,7 @@ fn lease() -> Vec<Mutant> {
                 ),
             ],
             "waiting",
-            "a_completion_wakes_whoever_waits_for_convergence",
+            "a_completion_wakes_a_waiter_for_convergence",
         ),
         noticed_by(
             "end a push: signal, then give the permit back",

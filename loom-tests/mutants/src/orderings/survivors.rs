@@ -6,7 +6,7 @@ use super::weaken::Weakened;
 type Entry = (&'static str, &'static str, &'static str, &'static [&'static str], &'static str);
 
 /// A transition that is refused reads and writes nothing by itself.
-const REFUSED: &str = "only a refused transition rests on it, and whoever acts on one goes on with a \
+const REFUSED: &str = "only a refused transition rests on it, and a thread that acts on one goes on with a \
     read-modify-write of another word (the seat's, the ready set's), which orders it; kept so that this \
     need not be argued for each transition";
 
@@ -66,7 +66,7 @@ pub const SURVIVORS: &[Entry] = &[
         "close",
         "self.counter.fetch_or",
         &["AcqRel → Release"],
-        "stronger than needed: whoever finds the queue closed acquires every number before, because this \
+        "stronger than needed: a thread that finds the queue closed acquires every number before, because this \
          read-modify-write continues their release sequences",
     ),
     (

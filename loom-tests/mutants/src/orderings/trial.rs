@@ -116,7 +116,7 @@ impl Trial {
 
     /// `None`: it takes too long for any mutant.
     fn time_model(&self, model: &Model, reached: &Path) -> Outcome<Option<Timed>> {
-        // Whoever is known to be needed is given more, for the sake of slow and busy machines.
+        // A model that is known to be needed is given more time, for slow and busy machines.
         let needed = self.killers.values().any(|killer| *killer == model.0);
         let patience = self.slowest * ABOUT_IT * if needed { 10 } else { 1 };
         let key = format!("{} model {}", self.fingerprints[model.module()], model.0);
@@ -172,8 +172,7 @@ impl Trial {
     /// those that take longer than `slowest`: ten times as long if they are about it.
     fn models_for(&self, number: usize) -> Vec<(Model, Duration)> {
         let mutant = &self.mutants[number];
-        // Whoever noticed it last time, in older sources, is likely to do so again; then what is
-        // about it.
+        // First the model that noticed it in older sources, then the models about its file.
         let words = self.words(number);
         let before = self.record().get(&format!("killer {words}")).map(str::to_owned);
         let before = before.or_else(|| self.killers.get(&words).cloned());

@@ -1,7 +1,9 @@
-//! What can be weakened about an atomic operation, and a source file that contains all of it at once.
+//! What can be weakened about an atomic operation, and a source file that contains all of it at
+//! once.
 //!
-//! Every mutant is compiled into the same programs, and an environment variable says which one a run is
-//! about. So there is one build instead of one for each mutant, and a mutant costs its models only.
+//! Every mutant is compiled into the same programs, and an environment variable says which one a
+//! run is about. So there is one build instead of one for each mutant, and a mutant costs its
+//! models only.
 
 use std::ops::Range;
 
@@ -18,7 +20,8 @@ pub struct Weakened {
     /// Below `src/`.
     pub file: String,
     pub function: String,
-    /// Receiver and method; with its place among the function's operations of that name, if there are more.
+    /// Receiver and method; with its place among the function's operations of that name, if there
+    /// are more.
     pub operation: String,
     pub mutation: String,
 }
@@ -68,7 +71,8 @@ pub(crate) mod mutant {
 }
 "#;
 
-/// The source with all that can be weakened in it, each behind its number; new mutants go to `mutants`.
+/// The source with all that can be weakened in it, each behind its number; new mutants go to
+/// `mutants`.
 pub fn instrument(file: &str, source: &str, mutants: &mut Vec<Weakened>) -> String {
     let code = without_comments(source);
     let found = operations(source);
@@ -84,7 +88,8 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    /// The text of a range, with the operations in it weakened. An argument may hold another operation.
+    /// The text of a range, with the operations in it weakened. An argument may hold another
+    /// operation.
     fn rewrite(&mut self, range: Range<usize>) -> String {
         let (code, found) = (self.code, self.found);
         let (mut text, mut done) = (String::new(), range.start);

@@ -1,8 +1,9 @@
-//! What pushlane uses of `event_listener`, as loom sees it: a list of listeners behind a loom mutex.
+//! What pushlane uses of `event_listener`, as loom sees it: a list of listeners behind a loom
+//! mutex.
 //!
-//! The contract that is kept: a notification goes to listeners that were made before it, first come first
-//! served; `n` additional ones wake `n` listeners that no earlier one has reached; a listener that is
-//! dropped after it was notified, and before it noticed, passes its notification on.
+//! The contract that is kept: a notification goes to listeners that were made before it, first come
+//! first served; `n` additional ones wake `n` listeners that no earlier one has reached; a listener
+//! that is dropped after it was notified, and before it noticed, passes its notification on.
 
 use std::collections::VecDeque;
 use std::future::Future;

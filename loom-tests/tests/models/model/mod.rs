@@ -1,4 +1,4 @@
-//! What the models share: how they are explored, and a sleeper's bell.
+//! What the models share: how loom explores them, and a signal for threads that sleep.
 
 #![allow(dead_code, reason = "every model uses its own part of this")]
 
@@ -18,16 +18,15 @@ use pushlane::{Lease, NoSignal, PushQueue, Signal};
 pub type Queue<B, R = Sweep, N = NoSignal> = PushQueue<B, Heap<R>, N>;
 pub type Held<B, R = Sweep, N = NoSignal> = Lease<Arc<Queue<B, R, N>>>;
 
-/// Runs `model` once for every way its threads can interleave with at most `preemptions` switches
-/// that no thread asked for, and for every value that each of its loads may see.
+/// Runs `model` for every interleaving of its threads with at most `preemptions` forced switches,
+/// and for every value that each load may see.
 ///
 /// Without a bound the smallest model of a whole queue does not end within a day. Bugs need few
-/// forced switches: every broken variant that is known is found with two. Models of two threads
-/// take three, where that costs seconds. Switches at the end of a thread or in a wait are not
-/// counted.
+/// forced switches: two find every known broken variant. A switch at the end of a thread or in a
+/// wait is not counted.
 ///
-/// Two threads are also started in the other order (for three that would cost more than it finds),
-/// and all is done again with each [`pause`] a wait.
+/// Two threads are started in both orders, and everything runs again with each [`pause`] as a wait.
+/// Three threads are started in one order only, because the others cost more than they find.
 pub fn explore(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
     let model = Arc::new(model);
     let started = Instant::now();
@@ -61,24 +60,21 @@ std::thread_local! {
     static ORDERS: Cell<usize> = const { Cell::new(1) };
 }
 
-/// Plays two or three roles against each other, each in a thread of its own, and waits for them.
+/// Runs two or three roles at once, each in a thread of its own, and joins them.
 ///
-/// The thread that calls this must not play a role. Of all the accesses to an atomic, loom
-/// remembers the last one to find out what else could have come first, and it can't go back to
-/// before a thread was spawned. What the spawning thread does beside the others is therefore tried
-/// in few of the orders that are possible: a model written that way let a broken backlog pass,
-/// without any bound on preemptions.
+/// The calling thread must not play a role. Loom reorders an access only with the last one before
+/// it, and never moves it to before a spawn, so it tries few of the orders between the spawning
+/// thread and the others. A model written that way let a broken backlog pass without any bound.
 pub fn race<R: Roles>(roles: R) -> R::Results {
     ORDERS.set(R::ORDERS);
     TRIALS.set(TRIALS.get().max(R::ORDERS));
     roles.play(TRIAL.get() % R::ORDERS)
 }
 
-/// A moment between two steps of a role, at which the others may take all the time they like.
+/// A moment between two steps of a role at which the others may run as long as they like.
 ///
-/// Loom would have to find it out by itself, and does not always: a lease that reads the version
-/// too late makes convergence early, if its publisher looks after the lease has ended; without a
-/// pause before that look it passed, with any bound.
+/// Loom does not always try this switch by itself. Without the pause before a publisher's look, a
+/// lease that reads the version too late passed with any bound, although convergence was early.
 pub fn pause() {
     let orders = ORDERS.get();
     TRIALS.set(2 * orders);
@@ -87,9 +83,9 @@ pub fn pause() {
     }
 }
 
-/// Functions to be run by threads.
+/// Functions, each for a thread of its own.
 pub trait Roles {
-    /// In how many orders they are started.
+    /// In how many orders the threads are started.
     const ORDERS: usize;
     type Results;
     fn play(self, order: usize) -> Self::Results;
@@ -132,7 +128,7 @@ where
     }
 }
 
-/// A role that is about `what`, a queue as a rule.
+/// A role with a handle of `what`, which is usually a queue.
 pub fn on<W, T, F>(what: &Arc<W>, role: F) -> impl FnOnce() -> T + use<W, T, F>
 where
     F: FnOnce(&Arc<W>) -> T,
@@ -141,11 +137,11 @@ where
     move || role(&what)
 }
 
-/// A signal for threads that sleep. It is as stingy as it may be: `ready(n)` wakes `n` sleepers
-/// that nobody woke before, and none of those that come later.
+/// A signal for threads that sleep, and the weakest that is allowed: `ready(n)` wakes `n` sleepers
+/// that were not woken before, and none that comes later.
 ///
-/// Its list is behind a mutex that loom doesn't see, which halves the switches there are to try;
-/// the gate stands for it. Between two operations that loom sees, nobody comes in between.
+/// The list is behind a mutex that loom doesn't see, which halves the switches to try. The gate
+/// stands for it: loom switches threads only at operations that it sees.
 #[derive(Default)]
 pub struct Bell {
     gate: AtomicUsize,
@@ -161,13 +157,13 @@ struct Sleeper {
 }
 
 impl Bell {
-    /// What whoever was here before did is seen from now on.
+    /// Synchronizes with every earlier entry.
     fn enter(&self) -> std::sync::MutexGuard<'_, Vec<Sleeper>> {
         self.gate.fetch_add(1, AcqRel);
         self.sleepers.lock().unwrap()
     }
 
-    /// From now on a ring counts for this sleeper.
+    /// From now on `ready` wakes this sleeper.
     fn listen(&self) -> Sleeper {
         let id = self.next.fetch_add(1, Relaxed);
         let bed = Arc::new((Mutex::new(()), Condvar::new()));
@@ -184,12 +180,11 @@ impl Bell {
         }
         drop(blanket);
         self.enter().retain(|other| other.id != sleeper.id);
-        // Whoever rang may be in the middle of something that this thread would wait for in a
-        // circle.
+        // The thread that rang may hold something for which this one would spin.
         loom::thread::yield_now();
     }
 
-    /// The sleeper found work before it slept. A ring it was given goes to another one.
+    /// The sleeper found work before it slept, and passes its wake-up on.
     fn leave(&self, sleeper: &Sleeper) {
         let mut sleepers = self.enter();
         sleepers.retain(|other| other.id != sleeper.id);
@@ -221,7 +216,7 @@ impl Signal for Bell {
     }
 }
 
-/// A lease, slept for if need be. Loom reports a sleeper whom nobody wakes as a deadlock.
+/// Leases, and sleeps until it can. Loom reports a sleeper that is never woken as a deadlock.
 pub fn lease_or_sleep<B: Backlog, R: ReadySet>(queue: &Arc<Queue<B, R, Bell>>) -> Held<B, R, Bell> {
     loop {
         let ear = queue.signal().listen();
@@ -233,8 +228,8 @@ pub fn lease_or_sleep<B: Backlog, R: ReadySet>(queue: &Arc<Queue<B, R, Bell>>) -
     }
 }
 
-/// Leases and completes what is left, and shows each request to `seen`. For when the other threads
-/// have ended.
+/// Leases and completes what is left, once the other threads have ended. Shows each request to
+/// `seen`.
 pub fn drain<B: Backlog, R: ReadySet, N: Signal>(
     queue: &Queue<B, R, N>,
     mut seen: impl FnMut(&B::Payload),

@@ -72,7 +72,7 @@ fn hosts_are_one_topic_in_all_namespaces_and_services_are_not() {
 }
 
 #[test]
-fn all_endpoints_reach_whoever_watches_any() {
+fn all_endpoints_reach_each_client_that_watches_any() {
     let mut directory = roomy(Isolation::Service);
     let all = PushRequest::nothing().with_cap(0).with_service(Service::new("a", "x"));
     assert!(reached(&mut directory, &watching("b", "y"), &all));
