@@ -4,6 +4,8 @@
 
 use libfuzzer_sys::fuzz_target;
 
+#[path = "../../tests/properties/model/agree.rs"]
+mod agree;
 #[path = "../../tests/properties/model/bytes.rs"]
 mod bytes;
 #[path = "../../tests/properties/model/drive.rs"]

@@ -1,5 +1,5 @@
-//! One queue and its reference side by side: each operation is done to both, and then they must
-//! agree in everything that can be seen from outside.
+//! One queue and its reference side by side: each operation is done to both, and its results are
+//! compared.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Weak;
@@ -17,7 +17,7 @@ use super::kinds::{Change, Counted, Kind};
 use super::ops::{End, Op, Sizes, TOPICS, To, Who};
 use super::reference::{Reference, Whom};
 
-type Agreed = Result<(), TestCaseError>;
+pub(crate) type Agreed = Result<(), TestCaseError>;
 type Queue<K, S> = PushQueue<<K as Kind>::Backlog, S>;
 type Tracked<'q, K, S> = Tracker<&'q Queue<K, S>, VersionSet>;
 
@@ -40,25 +40,25 @@ pub(crate) fn run<K: Kind, S: Storage>(queue: &Queue<K, S>, sizes: Sizes, ops: &
     pair.leave()
 }
 
-struct Pair<'q, K: Kind, S: Storage>
+pub(crate) struct Pair<'q, K: Kind, S: Storage>
 where
     K::Backlog: Backlog,
 {
-    queue: &'q Queue<K, S>,
-    reference: Reference,
+    pub(crate) queue: &'q Queue<K, S>,
+    pub(crate) reference: Reference,
     /// Every key ever given out, and some of another queue.
-    keys: Vec<ClientKey>,
+    pub(crate) keys: Vec<ClientKey>,
     /// Each as a set, and most as they were returned.
-    versions: Vec<(Option<Version>, VersionSet)>,
+    pub(crate) versions: Vec<(Option<Version>, VersionSet)>,
     /// One for each version, with the number of its recipients.
-    trackers: Vec<(Tracked<'q, K, S>, usize)>,
+    pub(crate) trackers: Vec<(Tracked<'q, K, S>, usize)>,
     /// The last version of a publish to many, and of those to each client.
     numbered: Option<Version>,
     to_one: HashMap<ClientKey, Version>,
-    leases: Vec<Lease<&'q Queue<K, S>>>,
-    batches: Vec<Batch<&'q Queue<K, S>>>,
-    permits: Vec<Permit<&'q Queue<K, S>>>,
-    requests: Vec<Weak<Counted>>,
+    pub(crate) leases: Vec<Lease<&'q Queue<K, S>>>,
+    pub(crate) batches: Vec<Batch<&'q Queue<K, S>>>,
+    pub(crate) permits: Vec<Permit<&'q Queue<K, S>>>,
+    pub(crate) requests: Vec<Weak<Counted>>,
 }
 
 /// Keys that the queue under test has not given out: a generation and places that it may not have.
@@ -109,7 +109,7 @@ impl<'q, K: Kind, S: Storage> Pair<'q, K, S> {
         request
     }
 
-    fn apply(&mut self, op: &Op) -> Agreed {
+    pub(crate) fn apply(&mut self, op: &Op) -> Agreed {
         match op {
             Op::Register { clients } => (0..*clients).try_for_each(|_| self.register(None)),
             Op::RegisterWith { lane, change } => self.register(Some((*lane, *change))),
@@ -225,7 +225,7 @@ impl<'q, K: Kind, S: Storage> Pair<'q, K, S> {
         Ok(())
     }
 
-    fn unregister(&mut self, key: ClientKey) -> Agreed {
+    pub(crate) fn unregister(&mut self, key: ClientKey) -> Agreed {
         let expected =
             if self.is_mine(key) && self.reference.unregister(key) { Ok(()) } else { Err(Stale) };
         prop_assert_eq!(self.queue.unregister(key), expected);
@@ -324,7 +324,7 @@ impl<'q, K: Kind, S: Storage> Pair<'q, K, S> {
     }
 
     /// True: there was a client to lease.
-    fn lease(&mut self) -> Result<bool, TestCaseError> {
+    pub(crate) fn lease(&mut self) -> Result<bool, TestCaseError> {
         let lease = self.queue.try_lease();
         let Some((lane, ready)) = self.reference.next() else {
             prop_assert!(lease.is_none(), "{lease:?}, and nobody can be leased");
@@ -379,7 +379,7 @@ impl<'q, K: Kind, S: Storage> Pair<'q, K, S> {
         Ok(())
     }
 
-    fn end_batch(&mut self, batch: Batch<&'q Queue<K, S>>, end: End) {
+    pub(crate) fn end_batch(&mut self, batch: Batch<&'q Queue<K, S>>, end: End) {
         let keys: Vec<ClientKey> = batch.iter().map(|(key, _)| key).collect();
         let (reference, rest) = (
             &mut self.reference,
@@ -411,7 +411,7 @@ impl<'q, K: Kind, S: Storage> Pair<'q, K, S> {
         Ok(())
     }
 
-    fn end(
+    pub(crate) fn end(
         &mut self,
         choice: usize,
         there: impl FnOnce(&mut Reference, ClientKey),
@@ -422,110 +422,5 @@ impl<'q, K: Kind, S: Storage> Pair<'q, K, S> {
             there(&mut self.reference, lease.key());
             here(lease);
         }
-    }
-
-    /// Every other tracker stops at the first client that is missing.
-    fn agree_on_tracker(&mut self, place: usize) -> Agreed {
-        let (tracker, recipients) = &mut self.trackers[place];
-        let before: Vec<ClientKey> = tracker.missing().to_vec();
-        let is_done = if place.is_multiple_of(2) { tracker.refresh() } else { tracker.advance() };
-        let missing = tracker.missing();
-        prop_assert_eq!(is_done, missing.is_empty());
-        prop_assert_eq!(tracker.completed() + tracker.left() + missing.len(), *recipients);
-        for key in self.reference.owing(place) {
-            prop_assert!(missing.contains(key), "{key} still owes {:?}", tracker.versions());
-        }
-        for key in missing {
-            prop_assert!(before.contains(key), "{key} had got {:?}", tracker.versions());
-            let is_last = missing.last() == Some(key);
-            if place.is_multiple_of(2) || is_last {
-                let mut laggards = self.queue.laggards(tracker.versions());
-                prop_assert!(laggards.any(|laggard| laggard == *key), "{key} is no laggard");
-            }
-        }
-        let gone = self.keys.iter().filter(|key| !self.reference.is_registered(**key)).count();
-        prop_assert!(tracker.left() <= gone, "{tracker:?}, and only {gone} are gone");
-        Ok(())
-    }
-
-    /// The queue answers every question as the reference does.
-    fn agree(&mut self) -> Agreed {
-        (0..self.trackers.len()).try_for_each(|place| self.agree_on_tracker(place))?;
-        let (queue, reference) = (self.queue, &self.reference);
-        prop_assert_eq!(queue.capacity(), reference.capacity);
-        prop_assert_eq!(queue.clients(), reference.places());
-        prop_assert_eq!((queue.permits_held(), queue.permits()), (reference.held, reference.limit));
-        prop_assert_eq!(queue.is_closed(), reference.closed);
-        prop_assert_eq!(queue.is_drained(), reference.is_drained());
-        for key in &self.keys {
-            prop_assert_eq!(queue.is_registered(*key), reference.is_registered(*key), "{}", key);
-        }
-        for lease in &self.leases {
-            let key = lease.key();
-            prop_assert_eq!(lease.is_superseded(), reference.is_superseded(key), "{}", key);
-            let content = &reference.push(key).content;
-            prop_assert!(K::is_merge_of(lease.request(), content), "changed while leased");
-        }
-        for (key, payload) in self.batches.iter().flat_map(Batch::iter) {
-            let content = &reference.push(key).content;
-            prop_assert!(K::is_merge_of(payload, content), "changed while leased");
-        }
-        (0..self.versions.len()).try_for_each(|version| self.agree_on_convergence(version))
-    }
-
-    fn agree_on_convergence(&self, place: usize) -> Agreed {
-        let (one, version) = &self.versions[place];
-        let laggards: Vec<ClientKey> = self.queue.laggards(version).collect();
-        if let Some(one) = *one {
-            prop_assert!(self.queue.laggards(one).eq(laggards.iter().copied()));
-            prop_assert_eq!(self.queue.is_converged(one), laggards.is_empty());
-        }
-        prop_assert!(laggards.is_sorted_by_key(|key| key.index()), "{laggards:?}");
-        prop_assert_eq!(self.queue.is_converged(version), laggards.is_empty());
-        let owing = self.reference.owing(place);
-        for key in owing {
-            prop_assert!(laggards.contains(key), "{:?} converged early: {} owes it", version, key);
-        }
-        for key in laggards.iter().filter(|key| !owing.contains(key)) {
-            let excused = self.reference.may_be_late(place, *key);
-            prop_assert!(excused, "{:?} is held back by {}, which doesn't owe it", version, key);
-        }
-        Ok(())
-    }
-
-    /// With permits for all, each client gets what it is owed, and every version converges.
-    fn drain(&mut self) -> Agreed {
-        while !self.leases.is_empty() {
-            self.end(0, Reference::complete, Lease::complete);
-        }
-        while let Some(batch) = self.batches.pop() {
-            self.end_batch(batch, End::Complete);
-        }
-        self.reference.held -= self.permits.len();
-        self.permits.clear();
-        self.apply(&Op::SetLimit(1))?;
-        while self.lease()? {
-            self.end(0, Reference::complete, Lease::complete);
-        }
-        self.agree()?;
-        prop_assert_eq!(self.queue.permits_held(), 0);
-        for (_, version) in &self.versions {
-            prop_assert!(self.queue.is_converged(version), "{version:?} hangs");
-        }
-        for (tracker, recipients) in &mut self.trackers {
-            prop_assert!(tracker.advance(), "{tracker:?} of {recipients} hangs");
-        }
-        self.apply(&Op::Close)?;
-        prop_assert!(self.queue.is_drained());
-        Ok(())
-    }
-
-    /// When all clients have left, nothing of them stays.
-    fn leave(&mut self) -> Agreed {
-        self.reference.registered().into_iter().try_for_each(|key| self.unregister(key))?;
-        prop_assert_eq!(self.queue.clients(), 0);
-        let kept = self.requests.iter().filter(|request| request.strong_count() > 0).count();
-        prop_assert_eq!(kept, 0, "requests of departed clients are kept in memory");
-        Ok(())
     }
 }

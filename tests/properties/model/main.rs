@@ -1,14 +1,15 @@
 //! The whole queue against a plain reference: random operations in any order, over each ready set
-//! and each backlog. After each step everything that can be seen from outside must agree: what a
-//! lease holds, who may be next, permits, places, and for every version ever returned who holds it
-//! back.
+//! and each backlog. After each step everything visible from outside must agree: what a lease holds,
+//! which clients may be next, permits, places, and for every version ever returned its laggards.
 //!
 //! * `reference`: what must be true;
 //! * `kinds`: the backlogs, and what is published to them;
 //! * `ops`: what may happen;
 //! * `bytes`: the same from arbitrary bytes, for a fuzzer;
-//! * `drive`: does it to both and compares.
+//! * `drive`: does it to both and compares the results;
+//! * `agree`: compares everything else that can be seen.
 
+mod agree;
 mod bytes;
 mod drive;
 mod kinds;
