@@ -60,9 +60,8 @@ mutant() { # name, file under src, substitution, firmware that is to find it (an
     missed=$((missed + 1))
 }
 
-# Operations that are whole, in two halves. (Not the rows of topics when a push begins and ends, nor
-# the insert into the summary: there the interrupt would have to come between two instructions while
-# a rare state lasts. Those are loom's.)
+# Operations that are whole, in two halves. (Loom has those of topics and of the summary, where the
+# interrupt would have to come between two instructions while a rare state lasts.)
 mutant bank-transition bank.rs 's/match self\.0\.compare_exchange_weak\(\s*word,\s*next\.word\(\),.*?\) \{/self.0.store(next.word(), Ordering::Release);\n match Ok::<usize, usize>(word) {/s'
 mutant ready-insert ready/sweep.rs 's/word\.fetch_or\(mask, Ordering::Release\)/{ let all = word.load(Ordering::Relaxed); word.store(all | mask, Ordering::Release) }/'
 mutant ready-remove ready/sweep.rs 's/let taken = word\.compare_exchange_weak\(\s*all,\s*(all [^\n]*),.*?\n +\);/word.store($1, Ordering::Relaxed);\n let taken = Ok::<usize, usize>(all);/s'
@@ -74,21 +73,19 @@ mutant permit-return limiter.rs 's/self\.0\.fetch_sub\(n, Ordering::AcqRel\)/{ l
 mutant limit-resize limiter.rs 's/match self\.0\.compare_exchange_weak\(\s*word,\s*next\.0,.*?\) \{/self.0.store(next.0, Ordering::Relaxed);\n match Ok::<usize, usize>(0) {/s'
 mutant number convergence.rs 's/self\.counter\.fetch_add\(ONE, Ordering::AcqRel\)/{ let all = self.counter.load(Ordering::Relaxed); self.counter.store(all + ONE, Ordering::Relaxed); all }/'
 mutant unsubscribe topics.rs 's/match word\.compare_exchange_weak\(\s*members,\s*members & !now \| left,.*?\) \{/word.fetch_and(!now, Ordering::Relaxed);\n word.fetch_or(left, Ordering::Relaxed);\n match Ok::<usize, usize>(0) {/s'
-mutant raise fan_out.rs 's/match self\.visits\.compare_exchange_weak\(\s*visits,\s*next,.*?\n +\) \{/self.visits.store(next, Ordering::Release);\n match Ok::<usize, usize>(0) {/s' 'topics wide'
-mutant numbered fan_out.rs 's/match self\.newest\.compare_exchange_weak\(\s*newest,\s*next,.*?\n +\) \{/self.newest.store(next, Ordering::Release);\n match Ok::<usize, usize>(0) {/s' 'topics wide'
-mutant visit-begin fan_out.rs 's/match self\.visits\.compare_exchange_weak\(\s*visits,\s*visits \| BEGUN,.*?\n +\) \{/self.visits.store(visits | BEGUN, Ordering::Relaxed);\n match Ok::<usize, usize>(0) {/s' 'topics wide'
-mutant visit-end fan_out.rs 's/match self\.visits\.compare_exchange_weak\(\s*visits,\s*self\.circle\.step\(visits\),.*?\n +\) \{/self.visits.store(self.circle.step(visits), Ordering::Release);\n match Ok::<usize, usize>(0) {/s' 'topics wide'
+mutant raise fan_out.rs 's/while let Err\(now\) = self\.visits\.compare_exchange_weak\(\s*visits,\s*(visits & !REMAINING \| self\.groups),.*?\n +\) \{/self.visits.store($1, Ordering::Release);\n while let Err(now) = Ok::<usize, usize>(0) {/s' 'topics wide'
+mutant numbered fan_out.rs 's/match self\.newest\.compare_exchange_weak\(\s*newest,\s*number\.word\(\),.*?\n +\) \{/self.newest.store(number.word(), Ordering::Relaxed);\n match Ok::<usize, usize>(0) {/s' 'topics wide'
+mutant visit-begin fan_out.rs 's/match self\.visits\.compare_exchange_weak\(\s*visits,\s*(\(visits & !FRONTIER [^\n]*),\n.*?\n +\) \{/self.visits.store($1, Ordering::Relaxed);\n match Ok::<usize, usize>(0) {/s' 'topics wide'
+mutant visit-end fan_out.rs 's/self\.visits\.fetch_sub\(ONE_BEGUN, Ordering::Release\)/{ let all = self.visits.load(Ordering::Relaxed); self.visits.store(all - ONE_BEGUN, Ordering::Release) }/' 'topics wide'
 
 # Steps in the wrong order, or left out.
 mutant summary-no-second-look ready/sweep.rs 's/if word == 0 \{\s*return false;/if true { return false;/' wide
-mutant version-read-late queue/serve.rs 's/complete\(place\.bank, place\.slot, ticket\.seen\)/complete(place.bank, place.slot, self.convergence.newest())/'
-mutant set-before-mark queue/publish.rs 's/(let marked = self\.banks\(\)\[place\.bank\]\.mark\(1 << place\.slot, lane\);)(.*?)self\.line\(lane\)\.set\.insert\(place\.bank\);/self.line(lane).set.insert(place.bank);\n $1$2/s'
+mutant version-read-late queue/serve.rs 's/complete\(place\.slot, ticket\.seen\)/complete(place.slot, self.convergence.newest())/'
+mutant set-before-mark queue/publish.rs 's/(let marked = self\.banks\(\)\[place\.bank\]\.mark\(1 << place\.slot, lane\);)(.*?)self\.lane_queue\(lane\)\.join\(place\.bank, place\.slot\);/self.lane_queue(lane).join(place.bank, place.slot);\n $1$2/s'
 mutant mark-before-record queue/publish.rs 's/(if B::RECORDS \{\s*self\.backlog\.record\(&mut recording, .*?\n        \})\s*(let marked = .*?;)/$2\n $1/s' interrupts
-mutant begun-visit-counts fan_out.rs 's/self\.groups\(\) \+ \(visits & BEGUN\)/self.groups()/' 'topics wide'
-mutant settled-too-soon fan_out.rs 's/if \(newest \^ visits\) & !LOW != 0 \{/if false {/' 'topics wide'
-mutant settled-before-visit queue/expand.rs 's/(let Some\(visit\) = fan_out\.visit\(\).*?;)(.*?)(let settled = .*?;)/$3\n $1$2/s' 'topics wide'
-mutant visit-ends-before-marks queue/expand.rs 's/(let first = visit\.group)(.*?)fan_out\.end\(visit\);/fan_out.end(visit);\n $1$2/s' 'topics wide'
-mutant frontier-after-banks queue/converge.rs 's/let expanded = (version\.goal\.is_none_or\(.*?\n        \}\));/let expanded = move || $1;/s; s/if expanded \{/if expanded() {/' 'topics wide'
+mutant begun-visit-counts fan_out.rs 's/(fn is_pending\(&self\) -> bool \{\s*self\.visits\.load\(Ordering::Acquire\)) & !FRONTIER/$1 & REMAINING/' 'topics wide'
+mutant visit-ends-before-marks queue/expand.rs 's/(let first = group \* GROUP;.*?)fan_out\.end\(\);/fan_out.end();\n $1/s' 'topics wide'
+mutant newest-before-visit queue/expand.rs 's/(let group = fan_out\.begin\(\)\?;)(.*?)let newest = fan_out\.newest\(\);/let newest = fan_out.newest();\n $1$2/s' 'topics wide'
 
 rm -rf "$copy"
 printf '\n%s found, %s missed, %s out of date\n' "$found" "$missed" "$unknown"

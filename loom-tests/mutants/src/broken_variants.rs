@@ -13,7 +13,7 @@ mod order_of_service;
 mod pushes;
 pub mod swaps;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
 
@@ -54,10 +54,15 @@ pub fn all() -> Vec<Mutant> {
     .collect()
 }
 
-/// The files that contain the variants, each behind its number among `variants`.
+/// The files that contain the variants, each behind its number among `variants`, and the root of
+/// the models, with those modules only that the variants need.
 pub fn instrumented(variants: &[Mutant]) -> Result<BTreeMap<PathBuf, String>, String> {
     let sync = PathBuf::from("src/sync.rs");
-    let mut texts = BTreeMap::from([(sync.clone(), read(&sync)? + SUPPORT)]);
+    let root = PathBuf::from("loom-tests/tests/models/main.rs");
+    let mut texts = BTreeMap::from([
+        (sync.clone(), read(&sync)? + SUPPORT),
+        (root.clone(), needed(&read(&root)?, variants)),
+    ]);
     for (number, variant) in variants.iter().enumerate() {
         for Edit { file, original, replacement } in &variant.edits {
             let file = PathBuf::from(file);
@@ -83,6 +88,16 @@ pub fn instrumented(variants: &[Mutant]) -> Result<BTreeMap<PathBuf, String>, St
         }
     }
     Ok(texts)
+}
+
+fn needed(root: &str, variants: &[Mutant]) -> String {
+    let models = variants.iter().flat_map(|variant| &variant.models);
+    let modules: BTreeSet<&str> = models.map(Model::module).chain(["model"]).collect();
+    let is_needed = |line: &&str| {
+        let module = line.strip_prefix("mod ").and_then(|line| line.strip_suffix(';'));
+        module.is_none_or(|module| modules.contains(module))
+    };
+    root.lines().filter(is_needed).map(|line| format!("{line}\n")).collect()
 }
 
 fn read(file: &PathBuf) -> Result<String, String> {

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::model::{Queue, drain, explore, on, pause, race};
+use crate::model::{Queue, drain, explore, on, pause, quick_or, race};
 use loom::sync::atomic::AtomicU32;
 use loom::sync::atomic::Ordering::{AcqRel, Relaxed};
 use pushlane::backlog::{Backlog, Bits, Dirty};
@@ -81,7 +81,7 @@ where
     B: Backlog<Request = [u32; 1], Payload = [u32; 1]> + Send + Sync + 'static,
     B::Cells: Send + Sync,
 {
-    explore(2, move || {
+    explore(quick_or(2, 1), move || {
         let watched = Watched::new(backlog());
         watched.queue.register().unwrap();
         let version = watched.publish(1);
@@ -372,7 +372,7 @@ fn convergence_is_not_reckoned_from_a_push_that_was_begun_again() {
 /// every order of the pushes.
 #[test]
 fn a_tracker_is_never_early_and_never_hangs() {
-    explore(2, || {
+    explore(quick_or(2, 1), || {
         let watched = Watched::new(Bits::<1>);
         watched.queue.register().unwrap();
         let version = watched.publish(1);
@@ -401,7 +401,7 @@ fn a_tracker_is_never_early_and_never_hangs() {
 /// as completed only if it was.
 #[test]
 fn a_tracker_does_not_take_a_newcomer_for_the_client_that_left() {
-    explore(2, || {
+    explore(quick_or(2, 1), || {
         let watched = Watched::new(Bits::<1>);
         let client = watched.queue.register().unwrap();
         let version = watched.publish(1);

@@ -3,14 +3,14 @@
 
 use std::sync::Arc;
 
-use crate::model::{Queue, drain, explore, on, pause, race};
+use crate::model::{Queue, drain, explore, on, pause, quick_or, race};
 use pushlane::backlog::{Bits, Dirty};
 use pushlane::ready::{Fifo, Sweep, WithBanks};
 use pushlane::{Config, Lane, NoSignal, PushQueue, SLOTS, Target};
 
 /// Two publishers and a worker: what the worker did not complete is still pending.
 fn publishers_race_a_worker<R: WithBanks + Send + Sync + 'static>(completes: bool) {
-    explore(2, move || {
+    explore(quick_or(2, 1), move || {
         let queue: Arc<Queue<Bits<1>, R>> =
             Arc::new(PushQueue::with_parts(Config::new(1), Bits, NoSignal));
         let client = queue.register_with(Lane::Normal, [1]).unwrap();

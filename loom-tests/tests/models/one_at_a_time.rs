@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::model::{Queue, explore, on, pause, race};
+use crate::model::{Queue, explore, on, pause, quick_or, race};
 use loom::cell::UnsafeCell;
 use pushlane::backlog::Dirty;
 use pushlane::{Config, Lane, PushQueue, Target};
@@ -47,7 +47,7 @@ fn give_back(guarded: &Arc<Guarded>) {
 /// Pending in both lanes, the client can be found twice.
 #[test]
 fn one_at_a_time_for_two_workers() {
-    explore(3, || {
+    explore(quick_or(3, 2), || {
         let guarded = Guarded::new();
         let client = guarded.queue.register_with(Lane::Normal, ()).unwrap();
         guarded.queue.publish(Target::One(client), Lane::Urgent, ()).unwrap();

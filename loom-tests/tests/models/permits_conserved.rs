@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::model::{Queue, explore, on, pause, race};
+use crate::model::{Queue, explore, on, pause, quick_or, race};
 use loom::cell::UnsafeCell;
 use loom::sync::atomic::{
     AtomicUsize,
@@ -53,7 +53,7 @@ fn permits_bound_the_pushes_in_progress() {
             lease.complete();
         }
     }
-    explore(2, || {
+    explore(quick_or(2, 1), || {
         let queue = PushQueue::new(Config::new(2).permits(1));
         for _ in 0..2 {
             queue.register_with(Lane::Normal, [1]).unwrap();

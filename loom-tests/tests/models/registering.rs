@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::model::{Queue, drain, explore, on, pause, race};
+use crate::model::{Queue, drain, explore, on, pause, quick_or, race};
 use loom::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use pushlane::backlog::{Backlog, Bits, Dirty, Locked, Merge};
 use pushlane::{ClientKey, Config, Lane, NoSignal, PushQueue, Target, Version};
@@ -35,7 +35,7 @@ fn a_newcomer_misses_nothing<B>(
     B: Backlog + Send + Sync + 'static,
     B::Cells: Send + Sync,
 {
-    explore(3, move || {
+    explore(quick_or(3, 2), move || {
         let world = World::new(backlog());
         let predecessor = before(&world.queue);
         let (version, read) = race((

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::model::{Bell, Queue, explore, lease_or_sleep, on, race};
+use crate::model::{Bell, Queue, explore, lease_or_sleep, on, quick_or, race};
 use pushlane::backlog::{Backlog, Bits, Dirty};
 use pushlane::ready::{Fifo, ReadySet, Sweep, WithBanks};
 use pushlane::{Config, Lane, PushQueue, Target};
@@ -137,7 +137,7 @@ fn a_limit_that_grows_is_heard() {
 /// The flicker: a worker takes the permit, finds no work and gives it back. Meanwhile a client
 /// became ready, and the worker that was signalled found no permit.
 fn a_flicker_is_heard<R: WithBanks + Send + Sync + 'static>() {
-    explore(2, || {
+    explore(quick_or(2, 1), || {
         let queue = queue::<Dirty, R>(Config::new(1).permits(1));
         let client = queue.register().unwrap();
         race((

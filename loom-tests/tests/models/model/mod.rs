@@ -54,6 +54,12 @@ pub fn explore(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
     );
 }
 
+/// The bound of a model that takes long with `thorough` preemptions: `quick`, unless the environment
+/// has `PUSHLANE_THOROUGH`.
+pub fn quick_or(thorough: usize, quick: usize) -> usize {
+    if std::env::var_os("PUSHLANE_THOROUGH").is_some() { thorough } else { quick }
+}
+
 std::thread_local! {
     static TRIAL: Cell<usize> = const { Cell::new(0) };
     static TRIALS: Cell<usize> = const { Cell::new(1) };
