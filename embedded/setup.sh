@@ -24,7 +24,7 @@ unset RUSTC
 host=$(rustc -vV | sed -n 's/^host: //p')
 linker=$(rustc --print sysroot)/lib/rustlib/$host/bin/rust-lld
 
-# Changes whenever this script or the linker's place does: then everything is made anew.
+# Changes with this script and with the place of the linker: then everything is unpacked again.
 stamp="$(cksum <"${BASH_SOURCE[0]}") $linker"
 is_complete() { [[ -f $home/complete && $(<"$home/complete") == "$stamp" ]]; }
 is_complete && exit

@@ -1,13 +1,12 @@
-//! The oracle: what the queue owes to whom, kept beside it from what its operations answered.
+//! The oracle: what the queue owes to each client, kept beside it from its answers.
 //!
-//! The main loop and the interrupt share one core and the interrupt runs to its end, so to the main
-//! loop all that the interrupt does is one instant, and only the order of instants matters. What
-//! was published before a lease began is *owed*, and must be in it. What was published while it
-//! began may be in it or come later. Where a client was on its way in or out, a flag *may* come.
-//! Anything else must not.
+//! The interrupt runs to its end on the core of the main loop, so all that it does is one instant
+//! to the main loop. What was published before a lease began is *owed*, and must be in it. What was
+//! published while it began may be in it or come later. Where a client was registering or leaving,
+//! a flag *may* come. Nothing else may.
 //!
-//! An operation of the main loop takes time, and the interrupt comes in between: so the ledger is
-//! told before it (`begin_…`, `…ing`) and after it.
+//! The interrupt may come inside an operation of the main loop, so the ledger is told before the
+//! operation (`begin_…`, `…ing`) and after it.
 
 use pushlane::{ClientKey, Topic, Version};
 
@@ -44,8 +43,7 @@ pub(crate) struct Account {
     maybe: Flags,
     /// Published since the last lease began, and not owed before.
     late: Flags,
-    /// Published since the last lease began, and owed already: contained in that lease, or owed
-    /// anew.
+    /// Published since the last lease began, and owed already: in that lease, or owed again.
     again: Flags,
     /// Being published by the main loop: may come at any moment, and once more.
     in_flight: Flags,

@@ -1,6 +1,6 @@
 //! Firmware to be measured: what a product would do with a queue, once, and nothing else.
 
-/// A firmware with a queue of `$banks` banks, or with none.
+/// A firmware with a queue for `$clients` clients, or with none.
 #[macro_export]
 macro_rules! measured {
     () => {
@@ -17,16 +17,15 @@ macro_rules! measured {
             loop {}
         }
     };
-    ($backlog:ty, $request:expr, $banks:literal, $words:literal) => {
+    ($backlog:ty, $request:expr, $clients:literal) => {
         use core::hint::black_box;
-        use pushlane::{Config, Lane, Scope, StaticQueue, Target, Topic};
+        use pushlane::{Lane, Scope, Target, Topic};
 
         $crate::measured!();
 
-        static QUEUE: StaticQueue<$backlog, $banks, 8, $words> =
-            StaticQueue::const_new(Config::new(usize::MAX).permits(4));
+        pushlane::static_queue!(static QUEUE: $backlog, clients = $clients, topics = 8, permits = 4);
 
-        // Whatever may fail is passed over: how a product reports it is not the queue's.
+        // Errors are passed over: how a product reports them is not part of the queue.
         fn work() {
             let topics = [black_box(Topic(1))];
             let Ok(client) = QUEUE.register() else { return };

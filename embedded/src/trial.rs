@@ -6,7 +6,7 @@ use core::cell::RefCell;
 use critical_section::Mutex;
 use pushlane::ready::ConstReady;
 use pushlane::storage::{Static, Storage};
-use pushlane::{ClientKey, Config, Lane, Lease, PushQueue, PublishErrorKind, StaticQueue, Version};
+use pushlane::{ClientKey, Config, Lane, Lease, PublishErrorKind, PushQueue, StaticQueue, Version};
 
 use crate::bell::Bell;
 use crate::board::{self, Stack};

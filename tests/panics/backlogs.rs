@@ -61,7 +61,7 @@ fn publish<B: Merging>(queue: &PushQueue<B>, target: Target<'_>, changes: &[u32]
     queue.publish(target, Lane::Normal, B::request(changes)).unwrap();
 }
 
-/// Serves everybody; who got what.
+/// Serves all clients. Returns what each got.
 fn serve<B: Merging>(queue: &PushQueue<B>) -> Vec<(ClientKey, Vec<u32>)> {
     let mut served: Vec<_> = std::iter::from_fn(|| queue.try_lease())
         .map(|lease| {
@@ -113,7 +113,7 @@ fn a_publish_whose_merge_panics_leaves_nobody_stuck<B: Merging>() {
         "who was marked is found, though the publish was cut short"
     );
 
-    // A publish that works reaches everybody, those included that the other one has half reached.
+    // A publish that works reaches all, also the clients that the other one had reached.
     let version = queue.publish(Target::Everyone, Lane::Urgent, B::request(&[])).unwrap();
     assert_eq!(queue.laggards(version).count(), clients.len());
     assert_eq!(serve(&queue).len(), clients.len());
@@ -121,7 +121,7 @@ fn a_publish_whose_merge_panics_leaves_nobody_stuck<B: Merging>() {
     assert_eq!(queue.permits_held(), 0);
 }
 
-/// Giving back merges nothing, so it can't panic. The next lease merges; until that works, both
+/// Giving back merges nothing, so it can't panic. The next lease merges. Until that works, both
 /// requests are owed, and the other clients are served.
 fn requests_that_cannot_be_merged_are_owed_and_harm_nobody_else<B: Merging>() {
     let queue = PushQueue::<B>::new(Config::new(2).permits(1));

@@ -43,7 +43,7 @@ fn merges_that_panic_in_a_batch<B: Kind>() {
     assert_intact(&queue, 2);
 }
 
-/// Flags without a lock, and a place in each step where a test may act.
+/// Flags without a lock, with a hook in each step.
 #[derive(Default)]
 struct Stepped;
 
@@ -145,8 +145,8 @@ fn a_place_that_cannot_be_prepared_is_given_back() {
     assert!(queue.try_lease().is_none());
 }
 
-/// On one core: an interrupt in the middle of a publish takes the client away, and one in the
-/// middle of that registers. It is answered at once, for nothing goes on before it returns.
+/// As on one core: an interrupt in a publish unregisters the client, and an interrupt in that
+/// registers another one. It must return at once, because nothing else runs until it does.
 #[test]
 fn an_interrupt_that_registers_is_answered() {
     for at in ["before record", "record"] {

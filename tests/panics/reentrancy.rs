@@ -1,5 +1,5 @@
-//! User code that uses the queue: refused in a merge or clone, which run under a backlog's lock; at
-//! work in a drop and in a signal.
+//! User code that uses the queue. In a merge or clone, which run under a backlog's lock, it is
+//! refused; in a drop and in a signal it works.
 
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -96,7 +96,7 @@ fn a_merge_or_clone_may_not_publish<B: Kind>() {
     assert_eq!(served(queue), [(other, 2)]);
 }
 
-/// Publishes to a client of its queue, once each time that it is told to.
+/// Publishes to a client of its queue, once for each request to do so.
 #[derive(Default)]
 struct Publishes {
     queue: OnceLock<(&'static PushQueue<Dirty, Heap, Publishes>, ClientKey)>,

@@ -1,4 +1,4 @@
-//! A request whose clone, merge and drop do what a test says, and what is asked of a queue
+//! A request whose clone, merge and drop do what a test says, and the state that a queue must be in
 //! afterwards.
 
 use std::cell::RefCell;
@@ -156,7 +156,7 @@ macro_rules! for_each_kind {
 }
 pub(crate) use for_each_kind;
 
-/// Counts what it is told.
+/// Counts its calls.
 #[derive(Default)]
 pub(crate) struct Told {
     pub(crate) ready: AtomicUsize,
@@ -192,7 +192,7 @@ pub(crate) fn publish<B: Kind>(
     queue.publish(Target::One(client), Lane::Normal, request).expect("registered")
 }
 
-/// Whether waiters for convergence were told since the last question.
+/// Whether `progress` was called since the last question.
 pub(crate) fn was_told<B: Kind>(queue: &Queue<B>) -> bool {
     queue.signal().progress.swap(0, Relaxed) > 0
 }

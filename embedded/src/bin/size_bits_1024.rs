@@ -3,4 +3,4 @@
 #![no_std]
 #![no_main]
 
-pushlane_firmware::measured!(pushlane::backlog::Bits<1>, [1], 128, 4);
+pushlane_firmware::measured!(pushlane::backlog::Bits<1>, [1], 1024);

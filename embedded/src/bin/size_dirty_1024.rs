@@ -3,4 +3,4 @@
 #![no_std]
 #![no_main]
 
-pushlane_firmware::measured!(pushlane::backlog::Dirty, (), 128, 4);
+pushlane_firmware::measured!(pushlane::backlog::Dirty, (), 1024);

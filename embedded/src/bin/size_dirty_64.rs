@@ -3,4 +3,4 @@
 #![no_std]
 #![no_main]
 
-pushlane_firmware::measured!(pushlane::backlog::Dirty, (), 8, 1);
+pushlane_firmware::measured!(pushlane::backlog::Dirty, (), 64);

@@ -5,7 +5,7 @@ use core::ptr;
 
 const PAINT: usize = 0xa5a5_5a5a;
 
-/// The rest of the frame of whoever paints. No interrupt comes then.
+/// The rest of the painting frame. No interrupt comes while it paints.
 const FRAME: usize = 128;
 
 /// The memory that the stack may grow into, painted.

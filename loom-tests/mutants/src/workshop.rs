@@ -17,13 +17,11 @@ use crate::{Model, Verdict};
 const PARTS: [&str; 5] =
     ["README.md", "src", "loom-tests/build.rs", "loom-tests/stand-ins", "loom-tests/tests"];
 
-/// The copy is a workspace of its own. Half optimised: most of the time goes into compiling.
+/// The copy is a workspace of its own. Only loom is optimised, as in the repository.
 const WORKSPACE: &str = "
 [workspace]
 [profile.dev]
 debug = false
-incremental = true
-opt-level = 1
 [profile.dev.package.loom]
 opt-level = 3
 [profile.dev.package.generator]

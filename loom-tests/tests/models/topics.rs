@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::model::{Queue, drain, explore, on, pause, race};
+use crate::model::{Queue, drain, explore, on, pause, quick_or, race};
 use loom::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use pushlane::backlog::Dirty;
 use pushlane::{Config, Lane, PushQueue, Scope, Target, Topic, Version};
@@ -150,7 +150,7 @@ fn what_was_left_reaches_the_client_after_a_requeue() {
 /// ended the client is reached, so nothing that is published to the topic has converged.
 #[test]
 fn a_topic_that_is_being_left_does_not_converge_early() {
-    explore(3, || {
+    explore(quick_or(3, 2), || {
         let world = World::new(1);
         let client = world.queue.register_with(Lane::Normal, ()).unwrap();
         world.queue.subscribe(client, TOPIC).unwrap();
@@ -232,7 +232,7 @@ fn a_topic_does_not_converge_early() {
 /// Two clients of one bank change and are pushed to at once: neither takes the other's bits along.
 #[test]
 fn neighbours_keep_their_own_topics() {
-    explore(2, || {
+    explore(quick_or(2, 1), || {
         let world = World::new(2);
         let stays = world.queue.register().unwrap();
         let goes = world.queue.register_with(Lane::Normal, ()).unwrap();
@@ -292,7 +292,7 @@ fn a_neighbour_leaves_a_topic_and_another_comes_to_it() {
 /// nothing of either stays for the next clients.
 #[test]
 fn a_client_that_comes_while_its_row_is_swept_is_found_when_it_goes() {
-    explore(2, || {
+    explore(quick_or(2, 1), || {
         let world = World::new(2);
         let [goes, comes] = [(); 2].map(|()| world.queue.register().unwrap());
         world.queue.subscribe(goes, TOPIC).unwrap();
@@ -315,7 +315,7 @@ fn a_client_that_comes_while_its_row_is_swept_is_found_when_it_goes() {
 /// The same for a client that stays, and is pushed to once it has unsubscribed.
 #[test]
 fn a_client_that_comes_while_its_row_is_swept_is_found_when_it_unsubscribes() {
-    explore(2, || {
+    explore(quick_or(2, 1), || {
         let world = World::new(2);
         let [goes, comes] = [(); 2].map(|()| world.queue.register().unwrap());
         world.queue.subscribe(goes, TOPIC).unwrap();

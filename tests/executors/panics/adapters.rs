@@ -1,4 +1,4 @@
-//! No panic stops what serves a queue. Each case ends with another client that is served.
+//! No panic stops an adapter. Each case ends with another client that is served.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};

@@ -1,6 +1,7 @@
 //! The whole queue against a plain reference: random operations in any order, over each ready set
-//! and each backlog. After each step everything visible from outside must agree: what a lease holds,
-//! which clients may be next, permits, places, and for every version ever returned its laggards.
+//! and each backlog. After each step everything visible from outside must agree: what a lease
+//! holds, which clients may be next, permits, places, and for every version ever returned its
+//! laggards.
 //!
 //! * `reference`: what must be true;
 //! * `kinds`: the backlogs, and what is published to them;
