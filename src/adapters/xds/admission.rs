@@ -3,11 +3,13 @@
 use core::time::Duration;
 use std::sync::{Mutex, PoisonError};
 
+use ::tokio::sync::Mutex as AsyncMutex;
 use ::tokio::time::{Instant, sleep_until};
 
 use super::limits::Limits;
 
-/// After a restart all clients come at once, and each has to be sent everything. They are let in at a rate.
+/// After a restart all clients come at once, and each has to be sent everything. They are let in at
+/// a rate, in the order in which they came.
 pub(super) struct Admission {
     /// Between two tokens. `None`: no limit.
     interval: Option<Duration>,
@@ -15,13 +17,22 @@ pub(super) struct Admission {
     wait: Duration,
     /// When the bucket is full again.
     due: Mutex<Option<Instant>>,
+    /// Held by the first that waits. Timers of about the same time fire in any order; this lock is
+    /// passed on in the order in which it was asked for.
+    line: AsyncMutex<()>,
 }
 
 impl Admission {
     pub(super) fn new(limits: &Limits) -> Self {
         let interval = Duration::from_secs(1).checked_div(limits.admission_rate);
         let burst = interval.unwrap_or_default() * limits.admission_burst.saturating_sub(1);
-        Admission { interval, burst, wait: limits.admission_wait, due: Mutex::new(None) }
+        Admission {
+            interval,
+            burst,
+            wait: limits.admission_wait,
+            due: Mutex::new(None),
+            line: AsyncMutex::new(()),
+        }
     }
 
     /// When the next one may enter. `None`: not soon enough.
@@ -43,6 +54,7 @@ impl Admission {
         let now = Instant::now();
         match self.reserve(now) {
             Some(turn) if turn > now => {
+                let _first = self.line.lock().await;
                 sleep_until(turn).await;
                 true
             }

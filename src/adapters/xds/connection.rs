@@ -14,6 +14,8 @@ use ::tokio::sync::watch;
 pub(super) enum Ending {
     /// Not at all.
     Open,
+    /// It takes no new stream; those that it has stay.
+    Leaving,
     /// Its streams are to end in good order.
     Closing,
     /// One of its streams is stuck, and the connection with it.

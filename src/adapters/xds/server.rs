@@ -26,6 +26,7 @@ use super::connection::{Admitted, Connection, Connections, Ending};
 use super::heard::Heard;
 use super::identity::Identity;
 use super::service::Extras;
+use super::state::Phase;
 use super::tls::Tls;
 
 /// A server is built with [`Server::tls`], or, where nobody else can listen, with
@@ -313,13 +314,23 @@ impl ServerBuilder {
         };
         let mut aged = pin!(aged);
         select! {
-            _ = http.as_mut() => return,
-            () = unheard.as_mut() => return,
-            () = aged.as_mut() => connection.end(Ending::Closing),
+            // First what is to be said of the connection, then of its streams.
+            biased;
             _ = ending.wait_for(|ending| *ending != Ending::Open) => {}
-            _ = phase.wait_for(|phase| *phase == super::state::Phase::Stopped) => {}
+            _ = phase.wait_for(|phase| *phase == Phase::Stopped) => {}
+            () = aged.as_mut() => connection.end(Ending::Closing),
+            () = unheard.as_mut() => return,
+            _ = http.as_mut() => return,
         }
         http.as_mut().graceful_shutdown();
+        select! {
+            // A time that is up is not asked again: the ending is there by then.
+            biased;
+            _ = ending.wait_for(|ending| *ending > Ending::Leaving) => {}
+            _ = phase.wait_for(|phase| *phase == Phase::Stopped) => {}
+            () = aged.as_mut() => connection.end(Ending::Closing),
+            _ = http.as_mut() => return,
+        }
         let _ = timeout(LAST_WORDS, http).await;
     }
 }

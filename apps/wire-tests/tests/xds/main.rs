@@ -7,6 +7,7 @@ mod exact;
 mod extras;
 mod floods;
 mod kinds;
+mod leaving;
 mod lifecycle;
 mod limits;
 mod on_demand;

@@ -12,14 +12,33 @@ pub(crate) const HEADERS: u8 = 1;
 pub(crate) const RST_STREAM: u8 = 3;
 pub(crate) const SETTINGS: u8 = 4;
 pub(crate) const PING: u8 = 6;
+pub(crate) const GOAWAY: u8 = 7;
 pub(crate) const CONTINUATION: u8 = 9;
 
+/// Nothing follows on the stream.
+pub(crate) const END_STREAM: u8 = 1;
 /// The header block is complete.
 pub(crate) const END_HEADERS: u8 = 4;
 
 pub(crate) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = (payload.len() as u32).to_be_bytes();
     [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+}
+
+/// One frame of the server's: its kind, its flags and its stream. Pings are answered.
+pub(crate) async fn next_frame(socket: &mut TcpStream) -> (u8, u8, u32) {
+    let read = async {
+        let mut head = [0; 9];
+        socket.read_exact(&mut head).await.unwrap();
+        let [a, b, c, kind, flags, stream @ ..] = head;
+        let mut payload = vec![0; u32::from_be_bytes([0, a, b, c]) as usize];
+        socket.read_exact(&mut payload).await.unwrap();
+        if (kind, flags) == (PING, 0) {
+            socket.write_all(&frame(PING, 1, 0, &payload)).await.unwrap();
+        }
+        (kind, flags, u32::from_be_bytes(stream))
+    };
+    timeout(Duration::from_secs(20), read).await.expect("a frame")
 }
 
 /// A request for a stream of state of the world, without its messages.

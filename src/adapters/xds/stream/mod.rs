@@ -112,6 +112,11 @@ impl Stream {
             }
             End::Disconnected => {
                 counters.ended.disconnected.one();
+                // On the same connection the client would come back to this server at once. Told
+                // before the stream ends.
+                if let Some(connection) = &self.connection {
+                    connection.end(Ending::Leaving);
+                }
                 ("it was disconnected".into(), Ok(()))
             }
             End::Stopped => {
