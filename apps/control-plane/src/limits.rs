@@ -37,9 +37,9 @@ pub(crate) struct LimitFlags {
     /// otherwise
     #[arg(long, value_name = "BYTES", default_value_t = (4 << 20) - (16 << 10), value_parser = count())]
     response_bytes: usize,
-    /// Responses that are prepared at once
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = count())]
-    permits: usize,
+    /// Responses that are prepared at once [default: 50 for each core]
+    #[arg(long, value_name = "N", value_parser = count())]
+    permits: Option<usize>,
     /// Rejections and departures that are remembered, each
     #[arg(long, value_name = "N", default_value_t = 4_096)]
     history: usize,
@@ -101,7 +101,7 @@ impl LimitFlags {
         limits.send_deadline = self.send_deadline;
         limits.ack_deadline = self.ack_deadline;
         limits.order_patience = self.order_patience;
-        limits.permits = self.permits;
+        limits.permits = self.permits.unwrap_or_else(|| PERMITS * cores());
         limits.history = self.history;
         limits
     }
@@ -147,6 +147,14 @@ impl LimitFlags {
         }
         Ok((needed > WARN_ABOVE).then_some(takes))
     }
+}
+
+/// For each core. A response is prepared without waiting, so a few for each core keep it busy; the
+/// others wait for their turn at the runtime with the permit in hand.
+const PERMITS: usize = 50;
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// Bytes of a place of the queue, with its part of the topics. There is one for each stream and
@@ -201,7 +209,9 @@ mod tests {
     #[test]
     fn without_flags_the_limits_are_the_library_s() {
         let limits = parse(&[]).unwrap().limits();
-        assert_eq!(format!("{limits:?}"), format!("{:?}", Limits::default()));
+        let mut library = Limits::default();
+        library.permits = PERMITS * cores();
+        assert_eq!(format!("{limits:?}"), format!("{library:?}"));
     }
 
     #[test]

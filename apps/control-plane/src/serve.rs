@@ -36,7 +36,12 @@ async fn serve(cli: Cli) -> Result<(), String> {
     let mut signals = Signals::new().map_err(|error| error.to_string())?;
     let clients = bind(cli.listen).await?;
     let admin = bind(cli.admin.admin).await?;
-    let mut ads = Ads::builder().limits(cli.limits.limits());
+    let mut limits = cli.limits.limits();
+    if cli.etcd.is_given() {
+        // Of each departure it has to be known for a while what the client lacked.
+        limits.history = limits.history.max(limits.streams);
+    }
+    let mut ads = Ads::builder().limits(limits);
     if cli.events {
         ads = ads.observe(|event| complain(&event.to_string()));
     }

@@ -25,7 +25,7 @@ pub(crate) fn answer(
     small: bool,
 ) -> (&'static str, Vec<Panel>) {
     match question {
-        Question::Rates => ("rates.svg", rates(setting, if small { 2 } else { 8 })),
+        Question::Rates => ("rates.svg", rates(setting, if small { 2 } else { 6 })),
         Question::Loss => ("loss.svg", loss(setting, &scenario::loss(setting))),
         Question::Rolling => ("rolling.svg", rolling(setting, &scenario::rolling(setting))),
     }

@@ -102,7 +102,7 @@ pub(crate) struct Rate {
 
 /// Changes at a rate, each for all clients or for one group of them.
 pub(crate) fn rate(setting: &Setting, rate: f64, groups: usize, long: u64) -> Rate {
-    let length = (long * SECOND).max((4.0 / rate * SECOND as f64) as u64);
+    let length = (long * SECOND).max((2.0 / rate * SECOND as f64) as u64);
     let count = (length as f64 / SECOND as f64 * rate) as usize;
     let publishes: Vec<_> = (0..count)
         .map(|at| Publish {

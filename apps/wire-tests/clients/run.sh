@@ -2,7 +2,7 @@
 # The control plane against clients that nobody here wrote: gRPC C-core and Envoy, at the versions pinned in
 # requirements-*.txt, installed privately below target/wire. Needs Python 3.10 or later with venv, and a network or a
 # cache for pip the first time. Arguments choose cases: see run.py.
-#   apps/wire-tests/clients/run.sh [WORD...] | --list | --latency [ROUNDS] | --browser
+#   apps/wire-tests/clients/run.sh [WORD...] | --list | --latency [ROUNDS] | --browser | --fleet OUT
 set -euo pipefail
 cd "$(dirname "$0")"
 root=$(cd ../../.. && pwd)
@@ -37,6 +37,7 @@ fi
 export ENVOY CONTROL_PLANE PYTHONDONTWRITEBYTECODE=1 GRPC_VERBOSITY=${GRPC_VERBOSITY:-NONE}
 case "${1:-}" in
 --latency) exec "$home/clients/bin/python" latency.py "${@:2}" ;;
+--fleet) exec "$home/clients/bin/python" fleet.py "${@:2}" ;;
 --browser) exec "$home/clients/bin/python" browser.py "${@:2}" ;;
 *) exec "$home/clients/bin/python" run.py "$@" ;;
 esac

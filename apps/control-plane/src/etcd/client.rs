@@ -61,7 +61,14 @@ impl Client {
 
     /// `etcd http://127.0.0.1:2379: what: why`.
     fn error(&self, what: &str, why: &str) -> String {
-        format!("etcd {}: {what}: {why}", self.endpoints)
+        // With TLS 1.3 a client that is refused sees no more than that.
+        let ends = ["connection closed", "broken pipe", "reset"];
+        let closed = ends.iter().any(|end| why.contains(end));
+        let hint = match closed && self.endpoints.starts_with("https:") {
+            true => "; is the client certificate one that etcd accepts?",
+            false => "",
+        };
+        format!("etcd {}: {what}: {why}{hint}", self.endpoints)
     }
 
     async fn within<T>(

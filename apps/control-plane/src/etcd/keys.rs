@@ -5,6 +5,7 @@
 //! | `PREFIX/VIEW/TYPE/NAME` | a `google.protobuf.Any` with the resource; TYPE is its message, without `type.googleapis.com/` |
 //! | `PREFIX/VIEW` | the view's marker: every transaction of `put` writes it |
 //! | `PREFIX.replicas/ID` | a replica's record, JSON, under its lease |
+//! | `PREFIX.limits/ID` | how many streams a replica admits, in digits; `*` stands for all others |
 //!
 //! A view is served as soon as its marker or a resource exists. Because of the marker each
 //! transaction has an event of its own, also one that removes; and the newest revision of a view's
@@ -51,6 +52,22 @@ impl Keys {
 
     pub(crate) fn replica(&self, id: &str) -> Vec<u8> {
         format!("{}.replicas/{id}", self.prefix).into()
+    }
+
+    /// What is written to measure etcd; nothing stays.
+    pub(crate) fn measure(&self) -> (Vec<u8>, Vec<u8>) {
+        let all = format!("{}.measure", self.prefix);
+        (format!("{all}/").into(), format!("{all}0").into())
+    }
+
+    pub(crate) fn limits(&self) -> (Vec<u8>, Vec<u8>) {
+        let all = format!("{}.limits", self.prefix);
+        (format!("{all}/").into(), format!("{all}0").into())
+    }
+
+    /// `None`: of all replicas that have no limit of their own.
+    pub(crate) fn limit(&self, id: Option<&str>) -> Vec<u8> {
+        format!("{}.limits/{}", self.prefix, id.unwrap_or("*")).into()
     }
 
     pub(crate) fn marker(&self, view: &str) -> Vec<u8> {
@@ -113,6 +130,11 @@ mod tests {
         assert!(within(keys.state(), &keys.resource("v", "t", "n")));
         assert!(!within(keys.state(), &keys.replica("r")));
         assert!(within(keys.replicas(), &keys.replica("r")));
+        assert!(
+            within(keys.limits(), &keys.limit(None))
+                && within(keys.limits(), &keys.limit(Some("r")))
+        );
+        assert!(!within(keys.state(), &keys.limit(None)));
         assert!(within(keys.view("v"), &keys.resource("v", "t", "n")));
         assert!(!within(keys.view("v"), &keys.resource("vv", "t", "n")));
     }

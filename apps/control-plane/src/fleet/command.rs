@@ -1,5 +1,6 @@
 //! `put`, `status` and `wait`: what an operator does with the fleet.
 
+use super::measure::Measure;
 use super::member::read;
 use super::record::Record;
 use crate::etcd::client::Client;
@@ -23,6 +24,11 @@ pub(crate) enum Command {
     Put(Put),
     /// Print the replicas, their clients, and who is behind
     Status(Status),
+    /// Set how many streams a replica admits, or each of all replicas. Streams beyond it end at
+    /// --shed-rate. The limit stays in etcd until it is set to none
+    Limit(Limit),
+    /// Measure how many writes and watchers etcd bears. What is written is removed again
+    Measure(Measure),
     /// Wait until all clients of all replicas have a revision. Exits with 0; with 1 if the time is
     /// up, and says who is behind; with 2 if etcd can't be read
     Wait(Wait),
@@ -43,6 +49,31 @@ pub(crate) struct Put {
 pub(crate) struct Status {
     #[command(flatten)]
     etcd: EtcdFlags,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Limit {
+    /// A number, or none: as many as --streams of the replica
+    #[arg(value_name = "N", value_parser = limit)]
+    streams: Wanted,
+    /// Only this replica's; it prevails over that of all
+    #[arg(long, value_name = "NAME", value_parser = view)]
+    replica: Option<String>,
+    #[command(flatten)]
+    etcd: EtcdFlags,
+}
+
+/// `None`: there is no limit but the replica's own.
+#[derive(Clone, Copy, Debug)]
+struct Wanted(Option<u64>);
+
+fn limit(text: &str) -> Result<Wanted, String> {
+    match text {
+        "none" => Ok(Wanted(None)),
+        text => {
+            text.parse().map(|it| Wanted(Some(it))).map_err(|_| "expected a number, or none".into())
+        }
+    }
 }
 
 #[derive(Clone, Debug, Args)]
@@ -74,13 +105,15 @@ const AGAIN: Duration = Duration::from_millis(50);
 
 impl Command {
     pub(crate) fn run(self) -> ExitCode {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
         let done = match runtime {
             Err(error) => Err(error.to_string()),
             Ok(runtime) => runtime.block_on(async {
                 match self {
                     Command::Put(put) => put.run().await,
                     Command::Status(status) => status.run().await,
+                    Command::Limit(limit) => limit.run().await,
+                    Command::Measure(measure) => measure.run().await,
                     Command::Wait(wait) => wait.run().await,
                 }
             }),
@@ -92,7 +125,7 @@ impl Command {
     }
 }
 
-fn connect(flags: &EtcdFlags) -> Result<(Client, Keys), String> {
+pub(super) fn connect(flags: &EtcdFlags) -> Result<(Client, Keys), String> {
     Ok((Client::new(flags)?, Keys::new(&flags.etcd_prefix)))
 }
 
@@ -183,6 +216,22 @@ impl Status {
             0 => println!("{count} replicas, {clients} clients, all have {all}"),
             some => println!("{count} replicas, {clients} clients, {some} joining"),
         }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Limit {
+    async fn run(self) -> Result<ExitCode, String> {
+        let (client, keys) = connect(&self.etcd)?;
+        let key = keys.limit(self.replica.as_deref());
+        let operation = match self.streams.0 {
+            Some(streams) => {
+                Op::Put(PutRequest { key, value: streams.to_string().into(), lease: 0 })
+            }
+            None => Op::Delete(DeleteRangeRequest { key }),
+        };
+        let success = vec![RequestOp { request: Some(operation) }];
+        client.transact(TxnRequest { compare: Vec::new(), success }).await?;
         Ok(ExitCode::SUCCESS)
     }
 }

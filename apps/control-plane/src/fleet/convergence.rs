@@ -5,9 +5,11 @@
 //!
 //! * A record says R only if every client that R concerned has acknowledged it, on a stream of this
 //!   replica.
-//! * A client that connects may have anything. It counts as joining until it has acknowledged all
-//!   that it has asked for, and while a client is joining the record says of no revision that it is
-//!   there.
+//! * A client that connects may have anything. It is joining until it has acknowledged all that it
+//!   has asked for. The record doesn't say R while a client is joining that connected before R was
+//!   served here, nor while one has been joining for a quarter of a lease. A client that has just
+//!   connected, when R was served already, is sent R or later with its first response; if it left
+//!   another replica before it had acknowledged R, it is still counted there.
 //! * A client that leaves before it has acknowledged counts as if it were still here for the time
 //!   of a lease. By then it is counted where it has connected anew.
 //! * The record of a replica that dies stays until its lease expires, and so do its clients in it.
@@ -19,17 +21,17 @@
 //! * Records are compared before they are written: one that is late on the wire replaces no newer
 //!   one.
 //!
-//! What is not promised: a client that is away from all replicas for longer than a lease is not
-//! counted while it is away, and a process that is stopped by a signal is like a dead one, although
-//! clients are connected to it. Times are differences on each machine's own monotonic clock, so
-//! clocks that are set differently don't matter.
+//! What is not promised: a client that is away from all replicas for longer than three quarters of a
+//! lease is not counted while it is away. Nor is a client for the moment of its move that had all
+//! there was when it left, or one that is new: it is sent R with its first response. A process that
+//! is stopped by a signal is like a dead one, although clients are connected to it. Times are
+//! differences on each machine's own monotonic clock, so clocks that are set differently don't
+//! matter.
 
 use pushlane::adapters::xds::{Ads, ClientStatus, Published, StreamId};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
-/// Departures whose time is remembered: more than the server remembers.
-const DEPARTED: usize = 10_000;
 /// Clients that are named in a record.
 const NAMED: usize = 10;
 
@@ -37,6 +39,8 @@ const NAMED: usize = 10;
 #[derive(Debug)]
 pub(super) struct Step {
     pub(super) revision: u64,
+    /// Streams that began later have it in their first response.
+    pub(super) at: Instant,
     pub(super) published: Vec<Published>,
     pub(super) broken_since: Option<u64>,
 }
@@ -52,6 +56,13 @@ pub(super) struct Seen {
     pub(super) behind_count: u64,
 }
 
+#[derive(Clone, Copy, Debug)]
+struct Joining {
+    since: Instant,
+    /// Since when it is gone, if it is.
+    left: Option<Instant>,
+}
+
 #[derive(Debug)]
 pub(super) struct Convergence {
     ads: Ads,
@@ -64,8 +75,8 @@ pub(super) struct Convergence {
     departed: BTreeMap<StreamId, Instant>,
     /// Streams that have answered all that they first asked for.
     settled: BTreeSet<StreamId>,
-    /// Streams that haven't, and since when they are gone, if they are.
-    joining: BTreeMap<StreamId, Option<Instant>>,
+    /// Streams that haven't.
+    joining: BTreeMap<StreamId, Joining>,
     /// Until then a client counts as joining: it may have been the predecessor's.
     inherited: Option<Instant>,
     /// The lowest revision that a client has rejected and still lacks.
@@ -107,8 +118,10 @@ impl Convergence {
 
     pub(super) async fn look(&mut self) -> Seen {
         let now = Instant::now();
+        self.look_at_clients(now);
         while let Some(step) = self.waiting.front() {
-            if !step.published.iter().all(|published| self.ads.is_answered(published))
+            if self.joining.values().any(|it| it.since <= step.at)
+                || !step.published.iter().all(|published| self.ads.is_answered(published))
                 || self.has_departed(now).await
             {
                 break;
@@ -117,7 +130,6 @@ impl Convergence {
                 self.acked = step.revision;
             }
         }
-        self.look_at_clients(now);
         self.seen(now)
     }
 
@@ -136,7 +148,8 @@ impl Convergence {
                 holds |= now < since + self.grace;
             }
         }
-        while self.departed.len() > DEPARTED {
+        // The server remembers no more of them.
+        while self.departed.len() > self.ads.limits().history {
             self.departed.pop_first();
         }
         holds
@@ -163,12 +176,15 @@ impl Convergence {
                 self.joining.remove(&client.stream);
                 self.settled.insert(client.stream);
             } else {
-                self.joining.insert(client.stream, None);
+                let since = now.checked_sub(client.age).unwrap_or(now);
+                let new = Joining { since, left: None };
+                self.joining.entry(client.stream).or_insert(new);
             }
         }
         let grace = self.grace;
-        self.joining
-            .retain(|stream, left| open.contains(stream) || now < *left.get_or_insert(now) + grace);
+        self.joining.retain(|stream, it| {
+            open.contains(stream) || now < *it.left.get_or_insert(now) + grace
+        });
         self.rejections.clear();
         self.rejected = None;
         clients.iter().for_each(|client| self.look_at_rejections(client));
@@ -196,11 +212,13 @@ impl Convergence {
         self.inherited = self.inherited.filter(|until| now < *until);
         let behind_count = behind.len() as u64;
         behind.truncate(NAMED);
+        let long = self.joining.values().filter(|it| now >= it.since + self.grace / 4);
+        let joining = long.count() as u64 + u64::from(self.inherited.is_some());
         Seen {
             clients: self.ads.metrics().streams,
             applied: self.applied,
             revision,
-            joining: self.joining.len() as u64 + u64::from(self.inherited.is_some()),
+            joining,
             behind,
             behind_count,
         }

@@ -1,7 +1,9 @@
 //! A replica that may have lost its lease ends its streams: its record may be gone, and its clients
 //! with it.
 
+use super::gate::Gate;
 use pushlane::adapters::xds::Ads;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
@@ -12,33 +14,21 @@ const AGAIN: Duration = Duration::from_millis(20);
 /// that. Returns when the sender is gone.
 pub(super) async fn keep(
     ads: Ads,
+    gate: Arc<Gate>,
     lease: Duration,
     mut valid: watch::Receiver<Instant>,
     tell: impl Fn(&str),
 ) {
     let margin = lease / 4;
-    // The limit of streams from before, while none are admitted.
-    let mut limit = None;
-    let mut began = false;
     loop {
         let left = (*valid.borrow_and_update()).saturating_duration_since(Instant::now());
         let fenced = left <= margin;
-        match (fenced, limit) {
-            (true, None) => {
-                limit = Some(ads.set_stream_limit(0));
-                if began {
-                    tell(
-                        "the lease can't be renewed: streams are ended, their clients go elsewhere",
-                    );
-                }
-            }
-            (false, Some(streams)) => {
-                ads.set_stream_limit(streams);
-                limit = None;
-                began = true;
-                tell("this replica has a lease: clients are admitted");
-            }
-            _ => {}
+        if gate.leased(!fenced) {
+            tell(if fenced {
+                "the lease can't be renewed: streams are ended, their clients go elsewhere"
+            } else {
+                "this replica has a lease: clients are admitted"
+            });
         }
         let pause = if fenced {
             // A stream may have entered while the limit was being changed.

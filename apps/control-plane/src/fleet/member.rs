@@ -1,6 +1,7 @@
 //! Keeps this replica's record in etcd, under its lease, and its number of clients near its share.
 
 use super::convergence::{Convergence, Step};
+use super::gate::Gate;
 use super::record::Record;
 use super::share::{Pace, excess, first_to_go};
 use crate::etcd::client::Client;
@@ -13,7 +14,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 /// Between two looks at the clients.
 const LOOK: Duration = Duration::from_millis(50);
-/// Between two looks at the other records.
+/// Between two looks at the other records, and two writes of a record in which only numbers of
+/// clients have changed: they change all the time.
 const OTHERS: Duration = Duration::from_secs(1);
 
 /// What the member is and works with.
@@ -22,6 +24,7 @@ pub(super) struct Member {
     pub(super) client: Client,
     pub(super) keys: Keys,
     pub(super) ads: Ads,
+    pub(super) gate: Arc<Gate>,
     pub(super) id: String,
     pub(super) address: String,
     pub(super) lease: Duration,
@@ -42,26 +45,38 @@ struct Written {
     lease: Option<Lease>,
     /// The revision of the record, 0 if there is none. `None`: not known.
     at: Option<i64>,
-    text: String,
+    record: Option<Record>,
+    last: Option<Instant>,
+}
+
+impl Written {
+    /// Whether the record says something else, for which others wait.
+    fn differs(&self, record: &Record) -> bool {
+        let Some(written) = &self.record else { return true };
+        let same_clients = Record { clients: written.clients, ..record.clone() };
+        let long_ago = self.last.is_none_or(|last| last.elapsed() >= OTHERS);
+        *written != same_clients || (long_ago && written != record)
+    }
 }
 
 impl Member {
-    /// Until `end`; then the record is written once more and left to expire.
+    /// Until `end`, which says how many clients have gone at the end. Then the record is written
+    /// once more and left to expire.
     pub(super) async fn run(
         self,
         mut steps: mpsc::UnboundedReceiver<Step>,
-        mut end: oneshot::Receiver<()>,
+        mut end: oneshot::Receiver<u64>,
         valid: watch::Sender<Instant>,
         tell: impl Fn(&str),
     ) {
         let mut convergence = Convergence::new(self.ads.clone(), self.lease);
-        let (mut written, mut others) = (Written::default(), (0, 0));
+        let (mut written, mut others) = (Written::default(), (0, Vec::new()));
         let (mut pace, mut looked) = (Pace::new(self.shed_rate, Instant::now()), Instant::now());
         let (mut first, mut trouble) = (true, String::new());
         loop {
             let ending = tokio::select! {
-                () = tokio::time::sleep(LOOK) => false,
-                _ = &mut end => true,
+                () = tokio::time::sleep(LOOK) => None,
+                gone = &mut end => Some(gone.unwrap_or(0)),
             };
             while let Ok(step) = steps.try_recv() {
                 convergence.published(step);
@@ -72,18 +87,21 @@ impl Member {
                 convergence.inherit();
             }
             let mut record = self.record(&mut convergence).await;
-            if ending {
-                // From now on its clients go elsewhere.
-                record.joining = record.joining.max(record.clients);
+            if let Some(gone) = ending {
+                // They are on their way to other replicas.
+                record.joining = record.joining.max(gone);
             }
             if done.is_ok() {
-                done = self.write(&mut written, record.to_text()).await;
+                done = self.write(&mut written, &record).await;
             }
             if done.is_ok() && looked.elapsed() >= OTHERS {
                 looked = Instant::now();
                 if let Ok(records) = read(&self.client, &self.keys).await {
-                    others = (records.iter().map(|it| it.clients).sum(), records.len() as u64);
+                    // Those that admit nobody will soon have no clients.
+                    let limits = records.iter().map(|it| it.stream_limit).filter(|it| *it > 0);
+                    others = (records.iter().map(|it| it.clients).sum(), limits.collect());
                 }
+                done = self.look_at_limit(&tell).await;
             }
             match done {
                 Ok(()) => trouble.clear(),
@@ -93,11 +111,11 @@ impl Member {
                     trouble = why;
                 }
             }
-            if ending {
+            if ending.is_some() {
                 return;
             }
-            let limit = self.ads.stream_limit() as u64;
-            let over = excess(record.clients, others.0, others.1, limit);
+            let limit = self.gate.wanted().map(|limit| limit as u64);
+            let over = limit.map_or(0, |it| excess(record.clients, others.0, &others.1, it));
             let count = pace.take(over, Instant::now()) as usize;
             if count > 0 {
                 for stream in first_to_go(&self.ads.clients(), count) {
@@ -105,6 +123,29 @@ impl Member {
                 }
             }
         }
+    }
+
+    /// The limit of streams that the operator has set for this replica, or for all.
+    async fn look_at_limit(&self, tell: &impl Fn(&str)) -> Result<(), String> {
+        let (begin, end) = self.keys.limits();
+        let there = self.client.range((&begin, &end)).await?.kvs;
+        let of = |id| there.iter().find(|kv| kv.key == self.keys.limit(id));
+        let wanted = match of(Some(&self.id)).or(of(None)) {
+            None => None,
+            Some(kv) => {
+                let number = str::from_utf8(&kv.value).ok().and_then(|text| text.parse().ok());
+                Some(number.ok_or_else(|| {
+                    let (key, revision) = (String::from_utf8_lossy(&kv.key), kv.mod_revision);
+                    format!("key {key:?}, revision {revision}: expected a number of streams")
+                })?)
+            }
+        };
+        if self.gate.limit(wanted)
+            && let Some(limit) = self.gate.wanted()
+        {
+            tell(&format!("from now on {limit} streams are admitted"));
+        }
+        Ok(())
     }
 
     async fn record(&self, convergence: &mut Convergence) -> Record {
@@ -158,9 +199,9 @@ impl Member {
     }
 
     /// Writes the record if it is another one, and nobody has written it meanwhile.
-    async fn write(&self, written: &mut Written, text: String) -> Result<(), String> {
+    async fn write(&self, written: &mut Written, record: &Record) -> Result<(), String> {
         let (Some(lease), Some(at)) = (&written.lease, written.at) else { return Ok(()) };
-        if text == written.text {
+        if !written.differs(record) {
             return Ok(());
         }
         let key = self.keys.replica(&self.id);
@@ -171,14 +212,15 @@ impl Member {
             mod_revision: Some(at),
             range_end: Vec::new(),
         };
-        let put = PutRequest { key, value: text.clone().into_bytes(), lease: lease.id };
+        let put = PutRequest { key, value: record.to_text().into_bytes(), lease: lease.id };
         let success = vec![RequestOp { request: Some(Op::Put(put)) }];
         // Until it is answered, it is not known what is there.
         written.at = None;
-        written.text.clear();
+        written.record = None;
         match self.client.transact(TxnRequest { compare: vec![compare], success }).await {
             Ok(Some(revision)) => {
-                (written.at, written.text) = (Some(revision), text);
+                (written.at, written.record) = (Some(revision), Some(record.clone()));
+                written.last = Some(Instant::now());
                 Ok(())
             }
             // It expired with an earlier lease, or an earlier call was carried out after all. If it

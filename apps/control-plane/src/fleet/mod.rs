@@ -3,6 +3,8 @@
 pub(crate) mod command;
 mod convergence;
 mod fence;
+mod gate;
+mod measure;
 mod member;
 mod record;
 pub(crate) mod replica;

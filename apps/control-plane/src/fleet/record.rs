@@ -15,7 +15,7 @@ pub(crate) struct Record {
     pub(crate) applied: u64,
     /// The newest revision that all its clients have acknowledged, but for those that are joining.
     pub(crate) revision: u64,
-    /// Clients that have come and not answered yet, or have gone before they had.
+    /// Clients that came some time ago and have not answered yet, or have gone before they had.
     pub(crate) joining: u64,
     /// Clients that hold the next revision back, and why: the first of them.
     pub(crate) behind: Vec<String>,

@@ -3,6 +3,7 @@
 use super::FleetFlags;
 use super::convergence::Step;
 use super::fence;
+use super::gate::Gate;
 use super::member::Member;
 use crate::etcd::client::Client;
 use crate::etcd::flags::EtcdFlags;
@@ -22,7 +23,8 @@ use tokio::task::JoinHandle;
 #[derive(Debug)]
 pub(crate) struct Replica {
     ads: Ads,
-    end: oneshot::Sender<()>,
+    gate: Arc<Gate>,
+    end: oneshot::Sender<u64>,
     member: JoinHandle<()>,
     others: [JoinHandle<()>; 2],
 }
@@ -43,10 +45,13 @@ impl Replica {
         let id = fleet.replica.clone().unwrap_or_else(|| address.clone());
         let (steps, published) = mpsc::unbounded_channel();
         let fault = Arc::new(Mutex::new(None));
+        // Without a lease no client is admitted.
+        let gate = Arc::new(Gate::new(ads.clone()));
         let member = Member {
             client: client.clone(),
             keys: keys.clone(),
             ads: ads.clone(),
+            gate: Arc::clone(&gate),
             id,
             address,
             lease: fleet.lease,
@@ -54,27 +59,24 @@ impl Replica {
             fault: Arc::clone(&fault),
         };
         let (end, ended) = oneshot::channel();
-        // Without a lease no client is admitted.
         let (valid, is_valid) = watch::channel(Instant::now());
-        let fence = fence::keep(ads.clone(), fleet.lease, is_valid, complain);
+        let fence = fence::keep(ads.clone(), Arc::clone(&gate), fleet.lease, is_valid, complain);
         let taker = Taker { ads: ads.clone(), source, steps, fault, say, complain };
         let follower = follow(client, keys, move |told| taker.take(told));
         Ok(Self {
             ads: ads.clone(),
+            gate,
             end,
             member: tokio::spawn(member.run(published, ended, valid, complain)),
             others: [tokio::spawn(fence), tokio::spawn(follower)],
         })
     }
 
-    /// Admits no client any more and leaves the record to expire, for which it takes no longer than
-    /// `most`. Then its clients go one after another over the time of `drain`, so that they don't
-    /// storm the other replicas.
+    /// Admits no client any more. Its clients go one after another over the time of `drain`, so that
+    /// they don't storm the other replicas; until then they are served and counted. Then the record
+    /// is left to expire, for which it takes no longer than `most`.
     pub(crate) async fn end(self, most: Duration, drain: Duration) {
-        self.others.iter().for_each(JoinHandle::abort);
-        self.ads.set_stream_limit(0);
-        let _ = self.end.send(());
-        let _ = tokio::time::timeout(most, self.member).await;
+        self.gate.end();
         let begin = Instant::now();
         let clients = self.ads.clients();
         for (at, client) in (1..).zip(&clients) {
@@ -84,6 +86,9 @@ impl Replica {
                 tokio::time::sleep(left).await;
             }
         }
+        let _ = self.end.send(clients.len() as u64);
+        let _ = tokio::time::timeout(most, self.member).await;
+        self.others.iter().for_each(JoinHandle::abort);
     }
 }
 
@@ -147,6 +152,6 @@ impl Taker {
             source.faults = faults;
         }
         drop(source);
-        let _ = self.steps.send(Step { revision, published, broken_since });
+        let _ = self.steps.send(Step { revision, at: Instant::now(), published, broken_since });
     }
 }

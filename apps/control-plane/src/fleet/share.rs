@@ -7,14 +7,25 @@ use std::time::{Duration, Instant};
 /// A replica keeps a tenth more than its part, so that clients don't go round in circles.
 const SLACK_PERCENT: u64 = 110;
 
-/// Streams beyond this replica's share, of `total` clients of all `replicas`, or beyond its limit.
-pub(super) fn excess(mine: u64, total: u64, replicas: u64, limit: u64) -> u64 {
-    let share = if replicas > 1 {
-        (total.max(mine) * SLACK_PERCENT).div_ceil(100 * replicas)
-    } else {
-        mine
-    };
-    mine.saturating_sub(share.min(limit))
+/// Streams beyond this replica's share of `total` clients, or beyond its own limit. `limits` are
+/// those of all replicas that admit clients.
+pub(super) fn excess(mine: u64, total: u64, limits: &[u64], limit: u64) -> u64 {
+    mine.saturating_sub(share(total.max(mine), limits).min(limit))
+}
+
+/// An equal part for each; what is beyond a replica's limit is divided among the others.
+fn share(total: u64, limits: &[u64]) -> u64 {
+    let mut limits = limits.to_vec();
+    limits.sort_unstable();
+    let (mut left, mut replicas) = (total, limits.len() as u64);
+    for limit in limits {
+        if limit.saturating_mul(replicas) >= left {
+            return (left * SLACK_PERCENT).div_ceil(100 * replicas);
+        }
+        left -= limit;
+        replicas -= 1;
+    }
+    u64::MAX // more clients than places: nobody could take them
 }
 
 /// Lets so many streams a second go.
@@ -59,12 +70,22 @@ mod tests {
 
     #[test]
     fn a_replica_keeps_a_tenth_more_than_its_part() {
-        assert_eq!(excess(150, 300, 3, 1_000), 40);
-        assert_eq!(excess(110, 300, 3, 1_000), 0);
-        assert_eq!(excess(300, 300, 1, 1_000), 0, "there is no other");
-        assert_eq!(excess(300, 300, 1, 200), 100, "but a limit");
-        assert_eq!(excess(1, 1, 3, 1_000), 0, "never the last one");
-        assert_eq!(excess(300, 0, 2, 1_000), 135, "the others' records are old");
+        let three = [1_000; 3];
+        assert_eq!(excess(150, 300, &three, 1_000), 40);
+        assert_eq!(excess(110, 300, &three, 1_000), 0);
+        assert_eq!(excess(300, 300, &[1_000], 1_000), 0, "there is no other");
+        assert_eq!(excess(300, 300, &[200], 200), 100, "but a limit");
+        assert_eq!(excess(300, 300, &[], 1_000), 0, "the records have not been read");
+        assert_eq!(excess(1, 1, &three, 1_000), 0, "never the last one");
+        assert_eq!(excess(300, 0, &three[..2], 1_000), 135, "the others' records are old");
+    }
+
+    #[test]
+    fn what_one_replica_does_not_take_the_others_may_keep() {
+        assert_eq!(excess(120, 300, &[60, 1_000, 1_000], 1_000), 0);
+        assert_eq!(excess(140, 300, &[60, 1_000, 1_000], 1_000), 8, "240 for two");
+        assert_eq!(excess(100, 300, &[60, 1_000, 1_000], 60), 40);
+        assert_eq!(excess(200, 300, &[60, 100, 100], 100), 100, "more clients than places");
     }
 
     /// Ten replicas, of which one comes back empty, in virtual time: clients that go come back
@@ -79,7 +100,7 @@ mod tests {
             now += Duration::from_millis(100);
             let total = clients.iter().sum();
             for at in 0..10 {
-                let over = excess(clients[at], total, 10, 1_000);
+                let over = excess(clients[at], total, &[1_000; 10], 1_000);
                 for _ in 0..paces[at].take(over, now) {
                     random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
                     clients[at] -= 1;
@@ -89,7 +110,10 @@ mod tests {
             }
         }
         assert_eq!(clients.iter().sum::<u64>(), 900);
-        assert!(clients.iter().all(|mine| excess(*mine, 900, 10, 1_000) == 0), "{clients:?}");
+        assert!(
+            clients.iter().all(|mine| excess(*mine, 900, &[1_000; 10], 1_000) == 0),
+            "{clients:?}"
+        );
         assert!(gone < 200, "{gone} had to go");
     }
 

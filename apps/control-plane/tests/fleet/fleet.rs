@@ -3,6 +3,7 @@
 use crate::client::{Client, TYPES};
 use crate::processes::{Process, control_plane};
 use crate::proxy::Proxy;
+use crate::skew::Skew;
 use prost::Message;
 use std::collections::BTreeMap;
 use std::net::TcpListener;
@@ -17,12 +18,15 @@ use tonic_prost::ProstCodec;
 const CLIENTS: usize = 300;
 const REPLICAS: usize = 3;
 /// Far beyond what anything takes: it ends a test that hangs, and judges nothing.
-const LONG: Duration = Duration::from_secs(90);
+const LONG: Duration = Duration::from_secs(180);
+/// By how many seconds the clocks of the replicas are wrong.
+const SKEW: [i64; REPLICAS] = [3_600, -86_400, 0];
 /// Replicas that are cut off for so long lose their clients.
 const LEASE: &str = "6";
 
 pub(crate) struct Fleet {
     dir: PathBuf,
+    skew: Skew,
     pub(crate) etcd: Process,
     etcd_ports: [u16; 2],
     /// Between etcd and the last replica.
@@ -34,7 +38,7 @@ pub(crate) struct Fleet {
     revisions: Vec<u64>,
 }
 
-fn free() -> u16 {
+pub(crate) fn free() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
@@ -83,6 +87,7 @@ impl Fleet {
         let proxy = Proxy::start(format!("127.0.0.1:{}", etcd_ports[0])).await;
         let ports: Vec<_> = (0..REPLICAS).map(|_| [free(), free()]).collect();
         let mut fleet = Self {
+            skew: Skew::new(&dir),
             dir,
             etcd,
             etcd_ports,
@@ -142,7 +147,8 @@ impl Fleet {
         let log = self.dir.join(format!("{name}.log"));
         let _ = std::fs::remove_file(&log);
         let program = env!("CARGO_BIN_EXE_control-plane");
-        self.replicas[at] = Some(Process::start(program, &flags, &log));
+        let skew = self.skew.by(SKEW[at]);
+        self.replicas[at] = Some(Process::start_with(program, &flags, &log, skew));
         self.line(at, "clients are admitted").await;
     }
 
@@ -236,9 +242,16 @@ impl Fleet {
         self.clients[0].hold.store(hold, SeqCst);
     }
 
-    /// Waits until no replica has more than its share.
-    pub(crate) async fn balanced(&self) {
-        let most = (CLIENTS * 110).div_ceil(100 * REPLICAS);
+    /// Sets how many streams a replica admits, or that there is no limit.
+    pub(crate) fn limit(&self, at: usize, streams: &str) {
+        let (name, etcd) = (format!("replica-{at}"), self.etcd_url());
+        let output = control_plane(&["limit", streams, "--replica", &name, "--etcd", &etcd]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// Waits until all clients are there, and no replica has more than its share, or as many as
+    /// `most` allows.
+    pub(crate) async fn spread(&self, most: [usize; REPLICAS]) {
         let end = Instant::now() + LONG;
         loop {
             let output = control_plane(&["status", "--etcd", &self.etcd_url()]);
@@ -248,13 +261,19 @@ impl Fleet {
                 .filter_map(|line| line.split_once(" of ")?.0.rsplit(' ').next()?.parse().ok())
                 .collect();
             let all = counts.iter().sum::<usize>();
-            if counts.len() == REPLICAS && all == CLIENTS && counts.iter().all(|it| *it <= most) {
-                println!("balanced: {counts:?}");
+            let within = counts.iter().zip(most).all(|(count, most)| *count <= most);
+            if counts.len() == REPLICAS && all == CLIENTS && within {
+                println!("clients of the replicas: {counts:?}");
                 return;
             }
             assert!(Instant::now() < end, "{status}");
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
+    }
+
+    /// Waits until no replica has more than its share.
+    pub(crate) async fn balanced(&self) {
+        self.spread([(CLIENTS * 110).div_ceil(100 * REPLICAS); REPLICAS]).await;
     }
 
     pub(crate) fn memory(&self) -> Vec<u64> {

@@ -12,9 +12,19 @@ pub(crate) struct Process {
 
 impl Process {
     pub(crate) fn start(program: &str, arguments: &[String], log: &Path) -> Self {
+        Self::start_with(program, arguments, log, [])
+    }
+
+    pub(crate) fn start_with(
+        program: &str,
+        arguments: &[String],
+        log: &Path,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Self {
         let file = File::options().create(true).append(true).open(log).unwrap();
         let child = Command::new(program)
             .args(arguments)
+            .envs(environment)
             .stdin(Stdio::null())
             .stdout(file.try_clone().unwrap())
             .stderr(file)
