@@ -17,14 +17,14 @@ Weakens every atomic operation one step, runs the models on each, and writes loo
 
   --minutes N        end after N minutes; the next run goes on from there
   --slowest SECONDS  leave out models that take longer, or ten times as long if they are about the
-                     mutant's file (default 0.3)
+                     mutant's file (default 0.6)
   --file NAME        only mutants of this file below src/; the page is not written
 
 To run one model by hand with one mutant in it, give the program of its tests the mutant's number, which is
 printed with the verdict, in PUSHLANE_MUTANT: it is orderings/target/debug/deps/NAME-* in the target directory.";
 
 /// A run of all mutants takes minutes then, and most models take part.
-const SLOWEST: Duration = Duration::from_millis(300);
+const SLOWEST: Duration = Duration::from_millis(600);
 
 struct Options {
     until: Option<Instant>,

@@ -30,8 +30,6 @@ opt-level = 3
 
 pub struct Workshop {
     root: PathBuf,
-    /// For cargo.
-    settings: Vec<(&'static str, String)>,
 }
 
 impl Workshop {
@@ -53,16 +51,7 @@ impl Workshop {
         let text = fs::read_to_string(repository.join("loom-tests/Cargo.toml"))? + WORKSPACE;
         write(&manifest, &text, &mut copied)?;
         remove_others(&root, &copied)?;
-        Ok(Workshop { root, settings: Vec::new() })
-    }
-
-    /// Compiles the crate with all optimisation: for many runs of few builds.
-    #[must_use]
-    pub fn optimised(mut self) -> Self {
-        self.settings.push(("CARGO_PROFILE_DEV_OPT_LEVEL", "3".to_owned()));
-        // A build that is killed leaves half of what the next one would go on from.
-        self.settings.push(("CARGO_INCREMENTAL", "0".to_owned()));
-        self
+        Ok(Workshop { root })
     }
 
     /// The program with all models in it, or what the compiler said.
@@ -77,7 +66,6 @@ impl Workshop {
         cargo
             .current_dir(self.root.join("loom-tests"))
             .env("CARGO_TARGET_DIR", self.root.with_file_name("target"))
-            .envs(self.settings.iter().map(|(name, value)| (*name, value)))
             .args(["test", "--offline", "--no-run", "--message-format=json-render-diagnostics"])
             .args(["--test", "models"]);
         let output = cargo.stdin(Stdio::null()).output()?;

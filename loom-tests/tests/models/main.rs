@@ -18,6 +18,7 @@ mod nobody_starves;
 mod nothing_lost;
 mod one_at_a_time;
 mod permits_conserved;
+mod publish_each;
 mod ready_sets;
 mod registering;
 mod signals;

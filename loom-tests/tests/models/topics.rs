@@ -333,3 +333,23 @@ fn a_client_that_comes_while_its_row_is_swept_is_found_when_it_unsubscribes() {
         assert!(world.queue.try_lease().is_none(), "it has left the topic for good");
     });
 }
+
+/// A client leaves, and the next one takes its place and subscribes: it keeps its subscription.
+#[test]
+fn a_subscriber_takes_a_place_that_comes_free() {
+    explore(2, || {
+        let world = World::new(1);
+        let client = world.queue.register().unwrap();
+        world.queue.subscribe(client, TOPIC).unwrap();
+        let (_, came) = race((
+            on(&world, move |world| world.queue.unregister(client).unwrap()),
+            on(&world, |world| {
+                let Ok(next) = world.queue.register() else { return false };
+                world.queue.subscribe(next, TOPIC).unwrap();
+                true
+            }),
+        ));
+        world.publish(TOPIC);
+        assert_eq!(drain(&world.queue, |()| ()), usize::from(came), "its own subscription");
+    });
+}

@@ -9,6 +9,7 @@ pub const HARMLESS: &[(&str, &str)] = &[
         "publish to one client: the look whether the queue is closed, and joining the line",
         "the slot joins the line either way, and nothing that is asked depends on the line",
     ),
+    ("publish to everyone: the number, and the raise", "the raise tells the number"),
     (
         "publish to many: the number, and the banks going into the ready set",
         "a version waits for marks, and those are made; the signal comes after both",
@@ -56,10 +57,7 @@ pub const HARMLESS: &[(&str, &str)] = &[
 ];
 
 pub(super) fn all() -> Vec<Mutant> {
-    let mut all = publish();
-    all.extend(lease());
-    all.extend(clients());
-    all
+    [publish(), publish_each(), everyone(), lease(), clients()].into_iter().flatten().collect()
 }
 
 fn publish() -> Vec<Mutant> {
@@ -230,6 +228,157 @@ fn publish() -> Vec<Mutant> {
     ]
 }
 
+fn publish_each() -> Vec<Mutant> {
+    vec![
+        variant(
+            "publish to each: mark, then record",
+            &[
+                ("queue/publish_each.rs", "if B::RECORDS {", "if B::RECORDS && !BROKEN {"),
+                (
+                    "queue/publish_each.rs",
+                    "batch.add(bank, marked.ready);",
+                    "batch.add(bank, marked.ready);
+                     if B::RECORDS && BROKEN {
+                         self.backlog.record(recording, self.cells(bank), mask);
+                     }",
+                ),
+            ],
+            "publish_each",
+            "a_list_is_delivered_and_does_not_converge_early",
+        ),
+        variant(
+            "publish to each: read which push will contain it, then mark",
+            &[
+                (
+                    "queue/publish_each.rs",
+                    "let marked = self.banks()[bank].mark(mask, batch.lane);",
+                    "/* BROKEN */ let early: [_; crate::slot::SLOTS] = core::array::from_fn(|slot| {
+                         [false, true].map(|busy| self.progress(bank).next_push(slot, busy))
+                     });
+                     let marked = self.banks()[bank].mark(mask, batch.lane);",
+                ),
+                (
+                    "queue/publish_each.rs",
+                    "set.add_push(client, self.progress(bank).next_push(slot, in_progress));",
+                    "let push = if BROKEN {
+                         early[slot][usize::from(in_progress)]
+                     } else {
+                         self.progress(bank).next_push(slot, in_progress)
+                     };
+                     set.add_push(client, push);",
+                ),
+            ],
+            "publish_each",
+            "a_list_is_delivered_and_does_not_converge_early",
+        ),
+        variant(
+            "publish to each: ask whether the queue is closed, then mark",
+            &[
+                (
+                    "queue/publish_each.rs",
+                    "let mut set = VersionSet::with_capacity(clients.len());",
+                    "let open = BROKEN.then(|| self.convergence.newest_if_open());
+                     let mut set = VersionSet::with_capacity(clients.len());",
+                ),
+                (
+                    "queue/publish_each.rs",
+                    "if self.convergence.newest_if_open().is_none() {",
+                    "if open.unwrap_or_else(|| self.convergence.newest_if_open()).is_none() {",
+                ),
+            ],
+            "publish_each",
+            "a_list_is_delivered_before_the_drain_ends_or_refused",
+        ),
+    ]
+}
+
+/// To everyone on demand, and the visits of the workers.
+fn everyone() -> Vec<Mutant> {
+    vec![
+        noticed_by(
+            "publish to everyone: number, then append to the journal",
+            &[
+                (
+                    "queue/publish.rs",
+                    "let recording = self.backlog.begin_for_everyone(request);",
+                    "let early = BROKEN.then(|| self.number());
+                     let recording = self.backlog.begin_for_everyone(request);",
+                ),
+                (
+                    "queue/publish.rs",
+                    "let Some(number) = self.number() else {",
+                    "let Some(number) = early.unwrap_or_else(|| self.number()) else {",
+                ),
+            ],
+            &[
+                ("journal", "a_journal_loses_nothing"),
+                ("journal", "entries_of_two_publishers_are_both_found"),
+            ],
+        ),
+        variant(
+            "publish to everyone: ask whether the queue is closed, then raise",
+            &[
+                (
+                    "queue/publish.rs",
+                    "self.fan_out(lane).raise(number);",
+                    "/* BROKEN */ let open = !self.is_closed();
+                     self.fan_out(lane).raise(number);",
+                ),
+                (
+                    "queue/publish.rs",
+                    "let numbered = (!self.is_closed()).then_some(number);",
+                    "let numbered =
+                         (if BROKEN { open } else { !self.is_closed() }).then_some(number);",
+                ),
+            ],
+            "closing",
+            "drained_is_not_said_before_a_fan_out_is_delivered",
+        ),
+        noticed_by(
+            "visit: read the newest number, then begin",
+            &[
+                (
+                    "queue/expand.rs",
+                    "let group = fan_out.begin()?;",
+                    "/* BROKEN */ let early = fan_out.newest();
+                     let group = fan_out.begin()?;",
+                ),
+                (
+                    "queue/expand.rs",
+                    "let slots = self.mark_needy(bank, lane, newest);",
+                    "let newest = if BROKEN { early } else { newest };
+                     let slots = self.mark_needy(bank, lane, newest);",
+                ),
+            ],
+            &[
+                ("fan_out", "a_fan_out_is_seen_although_another_one_is_being_made"),
+                ("fan_out", "a_fan_out_is_seen_beside_a_mark"),
+                ("fan_out", "two_fan_outs_are_seen"),
+            ],
+        ),
+        noticed_by(
+            "visit: end, then put the banks into the ready set",
+            &[
+                ("queue/expand.rs", "if banks != 0 {", "if banks != 0 && !BROKEN {"),
+                (
+                    "queue/expand.rs",
+                    "self.signal.progress();\n        Some(ready)",
+                    "if banks != 0 && BROKEN {
+                         self.lane_queue(lane).set.insert_many(first, banks);
+                     }
+                     self.signal.progress();
+                     Some(ready)",
+                ),
+            ],
+            &[
+                ("fan_out", "a_fan_out_is_seen_although_another_one_is_being_made"),
+                ("fan_out", "two_workers_find_two_banks_of_a_fan_out"),
+                ("fan_out", "a_fan_out_reaches_a_client_once"),
+            ],
+        ),
+    ]
+}
+
 fn lease() -> Vec<Mutant> {
     vec![
         variant(
@@ -378,6 +527,20 @@ fn clients() -> Vec<Mutant> {
             )],
             "signals",
             "a_newcomer_is_heard",
+        ),
+        noticed_by(
+            "retire a place: make it vacant, then clear the topics",
+            &[(
+                "queue/clients.rs",
+                "queue.topics.retire(place);
+        queue.registry.vacate(queue.banks(), place);",
+                "queue.registry.vacate(queue.banks(), place);
+                 queue.topics.retire(place);",
+            )],
+            &[
+                ("stale_keys", "a_stale_key_subscribes_nobody"),
+                ("topics", "a_subscriber_takes_a_place_that_comes_free"),
+            ],
         ),
         variant(
             "subscribe: pass the topic's gate, then become a member",

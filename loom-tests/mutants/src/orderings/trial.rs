@@ -59,7 +59,7 @@ impl Trial {
     pub fn begin(place: &Path, slowest: Duration) -> Outcome<Trial> {
         let began = Instant::now();
         let (mutants, texts) = instrumented()?;
-        let workshop = Workshop::open(place, &texts)?.optimised();
+        let workshop = Workshop::open(place, &texts)?;
         let mut shared: Vec<String> = texts.into_values().collect();
         for folder in ["loom-tests/tests/models/model", "loom-tests/stand-ins", "src"] {
             read_all(&repository().join(folder), &mut shared)?;
