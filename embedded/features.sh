@@ -15,7 +15,8 @@ for target in "${targets[@]}"; do
         all+=("${with_arc[@]}")
     fi
     for features in "${all[@]}"; do
-        # Through the firmware, because where there is no compare-exchange the final binary chooses what stands in.
+        # Through the firmware, because where there is no compare-exchange the final binary chooses
+        # what stands in.
         RUSTFLAGS="-D warnings" cargo check --quiet --locked --lib --target "$target" --features "$features"
         echo "builds for $target with ${features:-nothing}"
     done

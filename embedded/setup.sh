@@ -1,15 +1,16 @@
 #!/usr/bin/env bash
-# Lays a private bare-metal toolchain into ${PUSHLANE_EMBEDDED:-~/.cache/pushlane-embedded}: a compiler with the
-# sources of its core library, and QEMU. Needs Debian (or a system with its packages), rustup's cargo and
-# no rights: packages are unpacked there, nothing is installed. Does nothing when it is complete already.
+# Lays a private bare-metal toolchain into ${PUSHLANE_EMBEDDED:-~/.cache/pushlane-embedded}: a
+# compiler with the sources of its core library, and QEMU. Needs Debian (or a system with its
+# packages), rustup's cargo and no rights: packages are unpacked there, nothing is installed. Does
+# nothing when it is complete already.
 #
 #     embedded/setup.sh           then    . ~/.cache/pushlane-embedded/env.sh
 set -euo pipefail
 
 home=${PUSHLANE_EMBEDDED:-${XDG_CACHE_HOME:-$HOME/.cache}/pushlane-embedded}
 
-# What is known to work. Debian keeps only the newest build of a release, so a pin that has gone gives way
-# to what there is now, with a warning.
+# What is known to work. Debian keeps only the newest build of a release, so a pin that has gone
+# gives way to what there is now, with a warning.
 pins=(
     rustc-web=1.96.0+dfsg1-1~deb12u2
     rust-web-src=1.96.0+dfsg1-1~deb12u2
@@ -17,8 +18,8 @@ pins=(
     qemu-system-misc=1:7.2+dfsg-7+deb12u18+b3 # its riscv32 is among the others
 )
 
-# rustup's linker serves every target. Found through the compiler at hand, not through ours, which would be
-# in front where env.sh has been sourced.
+# rustup's linker serves every target. Found through the compiler at hand, not through ours, which
+# would be in front where env.sh has been sourced.
 PATH=${PATH//"$home/bin:"/}
 unset RUSTC
 host=$(rustc -vV | sed -n 's/^host: //p')

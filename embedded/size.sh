@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# What a queue costs in flash and RAM: firmware with one, less the same firmware without. As a Markdown table.
+# What a queue costs in flash and RAM: firmware with one, less the same firmware without. As a
+# Markdown table.
 #
 #     embedded/size.sh [target…]
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/targets.sh"
 
-# Bytes of the code and constants, of their copy for initialised data, and of RAM (stack and heap aside).
+# Bytes of the code and constants, of their copy for initialised data, and of RAM (stack and heap
+# aside).
 sizes() {
     readelf -SW "$1" | sed -nE 's/^ +\[ *[0-9]+\] +//p' | awk '
         function hex(digits,    value, at) {

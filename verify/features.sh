@@ -1,19 +1,21 @@
 #!/usr/bin/env bash
-# Builds and lints the crate in every combination of its features, on this machine's target, and checks what
-# can be checked of the oldest Rust it promises. The targets without std are embedded/features.sh's.
+# Builds and lints the crate in every combination of its features, on this machine's target, and
+# checks what can be checked of the oldest Rust it promises. The targets without std are
+# embedded/features.sh's.
 #
 #     verify/features.sh
 #
-# Not checked: that the promised Rust compiles it. That would take the toolchain (`rustup install` it, and run
-# `cargo hack check --rust-version` with the options below). Instead: clippy knows since when everything in the
-# standard library is there, and no dependency may promise less than we do. Neither sees a feature of the
-# language that is too new.
+# Not checked: that the promised Rust compiles it. That would take the toolchain (`rustup install`
+# it, and run `cargo hack check --rust-version` with the options below). Instead: clippy knows since
+# when everything in the standard library is there, and no dependency may promise less than we do.
+# Neither sees a feature of the language that is too new.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . verify/tools.sh
 
-# Each feature by itself doubles the number of combinations. These are taken as one: nothing in the crate asks
-# for one of them without the others, or each stands on top of the rest and touches none of it.
+# Each feature by itself doubles the number of combinations. These are taken as one: nothing in the
+# crate asks for one of them without the others, or each stands on top of the rest and touches none
+# of it.
 together=(blocking,tokio xds-types,xds)
 # Adds no code to the crate: a dependency refuses some targets. Tried once, with everything else.
 alone=require-cas

@@ -7,8 +7,8 @@
 # trace     the trace parser of storm
 # requests  what clients send to the xDS server: frames, messages, order, deadlines
 #
-# What is interesting stays in fuzz/corpus and is where the next run starts. rustup's stable
-# toolchain and a C++ compiler; cargo-fuzz is fetched.
+# What is interesting stays in fuzz/corpus, where the next run starts. Needs rustup's stable
+# toolchain and a C++ compiler; fetches cargo-fuzz.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . verify/tools.sh

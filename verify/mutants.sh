@@ -1,17 +1,16 @@
 #!/usr/bin/env bash
-# The logic, broken on purpose, a little at a time: cargo-mutants changes an operator, a match arm
-# or what a function returns, and a test must fail. (Orderings have a tool of their own:
-# loom-tests/mutants.)
+# Mutants of the logic: cargo-mutants changes an operator, a match arm or what a function returns,
+# and a test must fail. (loom-tests/mutants has those of orderings.)
 #
 #     verify/mutants.sh [FILE...]
 #
 # FILE is a path below src/; without any, `logic` below. A mutant meets the tests in stages: those
-# in src/, then those of tests/ that need no chance, then the random ones, with a seed that stays.
-# What one stage notices the next one is spared. All of them are one crate of their own, of
-# verify/mutants, without adapters: a mutant takes seconds.
+# in src/, those of tests/ that are not random, then the random ones with a fixed seed. A mutant
+# that one stage notices doesn't meet the next. They are one crate, of verify/mutants, without
+# adapters, so that a mutant takes seconds.
 #
-# mutants.known holds those that no test notices, each with the reason why none needs to. Exits with
-# an error if there are others, or if one of those is noticed after all.
+# mutants.known has the mutants that no test notices, each with the reason why none needs to. Exits
+# with an error if there are others, or if one of those is noticed.
 #
 # JOBS     how many at once (default 1); each has a copy of the crate
 # STAGES   default "src tests random"
@@ -72,7 +71,7 @@ done
 how=(--in-place)
 ((${JOBS:-1} == 1)) || how=(--jobs "$JOBS" --copy-target true)
 
-# What a run has found is kept over the next one, which begins its files anew.
+# Keeps what a run has found: the next one overwrites its files.
 collect() {
     for kind in caught timeout unviable; do
         cat "$out/mutants.out/$kind.txt" 2>/dev/null >>"$out/$kind" || true

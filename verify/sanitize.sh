@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Runs the tests where threads meet, the model and a short soak under a checker of every memory access.
+# Runs the tests where threads meet, the model and a short soak under a checker of every memory
+# access.
 #
 #     verify/sanitize.sh thread|address|memcheck [cargo test's arguments]
 #
@@ -8,15 +9,16 @@
 # address   AddressSanitizer and LeakSanitizer: what is used after it was freed, or never freed.
 # memcheck  valgrind: the same and what was never initialized, of the plain binaries, std included.
 #
-# First planted/: the checker must find each mistake of its kind, and nothing where there is none. Then, without
-# arguments for cargo test, the tests in `default` below and the soak, for SOAK minutes (default 1). `-- NAME`
-# restricts a run to tests of a name, and leaves the soak out.
-# Exits with an error when something was found. x86-64 Linux, rustup's stable toolchain; what else is needed
-# is fetched: valgrind, and for `thread` the sources of the standard library, by embedded/setup.sh.
+# First planted/: the checker must find each mistake of its kind, and nothing where there is none.
+# Then, without arguments for cargo test, the tests in `default` below and the soak, for SOAK
+# minutes (default 1). `-- NAME` restricts a run to tests of a name, and leaves the soak out.
+#
+# Exits with an error when something was found. Needs x86-64 Linux and rustup's stable toolchain.
+# Fetches what else it needs: valgrind, and for `thread` the sources of the standard library.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-default=(--test threads --test model)
+default=(--test threads --test model --test faults)
 target=x86_64-unknown-linux-gnu
 
 die() {
@@ -33,14 +35,15 @@ soak=$((${#args[@]} == 0))
     args=("${default[@]}" "${args[@]}")
 
 export CARGO_TERM_COLOR=never
-# Each kind has binaries of its own. Optimized a little, because checking costs a factor of ten and more;
-# assertions and line numbers stay.
+# Each kind has binaries of its own. Optimized a little, because checking costs a factor of ten and
+# more; assertions and line numbers stay.
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target}/sanitize-$kind
 export CARGO_PROFILE_DEV_OPT_LEVEL=1 CARGO_PROFILE_DEV_DEBUG=line-tables-only
 cargo=(cargo test --locked -p pushlane -p property-tests -p executor-tests --target "$target")
 unstable=()
 
-# The standard library's sources must be of one piece with the compiler. rustup's are taken if they are there.
+# The standard library's sources must be of one piece with the compiler. rustup's are taken if they
+# are there.
 with_sources_of_std() {
     local runtime=librustc-stable_rt.tsan.a ours
     ours=$(rustc --print sysroot)/lib/rustlib
@@ -50,7 +53,8 @@ with_sources_of_std() {
     fi
     embedded/setup.sh
     local home=${PUSHLANE_EMBEDDED:-${XDG_CACHE_HOME:-$HOME/.cache}/pushlane-embedded}
-    # Debian's compiler comes without the sanitizer's runtime, which depends on no compiler's version.
+    # Debian's compiler comes without the sanitizer's runtime, which depends on no compiler's
+    # version.
     [[ -f $ours/$target/lib/$runtime ]] || die "rustup's toolchain holds no $runtime: use a stable one"
     ln -sf "$ours/$target/lib/$runtime" "$home/root/usr/lib/rustlib/$target/lib/"
     # shellcheck source=/dev/null
