@@ -51,8 +51,8 @@ impl Told {
     }
 }
 
-/// The worker's visit has begun, or has not, when the second goal is raised: it counts for one of
-/// the two publishers only, or for both.
+/// The worker's visit begins before the second raise or after it: it counts for one of the two
+/// publishers, or for both.
 #[test]
 fn a_fan_out_is_seen_although_another_one_is_being_made() {
     explore(3, || {
@@ -65,7 +65,23 @@ fn a_fan_out_is_seen_although_another_one_is_being_made() {
     });
 }
 
-/// Two publishers raise the goal at once. One switch: two take an hour.
+/// The client has begun a push with the number of the first publish, whose visit is still to be
+/// made. That visit serves the second publish too, if it begins after its raise.
+#[test]
+fn a_visit_spares_no_client_that_owes_the_newest() {
+    explore(2, || {
+        let told = Told::with_clients(1);
+        told.publish(1);
+        told.queue.publish(Target::One(told.client), Lane::Urgent, ()).unwrap();
+        assert!(told.push().is_some(), "marked");
+        let (_, seen) = race((on(&told, |told| told.publish(0)), on(&told, |told| told.push())));
+        if told.queue.try_lease().is_none() {
+            assert_eq!(seen, Some([1, 1]), "the last lease began after the publish");
+        }
+    });
+}
+
+/// Two publishers raise at once. One forced switch: two take an hour.
 #[test]
 fn two_fan_outs_are_seen() {
     explore(1, || {
