@@ -14,10 +14,9 @@ use crate::slot::Lane;
 use crate::storage::Storage;
 use crate::topics::Topic;
 
-/// The system's lock where there is a system: it sleeps where a spin lock would take the time of
-/// the thread it waits for. A mutex and no reader-writer lock: at most one push of a client is in
-/// progress, so a place hardly ever has two readers at once, and alone a mutex is the cheaper of
-/// the two.
+/// The system's lock where there is one: a spin lock would take the time of the thread that it
+/// waits for. A mutex, not a reader-writer lock: a client has at most one push in progress, so a
+/// place hardly ever has two readers, and an uncontended mutex is cheaper.
 #[derive(Default)]
 struct Lock<T>(
     #[cfg(feature = "std")] std::sync::Mutex<T>,
@@ -48,10 +47,10 @@ impl<T> Lock<T> {
 ///
 /// # Progress
 ///
-/// Each place has a lock, held while a pointer is copied or exchanged. Nobody else's code runs
-/// under it. `connect` holds one more lock while it registers, and a `get` that finds nothing waits
-/// for that, because the client may be just connecting. For the same reason a request whose `Drop`
-/// looks into the map could wait for itself.
+/// Each place has a lock, held while a pointer is copied or exchanged; no user code runs under it.
+/// `connect` holds one more lock while it registers. A `get` that finds nothing waits for that lock,
+/// because the client may be connecting. So the `Drop` of a request must not look into the map: it
+/// could wait for itself.
 ///
 /// # Example
 ///
@@ -127,18 +126,17 @@ impl<T> ClientMap<T> {
         Self::new(queue.capacity())
     }
 
-    /// Connects a client: registers it, stores its value, subscribes it to the topics, and
-    /// publishes `request` to it, which is what it starts from: "everything", as a rule.
+    /// Connects a client: registers it, stores its value, subscribes it to the topics, and publishes
+    /// `request` to it, as a rule "everything".
     ///
-    /// In this order nothing is missed: the state that the first push reads is read after the
-    /// client has subscribed, and what is published later reaches it. Every push finds the value. A
-    /// publish to everyone that comes between the first step and the last may be pushed before
-    /// `request`.
+    /// In this order nothing is missed: the first push reads the state after the client has
+    /// subscribed, and later publishes reach it. Every push finds the value. A publish to everyone
+    /// that comes during the call may be pushed before `request`.
     ///
     /// # Errors
     ///
     /// The queue is full or closed, or has fewer topics. The error gives the value back, and the
-    /// client is not registered. An owner of the key that evicts the client at once is no error.
+    /// client is not registered. An eviction during the call is no error.
     ///
     /// # Panics
     ///
@@ -229,9 +227,9 @@ impl<T> ClientMap<T> {
     /// Disconnects a client: takes its value out and unregisters it. Of several callers, one gets
     /// the value.
     ///
-    /// A push in progress ends as it likes. A client that somebody else has
-    /// [unregistered](PushQueue::unregister), because a push took too long, is to be disconnected
-    /// all the same: otherwise its value stays until its place has another client.
+    /// A push in progress goes on to its end. Disconnect a client that was
+    /// [evicted](PushQueue::unregister) too: otherwise its value stays until its place has another
+    /// client.
     ///
     /// ```
     /// use pushlane::{ClientMap, Config, Lane, PushQueue, backlog::Dirty};
@@ -286,8 +284,7 @@ impl<T> ClientMap<T> {
     }
 }
 
-/// Disconnects a client that could not be connected, also if the code of its request panicked:
-/// nobody else has its key.
+/// Disconnects a client that could not be connected, also if the code of its request panicked.
 struct Undo<'a, T, B: Backlog, S: Storage, N: Signal> {
     map: &'a ClientMap<T>,
     queue: &'a PushQueue<B, S, N>,

@@ -4,10 +4,10 @@
 #
 #     verify/package.sh
 #
-# The package is built, unpacked below target/ and left alone with what is in it: its tests pass,
-# with the default features and with all that need no network, and its examples run. Then a new
-# crate depends on it as the README says, and its main.rs is a program of the README, one after
-# another.
+# The package is built, unpacked below target/ and left alone with what is in it: its tests pass
+# with the default features, those that need more features pass with them, and its examples run.
+# Then a new crate depends on it as the README says, and its main.rs is a program of the README, one
+# after another.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -25,14 +25,14 @@ mv "$work"/pushlane-* "$work/pushlane"
 (
     cd "$work/pushlane"
     cargo test --quiet --locked
-    cargo test --quiet --locked --features async,blocking,heapless
-    cargo run --quiet --locked --release --example storm -- --clients 300
+    cargo run --quiet --locked --example storm -- --clients 300 --events 300
+    # All else with the same features, so that the crate is compiled once more.
+    features=(--quiet --locked --features async,blocking,heapless,smol,tokio)
+    cargo test "${features[@]}" --test behaviour
     # Each ends by itself, and asserts what it shows.
-    for example in quickstart superloop converge reconcile; do
-        cargo run --quiet --locked --features blocking --example "$example"
+    for example in quickstart superloop converge reconcile tokio_dispatcher smol; do
+        cargo run "${features[@]}" --example "$example"
     done
-    cargo run --quiet --locked --features tokio --example tokio_dispatcher
-    cargo run --quiet --locked --features smol --example smol
 )
 
 # Each Rust block of the README is a program, and the TOML block before it says what that depends

@@ -1,8 +1,7 @@
-//! What has been published to whom, and what has arrived.
+//! What has been published to which clients, and what has arrived.
 //!
 //! A *stream* is a source of changes, and each change of a stream has the next number. A publish says which
-//! stream has changed; whoever serves a client reads the stream's newest number, as a control plane reads
-//! its config. So a client has all that it is owed if it has the newest number of each of its streams.
+//! stream has changed; a worker reads the stream's newest number, as a control plane reads its config. So a client has all that it is owed if it has the newest number of each of its streams.
 //!
 //! Relaxed throughout: it is the queue that has to make these numbers visible. And cheap, so that the
 //! threads are at the queue most of the time.
@@ -15,7 +14,7 @@ use pushlane::{ClientKey, Topic};
 pub(crate) const OWN: usize = 2;
 /// The stream that concerns everyone.
 pub(crate) const ALL: usize = OWN;
-/// Streams of topics: of each of the first ones a third of those who stay is a subscriber for life, the
+/// Streams of topics: of each of the first ones a third of the staying clients is a subscriber for life, the
 /// others are subscribed to and left again.
 pub(crate) const FIRST_TOPIC: usize = ALL + 1;
 pub(crate) const FIXED: usize = 3;
@@ -45,7 +44,7 @@ pub(crate) struct Oracle {
     returned: [AtomicU32; STREAMS],
 }
 
-/// One change, and whom it concerns.
+/// One change, and the clients that it concerns.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Change {
     pub(crate) stream: usize,
@@ -91,7 +90,7 @@ impl Oracle {
         (self.shared[stream].load(Relaxed), self.returned[stream].load(Relaxed))
     }
 
-    /// What a client is told that is served now: the newest numbers of these streams.
+    /// What a push carries now: the newest numbers of these streams.
     pub(crate) fn read(&self, client: ClientKey, streams: u32) -> Numbers {
         let mut numbers = [0; STREAMS];
         let mut rest = streams & ((1 << STREAMS) - 1);
@@ -117,7 +116,7 @@ impl Oracle {
         self.places[place].arrived[stream].load(Relaxed)
     }
 
-    /// Someone who was concerned by the change for certain and does not have it.
+    /// A client that the change certainly concerned and that does not have it.
     pub(crate) fn without(&self, change: Change) -> Option<usize> {
         let behind = |place: &usize| self.arrived(*place, change.stream) < change.number;
         match (change.only, change.stream) {
@@ -126,7 +125,7 @@ impl Oracle {
             (None, stream) if stream - FIRST_TOPIC < FIXED => {
                 (stream - FIRST_TOPIC..self.staying).step_by(FIXED).find(behind)
             }
-            // Whoever is subscribed now and then is looked at when it leaves the topic.
+            // A client that is subscribed now and then is checked when it leaves the topic.
             _ => None,
         }
     }
@@ -140,7 +139,7 @@ impl Oracle {
         streams.iter().copied().find(behind)
     }
 
-    /// A lease begins. False: somebody else has one of the same client.
+    /// A lease begins. False: its client has one already.
     #[must_use]
     pub(crate) fn begin(&self, client: ClientKey) -> bool {
         !self.places[client.index()].leased.swap(true, Relaxed)

@@ -14,9 +14,9 @@ const GUESTS: usize = 24;
 /// The clients that a thread sees to.
 #[derive(Default)]
 pub(crate) struct Mine {
-    /// Those who stay.
+    /// The clients that stay.
     staying: Vec<Resident>,
-    /// Those who come and go, as long as they are there.
+    /// The clients that come and go, while they are there.
     pub(crate) guests: Vec<ClientKey>,
     gone: Option<ClientKey>,
 }
@@ -69,7 +69,7 @@ impl Mine {
 }
 
 impl<B: Kind, R: ReadySet> Worker<'_, B, R> {
-    /// Somebody to publish to: anyone who stays, or a guest of one's own.
+    /// A client to publish to: one that stays, or a guest of one's own.
     pub(crate) fn someone(&mut self) -> ClientKey {
         let guests = &self.mine.guests;
         if !guests.is_empty() && self.dice.once_in(8) {
@@ -142,7 +142,7 @@ impl<B: Kind, R: ReadySet> Worker<'_, B, R> {
         }
     }
 
-    /// A key of the one who left last is good for nothing.
+    /// The key of the client that left last is stale.
     pub(crate) fn publish_to_the_gone(&mut self) {
         let Some(client) = self.mine.gone else { return };
         let lane = self.lane();

@@ -36,7 +36,7 @@ pub(crate) struct Scene<B: Kind, R: ReadySet> {
     pub(crate) queue: PushQueue<B, Heap<R>>,
     pub(crate) oracle: Oracle,
     pub(crate) staying: Vec<ClientKey>,
-    /// Permits that are held, counted by those who hold them.
+    /// Permits that are held, counted by their holders.
     pub(crate) held: AtomicUsize,
     begun: Instant,
     length: Duration,

@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-/// The first violation; whatever follows from it is of no interest.
+/// The first violation; its consequences are of no interest.
 #[derive(Debug, Default)]
 pub(crate) struct Verdict {
     bad: AtomicBool,

@@ -17,7 +17,7 @@ pub(crate) enum Event {
     Change(u32),
     /// What was debounced may be due.
     Due,
-    /// Those that hang stop reading.
+    /// Hung clients stop reading.
     Hang,
     Leave(ClientId),
     Return(ClientId),

@@ -12,7 +12,7 @@ use clap::ValueEnum;
 
 /// What a control plane's push path does: requests come in, pushes come out.
 pub(crate) trait Design {
-    /// Something changed; whoever is connected and concerned needs a push.
+    /// A change: each client that is connected and concerned needs a push.
     fn publish(&mut self, request: Request, world: &mut World<'_>);
 
     /// Something happened to a client.
@@ -29,7 +29,7 @@ pub(crate) trait Design {
     /// What the design keeps for each of these, in bytes, apart from the request itself.
     fn entry_bytes(&self) -> usize;
 
-    /// Whether hung clients hold every permit, so that nobody else is served.
+    /// Whether hung clients hold every permit, so that no other client is served.
     fn is_stalled(&self, world: &World<'_>) -> bool;
 }
 

@@ -11,7 +11,7 @@
 //! | `feed`, `request` | from changes to requests |
 //! | `clock`, `world` | virtual time, streams and pushes |
 //! | `designs`, `peers` | the three designs behind one face; what the older two are |
-//! | `oracle` | who is owed what, and what was lost |
+//! | `oracle` | what each client is owed, and what was lost |
 //! | `run`, `stopwatch`, `report`, `table`, `plot`, `curve` | one run, and how it is told |
 //!
 //! # The model of a push
@@ -50,8 +50,8 @@
 //!
 //! # Reading the number of pushes
 //!
-//! Whoever serves later merges more: a design that is held up sends fewer pushes, each with more in it, and its
-//! clients wait for them. So the pushes of two designs compare only beside their convergence. `--limit` moves
+//! A design that is held up merges more: it sends fewer pushes, each with more in it, and its clients wait for
+//! them. So the pushes of two designs compare only beside their convergence. `--limit` moves
 //! pushlane along that line: with fewer permits it sends fewer, later pushes. `--debounce` and `--pace` do so on
 //! purpose, and `--curve` draws the line.
 
@@ -225,7 +225,7 @@ fn title(cli: &Cli, input: Input, span: Duration) -> String {
     )
 }
 
-/// Whoever stops reading early has seen enough: that is not an error.
+/// A reader that closes the pipe early has seen enough: that is no error.
 fn print(text: &str) -> Result<(), StormError> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {

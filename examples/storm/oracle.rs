@@ -1,4 +1,4 @@
-//! Who is owed what: kept from the history and from what pushes brought, never from a design's own counters.
+//! What each client is owed: kept from the history and from what pushes brought, never from a design's own counters.
 //!
 //! * A change is owed to every client that it concerns and that is connected and responsive when it happens.
 //! * A client that connects is owed the whole state as of then: every change that concerns it so far.
@@ -51,7 +51,7 @@ pub(crate) struct Verdict {
     pub(crate) lost: u64,
     /// How many such clients.
     pub(crate) stale_clients: u64,
-    /// How long each change took, in order of length. Changes that concerned nobody are left out.
+    /// How long each change took, in order of length. Changes that concerned no client are left out.
     pub(crate) convergence: Vec<Duration>,
     /// How long each change took to each client to which it was owed, in microseconds and in order. What a client
     /// never gets counts until the end of the run.

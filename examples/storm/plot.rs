@@ -12,7 +12,7 @@ pub(crate) const FONT: &str = "sans-serif";
 /// Finer than this, lines that go up and down hide one another.
 const POINTS: usize = 240;
 
-/// Distinguishable also by those who don't see red and green as two.
+/// Distinguishable without telling red from green.
 pub(crate) fn color(name: &str) -> RGBColor {
     match name {
         "v1_1" => RGBColor(213, 94, 0),

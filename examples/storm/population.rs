@@ -16,7 +16,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-/// When those that hang begin to, in percent of the history.
+/// When clients begin to hang, in percent of the history.
 const HANG_AT_PERCENT: u32 = 40;
 
 /// How many clients there are of each sort.
@@ -135,7 +135,7 @@ impl Population {
     }
 }
 
-/// Who is concerned by what: looked up once for each key.
+/// The clients that a key concerns, looked up once for each key.
 #[derive(Debug, Default)]
 pub(crate) struct Concerned {
     everyone: Option<Rc<[u32]>>,

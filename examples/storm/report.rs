@@ -1,4 +1,4 @@
-//! What is told of a run: the numbers, and the JSON object they are printed as.
+//! The numbers of a run, and the JSON object that they are printed as.
 
 use crate::oracle::Verdict;
 use crate::world::Counts;
@@ -42,7 +42,7 @@ impl Outcome {
         all.get(rank.max(1) - 1).copied()
     }
 
-    /// The time in which this share of all changes has reached those whom they concern, over all pairs of a
+    /// The time in which this share of all changes has reached the clients that they concern, over all pairs of a
     /// change and a client; none if no change concerned anyone.
     pub(crate) fn freshness(&self, percent: usize) -> Option<Duration> {
         let all = &self.verdict.freshness;

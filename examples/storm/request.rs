@@ -71,7 +71,7 @@ impl Request {
     }
 }
 
-/// What the oracle must know of whatever a design sends.
+/// What the oracle must know of a push, in any design.
 pub(crate) trait Carried: fmt::Debug {
     /// Which requests went into it.
     fn numbers(&self) -> &Numbers;

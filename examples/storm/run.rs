@@ -36,12 +36,12 @@ pub(crate) struct Quiet {
     pub(crate) pushlane: Option<Stretch>,
 }
 
-/// Runs a design; `progress` is told after each change.
+/// Runs a design; `progress` is called after each change.
 pub(crate) fn run(scenario: &Scenario, name: Name, progress: &mut dyn FnMut()) -> Outcome {
     run_with(scenario, name.text(), |world| design(name, scenario.knobs, world), progress)
 }
 
-/// Runs whatever design is made, so that a test can bring a broken one.
+/// Runs the design that `make` makes, so that a test can bring a broken one.
 pub(crate) fn run_with<'a>(
     scenario: &'a Scenario,
     name: &'static str,

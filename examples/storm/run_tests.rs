@@ -79,7 +79,7 @@ fn without_a_send_timeout_the_queue_stalls_for_ever_and_pushlane_serves_all_othe
 }
 
 #[test]
-fn whoever_leaves_and_comes_back_or_is_evicted_ends_up_to_date() {
+fn clients_that_leave_and_return_or_are_evicted_end_up_to_date() {
     let changes: Vec<_> =
         (0..40).map(|n| (n * 700, if n % 2 == 0 { "route" } else { "endpoints" })).collect();
     let scenario = scenario(&changes, Sizes { clients: 200, hung: 10, slow: 40, leave: 40 });

@@ -21,7 +21,7 @@ const GENERATE: Duration = Duration::from_millis(1);
 /// Endpoints need neither: they are looked up.
 const ENDPOINTS: Duration = Duration::from_micros(200);
 
-/// What a design is told.
+/// A notice to a design.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Notice {
     /// A stream opened. The client must get the whole state; register it before that state is read.
@@ -63,7 +63,7 @@ pub(crate) enum TimeoutFrom {
     Send,
 }
 
-/// What became of the pushes, whatever the design.
+/// What became of the pushes, in any design.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Counts {
     /// Sends begun.
@@ -254,7 +254,7 @@ impl<'a> World<'a> {
         Some(Notice::Sent(client))
     }
 
-    /// Those that hang stop reading, also in the middle of a send.
+    /// Hung clients stop reading, also in the middle of a send.
     fn hang(&mut self) {
         for (number, client) in self.population.clients.iter().enumerate() {
             if !client.hangs {

@@ -17,7 +17,7 @@ use crate::slot::Lane;
 pub(super) struct Book<Q: Handle> {
     /// By the client's place: it has one push at a time.
     pub(super) clients: HashMap<usize, Entry<Q>>,
-    /// When something is to be done about the client of a place.
+    /// Deadlines and ends of waits, by the client's place.
     pub(super) due: BTreeSet<(Duration, usize)>,
     /// How long the keeper sleeps.
     pub(super) armed: Option<Duration>,
@@ -98,7 +98,7 @@ impl From<Outcome> for End {
     }
 }
 
-/// What is to be done about a push whose time has come.
+/// How to handle a push whose time has come.
 pub(super) enum Due<Q: Handle> {
     Retry(Lease<Q>),
     Expired(ClientKey, Handler),

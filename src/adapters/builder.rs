@@ -14,18 +14,18 @@ use crate::debounce::Pace;
 use crate::queue::Serve;
 use crate::registry::ClientKey;
 
-/// What a panic leaves behind: its message, as a rule.
+/// The payload of a panic: a message, as a rule.
 pub(super) type Panic = Box<dyn Any + Send>;
 
 type OnEvict = dyn Fn(ClientKey, EvictReason) + Send + Sync;
 type OnFailure = dyn Fn(ClientKey, u32, &PushError) + Send + Sync;
 type OnPanic = dyn Fn(ClientKey, Panic) + Send + Sync;
 
-/// How a queue is to be served: how long a push may take, how soon one that failed is tried again,
-/// and who hears of it. [`Dispatcher::builder`](super::Dispatcher::builder) makes one, and a method
-/// that is named for an executor ends it.
+/// Deadline, backoff, pace and callbacks of a dispatcher or pool.
+/// [`Dispatcher::builder`](super::Dispatcher::builder) makes one; [`start`](Builder::start),
+/// [`run`](Builder::run) or [`start_pool`](Builder::start_pool) consumes it.
 ///
-/// Callbacks must not block, for other deadlines wait for them. One that panics stops nothing.
+/// Callbacks must not block: other deadlines wait for them. A panic in one stops nothing.
 ///
 /// ```
 /// # #[cfg(feature = "blocking")] {
@@ -70,7 +70,7 @@ pub(super) struct Options {
     on_panic: Option<Box<OnPanic>>,
 }
 
-/// How long a push may take where nothing else is said.
+/// The default deadline.
 const LIMIT: Duration = Duration::from_secs(30);
 
 impl<Q: Handle> Builder<Q> {
@@ -90,23 +90,23 @@ impl<Q: Handle> Builder<Q> {
         Builder { queue, options, measures: None }
     }
 
-    /// Each push must end within `limit` of the moment its lease began; 30 s by default. Past that,
-    /// the client is evicted: it is unregistered, its permit comes back, and its handler is dropped
-    /// or, where it can't be, given up.
+    /// Each push must end within `limit` of the beginning of its lease; 30 s by default. Past the
+    /// deadline the client is evicted: it is unregistered, its permit comes back, and its handler
+    /// is dropped. A handler that blocks a thread of a pool can't be dropped; it is abandoned.
     pub fn deadline(mut self, limit: Duration) -> Self {
         self.options.limit = Some(limit);
         self
     }
 
-    /// A push may take for ever. A client that hangs then keeps its permit (unless the handler
-    /// releases it early), and with as many such clients as permits nothing is served any more.
+    /// A push may take for ever. A client that hangs keeps its permit, unless the handler releases
+    /// it early; as many hung clients as permits stop the queue.
     pub fn no_deadline(mut self) -> Self {
         self.options.limit = None;
         self
     }
 
-    /// How long a client waits after a push to it has failed. Meanwhile it holds no permit, and
-    /// what is published for it merges.
+    /// How long a client waits after a failed push. Meanwhile it holds no permit, and what is
+    /// published for it merges.
     pub fn backoff(mut self, backoff: Backoff) -> Self {
         self.options.backoff = backoff;
         self
@@ -114,10 +114,10 @@ impl<Q: Handle> Builder<Q> {
 
     /// At least this interval between the beginnings of two pushes to a client. Off by default.
     ///
-    /// A client that is leased too early waits without a permit; what is published meanwhile
-    /// merges, and is not converged. The urgent lane is not held up, and
-    /// [`Backoff::cut_short_by_urgent`] ends waits that have begun. With an adaptive pace the
-    /// interval follows [`queue.stats().busy`](crate::Stats::busy), read every 10 ms at most.
+    /// A client that is leased too early waits without a permit; what is published meanwhile merges
+    /// and has not converged. The urgent lane does not wait;
+    /// [`Backoff::cut_short_by_urgent`] also ends waits that have begun. An adaptive pace follows
+    /// [`queue.stats().busy`](crate::Stats::busy), read every 10 ms at most.
     ///
     /// ```
     /// # #[cfg(feature = "blocking")] {
@@ -162,16 +162,15 @@ impl<Q: Handle> Builder<Q> {
         self
     }
 
-    /// Evicts a client when so many pushes to it have failed in a row, at least one. By default it
-    /// is tried for ever.
+    /// Evicts a client after `most` failed pushes in a row, at least one. By default pushes are
+    /// retried for ever.
     pub fn attempts(mut self, most: u32) -> Self {
         self.options.attempts = Some(most);
         self
     }
 
-    /// For a pool of threads: how many of them may be stuck past the deadline *and* replaced.
-    /// Further ones that get stuck are missing until one comes back. Default: as many as the pool
-    /// has.
+    /// For a pool: how many threads that are stuck past their deadline are replaced. Beyond that the
+    /// pool shrinks until one comes back. Default: the size of the pool.
     #[cfg(feature = "blocking")]
     pub fn stuck_threads(mut self, most: usize) -> Self {
         self.options.stuck_threads = Some(most);
@@ -187,7 +186,7 @@ impl<Q: Handle> Builder<Q> {
         self
     }
 
-    /// Called after a push has failed, with the client, how many have failed in a row, and why.
+    /// Called after a failed push, with the client, the number of failures in a row, and the error.
     pub fn on_failure(
         mut self,
         callback: impl Fn(ClientKey, u32, &PushError) + Send + Sync + 'static,
@@ -196,9 +195,9 @@ impl<Q: Handle> Builder<Q> {
         self
     }
 
-    /// Called after a handler, or other code that is called for a push (a merge, the drop of a
-    /// request), has panicked, with the client and what it panicked with. A handler's panic counts
-    /// as a failure, unless the push had ended before.
+    /// Called after a panic of a handler, or of other code that runs for a push (a merge, the drop of
+    /// a request), with the client and the panic's payload. A handler's panic is a failed push,
+    /// unless the push had ended before.
     pub fn on_panic(
         mut self,
         callback: impl Fn(ClientKey, Box<dyn Any + Send>) + Send + Sync + 'static,

@@ -19,7 +19,7 @@ use crate::debounce::Debounce;
 use crate::queue::Serve;
 use crate::slot::Lane;
 
-/// How often an adaptive debounce looks how busy the queue is, while it holds something back.
+/// How often an adaptive debounce reads how busy the queue is, while it holds events back.
 const LOOK: Duration = Duration::from_millis(10);
 
 /// Holds events back, in front of `publish`, as a [`Debounce`] says: publishers
@@ -29,8 +29,8 @@ const LOOK: Duration = Duration::from_millis(10);
 /// An adaptive debounce goes by [`queue.stats().busy`](crate::Stats::busy), read every 10 ms at
 /// most.
 ///
-/// Nothing is lost at the end: when the last clone is dropped, or the future, what is held back is
-/// published at once. What is offered after the future has gone is not held back.
+/// Nothing is lost at the end: when the last clone or the future is dropped, all that is held back
+/// is published. Without the future nothing is held back.
 ///
 /// ```
 /// # #[cfg(all(feature = "smol", feature = "spin"))] {
@@ -78,7 +78,7 @@ type Publish<S, R> = Box<dyn Fn(S, Lane, R) + Send + Sync>;
 
 struct Held<S, R> {
     state: Mutex<State<S, R>>,
-    /// Something is due earlier than the driver knows, or nothing more will come.
+    /// A scope is due earlier than the driver knows, or the last handle is gone.
     changed: Event,
     clock: Box<dyn Fn() -> Duration + Send + Sync>,
     busy: Box<dyn Fn() -> usize + Send + Sync>,
@@ -87,9 +87,9 @@ struct Held<S, R> {
 
 struct State<S, R> {
     debounce: Debounce<S, R>,
-    /// When the driver looks next; `None`: not before it is told.
+    /// When the driver looks next; `None`: when it is notified.
     armed: Option<Duration>,
-    /// Nothing is offered any more.
+    /// The last handle is gone.
     is_closed: bool,
     /// The driver has gone.
     has_ended: bool,
@@ -129,7 +129,7 @@ where
         let driving = async move {
             let held = &end.0;
             loop {
-                // Before the look: what changes afterwards is heard.
+                // Listens before it looks, so that no later change is missed.
                 let changed = Listener::of(&held.changed);
                 match held.turn(is_fixed) {
                     None => return,

@@ -25,12 +25,11 @@ use super::wake::until;
 use crate::lease::Lease;
 use crate::registry::ClientKey;
 
-/// Serves a queue for as long as it lives: calls `handler(push)` for each lease, and polls what
-/// that returns.
+/// Serves a queue while it lives: calls `handler(push)` for each lease, and polls the future.
 ///
-/// It holds no work itself: the queue is the only place where work waits. There are at most as many
-/// handlers as permits, or, where handlers [release](Push::release_permit) theirs early, one for
-/// each client. Two never run for one client at once.
+/// It holds no work; the queue is the only place where work waits. At most as many handlers run as
+/// there are permits or, if handlers [release](Push::release_permit) them early, clients. Two never
+/// run for one client.
 ///
 /// * **Failure**: a handler that returns `Err` gives its push back. The client waits, longer after
 ///   each failure in a row ([`backoff`](Builder::backoff)), without a permit; what is published for
@@ -123,9 +122,8 @@ impl<Q: Handle> fmt::Debug for Dispatcher<Q> {
 }
 
 impl<Q: Handle> Builder<Q> {
-    /// Serves the queue within one future, on any executor: give it to a task of its own. It runs
-    /// all handlers itself, side by side; one that is to run on another thread can spawn a task and
-    /// await it.
+    /// Serves the queue within one future, on any executor: give it to a task of its own. It polls
+    /// all handlers itself; a handler that needs another thread can spawn a task and await it.
     ///
     /// Dropping the future ends the dispatcher as dropping that does.
     ///
@@ -224,7 +222,7 @@ where
     let mut sleep = pin!(None);
     let mut is_drained = false;
     loop {
-        // Before the book is looked at: what changes afterwards is heard.
+        // Listens before it looks, so that no later change is missed.
         let mut disturbed = pushes.disturbed();
         let due = pushes.turn(&mut || {});
         if pushes.is_stopping() {
@@ -291,7 +289,7 @@ fn begin<Q, H, F>(
     });
 }
 
-/// A handler's future. However it ends, the pushes is told once.
+/// A handler's future. It reports its end once, however it ends.
 struct Handling<Q: Handle, F: Future> {
     client: ClientKey,
     pushes: Arc<Pushes<Q>>,

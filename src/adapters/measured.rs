@@ -19,8 +19,8 @@ pub trait Measure {
 /// A request with the time of its publish. Merged, it keeps the oldest time and counts the
 /// publishes.
 ///
-/// The queue has no clock, and counts nothing; so what is to be measured travels with the request.
-/// It costs a publish one reading of the clock, and a request 24 bytes.
+/// The queue has no clock and no counters, so the measure travels with the request. It costs a
+/// publish one reading of the clock, and a request 24 bytes.
 ///
 /// ```
 /// # #[cfg(all(feature = "blocking", feature = "spin"))] {
@@ -92,7 +92,7 @@ impl<R: Merge> Merge for Measured<R> {
 }
 
 impl<R: Everything> Everything for Measured<R> {
-    /// Stands for publishes that nobody remembers: it has no time, and counts as one.
+    /// Stands for publishes that are not remembered: it has no time, and counts as one.
     fn everything() -> Self {
         Measured { published: None, publishes: 1, request: R::everything() }
     }

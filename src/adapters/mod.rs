@@ -1,19 +1,16 @@
-//! What serves a queue: any executor, a pool of threads, or tokio.
+//! Serving a queue: on any executor, on a pool of threads, or on tokio.
 //!
-//! The core never blocks and knows no executor, no thread and no clock. Everything here is written
-//! over its public face, and is thin: the queue is the only place where work waits.
+//! The core has no executor, no thread and no clock. Adapters bring them, and hold no work: the
+//! queue is the only place where work waits.
 //!
-//! * [`AsyncQueue`] can be awaited, on any executor. The others serve such a queue.
-//! * [`Dispatcher`] calls a handler for each push: a future, on tokio or on any executor that has a
-//!   [`Timer`].
-//! * `blocking::Pool` does so on a fixed number of threads, with handlers that block.
-//! * `xds` serves a queue with the clients of an xDS server.
+//! * [`AsyncQueue`] can be awaited, on any executor.
+//! * [`Dispatcher`] runs an async handler for each push, on tokio or with any [`Timer`].
+//! * `blocking::Pool` runs handlers that block, on a fixed number of threads.
+//! * `xds` is an xDS server.
 //!
-//! The dispatcher and the pool are made by a [`Builder`], give the handler a [`Push`], hold it to a
-//! deadline, and try again with [`Backoff`] what has failed.
-//!
-//! [`Debouncer`] holds events back in front of `publish`, and [`Builder::pace`] spaces the pushes
-//! to a client.
+//! A [`Builder`] configures dispatcher and pool. The handler gets a [`Push`] with a deadline; one
+//! that fails is retried with [`Backoff`]. [`Debouncer`] holds events back in front of `publish`,
+//! and [`Builder::pace`] spaces the pushes to a client.
 //!
 //! # Naming the types
 //!
@@ -80,11 +77,20 @@
 //! `attempt`, and `outcome` when it ends), in which its handler runs. Events: a client that is
 //! evicted (warn), a panic (error), a push that failed (debug).
 //!
+//! # What these two cost
+//!
+//! A push through a dispatcher, from the lease to the end of a handler that does nothing, takes
+//! 6,450 instructions. Without the features there is no code for either. Compiled in and not used,
+//! they cost the queue's operations nothing, and a push 290 instructions. In use, metrics cost 650
+//! more (with `metrics-exporter-prometheus`), and a span 6,800 (with `tracing_subscriber::fmt`,
+//! which formats its fields). `cargo run --release -p pushlane-instructions --features
+//! metrics,tracing` counts them.
+//!
 //! # Panics
 //!
-//! What user code does stops none of them: a panic in a handler, a callback, a waker, the merge,
-//! the clone or the drop of a request is caught, and reported with [`on_panic`](Builder::on_panic)
-//! where the client is known.
+//! A panic of user code stops no adapter, be it in a handler, a callback, a waker, or the merge,
+//! clone or drop of a request. It is caught, and reported with [`on_panic`](Builder::on_panic) if
+//! the client is known.
 
 #[cfg(not(loom))]
 mod backoff;

@@ -60,10 +60,9 @@ impl fmt::Display for EvictReason {
     }
 }
 
-/// The end of a drain, or of a wait, whose time was up: the clients that have not got all that they
-/// are owed.
+/// The clients with work left when the time of a drain, or of a wait for it, was up.
 ///
-/// Nothing is lost. What they are owed is in the queue, or in pushes that have not ended yet.
+/// Nothing is lost: the work is in the queue, or in pushes in progress.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unserved(pub(super) Vec<ClientKey>);
 
@@ -89,8 +88,8 @@ impl fmt::Display for Unserved {
 
 impl Error for Unserved {}
 
-/// What an adapter has done, and does. The queue itself counts nothing: an atomic addition for each
-/// push would cost more than a lease's own bookkeeping. What it is doing at the moment says
+/// The counts of an adapter. The queue itself counts nothing, because an atomic addition for each
+/// push would cost more than a lease's own bookkeeping; its state at the moment is in
 /// [`queue.stats()`](crate::PushQueue::stats).
 ///
 /// ```
@@ -120,15 +119,15 @@ pub struct Stats {
     pub begun: u64,
     /// Pushes that have completed.
     pub completed: u64,
-    /// Pushes that have failed, those included that panicked.
+    /// Pushes that have failed, panics included.
     pub failed: u64,
     /// Pushes that have panicked.
     pub panicked: u64,
     /// Pushes that were given back without failing:
     /// [`requeue_after`](super::Push::requeue_after), and handlers that were stopped.
     pub requeued: u64,
-    /// Publishes that needed no push of their own: for each push that has completed, all that it
-    /// contained but one. 0 unless the dispatcher [measures](super::Builder::measure).
+    /// Publishes that needed no push of their own: all but one of each completed push. 0 unless the
+    /// dispatcher [measures](super::Builder::measure).
     pub merged: u64,
     /// Clients that have been evicted.
     pub evicted: u64,

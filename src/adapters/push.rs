@@ -36,14 +36,12 @@ pub(super) type Measures<Q> =
 
 /// One push to one client, for a handler to carry out: a [`Lease`] with a deadline.
 ///
-/// It ends when its handler has returned, as the handler says: `Ok` completes it, `Err` gives it
-/// back. A handler that panics or is stopped loses nothing. While it lives no other handler runs
-/// for the client. Where the end comes later than the handler's, with the client's acknowledgement
-/// say, [`detach`](Push::detach) it.
+/// It ends when its handler returns: `Ok` completes it, `Err` gives it back. A handler that panics
+/// or is stopped loses nothing. No other handler runs for the client meanwhile. To end a push later
+/// than its handler, with the client's acknowledgement say, [`detach`](Push::detach) it.
 ///
-/// When the deadline passes first, the client is evicted, and nothing that is done with the push
-/// later has any effect. The client's place in the queue is free for another one only when the push
-/// has been dropped.
+/// When the deadline passes first, the client is evicted, and the push has no effect any more. The
+/// client's place is free for another client once the push is dropped.
 ///
 /// In a signature, an alias of the queue's handle keeps it short:
 ///

@@ -62,7 +62,7 @@ pub(super) struct Pushes<Q: Handle> {
     clock: Clock,
     jitter: RandomState,
     book: Mutex<Book<Q>>,
-    /// Something is due earlier than the keeper knows, or nothing more will be.
+    /// A deadline or wait is due earlier than the keeper knows, or the adapter stops.
     pub(super) changed: Event,
     /// No push begins any more, or the keeper has gone.
     pub(super) stopped: Event,

@@ -65,23 +65,21 @@ pub type AsyncQueue<B, S = Heap> = PushQueue<B, S, Waiters>;
 pub type QueueHandle<R> =
     alloc::sync::Arc<AsyncQueue<crate::backlog::Journal<crate::backlog::Shared<R>>>>;
 
-/// The [`Signal`] of a queue that can be awaited: everybody who waits for it, in order of arrival.
+/// The [`Signal`] of a queue that can be awaited: its waiting tasks, in order of arrival.
 ///
-/// It is given to the queue when that is made, and never used directly.
+/// A queue gets one when it is made. There is no other use for it.
 #[derive(Default)]
 pub struct Waiters {
-    /// Who waits for a lease. Told once for each lease there may be.
+    /// Waits for a lease. One is notified for each lease there may be.
     ready: Event,
-    /// Who waits for convergence or the end of a drain. All are told, for each waits for something
-    /// else.
+    /// Waits for convergence or the end of a drain. All are notified: each has its own condition.
     progress: Event,
-    /// Pushes that would be abandoned for newer work. All are told.
+    /// Pushes that may be abandoned for newer work. All are notified.
     interruptions: Event,
 }
 
 impl Waiters {
-    /// Nobody waits yet. For a queue in a `static`; elsewhere it is made by the queue's
-    /// constructor.
+    /// For a queue in a `static`; other constructors make it themselves.
     ///
     /// ```
     /// use pushlane::adapters::{AsyncQueue, Waiters};
@@ -99,10 +97,9 @@ impl Waiters {
 
 impl Signal for Waiters {
     fn ready(&self, leases: usize) {
-        // Additional: a plain `notify(1)` does nothing while some listener is notified and has not
-        // run yet, on the grounds that one is on its way. It is on its way to *its* lease: two
-        // publishes for two idle workers would wake one of them, and the other client wait for as
-        // long as the first one's push takes.
+        // Additional: a plain `notify(1)` does nothing while a notified listener has not run yet.
+        // Two publishes would wake one of two idle workers, and the second client would wait for
+        // the first one's push.
         notify(&self.ready, leases);
     }
 
@@ -120,7 +117,7 @@ impl Signal for Waiters {
     }
 
     fn closed(&self) {
-        // Those who wait for a lease begin to wait for the end as well: see `next`.
+        // Tasks in `next` begin to wait for the end of the drain too.
         notify(&self.ready, usize::MAX);
         self.progress();
     }
@@ -133,16 +130,14 @@ impl fmt::Debug for Waiters {
 }
 
 impl<B: Backlog, S: Storage> PushQueue<B, S, Waiters> {
-    /// Waits for the next lease. `None` when there will be none any more: the queue has been
-    /// [closed](PushQueue::close) and is [drained](PushQueue::is_drained). So a worker is a loop:
+    /// Waits for the next lease. `None` once the queue is [closed](PushQueue::close) and
+    /// [drained](PushQueue::is_drained). So a worker is a loop:
     /// `while let Some(lease) = queue.next().await`.
     ///
-    /// Any number of tasks may wait at once; as many are woken as there are leases to begin, first
-    /// come first served. Cancel-safe: a future that is dropped takes no lease with it, and if it
-    /// had been woken, the next in line is woken in its place.
+    /// Any number of tasks may wait; as many are woken as there are leases, first come first
+    /// served. Cancel-safe: a dropped future takes no lease with it, and passes its wake-up on.
     ///
-    /// While other workers still push, a worker waits even if the queue is closed: their push may
-    /// fail and come back.
+    /// A closed queue has more leases while pushes are in progress: they may fail and come back.
     pub async fn next(&self) -> Option<Lease<&Self>> {
         next(self).await
     }
@@ -191,9 +186,9 @@ impl<B: Backlog, S: Storage> PushQueue<B, S, Waiters> {
         self.signal().until(|| self.advance(&mut at, &version)).await;
     }
 
-    /// Waits until the queue is closed and [drained](PushQueue::is_drained). Somebody must close
-    /// it, and serve it with at least one permit. Looks at the banks after each push that completes
-    /// and each client that leaves, up to the first that is busy.
+    /// Waits until the queue is closed and [drained](PushQueue::is_drained). This needs a worker, at
+    /// least one permit, and a call of [`close`](PushQueue::close). Looks at the banks after each
+    /// push that completes and each client that leaves, up to the first busy one.
     pub async fn drained(&self) {
         self.signal().until(|| self.is_drained()).await;
     }
@@ -225,13 +220,12 @@ where
         };
         let waiters = queue.signal();
         let ready = Listener::of(&waiters.ready);
-        // An open queue doesn't end: its workers need not hear of every push that completes.
-        // Whoever found it open is told when it closes.
+        // While the queue is open, no push that completes ends the wait; `close` notifies `ready`.
         let end = queue.is_closed().then(|| Listener::of(&waiters.progress));
 
-        // From here on `ready` may have been notified. If this look, or a cancellation, makes the
-        // wake-up unnecessary here, it is passed on: a notified listener that is dropped notifies
-        // the next one (documented at `event_listener::Event`), with `additional` kept.
+        // From here on `ready` may be notified. If this look or a cancellation makes the wake-up
+        // unnecessary, it is passed on: `event_listener::Event` documents that a notified listener
+        // notifies the next one when it is dropped.
         queue = match Lease::begin(queue) {
             Ok(lease) => return Some(lease),
             Err(queue) => queue,
@@ -249,8 +243,8 @@ where
     }
 }
 
-/// How often one poll looks in vain, although there is something. Another thread is in the middle
-/// of an operation then, and the executor has other tasks.
+/// How often one poll looks in vain while there is work: another thread is in the middle of an
+/// operation, and the executor has other tasks.
 const LOOKS: usize = 2;
 
 /// Done when one of the two is. The other, if notified too, passes that on.

@@ -1,11 +1,10 @@
-//! Waking after the list of listeners has been unlocked, whatever a waker does.
+//! Wakers are called after the list of listeners is unlocked.
 //!
-//! `event-listener` calls wakers while it holds its list's lock. A woken thread looks at that list
-//! first, so it would run into the lock and go to sleep again, which takes longer than all the rest
-//! of a wake-up (docs/performance.md). And a waker is foreign code: it may panic, or use the queue.
-//! So the list gets a waker that only hands over the real one, which is called when the lock is
-//! free. A panic of one is caught, because the others must be woken too and because the queue is in
-//! the middle of an operation; the panic hook has reported it by then.
+//! `event-listener` calls wakers under its list's lock. A woken thread takes that lock first, so it
+//! would sleep again, which costs more than the rest of a wake-up (docs/performance.md). And a waker
+//! is foreign code: it may panic, or use the queue. So the list gets a waker that hands the real one
+//! over, to be called when the lock is free. A panic of a waker is caught, because the others must
+//! be woken and the queue is in the middle of an operation. The panic hook has reported it by then.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -51,7 +50,7 @@ pub(super) fn notify(event: &Event, listeners: usize) {
     });
 }
 
-/// Does something that locks a list, then wakes the listeners that it has notified.
+/// Runs `locking`, which locks a list, then wakes the listeners that it has notified.
 fn wake_afterwards(locking: impl FnOnce()) {
     handed_over(|own| own.is_locking = true);
     locking();
@@ -66,7 +65,7 @@ fn wake_afterwards(locking: impl FnOnce()) {
     handed_over(|own| own.wakers = wakers);
 }
 
-/// Waits until something holds that `event` tells of.
+/// Waits until `holds`; `event` is notified when that may have changed.
 pub(super) async fn until(event: &Event, mut holds: impl FnMut() -> bool) {
     while !holds() {
         let listener = Listener::of(event);

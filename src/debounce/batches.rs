@@ -10,19 +10,17 @@ use crate::slot::Lane;
 
 /// Merges the events of each scope until it has been quiet for a while.
 ///
-/// A scope is whatever is noisy by itself: a tenant, a namespace, a source. One that never rests
-/// delays no other, and its own events wait no longer than `max_age`. A debounce for everything has
-/// one scope, `()`.
+/// A scope is a source of noise: a tenant, a namespace. A scope that never rests delays no other,
+/// and its own events wait `max_age` at most. A debounce for everything has one scope, `()`.
 ///
-/// * The **quiet period** may be [fixed](Stretch::fixed), or depend on how busy the queue is: that
-///   is what `busy` is for, [`queue.stats().busy`](crate::Stats::busy).
+/// * The **quiet period** is [fixed](Stretch::fixed), or follows how busy the queue is: `busy` is
+///   [`queue.stats().busy`](crate::Stats::busy).
 /// * The **urgent lane** is not held back.
-/// * With a [**leading edge**](Debounce::leading) the first event after a rest is not held back
-///   either, only what follows it.
+/// * With a [**leading edge**](Debounce::leading) the first event after a rest is not held back.
 ///
-/// Nothing happens by itself: ask [`next_due`](Debounce::next_due) when to come back, and whenever
-/// `busy` has changed, [`take_due`](Debounce::take_due) whether there is something to publish now.
-/// Each takes time in the order of the logarithm of the number of scopes.
+/// The caller drives it: [`next_due`](Debounce::next_due) says when to call
+/// [`take_due`](Debounce::take_due), which also depends on `busy`. Both take logarithmic time in the
+/// number of scopes.
 ///
 /// ```
 /// use core::time::Duration;
@@ -48,9 +46,9 @@ pub struct Debounce<S, R> {
     max_age: Duration,
     leading: bool,
     scopes: BTreeMap<S, Batch<R>>,
-    /// The scopes by their latest event: who has been quiet longest comes first.
+    /// The scopes by their latest event: the one that has been quiet longest comes first.
     by_latest: BTreeSet<(Duration, S)>,
-    /// Those that hold something back, by the first event of it.
+    /// The scopes that hold events back, by the first of them.
     by_first: BTreeSet<(Duration, S)>,
 }
 

@@ -1,10 +1,9 @@
-//! Events that come in bursts become one publish: quiet periods, and a pace for each client.
+//! Quiet periods before a publish, and a pace for the pushes to each client.
 //!
-//! A queue merges what is published while a client waits or is pushed to. What comes a moment too
-//! late to merge costs a push of its own. So control planes hold a change back for a moment before
-//! they publish it, and longer while more come: they *debounce*. All of that is here as pure logic
-//! over a clock that the caller reads: times are [`Duration`]s since any moment that stays the
-//! same.
+//! A queue merges what is published while a client waits or is pushed to. A change that comes a
+//! moment later costs a push of its own. So control planes *debounce*: they hold a change back for a
+//! moment, and longer while more changes come. Here this is pure logic over the caller's clock;
+//! times are [`Duration`]s since a fixed moment.
 //!
 //! | | what it spaces | needs |
 //! | --- | --- | --- |

@@ -6,13 +6,12 @@ use super::Stretch;
 
 /// A minimum interval between the beginnings of two pushes to one client.
 ///
-/// A client whose pushes are quick is never held up, so it merges little: each change is a push of
-/// its own. A pace trades a little of that freshness for fewer pushes. The first change after a
-/// rest is still pushed at once.
+/// A client whose pushes are quick merges little: each change is a push of its own. A pace trades a
+/// little freshness for fewer pushes. The first change after a rest is still pushed at once.
 ///
-/// Pure arithmetic over a clock of the caller's. A worker that leases a client too early releases
-/// the permit, holds the lease until [`next`](Pace::next), and gives it back: what was published
-/// meanwhile has merged, and the client stays *one at a time* throughout.
+/// Pure arithmetic over the caller's clock. A worker that leases a client too early releases the
+/// permit, holds the lease until [`next`](Pace::next), and gives it back. What was published
+/// meanwhile has merged, and the client had one lease throughout.
 ///
 /// ```
 /// use core::time::Duration;

@@ -4,10 +4,9 @@ use core::time::Duration;
 
 /// A time between a shortest, for an idle queue, and a longest, for a busy one.
 ///
-/// It grows in proportion to the number of busy clients: those that wait for a push and those to
-/// which one is in progress. While the queue is idle, waiting longer only makes a change late.
-/// While it is busy, most clients could not be pushed to at once anyway, and what is held back
-/// meanwhile merges.
+/// It grows in proportion to the number of busy clients, which wait for a push or have one in
+/// progress. While the queue is idle, waiting only makes a change late. While it is busy, most
+/// clients would have to wait for their push anyway, and what is held back merges.
 ///
 /// ```
 /// use core::time::Duration;
@@ -35,7 +34,7 @@ impl Stretch {
         Stretch { shortest, longest, full: if full == 0 { 1 } else { full } }
     }
 
-    /// The same time whatever the queue does.
+    /// A time that does not depend on the queue.
     ///
     /// ```
     /// use core::time::Duration;
@@ -49,7 +48,7 @@ impl Stretch {
         Self::between(time, time, 1)
     }
 
-    /// Whether it is the same time whatever the queue does.
+    /// Whether it does not depend on the queue.
     #[cfg(all(feature = "async", not(loom)))]
     pub(crate) fn is_fixed(&self) -> bool {
         self.longest <= self.shortest

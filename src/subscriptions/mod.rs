@@ -1,30 +1,41 @@
 //! From any key to the exact clients that subscribe to it.
 //!
 //! ```text
-//! keys      64 shards: key → Arc<Entry>     a publisher looks a key up here
-//!                             │ members: ClientKey, sorted
-//!                             ▲
-//! holders   64 shards: place → generation, [Arc<Entry>]     a client that leaves is found here
+//! keys      256 shards: id → key, members (ClientKey, sorted)     publishers look a key up here
+//!                       ▲
+//! holders   64 shards: place → generation, [id]                   clients that leave are found here
 //! ```
 //!
-//! Locks are taken in this order: the holder's shard, the key's shard, the entry. A publisher takes
-//! the last two, for as long as it takes to copy the members.
+//! Locks are taken in this order: the holder's shard, then the keys' shards in ascending order. A
+//! publisher takes the lock of one key's shard, while it copies the members.
+//!
+//! With millions of subscriptions every step misses the cache, so what a client changes is done in
+//! batches: their shards are locked first, then all that is needed is read, where the misses
+//! overlap, and then it is changed.
 
 mod members;
+mod shard;
 
+use alloc::boxed::Box;
 use core::borrow::Borrow;
 use core::fmt;
 use core::hash::{BuildHasher, Hash};
+use core::hint::black_box;
 use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard};
 use std::vec::Vec;
 
 use crate::error::Stale;
 use crate::registry::ClientKey;
-use members::Members;
+use shard::{Id, Shard};
 
+/// Shards of the holders.
 const SHARDS: usize = 64;
+/// Shards of the keys. A batch locks few of them.
+const KEY_SHARDS: usize = 256;
+/// How many keys are changed under one set of locks.
+const BATCH: usize = 32;
 
 /// From any key to the exact clients that subscribe to it.
 ///
@@ -33,7 +44,7 @@ const SHARDS: usize = 64;
 /// in proportion to the subscriptions, a key comes with its first subscriber and goes with its last
 /// one, and [`leave`](Subscriptions::leave) visits what the client subscribes to and nothing else.
 ///
-/// A key is cloned when its first subscriber comes, and kept once for all of them.
+/// The key of the first subscriber is kept, once for all of them.
 ///
 /// # The safe order
 ///
@@ -42,7 +53,7 @@ const SHARDS: usize = 64;
 /// * A publisher makes the change readable, *then* looks up the
 ///   [`clients`](Subscriptions::clients), and publishes to them.
 ///
-/// Both take the key's lock. So either the publisher finds the subscriber, or the subscriber reads
+/// Both take the lock of the key's shard. So either the publisher finds the subscriber, or the subscriber reads
 /// what the publisher wrote. After `subscribe` has returned, each look-up that begins finds the
 /// client.
 ///
@@ -51,17 +62,17 @@ const SHARDS: usize = 64;
 /// Call [`leave`](Subscriptions::leave) when a client is unregistered. What a client leaves behind
 /// without it stays until the first of these:
 ///
-/// * the next client of its place subscribes to anything,
-/// * [`present`](Subscriptions::present) meets it, or [`retain`](Subscriptions::retain).
+/// * the next client of its place subscribes to a key,
+/// * [`present`](Subscriptions::present) or [`retain`](Subscriptions::retain) finds it.
 ///
-/// So no more stays than what the last client of each place subscribed to. A look-up may yield such
-/// a client meanwhile; the queue refuses its key.
+/// So each place keeps the subscriptions of one client at most. A look-up may yield such a client;
+/// the queue refuses its key.
 ///
 /// # Progress
 ///
-/// Locks of the standard library, one for each of 64 shards of the keys, 64 shards of the clients,
-/// and each key. A look-up waits for other operations on keys of the same shard, each of which
-/// holds the lock for one key at a time.
+/// Locks of the standard library, for 256 shards of the keys and 64 shards of the clients. A look-up
+/// waits for other operations on the shard of its key; a change of many subscriptions holds the
+/// locks for 32 keys at a time.
 ///
 /// # Example
 ///
@@ -88,28 +99,15 @@ const SHARDS: usize = 64;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Subscriptions<K> {
-    keys: [RwLock<HashMap<K, Arc<Entry<K>>>>; SHARDS],
-    holders: [Mutex<HashMap<u32, Holder<K>>>; SHARDS],
+    keys: Box<[RwLock<Shard<K>>]>,
+    holders: [Mutex<HashMap<u32, Holder>>; SHARDS],
     hasher: RandomState,
 }
 
-/// A key that has members.
-struct Entry<K> {
-    key: K,
-    members: Mutex<Members>,
-}
-
-/// The client of a place, and what it subscribes to.
-struct Holder<K> {
+/// The client of a place, and the keys that it subscribes to, each once.
+struct Holder {
     client: ClientKey,
-    /// Sorted by address.
-    entries: Vec<Arc<Entry<K>>>,
-}
-
-impl<K> Entry<K> {
-    fn members(&self) -> MutexGuard<'_, Members> {
-        lock(&self.members)
-    }
+    keys: Vec<Id>,
 }
 
 /// A panic in the code of a key leaves nothing half done: each step below changes one thing.
@@ -117,7 +115,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl<K: Hash + Eq + Clone> Subscriptions<K> {
+impl<K: Hash + Eq> Subscriptions<K> {
     /// A table without subscriptions.
     ///
     /// ```
@@ -129,7 +127,7 @@ impl<K: Hash + Eq + Clone> Subscriptions<K> {
     #[must_use]
     pub fn new() -> Self {
         Subscriptions {
-            keys: core::array::from_fn(|_| RwLock::default()),
+            keys: core::iter::repeat_with(RwLock::default).take(KEY_SHARDS).collect(),
             holders: core::array::from_fn(|_| Mutex::default()),
             hasher: RandomState::new(),
         }
@@ -154,9 +152,13 @@ impl<K: Hash + Eq + Clone> Subscriptions<K> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn subscribe(&self, client: ClientKey, key: K) -> Result<(), Stale> {
+        let hash = self.hasher.hash_one(&key);
         let mut holders = self.holders(client);
         let holder = self.holder(&mut holders, client)?;
-        self.add(holder, key);
+        let (id, is_new) = self.shard(hash).add(hash, key, client);
+        if is_new {
+            holder.keys.push(id);
+        }
         Ok(())
     }
 
@@ -180,17 +182,23 @@ impl<K: Hash + Eq + Clone> Subscriptions<K> {
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
+        let hash = self.hasher.hash_one(key);
         let mut holders = self.holders(client);
         let Some(holder) = holders.get_mut(&place(client)).filter(|it| it.client == client) else {
             return false;
         };
-        let Some(entry) = self.find(key) else { return false };
-        let Ok(at) = position(&holder.entries, &entry) else { return false };
-        holder.entries.remove(at);
-        if holder.entries.is_empty() {
+        let mut shard = self.shard(hash);
+        let Some(id) = shard.find(hash, key) else { return false };
+        let Some(at) = holder.keys.iter().position(|&held| held == id) else { return false };
+        holder.keys.swap_remove(at);
+        let dead = shard.remove(id, client);
+        drop(shard);
+        if holder.keys.is_empty() {
             holders.remove(&place(client));
         }
-        self.remove(client, &entry);
+        // The caller's code, outside of the locks.
+        drop(holders);
+        drop(dead);
         true
     }
 
@@ -216,23 +224,41 @@ impl<K: Hash + Eq + Clone> Subscriptions<K> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn set(&self, client: ClientKey, keys: impl IntoIterator<Item = K>) -> Result<(), Stale> {
-        // Before the lock: the iterator is the caller's code.
-        let keys: Vec<K> = keys.into_iter().collect();
+        // Before the locks: the iterator and the hash are the caller's code.
+        let keys = keys.into_iter().map(|key| (self.hasher.hash_one(&key), Some(key)));
+        let mut keys: Vec<(Id, Option<K>)> = keys.collect();
         let mut holders = self.holders(client);
         let holder = self.holder(&mut holders, client)?;
-        let mut wanted: Vec<_> = keys.into_iter().map(|key| self.add(holder, key)).collect();
-        wanted.sort_unstable_by_key(address);
-        wanted.dedup_by_key(|entry| address(entry));
-        wanted.shrink_to_fit();
-        let old = core::mem::replace(&mut holder.entries, wanted);
-        for entry in &old {
-            if position(&holder.entries, entry).is_err() {
-                self.remove(client, entry);
+        holder.keys.reserve_exact(keys.len());
+        for batch in keys.chunks_mut(BATCH) {
+            batch.sort_unstable_by_key(|&(hash, _)| shard_of(hash));
+            let mut locked = self.lock_all(batch.iter().map(|&(hash, _)| hash));
+            let find = |(hash, key): &(Id, Option<K>)| {
+                let found = key.as_ref().map(|key| locked.shard(*hash).find(*hash, key));
+                found.flatten().unwrap_or(*hash)
+            };
+            let found = batch.iter().map(find).fold(0, u64::wrapping_add);
+            black_box((found, locked.look(batch.iter().map(|&(hash, _)| hash))));
+            for (id, key) in batch {
+                let Some(key) = key.take() else { continue };
+                let (found, is_new) = locked.shard(*id).add(*id, key, client);
+                *id = found;
+                if is_new {
+                    holder.keys.push(found);
+                }
             }
         }
-        if holder.entries.is_empty() {
+        let mut wanted: Vec<Id> = keys.into_iter().map(|(id, _)| id).collect();
+        wanted.sort_unstable();
+        let is_old = |id: &mut Id| wanted.binary_search(id).is_err();
+        let mut old: Vec<_> = holder.keys.extract_if(.., is_old).collect();
+        holder.keys.shrink_to_fit();
+        let dead = self.remove_all(client, &mut old);
+        if holder.keys.is_empty() {
             holders.remove(&place(client));
         }
+        drop(holders);
+        drop(dead);
         Ok(())
     }
 
@@ -256,9 +282,11 @@ impl<K: Hash + Eq + Clone> Subscriptions<K> {
             Some(holder) if holder.client == client => {}
             _ => return 0,
         }
-        let Some(holder) = holders.remove(&place(client)) else { return 0 };
-        self.drop_all(&holder);
-        holder.entries.len()
+        let Some(mut holder) = holders.remove(&place(client)) else { return 0 };
+        let dead = self.remove_all(client, &mut holder.keys);
+        drop(holders);
+        drop(dead);
+        holder.keys.len()
     }
 
     /// The clients that subscribe to the key, in the order of their places.
@@ -363,13 +391,11 @@ impl<K: Hash + Eq + Clone> Subscriptions<K> {
     /// How many keys have subscribers.
     #[must_use]
     pub fn keys(&self) -> usize {
-        let of = |shard: &RwLock<HashMap<_, _>>| {
-            shard.read().unwrap_or_else(PoisonError::into_inner).len()
-        };
-        self.keys.iter().map(of).sum()
+        let shards = self.keys.iter();
+        shards.map(|shard| shard.read().unwrap_or_else(PoisonError::into_inner).len()).sum()
     }
 
-    /// How many clients subscribe to something.
+    /// How many clients have subscriptions.
     #[must_use]
     pub fn subscribers(&self) -> usize {
         self.holders.iter().map(|shard| lock(shard).len()).sum()
@@ -380,106 +406,104 @@ impl<K: Hash + Eq + Clone> Subscriptions<K> {
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        let shard = self.shard(key).read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(entry) = shard.get(key) {
-            entry.members().append_to(clients);
-        }
+        let hash = self.hasher.hash_one(key);
+        let shard = self.keys[shard_of(hash)].read().unwrap_or_else(PoisonError::into_inner);
+        shard.append(hash, key, clients);
     }
 
-    fn shard<Q: Hash + ?Sized>(&self, key: &Q) -> &RwLock<HashMap<K, Arc<Entry<K>>>> {
-        // Not the bits by which the shard's own map goes, whose hasher differs anyway.
-        &self.keys[self.hasher.hash_one(key) as usize % SHARDS]
+    fn shard(&self, hash: u64) -> RwLockWriteGuard<'_, Shard<K>> {
+        self.keys[shard_of(hash)].write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn find<Q>(&self, key: &Q) -> Option<Arc<Entry<K>>>
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ?Sized,
-    {
-        self.shard(key).read().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
-    }
-
-    fn holders(&self, client: ClientKey) -> MutexGuard<'_, HashMap<u32, Holder<K>>> {
+    fn holders(&self, client: ClientKey) -> MutexGuard<'_, HashMap<u32, Holder>> {
         lock(&self.holders[client.index() % SHARDS])
     }
 
     /// The client's holder. A client that came to the place before leaves now.
     fn holder<'a>(
         &self,
-        holders: &'a mut HashMap<u32, Holder<K>>,
+        holders: &'a mut HashMap<u32, Holder>,
         client: ClientKey,
-    ) -> Result<&'a mut Holder<K>, Stale> {
-        let fresh = || Holder { client, entries: Vec::new() };
+    ) -> Result<&'a mut Holder, Stale> {
+        let fresh = || Holder { client, keys: Vec::new() };
         let holder = holders.entry(place(client)).or_insert_with(fresh);
         if holder.client.came_before(client) {
-            let before = core::mem::replace(holder, fresh());
-            self.drop_all(&before);
+            let mut before = core::mem::replace(holder, fresh());
+            self.remove_all(before.client, &mut before.keys);
         }
         if holder.client == client { Ok(holder) } else { Err(Stale) }
     }
 
-    fn drop_all(&self, holder: &Holder<K>) {
-        holder.entries.iter().for_each(|entry| self.remove(holder.client, entry));
-    }
-
-    /// Makes the client a member of the key, which comes into being for it.
-    fn add(&self, holder: &mut Holder<K>, key: K) -> Arc<Entry<K>> {
-        // Under the shard's lock, so that the entry can't be dropped before the client is in it.
-        let insert = |entry: &Arc<Entry<K>>| {
-            entry.members().insert(holder.client);
-            Arc::clone(entry)
-        };
-        let shard = self.shard(&key);
-        let found = shard.read().unwrap_or_else(PoisonError::into_inner).get(&key).map(insert);
-        let entry = found.unwrap_or_else(|| {
-            let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
-            let entry = shard
-                .entry(key.clone())
-                .or_insert_with(|| Arc::new(Entry { key, members: Mutex::default() }));
-            insert(entry)
-        });
-        if let Err(at) = position(&holder.entries, &entry) {
-            holder.entries.insert(at, Arc::clone(&entry));
-        }
-        entry
-    }
-
-    /// Removes the client from the key, which goes with its last member.
-    fn remove(&self, client: ClientKey, entry: &Arc<Entry<K>>) {
-        let is_empty = {
-            let mut members = entry.members();
-            members.remove(client) && members.is_empty()
-        };
-        if is_empty {
-            let mut shard = self.shard(&entry.key).write().unwrap_or_else(PoisonError::into_inner);
-            // Another client may have come, or have come and gone, and another entry be there now.
-            let same = shard.get(&entry.key).is_some_and(|now| Arc::ptr_eq(now, entry));
-            if same && entry.members().is_empty() {
-                shard.remove(&entry.key);
+    /// Locks the shards of these keys, which come in the order of their shards.
+    fn lock_all(&self, ids: impl Iterator<Item = Id>) -> Locked<'_, K> {
+        let mut guards: Vec<(usize, RwLockWriteGuard<'_, Shard<K>>)> = Vec::with_capacity(BATCH);
+        for id in ids {
+            let shard = shard_of(id);
+            if guards.last().is_none_or(|&(last, _)| last != shard) {
+                guards.push((shard, self.shard(id)));
             }
         }
+        Locked { guards, at: 0 }
     }
+
+    /// Removes the client from these keys. Those without members are returned, to be dropped
+    /// outside of the locks.
+    fn remove_all(&self, client: ClientKey, ids: &mut [Id]) -> Vec<K> {
+        let mut dead = Vec::new();
+        for batch in ids.chunks_mut(BATCH) {
+            batch.sort_unstable_by_key(|&id| shard_of(id));
+            let mut locked = self.lock_all(batch.iter().copied());
+            let found = batch.iter().map(|&id| locked.shard(id).look(id));
+            let found = found.fold(0, usize::wrapping_add);
+            black_box((found, locked.look(batch.iter().copied())));
+            for &id in &*batch {
+                dead.extend(locked.shard(id).remove(id, client));
+            }
+        }
+        dead
+    }
+}
+
+/// The shards of a batch of keys.
+struct Locked<'a, K> {
+    guards: Vec<(usize, RwLockWriteGuard<'a, Shard<K>>)>,
+    /// The last one that was asked for.
+    at: usize,
+}
+
+impl<K> Locked<'_, K> {
+    /// The shard of a key. The keys of a batch come in the order of their shards.
+    fn shard(&mut self, id: Id) -> &mut Shard<K> {
+        let shard = shard_of(id);
+        while self.guards[self.at].0 != shard {
+            self.at = (self.at + 1) % self.guards.len();
+        }
+        &mut self.guards[self.at].1
+    }
+
+    /// Reads the members of these keys ahead of their use. No lock is taken and nothing changed in
+    /// between, so the processor waits for several at once.
+    fn look(&mut self, ids: impl Iterator<Item = Id>) -> usize {
+        ids.map(|id| self.shard(id).look_at_members(id)).fold(0, usize::wrapping_add)
+    }
+}
+
+/// The map of a shard goes by the lowest bits of the hash and the highest seven.
+fn shard_of(id: Id) -> usize {
+    (id >> 40) as usize % KEY_SHARDS
 }
 
 fn place(client: ClientKey) -> u32 {
     client.index() as u32
 }
 
-fn address<K>(entry: &Arc<Entry<K>>) -> *const Entry<K> {
-    Arc::as_ptr(entry)
-}
-
-fn position<K>(entries: &[Arc<Entry<K>>], entry: &Arc<Entry<K>>) -> Result<usize, usize> {
-    entries.binary_search_by_key(&address(entry), address)
-}
-
-impl<K: Hash + Eq + Clone> Default for Subscriptions<K> {
+impl<K: Hash + Eq> Default for Subscriptions<K> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl<K: Hash + Eq + Clone> fmt::Debug for Subscriptions<K> {
+impl<K: Hash + Eq> fmt::Debug for Subscriptions<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Subscriptions")
             .field("keys", &self.keys())

@@ -208,6 +208,34 @@ fn clients_that_are_gone_are_dropped_when_they_are_met() {
     assert_eq!(watched.clients(&1), all[1..3]);
 }
 
+/// Keys with one hash are told apart.
+#[test]
+fn keys_that_collide_have_their_own_members() {
+    #[derive(PartialEq, Eq)]
+    struct Same(u8);
+
+    impl std::hash::Hash for Same {
+        fn hash<H: std::hash::Hasher>(&self, _: &mut H) {}
+    }
+
+    let queue = queue(3);
+    let all = clients(&queue, 3);
+    let watched = Subscriptions::<Same>::new();
+    for (client, keys) in all.iter().zip([[0, 1], [1, 2], [2, 0]]) {
+        watched.set(*client, keys.map(Same)).unwrap();
+    }
+    assert_eq!(watched.keys(), 3);
+    assert_eq!(watched.clients(&Same(0)), [all[0], all[2]]);
+    assert_eq!(watched.clients(&Same(1)), [all[0], all[1]]);
+    watched.leave(all[0]);
+    watched.unsubscribe(all[1], &Same(1));
+    assert_eq!((watched.keys(), watched.clients(&Same(1)).len()), (2, 0));
+    assert_eq!(watched.clients(&Same(2)), [all[1], all[2]]);
+    watched.leave(all[1]);
+    watched.leave(all[2]);
+    assert_eq!((watched.keys(), watched.clients(&Same(2)).len()), (0, 0));
+}
+
 /// Publishers write a state, look up and publish; workers deliver what they read; at the end every
 /// client has the newest state of each of its keys.
 #[test]

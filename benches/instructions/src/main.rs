@@ -3,13 +3,17 @@
 //! ```sh
 //! cargo run --release -p pushlane-instructions            # fails if one has grown by more than 10 %
 //! cargo run --release -p pushlane-instructions -- --write # commit what this writes, and say why
+//! cargo run --release -p pushlane-instructions --features metrics,tracing # what these cost
 //! ```
+//!
+//! With the features, the other operations show what they cost where they are compiled in and not used.
 //!
 //! The counts depend on the code and on the compiler, and on nothing else: no load, no clock. So the compiler
 //! that the figures were made with is written beside them. With another one, the figures are compared all
 //! the same, for what has not grown has not grown; what has is then either the compiler's doing or the
 //! code's, and the failure says so.
 
+mod dispatched;
 mod figures;
 mod operations;
 
@@ -43,8 +47,12 @@ fn main() -> ExitCode {
     }
 }
 
+fn all() -> impl Iterator<Item = &'static (&'static str, fn())> {
+    operations::ALL.iter().chain(dispatched::ALL)
+}
+
 fn run(name: &str) -> Fallible {
-    let operation = operations::ALL.iter().find(|(known, _)| *known == name);
+    let operation = all().find(|(known, _)| *known == name);
     let (_, operation) = operation.ok_or_else(|| format!("no operation {name:?}"))?;
     operation();
     Ok(())
@@ -80,12 +88,19 @@ fn count(name: &str) -> Fallible<u64> {
 fn measure() -> Fallible<Figures> {
     let compiler = Command::new("rustc").arg("--version").output()?.stdout;
     let compiler = String::from_utf8_lossy(&compiler).trim().to_owned();
-    let counts = operations::ALL.iter().map(|(name, _)| Ok((name.to_string(), count(name)?)));
+    let counts = all().map(|(name, _)| Ok((name.to_string(), count(name)?)));
     Ok(Figures { compiler, counts: counts.collect::<Fallible<_>>()? })
 }
 
 fn write() -> Fallible {
-    let now = measure()?;
+    let mut now = measure()?;
+    let committed: Figures = fs::read_to_string(figures::path())?.parse()?;
+    // A build with features adds its own operations; the others are those of a build without.
+    if cfg!(any(feature = "metrics", feature = "tracing")) {
+        now.counts.retain(|(name, _)| committed.of(name).is_none() || name.contains(" with "));
+    }
+    let kept = committed.counts.into_iter().filter(|(name, _)| now.of(name).is_none());
+    now.counts = kept.collect::<Vec<_>>().into_iter().chain(now.counts).collect();
     fs::write(figures::path(), now.to_string())?;
     print!("{now}");
     Ok(())

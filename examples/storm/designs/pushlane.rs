@@ -3,7 +3,7 @@
 //! ```text
 //! something changes    mesh::config_change, service_change, instance_change, clear_cache
 //!   → a request        mesh::PushRequest, which merges
-//!   → whom to queue    mesh::Directory: the clients that are subscribed to what the request names
+//!   → recipients       mesh::Directory: the clients that are subscribed to what the request names
 //!   → a lease          one client, its merged request, and a permit
 //!   → what to send     mesh::ClientScope::filtered; if nothing is left for the client, no push is made
 //!   → prepared         the permit comes back, and the send takes as long as the client likes
@@ -40,7 +40,7 @@ pub(super) struct Mesh<'a> {
     clients: Vec<Client>,
     /// Whose place in the queue it is, by the index of the key.
     owners: Vec<ClientId>,
-    /// Who holds a permit.
+    /// The holders of permits.
     preparing: Vec<ClientId>,
     pace: Option<Pace>,
     /// How many clients wait for their pace.
@@ -138,7 +138,7 @@ impl<'a> Mesh<'a> {
 
     /// The next push that is worth making, and what of its request is for its client.
     ///
-    /// Who was queued by chance, because others depend on the same names, is done on the way.
+    /// Clients that were queued by chance, because they share names with others, are done on the way.
     fn next(&mut self, now: Duration, merged: &mut u64) -> Option<Next> {
         loop {
             let lease = PushQueue::try_lease_from(Arc::clone(&self.queue))?;

@@ -25,7 +25,7 @@ type Stream = (ClientId, u32);
 pub(super) struct MergeForEach {
     queue: MergeQueue<Stream, Arc<Request>>,
     limit: usize,
-    /// Who holds a permit.
+    /// The holders of permits.
     holders: Vec<ClientId>,
     clients: Vec<Slot>,
     timers: u32,
@@ -64,7 +64,7 @@ impl MergeForEach {
         }
     }
 
-    /// Serves who waits, while there are permits.
+    /// Serves waiting clients while there are permits.
     fn pump(&mut self, world: &mut World<'_>) {
         while self.holders.len() < self.limit {
             let Some(work) = self.next(world) else { break };

@@ -5,7 +5,7 @@ use std::time::Duration;
 /// A bucket of `burst` tokens, refilled at `rate` tokens a second, driven by the caller's clock.
 ///
 /// A reservation always succeeds and may lie in the future; it can't be given back. That is how a waiter for
-/// a rate limit behaves: who asked first goes first, and a waiter whose work became pointless keeps its turn.
+/// a rate limit behaves: first come, first served, and a waiter whose work became pointless keeps its turn.
 #[derive(Debug, Clone)]
 pub struct Limiter {
     interval: Duration,

@@ -18,7 +18,7 @@ pub trait Locks: 'static {
     fn lock<T>(mutex: &Self::Mutex<T>) -> Self::Guard<'_, T>;
     /// Unlocks, waits, and locks again. May return for no reason.
     fn wait<'a, T>(condvar: &Self::Condvar, guard: Self::Guard<'a, T>) -> Self::Guard<'a, T>;
-    /// Wakes one of those who wait.
+    /// Wakes one waiter.
     fn wake_one(condvar: &Self::Condvar);
     /// Wakes all of them.
     fn wake_all(condvar: &Self::Condvar);

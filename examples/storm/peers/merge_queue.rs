@@ -31,7 +31,7 @@ pub enum Enqueued {
 /// One client being served: its request, and the proof of it for [`MergeQueue::mark_done`].
 #[derive(Debug)]
 pub struct Work<K, R> {
-    /// Who.
+    /// The client.
     pub client: K,
     /// What, merged.
     pub request: R,
@@ -182,7 +182,7 @@ impl<K: Hash + Eq + Clone, R: Merge, S: BuildHasher, L: Locks> MergeQueue<K, R, 
         }
     }
 
-    /// Refuses new work from now on. What is pending drains; who waits for nothing is woken.
+    /// Refuses new work from now on. What is pending drains; waiters without work are woken.
     pub fn shut_down(&self) {
         self.lock().shut_down = true;
         L::wake_all(&self.pending);
@@ -193,7 +193,7 @@ impl<K: Hash + Eq + Clone, R: Merge, S: BuildHasher, L: Locks> MergeQueue<K, R, 
         self.lock().fifo.len()
     }
 
-    /// How many requests the queue holds: of those who wait, and what came for those being served.
+    /// How many requests the queue holds, for clients that wait and for those being served.
     pub fn requests(&self) -> usize {
         self.lock().requests
     }

@@ -1,6 +1,6 @@
 //! Every push walks all connections and hands itself to each, with timeouts and retries (Istio 1.1).
 //!
-//! Pure logic on the caller's clock: no threads, no timers. Where the original blocks, this remembers who waits
+//! Pure logic on the caller's clock: no threads, no timers. Where the original blocks, this remembers the waiters
 //! for what, and [`Walk::next_deadline`] says when to call [`Walk::advance`].
 //!
 //! # The sending side
@@ -81,7 +81,7 @@ pub struct Push<P> {
 /// A push that a connection's loop begins to work on.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Delivery<P> {
-    /// To whom.
+    /// The recipient.
     pub connection: usize,
     /// As in [`Push::full`].
     pub full: bool,
@@ -110,7 +110,7 @@ pub struct Walk<P> {
     connections: Vec<Option<Connection<P>>>,
     /// Told apart from the earlier connections of the same number.
     generations: u64,
-    /// Who was connected when nothing has changed since; shared by all walks that began so.
+    /// The connected clients, shared by all walks that began with the same.
     snapshot: Option<Rc<[(usize, u64)]>>,
     semaphore: usize,
     /// How many walks there have been.

@@ -1,6 +1,6 @@
-//! What a dispatcher tells of its pushes: to `metrics` and to `tracing`, each behind its feature.
+//! Reports pushes to `metrics` and to `tracing`, each behind its feature.
 //!
-//! Without them the types here have no size and their methods are empty.
+//! Without the features the types here have no size and their methods are empty.
 
 #[cfg(feature = "metrics")]
 mod meters;
@@ -16,7 +16,7 @@ use crate::registry::ClientKey;
 
 pub(super) use span::PushSpan;
 
-/// How a push has ended, for those who count.
+/// How a push has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ended {
     Completed,

@@ -1,5 +1,4 @@
-//! What an adapter's keeper (a task or a thread) does: deadlines, the ends of waits, and the end of
-//! it all.
+//! An adapter's keeper, a task or a thread: deadlines, the ends of waits, and the adapter's end.
 
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -23,7 +22,7 @@ impl<Q: Handle> Pushes<Q> {
         Either { ready: Listener::of(&self.changed), end: is_cut_short.then(interruptions) }
     }
 
-    /// Ends the waits of clients that have left, or that something urgent was published to.
+    /// Ends the waits of clients that have left, or that have urgent work.
     fn cut_short(&self) {
         let mut book = self.book();
         let Book { clients, due, .. } = &mut *book;

@@ -65,6 +65,8 @@ impl<T: Into<Arc<str>>> From<T> for TypeUrl {
     }
 }
 
+// Hidden: its page would list all methods of `str`.
+#[doc(hidden)]
 impl Deref for TypeUrl {
     type Target = str;
 

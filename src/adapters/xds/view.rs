@@ -27,6 +27,8 @@ impl<T: Into<Arc<str>>> From<T> for ViewId {
     }
 }
 
+// Hidden: its page would list all methods of `str`.
+#[doc(hidden)]
 impl Deref for ViewId {
     type Target = str;
 

@@ -119,6 +119,49 @@ fn prometheus_sees_what_happened() {
     );
 }
 
+/// One client backs off, one holds the only permit, and one waits for it.
+#[test]
+fn gauges_show_what_waits() {
+    let _alone = ALONE.lock();
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let handle: PrometheusHandle = recorder.handle();
+    let minute = Duration::from_secs(60);
+    metrics::with_local_recorder(&recorder, || {
+        virtual_time(async {
+            let queue: Queue = Arc::new(AsyncQueue::new(Config::new(10).permits(1)));
+            let clients: Vec<ClientKey> = (0..3).map(|_| queue.register().unwrap()).collect();
+            let fails = clients[0];
+            let _dispatcher = Dispatcher::builder(Arc::clone(&queue))
+                .no_deadline()
+                .backoff(Backoff::new(minute, minute))
+                .metrics("flags")
+                .start(move |push| async move {
+                    if push.key() == fails {
+                        return Err("no route".into());
+                    }
+                    std::future::pending().await
+                });
+            for &client in &clients {
+                publish(&queue, client, Lane::Normal, 7);
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            tokio::time::sleep(Duration::from_millis(3_500)).await;
+        });
+    });
+    let text = handle.render();
+    let get = |series: &str| value(&text, &format!("pushlane_{series}"));
+    for (series, expected) in [
+        (r#"backing_off{queue="flags"}"#, 1.0),
+        (r#"in_progress{queue="flags"}"#, 1.0),
+        (r#"permits_held{queue="flags"}"#, 1.0),
+        (r#"waiting{queue="flags",lane="normal"}"#, 1.0),
+        (r#"waiting{queue="flags",lane="urgent"}"#, 0.0),
+    ] {
+        assert_eq!(get(series), expected, "{series} in\n{text}");
+    }
+    assert!(get(r#"oldest_waiting_seconds{queue="flags"}"#) >= 2.0, "{text}");
+}
+
 /// What a subscriber writes.
 #[derive(Clone, Default)]
 struct Lines(Arc<Mutex<Vec<u8>>>);

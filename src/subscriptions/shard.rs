@@ -1,0 +1,136 @@
+//! [`Shard`]: some of the keys, and their members.
+
+use alloc::vec::Vec;
+use core::borrow::Borrow;
+use core::hash::{BuildHasherDefault, Hasher};
+use std::collections::HashMap;
+
+use super::members::Members;
+use crate::registry::ClientKey;
+
+/// Names a key while it has members: its hash, or the next one that is free if another key has it.
+pub(super) type Id = u64;
+
+pub(super) struct Shard<K> {
+    entries: HashMap<Id, Entry<K>, BuildHasherDefault<Identity>>,
+    /// How many keys have members.
+    len: usize,
+}
+
+struct Entry<K> {
+    key: K,
+    /// Empty only while another key with the same hash has the next id.
+    members: Members,
+}
+
+/// The bits of an id that change where hashes are equal. They don't choose the shard.
+const CHANGES: u64 = u32::MAX as u64;
+
+fn after(id: Id) -> Id {
+    (id & !CHANGES) | (id.wrapping_add(1) & CHANGES)
+}
+
+fn before(id: Id) -> Id {
+    (id & !CHANGES) | (id.wrapping_sub(1) & CHANGES)
+}
+
+impl<K> Shard<K> {
+    /// The key's id, or the free one that it would get.
+    fn search(&self, hash: u64, is_it: impl Fn(&K) -> bool) -> Result<Id, Id> {
+        let mut id = hash;
+        while let Some(entry) = self.entries.get(&id) {
+            if is_it(&entry.key) {
+                return Ok(id);
+            }
+            id = after(id);
+        }
+        Err(id)
+    }
+
+    pub(super) fn find<Q: Eq + ?Sized>(&self, hash: u64, key: &Q) -> Option<Id>
+    where
+        K: Borrow<Q>,
+    {
+        self.search(hash, |it| it.borrow() == key).ok()
+    }
+
+    pub(super) fn append<Q: Eq + ?Sized>(&self, hash: u64, key: &Q, clients: &mut Vec<ClientKey>)
+    where
+        K: Borrow<Q>,
+    {
+        if let Some(entry) = self.find(hash, key).and_then(|id| self.entries.get(&id)) {
+            entry.members.append_to(clients);
+        }
+    }
+
+    /// Makes the client a member of the key. Says whether it was none before.
+    pub(super) fn add(&mut self, hash: u64, key: K, client: ClientKey) -> (Id, bool)
+    where
+        K: Eq,
+    {
+        let (Ok(id) | Err(id)) = self.search(hash, |it| *it == key);
+        let entry = self.entries.entry(id);
+        let entry = entry.or_insert_with(|| Entry { key, members: Members::default() });
+        self.len += usize::from(entry.members.is_empty());
+        (id, entry.members.insert(client))
+    }
+
+    /// Removes a member. The key is returned when it was the last one.
+    pub(super) fn remove(&mut self, id: Id, client: ClientKey) -> Option<K> {
+        let entry = self.entries.get_mut(&id)?;
+        if !entry.members.remove(client) || !entry.members.is_empty() {
+            return None;
+        }
+        self.len -= 1;
+        // The search for a key that has the next id passes here.
+        if self.entries.contains_key(&after(id)) {
+            return None;
+        }
+        let dead = self.entries.remove(&id);
+        let mut id = before(id);
+        while self.entries.get(&id).is_some_and(|entry| entry.members.is_empty()) {
+            self.entries.remove(&id);
+            id = before(id);
+        }
+        dead.map(|entry| entry.key)
+    }
+
+    /// Reads an entry ahead of its use.
+    pub(super) fn look(&self, id: Id) -> usize {
+        self.entries.get(&id).map_or(0, |entry| usize::from(entry.members.is_empty()))
+    }
+
+    /// Reads the members of an entry ahead of their use.
+    pub(super) fn look_at_members(&self, id: Id) -> usize {
+        self.entries.get(&id).map_or(0, |entry| entry.members.look())
+    }
+
+    /// How many keys have members.
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+}
+
+impl<K> Default for Shard<K> {
+    fn default() -> Self {
+        Shard { entries: HashMap::default(), len: 0 }
+    }
+}
+
+/// What is hashed is a hash.
+#[derive(Default)]
+pub(super) struct Identity(u64);
+
+impl Hasher for Identity {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, _: &[u8]) {
+        unreachable!("only ids are hashed");
+    }
+
+    fn write_u64(&mut self, id: u64) {
+        self.0 = id;
+    }
+}
