@@ -105,10 +105,10 @@ fn panels(told: &Told) -> Vec<Panel> {
 
 /// How long after `since` no more clients were away than before.
 fn away_until(told: &Told, since: u64) -> Option<u64> {
-    let (before, after): (Vec<Sample>, Vec<Sample>) =
-        told.story.samples.iter().copied().partition(|it| it.at <= since);
-    let usual = before.iter().map(|it| it.away).max()?;
-    after.iter().find(|it| it.away <= usual).map(|it| it.at - since)
+    let samples = &told.story.samples;
+    let usual = samples.iter().filter(|it| it.at < since).map(|it| it.away).max()?;
+    let after = samples.iter().find(|it| it.at > since && it.away <= usual)?;
+    Some(after.at - since)
 }
 
 fn summary(told: &Told) {

@@ -194,6 +194,8 @@ def resources(backends):
 def main(out):
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
+    # Clients that end reset their connections: nothing to tell of.
+    socketserver.BaseServer.handle_error = lambda *_: None
     fleet = Fleet(out)
     with contextlib.ExitStack() as stack:
         start = stack.enter_context
