@@ -137,7 +137,7 @@ pub(super) fn where_each(mask: usize, condition: impl Fn(usize) -> bool) -> usiz
     slots(mask).filter(|&slot| condition(slot)).fold(0, |all, slot| all | 1 << slot)
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, feature = "async", not(loom)))]
 impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
     /// As if so many threads were paused in visits that no other can begin one, though some remain.
     pub(crate) fn pause_as_many_visits_as_can_be(&self, lane: Lane) {
