@@ -12,6 +12,8 @@ pub(crate) enum Design {
     Pushlane,
     /// One broadcast channel; every stream computes its response anew at every change.
     Naive,
+    /// HTTP/2 and nothing else: what this stack costs by itself.
+    Floor,
 }
 
 /// Loads an ADS server with many streams, and reports latency, CPU and memory.
@@ -32,11 +34,11 @@ pub(crate) struct Cli {
     /// Services that a client watches, and besides them one that everybody watches.
     #[arg(long, default_value_t = 2)]
     pub(crate) watch: usize,
-    /// Views: client n belongs to view n modulo this, and every view has all services. The naive
-    /// server has none.
+    /// Views: client n belongs to view n modulo this, and every view has all services. The other
+    /// servers have none.
     #[arg(long, default_value_t = 1)]
     pub(crate) views: usize,
-    /// The clients speak the incremental protocol. The naive server doesn't, and is left out.
+    /// The clients speak the incremental protocol. The other servers don't, and are left out.
     #[arg(long)]
     pub(crate) delta: bool,
     /// Writes an SVG: how latency is distributed, CPU and memory of the server over time.
@@ -90,10 +92,10 @@ impl Cli {
 
     /// The designs to run.
     pub(crate) fn designs(&self) -> impl Iterator<Item = Design> + '_ {
-        let all = [Design::Pushlane, Design::Naive].into_iter();
+        let all = [Design::Pushlane, Design::Naive, Design::Floor].into_iter();
         all.filter(|&design| {
             self.design.is_none_or(|only| only == design)
-                && !(self.delta && design == Design::Naive)
+                && (!self.delta || design == Design::Pushlane)
         })
     }
 

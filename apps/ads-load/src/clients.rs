@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use pushlane::adapters::xds::proto::Node;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tonic::transport::Channel;
 
 use crate::cli::{Cli, Design, Kind};
@@ -57,6 +57,7 @@ impl Served {
         let design = match design {
             Design::Pushlane => "pushlane",
             Design::Naive => "naive",
+            Design::Floor => "floor",
         };
         command.args(["--serve", design]);
         for (name, value) in [
@@ -85,6 +86,14 @@ impl Served {
     async fn ask(&mut self, word: &str) -> Result<String, Box<dyn Error>> {
         self.input.write_all(format!("{word}\n").as_bytes()).await?;
         self.hear().await
+    }
+
+    /// Lets it end by itself: a profiler writes what it has found at the end of a program.
+    async fn end(self) {
+        let Served { mut child, input, output } = self;
+        drop((input, output));
+        // Past this it is killed.
+        let _ = timeout(PATIENCE, child.wait()).await;
     }
 
     fn cost(&self) -> Cost {
@@ -179,7 +188,7 @@ pub(crate) async fn run(design: Design, cli: &Cli) -> Result<Outcome, Box<dyn Er
         all
     });
     tasks.abort_all();
-    drop(served);
+    served.end().await;
     Ok(outcome)
 }
 

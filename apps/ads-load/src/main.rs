@@ -10,6 +10,7 @@
 mod changes;
 mod cli;
 mod clients;
+mod floor;
 mod naive;
 mod plot;
 mod process;

@@ -21,6 +21,7 @@ fn color(design: Design) -> RGBColor {
     match design {
         Design::Pushlane => RGBColor(0, 130, 95),
         Design::Naive => RGBColor(213, 94, 0),
+        Design::Floor => RGBColor(120, 120, 120),
     }
 }
 
@@ -79,7 +80,14 @@ fn draw(
 ) -> Result<(), Box<dyn Error>> {
     let points = || lines.iter().flat_map(|(_, _, points)| points);
     let right = points().map(|point| point.0).fold(1.0, f64::max);
-    let top = points().map(|point| point.1).fold(1.0, f64::max) * 1.1;
+    // The upper part is for the names: to the left of tails, to the right of what stays level.
+    let top =
+        points().map(|point| point.1).fold(1.0, f64::max) * if logarithmic { 2.0 } else { 1.4 };
+    let bottom = points().map(|point| point.1).fold(top, f64::min).max(0.01);
+    let corner = match logarithmic {
+        true => SeriesLabelPosition::UpperLeft,
+        false => SeriesLabelPosition::UpperRight,
+    };
     let mut chart = ChartBuilder::on(area);
     chart.caption(title, (FONT, 15)).margin(12).x_label_area_size(36).y_label_area_size(60);
     macro_rules! fill {
@@ -91,11 +99,12 @@ fn draw(
                 let mark = move |(x, y)| PathElement::new([(x, y), (x + 16, y)], color);
                 drawn.label(name).legend(mark);
             }
-            chart.configure_series_labels().border_style(BLACK.mix(0.3)).draw()?;
+            let mut labels = chart.configure_series_labels();
+            labels.position(corner).border_style(BLACK.mix(0.3)).draw()?;
         }};
     }
     if logarithmic {
-        let (x, y) = ((1.0..right.max(10.0)).log_scale(), (0.01..top).log_scale());
+        let (x, y) = ((1.0..right.max(10.0)).log_scale(), (bottom..top).log_scale());
         fill!(chart.build_cartesian_2d(x, y)?);
     } else {
         fill!(chart.build_cartesian_2d(0.0..right, 0.0..top)?);

@@ -1,4 +1,5 @@
-//! The server process: says where it listens, makes changes when told to, and says what there is in the end.
+//! The server process: says where it listens, makes changes when told to, and says what there is in
+//! the end.
 
 use std::error::Error;
 use std::io::Write;
@@ -8,6 +9,7 @@ use tokio::net::TcpListener;
 
 use crate::changes::Changes;
 use crate::cli::{Cli, Design};
+use crate::floor::Floor;
 use crate::naive::Naive;
 use crate::pushlane_server::Pushlane;
 use crate::world::Service;
@@ -16,6 +18,7 @@ use crate::world::Service;
 pub(crate) enum Server {
     Pushlane(Pushlane),
     Naive(Naive),
+    Floor(Floor),
 }
 
 impl Server {
@@ -23,6 +26,7 @@ impl Server {
         match self {
             Server::Pushlane(server) => server.apply(service),
             Server::Naive(server) => server.apply(service),
+            Server::Floor(server) => server.apply(service),
         }
     }
 }
@@ -35,6 +39,7 @@ pub(crate) async fn serve(design: Design, cli: &Cli) -> Result<(), Box<dyn Error
     let server = match design {
         Design::Pushlane => Server::Pushlane(Pushlane::start(cli, &changes, listener)),
         Design::Naive => Server::Naive(Naive::start(&changes, listener)),
+        Design::Floor => Server::Floor(Floor::start(&changes, listener)),
     };
     say(format_args!("{addr}"))?;
     let mut lines = BufReader::new(tokio::io::stdin()).lines();
@@ -54,6 +59,7 @@ pub(crate) async fn serve(design: Design, cli: &Cli) -> Result<(), Box<dyn Error
             "metrics" => match &server {
                 Server::Pushlane(server) => say(format_args!("{}", server.metrics()))?,
                 Server::Naive(server) => say(format_args!("{}", server.metrics()))?,
+                Server::Floor(server) => say(format_args!("{}", server.metrics()))?,
             },
             _ => break,
         }

@@ -111,8 +111,7 @@ impl Builder {
     /// what the client says who it is, and what it has proved. `None` turns it away with
     /// `PERMISSION_DENIED`. Without this, everybody is served from the view `default`.
     ///
-    /// Whoever a client *says* it is may be anything: where views are to be kept apart, go by the
-    /// identity.
+    /// A node is what the client *says* it is. Where views must be kept apart, go by the identity.
     #[must_use]
     pub fn view<V: Into<Option<ViewId>>>(
         mut self,
@@ -251,9 +250,9 @@ impl Ads {
         self.published(view, applied)
     }
 
-    /// What these resources are [computed](Compute) from has changed: whoever is subscribed to them
-    /// is sent what they are now, if that is something else. May wait for a computation of the view
-    /// that is in progress.
+    /// What these resources are [computed](Compute) from has changed: their subscribers are sent
+    /// what they are now, if that is something else. May wait for a computation of the view that is
+    /// in progress.
     ///
     /// # Errors
     ///

@@ -1,7 +1,7 @@
 //! The subject alternative names of a certificate, and nothing else of it.
 //!
-//! The chain has been verified by the time this reads it. It walks the DER down to the one extension; whatever it
-//! doesn't understand has no names.
+//! The chain has been verified by the time this reads it. It walks the DER down to the one
+//! extension; whatever it doesn't understand has no names.
 
 use std::prelude::v1::*;
 

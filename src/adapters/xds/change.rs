@@ -3,10 +3,11 @@
 use super::resource::{Name, ResourceKey, TypeUrl};
 use crate::backlog::{ChangeSet, Everything, Merge};
 
-/// Which resources may have changed, merged over all that was published since the client's last push.
+/// Which resources may have changed, merged over all that was published since the client's last
+/// push.
 ///
-/// A hint that bounds the work: what is sent is decided by comparing the snapshot with what the client has. So a key
-/// too many costs a look, and never shows.
+/// A hint that bounds the work: what is sent is decided by comparing the snapshot with what the
+/// client has. So a key too many costs a look, and never shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
     /// The keys, or everything.

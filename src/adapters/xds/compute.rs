@@ -11,12 +11,12 @@ use super::subscription::{Interest, Moved};
 use super::view::ViewId;
 use crate::backlog::ChangeSet;
 
-/// Makes resources on demand, for whoever doesn't want to hold them all: given to
+/// Makes resources on demand, so that they need not all be held: given to
 /// [`Builder::compute`](super::Builder::compute).
 ///
 /// What it returns is kept and served to every client of the view, until
-/// [`Ads::invalidate`](super::Ads::invalidate) says that it may have changed. So clients of one view cost one
-/// computation, and what nobody subscribes to costs none.
+/// [`Ads::invalidate`](super::Ads::invalidate) says that it may have changed. So clients of one
+/// view cost one computation, and what nobody subscribes to costs none.
 ///
 /// ```
 /// use pushlane::adapters::xds::{Ads, Ask, Resource, TypeUrl};
@@ -38,10 +38,11 @@ use crate::backlog::ChangeSet;
 /// # }
 /// ```
 pub trait Compute: Send + Sync + 'static {
-    /// The resources of `ask.type_url` that are named, or all of them. What is not among them doesn't exist.
+    /// The resources of `ask.type_url` that are named, or all of them. What is not among them
+    /// doesn't exist.
     ///
-    /// Called while a push is prepared: it holds a permit, and other clients of the view wait for it. So it should
-    /// take no longer than computing takes, and wait for nothing.
+    /// Called while a push is prepared: it holds a permit, and other clients of the view wait for
+    /// it. So it should take no longer than computing takes, and wait for nothing.
     fn compute(&self, ask: &Ask<'_>) -> Vec<Resource>;
 }
 
@@ -127,7 +128,8 @@ impl Known {
 }
 
 impl Known {
-    /// A stream's interest has moved. Returns what nobody is subscribed to any more; `there` is all there is.
+    /// A stream's interest has moved. Returns what nobody is subscribed to any more; `there` is all
+    /// there is.
     fn follow<'a>(&mut self, moved: &Moved, there: impl Iterator<Item = &'a Name>) -> Vec<Name> {
         for name in &moved.added {
             *self.users.entry(name.clone()).or_default() += 1;
@@ -192,7 +194,8 @@ impl Cache {
         then()
     }
 
-    /// Computes what somebody is interested in and nobody has computed yet. Whoever else needs the same waits here.
+    /// Computes what a stream is interested in and has not been computed yet. Other streams that
+    /// need the same wait here.
     pub(super) fn fill(
         &self,
         (store, view, compute): (&Store, &View, &dyn Compute),
@@ -200,7 +203,8 @@ impl Cache {
         (type_url, interest): (&TypeUrl, &Interest),
         changes: &ChangeSet<ResourceKey>,
     ) {
-        // Held while it is computed, so that it is computed once, and so that an invalidation comes before or after.
+        // Held while it is computed, so that it is computed once, and so that an invalidation comes
+        // before or after.
         let mut cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let known = cache.entry(type_url.clone()).or_default();
         let Some(names) = known.lacks(interest) else { return };

@@ -1,5 +1,5 @@
-//! [`Connection`]: what the streams of one connection and the server that accepted it have to tell one another, and
-//! [`Connections`]: how many there may be.
+//! [`Connection`]: what the streams of one connection and the server that accepted it have to tell
+//! one another, and [`Connections`]: how many there may be.
 
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::collections::{BTreeMap, HashMap};
@@ -69,14 +69,16 @@ impl Connection {
         }
     }
 
-    /// It may have become idle, or busy. Behind the lock, so that the last to come sees the last count.
+    /// It may have become idle, or busy. Behind the lock, so that the last to come sees the last
+    /// count.
     fn rank(self: &Arc<Self>) {
         if let Some(all) = self.all.upgrade() {
             all.table().rank(self);
         }
     }
 
-    /// A stream has missed a deadline. If it is the only one, the connection is as stuck as it is, and holds buffers.
+    /// A stream has missed a deadline. If it is the only one, the connection is as stuck as it is,
+    /// and holds buffers.
     pub(super) fn evicted(&self) {
         if self.streams.load(Relaxed) <= 1 {
             self.end(Ending::Cut);
@@ -84,8 +86,9 @@ impl Connection {
     }
 }
 
-/// All connections of one server: how many there are, of each peer, and which of them are idle. One lock, held for a few
-/// map operations when a connection comes, goes, or changes between idle and busy.
+/// All connections of one server: how many there are, of each peer, and which of them are idle. One
+/// lock, held for a few map operations when a connection comes, goes, or changes between idle and
+/// busy.
 pub(super) struct Connections {
     most: usize,
     most_of_peer: usize,
@@ -124,8 +127,8 @@ impl Connections {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets a new one in, if need be in place of the one that has been idle the longest: of the same peer, if that has
-    /// too many.
+    /// Lets a new one in, if need be in place of the one that has been idle the longest: of the
+    /// same peer, if that has too many.
     pub(super) fn admit(self: &Arc<Self>, peer: SocketAddr) -> Admitted {
         let mut table = self.table();
         let ip = peer.ip();
@@ -293,8 +296,8 @@ mod tests {
         });
     }
 
-    /// One count too many or too few, and a stuck connection is kept or a good one cut; one place too many or too few,
-    /// and a busy connection has to go or an idle one can't.
+    /// One count too many or too few, and a stuck connection is kept or a good one cut; one place
+    /// too many or too few, and a busy connection has to go or an idle one can't.
     #[test]
     fn streams_that_begin_or_end_at_once_are_all_counted() {
         let all = Connections::new(1, 1);

@@ -1,4 +1,4 @@
-//! `grpc.health.v1`: whether the server takes streams, for whoever starts and stops it.
+//! `grpc.health.v1`: whether the server takes streams, for what starts and stops it.
 
 use core::future::Future;
 use core::pin::Pin;

@@ -1,4 +1,5 @@
-//! Whether a connection has said anything: the beginning of HTTP/2, and nothing else of what it says.
+//! Whether a connection has said anything: the beginning of HTTP/2, and nothing else of what it
+//! says.
 
 use core::pin::Pin;
 use core::sync::atomic::Ordering::Relaxed;

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-/// The certificate chain that a client has shown and whose key it holds, verified against the CA that the server was
-/// given.
+/// The certificate chain that a client has shown and whose key it holds, verified against the CA
+/// that the server was given.
 ///
 /// A view that goes by it keeps tenants apart:
 ///
@@ -33,8 +33,8 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// An identity from the certificates of a verified chain, in DER, the client's own first: for whoever mounts the
-    /// service in a server of their own, and puts this into the extensions of its requests.
+    /// An identity from the certificates of a verified chain, in DER, the client's own first. A
+    /// server of your own that mounts the service puts it into the extensions of its requests.
     pub fn from_chain(chain: impl IntoIterator<Item = Bytes>) -> Self {
         let chain: Arc<[Bytes]> = chain.into_iter().collect();
         let names = chain.first().map(|own| super::certificate::names(own)).unwrap_or_default();
@@ -46,8 +46,8 @@ impl Identity {
         &self.chain
     }
 
-    /// The subject alternative names of the client's certificate that are DNS names or URIs, such as
-    /// `spiffe://cluster.local/ns/shop/sa/cart`.
+    /// The subject alternative names of the client's certificate that are DNS names or URIs, such
+    /// as `spiffe://cluster.local/ns/shop/sa/cart`.
     pub fn names(&self) -> &[String] {
         &self.names
     }

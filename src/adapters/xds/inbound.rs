@@ -11,7 +11,6 @@ use std::prelude::v1::*;
 
 use bytes::{Buf, BufMut, BytesMut};
 use http::HeaderMap;
-use prost::Message;
 use tonic::Status;
 use tonic::codegen::Body as HttpBody;
 
@@ -80,14 +79,12 @@ impl<W: Wire, B: HttpBody> Requests<W, B> {
         if rest.len() < length {
             return Ok(None);
         }
-        let request = W::Request::decode(&rest[..length]);
-        self.buffer.advance(HEADER + length);
+        let mut message = self.buffer.split_to(HEADER + length).freeze();
+        message.advance(HEADER);
         if self.buffer.is_empty() {
             self.buffer = BytesMut::new();
         }
-        let unreadable =
-            |error| Status::invalid_argument(format!("the request can't be decoded: {error}"));
-        request.map(Some).map_err(unreadable)
+        W::decode(message).map(Some)
     }
 }
 
@@ -98,6 +95,7 @@ mod tests {
 
     use bytes::Bytes;
     use hyper::body::Frame;
+    use prost::Message;
     use tonic::Code;
 
     use super::*;
@@ -138,7 +136,7 @@ mod tests {
             let mut requests = requests(&all, frame);
             for expected in ["one", &"two".repeat(100), "one"] {
                 let request = pollster::block_on(requests.next()).unwrap().unwrap();
-                assert_eq!(request.type_url, expected);
+                assert_eq!(Sotw::type_url(&request), expected);
             }
             assert_eq!(requests.buffer.capacity(), 0, "at rest it keeps no memory");
             assert!(pollster::block_on(requests.next()).unwrap().is_none());
@@ -154,6 +152,11 @@ mod tests {
         assert_eq!(refused(&long), Some(Code::ResourceExhausted));
         assert_eq!(refused(&[1, 0, 0, 0, 0]), Some(Code::Unimplemented));
         assert_eq!(refused(&[0, 0, 0, 0, 1, 0xff]), Some(Code::InvalidArgument));
+        // Each of the fields that are text: not UTF-8.
+        for field in [1, 4, 5] {
+            let bytes = [0, 0, 0, 0, 3, field << 3 | 2, 1, 0xff];
+            assert_eq!(refused(&bytes), Some(Code::InvalidArgument), "{field}");
+        }
         assert_eq!(refused(&[0, 0, 0]), None, "the client is gone");
     }
 }

@@ -35,9 +35,9 @@ pub struct Kind {
     /// A state-of-the-world client that asks for a resource that doesn't exist is sent one with
     /// nothing but the name (in field 1), so that it stops waiting. It can't be told otherwise.
     pub stand_in: bool,
-    /// An incremental client that asks for a resource that doesn't exist is answered with a resource
-    /// without contents, whose name and alias is what it has asked for. Envoy waits for that with
-    /// virtual hosts. Otherwise it is told that the resource is removed.
+    /// An incremental client that asks for a resource that doesn't exist is answered with a
+    /// resource without contents, whose name and alias is what it has asked for. Envoy waits for
+    /// that with virtual hosts. Otherwise it is told that the resource is removed.
     pub aliased: bool,
 }
 

@@ -178,7 +178,8 @@ pub struct Metrics {
     pub nacks: u64,
     /// Microseconds from sending a response to its answer, summed over all answers.
     pub ack_micros: u64,
-    /// Clients of the queue (a stream's subscriptions to one type each) that wait for a push to begin.
+    /// Clients of the queue (a stream's subscriptions to one type each) that wait for a push to
+    /// begin.
     pub queue_depth: u64,
     /// Clients of the queue.
     pub queue_clients: u64,

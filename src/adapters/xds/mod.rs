@@ -25,6 +25,7 @@ mod change;
 mod compute;
 mod connection;
 mod csds;
+mod encoding;
 mod event;
 mod health;
 mod heard;

@@ -7,26 +7,27 @@
 //! CDS+  EDS+  LDS+  RDS+  SRDS+  VHDS+-  SRDS-  RDS-  LDS-  EDS-  CDS-
 //! ```
 //!
-//! [`NEWS`] and [`REMOVALS`] say which type may wait for which, and for what. Three things about them:
+//! [`NEWS`] and [`REMOVALS`] say which type may wait for which, and for what. Three things about
+//! them:
 //!
 //! * Whatever refers to clusters waits until clusters are *answered*. Envoy acknowledges a cluster
 //!   when it has its endpoints and its secrets; a route sent before that refers to a cluster that
 //!   isn't in service yet.
-//! * So endpoints, secrets, and every type that nothing is known about wait for no answer: a cluster's
-//!   answer may wait for them.
-//! * Removals wait until all that comes after them is answered, except for endpoints, which refer to
-//!   nothing. A client that is sent another listener may ask for its routes next, and serves the old
-//!   ones until it has them.
+//! * So endpoints, secrets, and every type that nothing is known about wait for no answer: a
+//!   cluster's answer may wait for them.
+//! * Removals wait until all that comes after them is answered, except for endpoints, which refer
+//!   to nothing. A client that is sent another listener may ask for its routes next, and serves the
+//!   old ones until it has them.
 //!
-//! A cluster or a listener that a client has asked for *by name* is removed only after the patience.
-//! gRPC goes on using a cluster until it has all that its new route refers to, which it asks for step
-//! by step. Then it unsubscribes by itself, and nothing is left to remove.
+//! A cluster or a listener that a client has asked for *by name* is removed only after the
+//! patience. gRPC goes on using a cluster until it has all that its new route refers to, which it
+//! asks for step by step. Then it unsubscribes by itself, and nothing is left to remove.
 //!
 //! The tables have no cycle, with clients that answer a type only when they have another
 //! (`there_is_always_a_next_step`). Whatever waits is sent after the
-//! [patience](super::Limits::order_patience) all the same, so that a client that keeps some other order
-//! costs itself time and nothing else. A client that goes on accepting clusters, which change faster
-//! than it can, is no such client: each answer renews the patience of what waits for it.
+//! [patience](super::Limits::order_patience) all the same, so that a client that keeps some other
+//! order costs itself time and nothing else. A client that goes on accepting clusters, which change
+//! faster than it can, is no such client: each answer renews the patience of what waits for it.
 
 use super::resource::TypeUrl;
 use super::subscription::Unsent;
@@ -131,13 +132,14 @@ pub(super) fn news_wait(rank: u8, others: &[Standing]) -> bool {
     waits(&NEWS[usize::from(rank)], others)
 }
 
-/// Whether removals of a type of this rank have to wait for one of the others, or, `by_name`, for the client itself.
+/// Whether removals of a type of this rank have to wait for one of the others, or, `by_name`, for
+/// the client itself.
 pub(super) fn removals_wait(rank: u8, by_name: bool, others: &[Standing]) -> bool {
     (by_name && matches!(rank, CLUSTERS | LISTENERS)) || waits(&REMOVALS[usize::from(rank)], others)
 }
 
-/// Whether an answer of type `answered` shows that it is worth while to go on waiting with `waiting`. Endpoints change
-/// all the time: their answers show nothing.
+/// Whether an answer of type `answered` shows that it is worth while to go on waiting with
+/// `waiting`. Endpoints change all the time: their answers show nothing.
 pub(super) fn renews(answered: u8, waiting: u8) -> bool {
     let [to, of] = [waiting, answered].map(usize::from);
     !matches!(answered, ENDPOINTS | OTHERS)
@@ -220,7 +222,8 @@ mod tests {
         assert!(!renews(CLUSTERS, OTHERS) && !renews(CLUSTERS, CLUSTERS));
     }
 
-    /// What a client may insist on having before it answers a type: the strictest that is known, and more.
+    /// What a client may insist on having before it answers a type: the strictest that is known,
+    /// and more.
     fn needs(rank: u8) -> &'static [u8] {
         match rank {
             // Endpoints and secrets end the warming.
@@ -232,8 +235,9 @@ mod tests {
         }
     }
 
-    /// In every state of all types, something can be sent, or the client can answer, until nothing is left. Each such
-    /// step leaves less to do: so nobody waits for ever, the patience left aside.
+    /// In every state of all types, something can be sent, or the client can answer, until nothing
+    /// is left. Each such step leaves less to do: so nobody waits for ever, the patience left
+    /// aside.
     #[test]
     fn there_is_always_a_next_step() {
         for state in 1..8_usize.pow(RANKS as u32) {

@@ -10,12 +10,11 @@ use std::prelude::v1::*;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ::tokio::time::Instant;
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
-use prost::Message;
 
-use super::inbound::HEADER;
+use super::encoding::{Encoding, PART};
 use super::mailbox::Notice;
 use super::status::StreamInfo;
 use super::subscription::Reply;
@@ -51,20 +50,15 @@ impl Outbound {
 
     /// The transport's end.
     pub(super) fn responses<W>(&self) -> Responses<W> {
-        Responses {
-            shared: Arc::clone(&self.0),
-            rest: Bytes::new(),
-            ended: false,
-            wire: PhantomData,
-        }
+        Responses { shared: Arc::clone(&self.0), begun: None, ended: false, wire: PhantomData }
     }
 
-    pub(super) fn send(&self, reply: Reply) {
+    pub(super) fn send(&self, reply: Reply, now: Instant) {
         let mut state = lock(&self.0);
         if state.replies.capacity() == 0 {
             state.replies.reserve_exact(1);
         }
-        state.replies.push_back((reply, Instant::now()));
+        state.replies.push_back((reply, now));
         wake(state);
     }
 
@@ -103,88 +97,70 @@ impl Drop for Outbound {
 
 /// The transport's end: the body of the response, in the words of one protocol.
 ///
-/// A message is encoded when the transport asks for it, into memory of exactly its size, and handed
-/// over in parts: HTTP/2 takes a piece of any size into its buffer, for as long as the client
-/// doesn't read. Of parts it takes as many as its buffer has room for, and the rest waits here,
-/// where it shows that nothing moves.
+/// A response is encoded when the transport asks for it, and handed over in parts: HTTP/2 takes a
+/// piece of any size into its buffer, for as long as the client doesn't read. Of parts it takes as
+/// many as its buffer has room for, and the rest waits here, where it shows that nothing moves.
 pub(super) struct Responses<W> {
     shared: Arc<Shared>,
-    rest: Bytes,
+    /// The response of which a part has been taken.
+    begun: Option<Encoding>,
     ended: bool,
     wire: PhantomData<fn() -> W>,
-}
-
-/// HTTP/2's own frames are no larger.
-const PART: usize = 16 << 10;
-
-impl<W: Wire> Responses<W> {
-    /// The next messages, encoded: one, or several small ones.
-    fn messages(&self) -> Option<Bytes> {
-        let mut messages = BytesMut::new();
-        while messages.len() < PART {
-            let mut state = lock(&self.shared);
-            let Some((reply, _)) = state.replies.pop_front() else { break };
-            // Until all of it has been taken.
-            state.part = Some(Instant::now());
-            drop(state);
-            let message = W::write(reply);
-            let length = message.encoded_len();
-            messages.reserve(HEADER + length);
-            messages.put_u8(0);
-            messages.put_u32(u32::try_from(length).unwrap_or(u32::MAX));
-            // There is room for it.
-            let _ = message.encode(&mut messages);
-        }
-        (!messages.is_empty()).then(|| messages.freeze())
-    }
-
-    fn part(&mut self) -> Frame<Bytes> {
-        let part = self.rest.split_to(self.rest.len().min(PART));
-        let more = !self.rest.is_empty();
-        lock(&self.shared).part = more.then(Instant::now);
-        if !more {
-            self.rest = Bytes::new();
-        }
-        Frame::data(part)
-    }
 }
 
 impl<W: Wire> HttpBody for Responses<W> {
     type Data = Bytes;
     type Error = tonic::Status;
 
+    /// The next part of a response, or several small ones.
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, tonic::Status>>> {
-        if self.rest.is_empty() {
-            if self.ended {
-                return Poll::Ready(None);
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        let mut part = BytesMut::new();
+        let mut encoding = self.begun.take();
+        loop {
+            if let Some(begun) = &mut encoding {
+                let whole = if part.is_empty() { begun.whole() } else { None };
+                if whole.is_some() || !begun.fill::<W>(&mut part) {
+                    self.begun = encoding;
+                    lock(&self.shared).part = Some(Instant::now());
+                    let part = whole.unwrap_or_else(|| part.freeze());
+                    return Poll::Ready(Some(Ok(Frame::data(part))));
+                }
             }
-            self.rest = self.messages().unwrap_or_default();
-        }
-        if !self.rest.is_empty() {
-            return Poll::Ready(Some(Ok(self.part())));
-        }
-        let mut state = lock(&self.shared);
-        if !state.replies.is_empty() {
-            // They came just now.
+            let mut state = lock(&self.shared);
+            if part.len() < PART
+                && let Some((reply, since)) = state.replies.pop_front()
+            {
+                // Until all of it has been taken.
+                state.part = Some(since);
+                drop(state);
+                encoding = Some(Encoding::begin::<W>(reply, &mut part));
+                continue;
+            }
+            state.part = None;
+            if !part.is_empty() {
+                drop(state);
+                return Poll::Ready(Some(Ok(Frame::data(part.freeze()))));
+            }
+            let Some(end) = state.end.take() else {
+                if !state.reader.as_ref().is_some_and(|reader| reader.will_wake(context.waker())) {
+                    state.reader = Some(context.waker().clone());
+                }
+                return Poll::Pending;
+            };
             drop(state);
-            return self.poll_frame(context);
+            self.ended = true;
+            let mut trailers = HeaderMap::with_capacity(3);
+            let status = end.err().unwrap_or_else(|| tonic::Status::ok(""));
+            // What can't be said in a header is left out.
+            let _ = status.add_header(&mut trailers);
+            return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
         }
-        let Some(end) = state.end.take() else {
-            if !state.reader.as_ref().is_some_and(|reader| reader.will_wake(context.waker())) {
-                state.reader = Some(context.waker().clone());
-            }
-            return Poll::Pending;
-        };
-        drop(state);
-        self.ended = true;
-        let mut trailers = HeaderMap::with_capacity(3);
-        let status = end.err().unwrap_or_else(|| tonic::Status::ok(""));
-        // What can't be said in a header is left out.
-        let _ = status.add_header(&mut trailers);
-        Poll::Ready(Some(Ok(Frame::trailers(trailers))))
     }
 
     fn is_end_stream(&self) -> bool {

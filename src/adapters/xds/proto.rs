@@ -1,11 +1,12 @@
 //! The messages of the aggregated discovery service, as far as a server reads and writes them.
 //!
-//! Written by hand: a trimmed ADS is this page, and no build needs a protobuf compiler. Field numbers and names are
-//! those of `envoy.service.discovery.v3`, `envoy.config.core.v3` and `google.rpc`; what is not here is
-//! skipped when it is read.
+//! Written by hand: a trimmed ADS is this page, and no build needs a protobuf compiler. Field
+//! numbers and names are those of `envoy.service.discovery.v3`, `envoy.config.core.v3` and
+//! `google.rpc`; what is not here is skipped when it is read.
 //!
-//! On the wire an embedded message and a byte string are the same thing. So a response holds its resources as the
-//! bytes of their `Any`, encoded once when the resource is made and shared by every response that contains it.
+//! On the wire an embedded message and a byte string are the same thing. So a response holds its
+//! resources as the bytes of their `Any`, encoded once when the resource is made and shared by
+//! every response that contains it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::prelude::v1::*;
@@ -59,8 +60,8 @@ pub struct Node {
     /// The program's version, if it says it in parts.
     #[prost(message, optional, tag = "8")]
     pub user_agent_build_version: Option<BuildVersion>,
-    /// What it can load. Given to the view function; elsewhere it is left out, because Envoy lists hundreds, and
-    /// [`ClientStatus::extensions`](super::ClientStatus::extensions) has it.
+    /// What it can load. Given to the view function; elsewhere it is left out, because Envoy lists
+    /// hundreds, and [`ClientStatus::extensions`](super::ClientStatus::extensions) has it.
     #[prost(message, repeated, tag = "9")]
     pub extensions: Vec<Extension>,
     /// What it supports, such as `envoy.lb.does_not_support_overprovisioning`.
@@ -250,6 +251,38 @@ pub struct DiscoveryRequest {
     pub error_detail: Option<Status>,
 }
 
+/// A [`DiscoveryRequest`] as the server reads it. Most of them repeat all names and are gone at
+/// once: text stays in the memory that it came in, and the node, which is large, is apart.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct SotwRequest {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(super) version_info: Bytes,
+    #[prost(message, optional, boxed, tag = "2")]
+    pub(super) node: Option<Box<Node>>,
+    #[prost(bytes = "bytes", repeated, tag = "3")]
+    pub(super) resource_names: Vec<Bytes>,
+    #[prost(bytes = "bytes", tag = "4")]
+    pub(super) type_url: Bytes,
+    #[prost(bytes = "bytes", tag = "5")]
+    pub(super) response_nonce: Bytes,
+    #[prost(message, optional, tag = "6")]
+    pub(super) error_detail: Option<Status>,
+}
+
+impl SotwRequest {
+    /// Whether all that should be text is, but for the names: they are many, and looked at when they
+    /// change.
+    pub(super) fn is_text(&self) -> bool {
+        let mut fields = [&self.version_info, &self.type_url, &self.response_nonce].into_iter();
+        fields.all(|field| str::from_utf8(field).is_ok())
+    }
+}
+
+/// A field that [is text](SotwRequest::is_text).
+pub(super) fn text(field: &Bytes) -> &str {
+    str::from_utf8(field).unwrap_or_default()
+}
+
 /// `DiscoveryResponse`, state of the world.
 #[derive(Clone, PartialEq, Eq, Message)]
 pub struct DiscoveryResponse {
@@ -285,7 +318,8 @@ pub struct DeltaDiscoveryRequest {
     /// Names to leave.
     #[prost(string, repeated, tag = "4")]
     pub resource_names_unsubscribe: Vec<String>,
-    /// What the client holds from an earlier stream: versions by name. First request of a type only.
+    /// What the client holds from an earlier stream: versions by name. First request of a type
+    /// only.
     #[prost(map = "string, string", tag = "5")]
     pub initial_resource_versions: HashMap<String, String>,
     /// The response that is answered; empty when none is.

@@ -8,7 +8,7 @@ use core::time::Duration;
 use std::collections::hash_map::DefaultHasher;
 use std::format;
 use std::prelude::v1::*;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
 use prost::Message;
@@ -26,7 +26,7 @@ pub type Name = Arc<str>;
 /// let cluster = TypeUrl::from(TypeUrl::CLUSTER);
 /// assert_eq!(cluster.short(), "Cluster");
 /// ```
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Eq, PartialOrd, Ord)]
 pub struct TypeUrl(Arc<str>);
 
 impl TypeUrl {
@@ -59,9 +59,40 @@ impl TypeUrl {
     }
 }
 
+/// The types that most resources are of. Each is kept once, however many resources and streams
+/// name it.
+static KNOWN: LazyLock<[TypeUrl; 9]> = LazyLock::new(|| {
+    [
+        TypeUrl::CLUSTER,
+        TypeUrl::ENDPOINTS,
+        TypeUrl::LISTENER,
+        TypeUrl::ROUTES,
+        TypeUrl::SECRET,
+        TypeUrl::SCOPED_ROUTES,
+        TypeUrl::VIRTUAL_HOST,
+        TypeUrl::EXTENSION,
+        TypeUrl::RUNTIME,
+    ]
+    .map(|url| TypeUrl(url.into()))
+});
+
 impl<T: Into<Arc<str>>> From<T> for TypeUrl {
     fn from(url: T) -> Self {
-        TypeUrl(url.into())
+        let url = url.into();
+        KNOWN.iter().find(|known| *known.0 == *url).cloned().unwrap_or(TypeUrl(url))
+    }
+}
+
+impl Hash for TypeUrl {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+    }
+}
+
+/// By content. Those that are kept once are the same without a look at it.
+impl PartialEq for TypeUrl {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || *self.0 == *other.0
     }
 }
 
@@ -95,8 +126,8 @@ impl fmt::Display for TypeUrl {
 
 /// One resource, serialized: type, name, version and bytes. Cheap to clone.
 ///
-/// The bytes are not looked into, but for one thing: of a cluster, which `ClusterLoadAssignment` it takes its
-/// endpoints from, because that has to be sent again after the cluster.
+/// The bytes are not looked into, but for one thing: of a cluster, which `ClusterLoadAssignment` it
+/// takes its endpoints from, because that has to be sent again after the cluster.
 ///
 /// ```
 /// use pushlane::adapters::xds::{Resource, TypeUrl};
@@ -128,8 +159,8 @@ pub(super) struct Inner {
 }
 
 impl Resource {
-    /// A resource with a version of your own. It must change when the bytes do: it is what a delta client is told,
-    /// and what it tells when it comes back.
+    /// A resource with a version of your own. It must change when the bytes do: it is what a delta
+    /// client is told, and what it tells when it comes back.
     pub fn new(
         type_url: impl Into<TypeUrl>,
         name: impl Into<Name>,
@@ -154,9 +185,9 @@ impl Resource {
         Resource(Arc::new(inner))
     }
 
-    /// With other names that incremental clients may ask for it by, such as those of a virtual host: the domains
-    /// that it serves, each behind the name of its route configuration. Of two resources with the same alias the
-    /// later counts.
+    /// With other names that incremental clients may ask for it by, such as those of a virtual
+    /// host: the domains that it serves, each behind the name of its route configuration. Of two
+    /// resources with the same alias the later counts.
     ///
     /// ```
     /// use pushlane::adapters::xds::{Resource, TypeUrl};
@@ -172,8 +203,8 @@ impl Resource {
         self
     }
 
-    /// With a time to live: a client forgets it when it hasn't heard of it for so long. As long as a client has it, it is
-    /// sent again three times in that time.
+    /// With a time to live: a client forgets it when it hasn't heard of it for so long. As long as
+    /// a client has it, it is sent again three times in that time.
     ///
     /// ```
     /// use std::time::Duration;
@@ -193,28 +224,29 @@ impl Resource {
         self.0.ttl
     }
 
-    /// As it is sent by the state-of-the-world protocol: wrapped, if there is more to say than its contents.
+    /// As it is sent by the state-of-the-world protocol: wrapped, if there is more to say than its
+    /// contents.
     pub(super) fn sotw_any(&self) -> Bytes {
         if self.0.ttl.is_none() {
             return self.any();
         }
-        let value = self.message().encode_to_vec().into();
-        proto::Any { type_url: WRAPPER.into(), value }.encode_to_vec().into()
-    }
-
-    /// As it is sent by the incremental protocol.
-    pub(super) fn message(&self) -> proto::DeltaResource {
-        let ttl = self.0.ttl.map(|ttl| proto::Duration {
-            seconds: i64::try_from(ttl.as_secs()).unwrap_or(i64::MAX),
-            nanos: ttl.subsec_nanos() as i32,
-        });
-        proto::DeltaResource {
+        let wrapped = proto::DeltaResource {
             version: self.version().into(),
             resource: self.any(),
             name: self.name().into(),
             aliases: self.aliases().map(String::from).collect(),
-            ttl,
-        }
+            ttl: self.lifetime(),
+        };
+        let value = wrapped.encode_to_vec().into();
+        proto::Any { type_url: WRAPPER.into(), value }.encode_to_vec().into()
+    }
+
+    /// How long a client keeps it, as it is sent.
+    pub(super) fn lifetime(&self) -> Option<proto::Duration> {
+        self.0.ttl.map(|ttl| proto::Duration {
+            seconds: i64::try_from(ttl.as_secs()).unwrap_or(i64::MAX),
+            nanos: ttl.subsec_nanos() as i32,
+        })
     }
 
     /// Its other names.
@@ -253,7 +285,8 @@ impl Resource {
         Resource(Arc::new(Inner { type_url, name, version, any, body, endpoints, aliases, ttl }))
     }
 
-    /// Of the same name, held in a version that isn't known: it is the same as nothing that can be sent.
+    /// Of the same name, held in a version that isn't known: it is the same as nothing that can be
+    /// sent.
     pub(super) fn of_no_version(&self) -> Self {
         let mut held = Resource::held(self.0.type_url.clone(), self.0.name.clone(), "\0");
         Arc::make_mut(&mut held.0).aliases = self.0.aliases.clone();
@@ -363,6 +396,14 @@ mod tests {
         assert_eq!(cluster(Vec::new()).endpoints(), None);
         assert_eq!(cluster(Vec::from([0xff])).endpoints(), None);
         assert_eq!(Resource::hashed(TypeUrl::LISTENER, "c", named("s")).endpoints(), None);
+    }
+
+    #[test]
+    fn a_known_type_is_kept_once() {
+        let [a, b] = [(); 2].map(|()| TypeUrl::from(TypeUrl::SECRET));
+        assert!(Arc::ptr_eq(&a.0, &b.0) && a == b);
+        let [a, b, c] = ["x/a", "x/a", "x/b"].map(TypeUrl::from);
+        assert!(!Arc::ptr_eq(&a.0, &b.0) && a == b && a != c);
     }
 
     #[test]

@@ -262,7 +262,7 @@ impl ServerBuilder {
         drop(listener);
         self.ads.drain(self.grace).await;
         let ended = async { while connections.join_next().await.is_some() {} };
-        // Whoever doesn't read that its stream has ended is cut off.
+        // A client that doesn't read that its stream has ended is cut off.
         let _ = timeout(LAST_WORDS, ended).await;
         Ok(())
     }

@@ -9,7 +9,8 @@ use super::proto::Extension;
 /// How many different lists are looked for. Clients of one build say the same.
 const BUILDS: usize = 16;
 
-/// What clients say they can load. Envoy lists hundreds of extensions, and every Envoy of a build the same ones.
+/// What clients say they can load. Envoy lists hundreds of extensions, and every Envoy of a build
+/// the same ones.
 #[derive(Default)]
 pub(super) struct Extensions(Mutex<VecDeque<Arc<[Extension]>>>);
 

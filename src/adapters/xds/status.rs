@@ -143,11 +143,13 @@ impl StreamInfo {
 
     pub(super) fn note(&self, type_url: &TypeUrl, note: impl FnOnce(&mut Progress)) {
         let mut types = self.types();
-        let at = types.partition_point(|(of, _)| of < type_url);
-        if types.get(at).is_none_or(|(of, _)| of != type_url) {
+        // Looked for first: usually it is there, and found without comparing text.
+        let at = types.iter().position(|(of, _)| of == type_url).unwrap_or_else(|| {
+            let at = types.partition_point(|(of, _)| of < type_url);
             types.reserve_exact(1);
             types.insert(at, (type_url.clone(), Progress::default()));
-        }
+            at
+        });
         note(&mut types[at].1);
     }
 

@@ -70,7 +70,7 @@ pub(super) struct Applied {
 pub(super) struct View {
     pub(super) id: ViewId,
     current: RwLock<Option<Arc<Snapshot>>>,
-    /// Whoever holds back what is to be sent is told when there is something else to look at.
+    /// Streams that hold something back are told when there is something else to look at.
     pub(super) changed: watch::Sender<()>,
     /// Of resources that are computed on demand.
     pub(super) cache: Cache,

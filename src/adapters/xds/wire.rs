@@ -1,72 +1,100 @@
 //! [`Wire`]: what the two protocols do differently, in terms of messages.
 
+use core::fmt;
 use std::format;
 use std::prelude::v1::*;
 
+use bytes::{Bytes, BytesMut};
 use prost::Message;
+use tonic::Status;
 
-use super::proto::{
-    ControlPlane, DeltaDiscoveryRequest, DeltaDiscoveryResponse, DeltaResource, DiscoveryRequest,
-    DiscoveryResponse, Node,
-};
+use super::encoding::{field, put, put_key, put_number};
+use super::proto::{DeltaDiscoveryRequest, DeltaResource, Node, SotwRequest, text};
 use super::resource::Resource;
 use super::subscription::{Received, Reply, Subscription, Variant};
 
 /// One of the two protocols.
 pub(super) trait Wire: Send + 'static {
     const VARIANT: Variant;
-    type Request: Message + Default + Send + 'static;
-    type Response: Message + Send + 'static;
+    type Request: Send + 'static;
 
+    fn decode(message: Bytes) -> Result<Self::Request, Status>;
     fn node(request: &mut Self::Request) -> Option<Node>;
     fn type_url(request: &Self::Request) -> &str;
-    /// Every name in the request.
-    fn names(request: &Self::Request) -> impl Iterator<Item = &str>;
+    /// The longest name in the request.
+    fn longest(request: &Self::Request) -> &str;
     /// The newest revision of a shared store that the client says it has.
     fn held(request: &Self::Request) -> u64;
-    fn read(subscription: &mut Subscription, request: &Self::Request) -> Received;
-    fn write(reply: Reply) -> Self::Response;
+    fn read(subscription: &mut Subscription, request: &Self::Request) -> Result<Received, Status>;
+    /// Writes a response but for its resources.
+    fn head(reply: &Reply, to: &mut BytesMut);
+    /// Of a resource in a response: how long its field's value is.
+    fn length(resource: &Resource) -> usize;
+    /// Writes what comes before the resource's own bytes, and returns those.
+    fn resource(resource: &Resource, to: &mut BytesMut) -> Bytes;
 }
 
-fn control_plane() -> Option<ControlPlane> {
-    Some(ControlPlane { identifier: "pushlane".into() })
+fn unreadable(why: impl fmt::Display) -> Status {
+    Status::invalid_argument(format!("the request can't be decoded: {why}"))
 }
+
+/// Which server answers: field 1 of a `ControlPlane`.
+const CONTROL_PLANE: &[u8] = b"\x0a\x08pushlane";
+
+/// The fields that both protocols have. The resources are field 2 of both.
+fn common(reply: &Reply, to: &mut BytesMut) {
+    put_number(1, reply.revision, 10, to);
+    put(4, reply.type_url.as_bytes(), to);
+    put_number(5, reply.nonce.0, 16, to);
+}
+
+const RESOURCES: u8 = 2;
 
 pub(super) struct Sotw;
 
 impl Wire for Sotw {
     const VARIANT: Variant = Variant::Sotw;
-    type Request = DiscoveryRequest;
-    type Response = DiscoveryResponse;
+    type Request = SotwRequest;
 
-    fn node(request: &mut DiscoveryRequest) -> Option<Node> {
-        request.node.take()
+    fn decode(message: Bytes) -> Result<SotwRequest, Status> {
+        let request = SotwRequest::decode(message).map_err(unreadable)?;
+        if request.is_text() { Ok(request) } else { Err(unreadable("text that is not UTF-8")) }
     }
 
-    fn type_url(request: &DiscoveryRequest) -> &str {
-        &request.type_url
+    fn node(request: &mut SotwRequest) -> Option<Node> {
+        request.node.take().map(|node| *node)
     }
 
-    fn names(request: &DiscoveryRequest) -> impl Iterator<Item = &str> {
-        request.resource_names.iter().map(String::as_str)
+    fn type_url(request: &SotwRequest) -> &str {
+        text(&request.type_url)
     }
 
-    fn held(request: &DiscoveryRequest) -> u64 {
-        request.version_info.parse().unwrap_or(0)
+    fn longest(request: &SotwRequest) -> &str {
+        let names = request.resource_names.iter();
+        names.max_by_key(|name| name.len()).map_or("", text)
     }
 
-    fn read(subscription: &mut Subscription, request: &DiscoveryRequest) -> Received {
-        subscription.sotw(request)
+    fn held(request: &SotwRequest) -> u64 {
+        text(&request.version_info).parse().unwrap_or(0)
     }
 
-    fn write(reply: Reply) -> DiscoveryResponse {
-        DiscoveryResponse {
-            version_info: format!("{}", reply.revision),
-            resources: reply.resources.iter().map(Resource::sotw_any).collect(),
-            type_url: reply.type_url.to_string(),
-            nonce: reply.nonce,
-            control_plane: control_plane(),
-        }
+    fn read(subscription: &mut Subscription, request: &SotwRequest) -> Result<Received, Status> {
+        subscription.sotw(request).map_err(unreadable)
+    }
+
+    fn head(reply: &Reply, to: &mut BytesMut) {
+        common(reply, to);
+        put(6, CONTROL_PLANE, to);
+    }
+
+    fn length(resource: &Resource) -> usize {
+        resource.sotw_any().len()
+    }
+
+    fn resource(resource: &Resource, to: &mut BytesMut) -> Bytes {
+        let any = resource.sotw_any();
+        put_key(RESOURCES, any.len(), to);
+        any
     }
 }
 
@@ -75,7 +103,10 @@ pub(super) struct Delta;
 impl Wire for Delta {
     const VARIANT: Variant = Variant::Delta;
     type Request = DeltaDiscoveryRequest;
-    type Response = DeltaDiscoveryResponse;
+
+    fn decode(message: Bytes) -> Result<DeltaDiscoveryRequest, Status> {
+        DeltaDiscoveryRequest::decode(message).map_err(unreadable)
+    }
 
     fn node(request: &mut DeltaDiscoveryRequest) -> Option<Node> {
         request.node.take()
@@ -85,12 +116,12 @@ impl Wire for Delta {
         &request.type_url
     }
 
-    fn names(request: &DeltaDiscoveryRequest) -> impl Iterator<Item = &str> {
+    fn longest(request: &DeltaDiscoveryRequest) -> &str {
         let changed = request.resource_names_subscribe.iter();
-        changed
+        let names = changed
             .chain(&request.resource_names_unsubscribe)
-            .chain(request.initial_resource_versions.keys())
-            .map(String::as_str)
+            .chain(request.initial_resource_versions.keys());
+        names.max_by_key(|name| name.len()).map_or("", String::as_str)
     }
 
     fn held(request: &DeltaDiscoveryRequest) -> u64 {
@@ -98,24 +129,45 @@ impl Wire for Delta {
         versions.filter_map(|version| version.parse().ok()).max().unwrap_or(0)
     }
 
-    fn read(subscription: &mut Subscription, request: &DeltaDiscoveryRequest) -> Received {
-        subscription.delta(request)
+    fn read(
+        subscription: &mut Subscription,
+        request: &DeltaDiscoveryRequest,
+    ) -> Result<Received, Status> {
+        Ok(subscription.delta(request))
     }
 
-    fn write(reply: Reply) -> DeltaDiscoveryResponse {
-        let resources = reply.resources.iter().map(Resource::message);
-        let unresolved = reply.unresolved.iter().map(|name| DeltaResource {
-            name: String::from(&**name),
-            aliases: Vec::from([String::from(&**name)]),
-            ..DeltaResource::default()
-        });
-        DeltaDiscoveryResponse {
-            system_version_info: format!("{}", reply.revision),
-            resources: resources.chain(unresolved).collect(),
-            type_url: reply.type_url.to_string(),
-            nonce: reply.nonce,
-            removed_resources: reply.removed.iter().map(|name| String::from(&**name)).collect(),
-            control_plane: control_plane(),
+    fn head(reply: &Reply, to: &mut BytesMut) {
+        common(reply, to);
+        for name in &reply.unresolved {
+            let unresolved = DeltaResource {
+                name: String::from(&**name),
+                aliases: Vec::from([String::from(&**name)]),
+                ..DeltaResource::default()
+            };
+            put(RESOURCES, &unresolved.encode_to_vec(), to);
         }
+        reply.removed.iter().for_each(|name| put(6, name.as_bytes(), to));
+        put(7, CONTROL_PLANE, to);
+    }
+
+    fn length(resource: &Resource) -> usize {
+        let aliases = resource.aliases().map(|alias| field(alias.len()));
+        let ttl = resource.lifetime().map_or(0, |ttl| field(ttl.encoded_len()));
+        let version = field(resource.version().len());
+        let (name, any) = (field(resource.name().len()), field(resource.any().len()));
+        version + any + name + aliases.sum::<usize>() + ttl
+    }
+
+    fn resource(resource: &Resource, to: &mut BytesMut) -> Bytes {
+        put_key(RESOURCES, Self::length(resource), to);
+        put(1, resource.version().as_bytes(), to);
+        put(3, resource.name().as_bytes(), to);
+        resource.aliases().for_each(|alias| put(4, alias.as_bytes(), to));
+        if let Some(ttl) = resource.lifetime() {
+            put(6, &ttl.encode_to_vec(), to);
+        }
+        let any = resource.any();
+        put_key(2, any.len(), to);
+        any
     }
 }

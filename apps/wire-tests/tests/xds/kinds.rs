@@ -1,4 +1,5 @@
-//! What a type's row in the table says: who asks for all, what is a full set, what is said of what doesn't exist.
+//! What a type's row in the table says: who asks for all, what is a full set, what is said of what
+//! doesn't exist.
 
 use prost::Message;
 use pushlane::adapters::xds::proto::Any;

@@ -299,7 +299,8 @@ async fn secrets_wait_for_nobody_and_listeners_for_the_cluster() {
     rig.ads.set("default", world("c", "1")).unwrap();
     let (mut sotw, mut delta) = (envoy(&rig, &["c"]).await, delta_envoy(&rig, "c").await);
     rig.ads.set("default", world("c", "2").into_iter().chain([resource(SDS, "s", "1")])).unwrap();
-    // It asks for the secret when it has the cluster, and acknowledges the cluster only with the secret.
+    // It asks for the secret when it has the cluster, and acknowledges the cluster only with the
+    // secret.
     let response = sotw.expect(CDS, &["c@2"]).await;
     sotw.take(EDS, &["c@2"], &["c"]).await;
     sotw.send(ask(SDS, &["s"]));

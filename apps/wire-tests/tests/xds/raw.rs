@@ -70,7 +70,8 @@ pub(crate) async fn begin(rig: &Rig) -> TcpStream {
     socket
 }
 
-/// Writes it again and again until the server has closed the connection, or `most` times. True: it has.
+/// Writes it again and again until the server has closed the connection, or `most` times. True: it
+/// has.
 pub(crate) async fn flood(
     socket: &mut TcpStream,
     most: u32,

@@ -1,4 +1,5 @@
-//! A delta client comes back, and a cluster has changed meanwhile: it warms it only with its endpoints.
+//! A delta client comes back, and a cluster has changed meanwhile: it warms it only with its
+//! endpoints.
 
 use pushlane::adapters::xds::proto::DeltaDiscoveryRequest;
 

@@ -1,6 +1,5 @@
 //! Deadlines, and what is left to do when a stream has ended.
 
-use core::time::Duration;
 use std::format;
 use std::string::String;
 use std::vec::Vec;
@@ -12,16 +11,13 @@ use super::{Missed, Stream};
 use crate::adapters::xds::acked::Departure;
 use crate::adapters::xds::subscription::Unsent;
 
-/// Long enough not to matter.
-const IDLE: Duration = Duration::from_secs(3_600);
-
 /// With up to how many names a departed subscription is remembered as it was; beyond, it is taken
 /// for everything.
 const REMEMBERED: usize = 64;
 
 impl Stream {
-    /// When the next deadline passes.
-    pub(super) fn deadline(&self) -> Instant {
+    /// When the next deadline passes, if there is one.
+    pub(super) fn deadline(&self) -> Option<Instant> {
         let limits = &self.server.limits;
         let pushes = self.types.iter().filter_map(|entry| match entry.push {
             Push::Held { since: Some(since), .. } => Some(since + limits.order_patience),
@@ -30,11 +26,9 @@ impl Stream {
         });
         let reading = self.out.unread_since().map(|since| since + limits.send_deadline);
         let first = self.view.is_none().then(|| self.info.since + limits.first_request);
-        let idle = Instant::now() + IDLE;
         let refresh = self.types.iter().filter_map(|entry| entry.refresh);
         let shared = self.shared.deadline(limits);
-        let deadlines = pushes.chain(refresh).chain(reading).chain(first).chain(shared);
-        deadlines.fold(idle, Instant::min)
+        pushes.chain(refresh).chain(reading).chain(first).chain(shared).min()
     }
 
     /// A deadline may have passed: why the stream is evicted, if it is.

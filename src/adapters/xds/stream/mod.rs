@@ -10,13 +10,14 @@ mod shared;
 
 use core::future::poll_fn;
 use core::pin::pin;
+use core::time::Duration;
 use std::string::String;
 use std::sync::Arc;
 use std::vec::Vec;
 
 use ::tokio::select;
 use ::tokio::sync::watch;
-use ::tokio::time::sleep_until;
+use ::tokio::time::{Instant, sleep_until};
 use tonic::codegen::Body as HttpBody;
 use tonic::{Code, Status};
 
@@ -55,6 +56,9 @@ pub(super) enum Missed {
     Reading,
     Answer,
 }
+
+/// When a stream without deadlines looks all the same: long enough not to matter.
+const IDLE: Duration = Duration::from_secs(3_600);
 
 pub(super) struct Stream {
     server: Arc<ServerState>,
@@ -157,19 +161,16 @@ impl Stream {
         loop {
             // Only forwards: most deadlines move away before they pass, and a timer that comes
             // early is set anew.
-            let deadline = self.deadline();
-            if deadline < timer.deadline() {
+            if let Some(deadline) = self.deadline().filter(|deadline| *deadline < timer.deadline())
+            {
                 timer.as_mut().reset(deadline);
             }
             let mut request = None;
             select! {
-                () = &mut closed => return End::Closing,
+                // Leases first, because they hold permits: a client that never pauses must not keep
+                // them. Requests are followed by a look at all that `told` and `reached` tell of.
+                biased;
                 () = poll_fn(|context| info.mailbox.poll(&mut letters, context)) => {}
-                // What is held back may have to be something else by now. What changes for others
-                // merges in the queue.
-                () = told(&mut self.changed), if self.types.iter().any(Entry::is_held) => {}
-                () = self.shared.reached() => {}
-                message = requests.next() => request = Some(message),
                 () = timer.as_mut() => {
                     if let Some(reason) = self.shared.expired(&self.server.limits) {
                         return End::Malformed(Status::unavailable(reason));
@@ -177,9 +178,15 @@ impl Stream {
                     if let Some((missed, reason)) = self.expired() {
                         return End::Evicted(missed, reason);
                     }
-                    let deadline = self.deadline();
+                    let deadline = self.deadline().unwrap_or_else(|| Instant::now() + IDLE);
                     timer.as_mut().reset(deadline);
                 }
+                message = requests.next() => request = Some(message),
+                () = &mut closed => return End::Closing,
+                // What is held back may have to be something else by now. What changes for others
+                // merges in the queue.
+                () = told(&mut self.changed), if self.types.iter().any(Entry::is_held) => {}
+                () = self.shared.reached() => {}
             }
             match request {
                 Some(Ok(Some(request))) => {

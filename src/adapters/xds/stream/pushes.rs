@@ -11,7 +11,7 @@ use crate::adapters::xds::event::Event;
 use crate::adapters::xds::order::{self, Standing};
 use crate::adapters::xds::resource::{Name, TypeUrl};
 use crate::adapters::xds::state::PushLease;
-use crate::adapters::xds::subscription::Due;
+use crate::adapters::xds::subscription::{Due, Nonce};
 use crate::adapters::xds::view::Snapshot;
 use crate::backlog::ChangeSet;
 
@@ -155,7 +155,7 @@ impl Stream {
         self.nonces += 1;
         let entry = &mut self.types[at];
         let set = snapshot.of_type(&entry.subscription.type_url);
-        let (revisions, nonce) = ((snapshot.revision, covers), self.nonces);
+        let (revisions, nonce) = ((snapshot.revision, covers), Nonce(self.nonces));
         let reply = entry.subscription.compose(set, revisions, due, (keep, cut), nonce);
         self.server.counters.pushes.one();
         entry.sent(&reply.resources, now);
@@ -171,7 +171,7 @@ impl Stream {
             progress.sent = Some((snapshot.revision, now));
             progress.answered = false;
         });
-        self.out.send(reply);
+        self.out.send(reply, now);
         if let Push::Held { mut lease, .. } = core::mem::replace(&mut entry.push, Push::None) {
             lease.release_permit();
             entry.push = Push::Sent { lease, at: now, incomplete: keep || cut };

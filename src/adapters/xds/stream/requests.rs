@@ -36,8 +36,8 @@ impl Stream {
         if type_url.is_empty() {
             return Err(Status::invalid_argument("the request has no type_url"));
         }
-        let too_long = W::names(&request).chain([type_url]).find(|name| name.len() > longest);
-        if let Some(name) = too_long {
+        let names = [W::longest(&request), type_url];
+        if let Some(name) = names.into_iter().find(|name| name.len() > longest) {
             let head: String = name.chars().take(32).collect();
             return Err(Status::invalid_argument(format!(
                 "a name of {} bytes, {head:?}...: {longest} are allowed",
@@ -48,7 +48,7 @@ impl Stream {
         let at = self.entry::<W>(type_url)?;
         let before = self.subscriptions();
         let entry = &mut self.types[at];
-        let received = W::read(&mut entry.subscription, &request);
+        let received = W::read(&mut entry.subscription, &request)?;
         if received.stale {
             self.server.counters.stale.one();
         }
@@ -192,7 +192,7 @@ impl Stream {
                     resources: resources.collect(),
                     after,
                 };
-                // Before the lease ends: whoever waits for that then finds it.
+                // Before the lease ends, because the waiters look for it then.
                 self.server.remember(&self.server.nacks, nack);
             }
         }

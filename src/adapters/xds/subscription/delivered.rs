@@ -1,8 +1,9 @@
 //! What a client has, as far as it can be known, and what it has rejected.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::prelude::v1::*;
 
+use super::held::Held;
 use crate::adapters::xds::proto::Status;
 use crate::adapters::xds::resource::{Name, Resource};
 
@@ -10,13 +11,16 @@ use crate::adapters::xds::resource::{Name, Resource};
 #[derive(Debug, Default)]
 pub(super) struct Delivered {
     /// What it has, or will have when it accepts the outstanding response.
-    sent: HashMap<Name, Resource>,
+    sent: Held,
     /// What it has refused. Not sent to it again.
     rejected: BTreeMap<Name, Resource>,
     outstanding: Option<Sent>,
     /// In a response that was given up: the client may yet read them, until it answers a later one.
     coming: Vec<Name>,
-    /// The client may have something that isn't known: from an earlier stream, or from a response that was given up.
+    /// Something is kept that the client has unsubscribed from, because it is on its way.
+    pub(super) lingering: bool,
+    /// The client may have something that isn't known: from an earlier stream, or from a response
+    /// that was given up.
     pub(super) may_have_more: bool,
     /// The newest revision of which all that concerns the client has been answered.
     pub(super) covered: u64,
@@ -25,7 +29,6 @@ pub(super) struct Delivered {
 /// A response that waits for its answer.
 #[derive(Debug)]
 pub(in crate::adapters::xds) struct Sent {
-    pub(in crate::adapters::xds) nonce: String,
     pub(in crate::adapters::xds) revision: u64,
     /// All that had changed up to this revision is in it, or was sent before.
     covers: u64,
@@ -41,7 +44,8 @@ struct Step {
 /// How a response was answered.
 #[derive(Debug, PartialEq)]
 pub(in crate::adapters::xds) struct Answered {
-    /// All that had changed up to this revision had been answered before: what was rejected came later.
+    /// All that had changed up to this revision had been answered before: what was rejected came
+    /// later.
     pub(in crate::adapters::xds) after: u64,
     /// The revision of the response.
     pub(in crate::adapters::xds) revision: u64,
@@ -73,7 +77,7 @@ impl Delivered {
     }
 
     pub(super) fn has(&self, name: &str) -> bool {
-        self.sent.contains_key(name)
+        self.sent.get(name).is_some()
     }
 
     /// What the client has of this name, known or not.
@@ -82,12 +86,12 @@ impl Delivered {
     }
 
     pub(super) fn names(&self) -> impl Iterator<Item = &Name> {
-        self.sent.keys()
+        self.sent.names()
     }
 
     /// What was sent on this stream, and is the client's as far as it is known.
     pub(super) fn sent_here(&self) -> impl Iterator<Item = &Resource> {
-        self.sent.values().filter(|resource| resource.is_known())
+        self.sent.iter().filter(|resource| resource.is_known())
     }
 
     /// The outstanding response concerns the client no more. True: there was one.
@@ -105,7 +109,7 @@ impl Delivered {
 
     /// The client says that it has it from before.
     pub(super) fn hold(&mut self, resource: Resource) {
-        self.sent.insert(resource.shared_name().clone(), resource);
+        self.sent.insert(resource);
     }
 
     /// The client doesn't have these any more.
@@ -116,22 +120,27 @@ impl Delivered {
         }
     }
 
-    /// The client doesn't have what it doesn't subscribe to any more, and if it asks again, it is sent what there is.
+    /// The client doesn't have what it doesn't subscribe to any more, and if it asks again, it is
+    /// sent what there is.
     ///
-    /// What is still on its way to it, it may have all the same, if it has asked again by the time it reads it.
+    /// What is still on its way to it, it may have all the same, if it has asked again by the time
+    /// it reads it.
     pub(super) fn keep_only(&mut self, covered: impl Fn(&Resource) -> bool) {
         self.rejected.retain(|_, resource| covered(resource));
         let steps = self.outstanding.iter().flat_map(|sent| &sent.steps).map(|step| &step.after);
         let steps = steps.filter(|after| !covered(after)).map(Resource::shared_name);
         let coming: BTreeSet<&Name> = steps.chain(&self.coming).collect();
-        self.sent.retain(|name, resource| {
+        let mut lingering = false;
+        self.sent.retain(|resource| {
             let covered = covered(resource);
-            let keep = covered || coming.contains(name);
+            let keep = covered || coming.contains(resource.shared_name());
             if keep && !covered {
                 *resource = resource.of_no_version();
+                lingering = true;
             }
             keep
         });
+        self.lingering = lingering;
     }
 
     /// What was rejected of this name may be sent again.
@@ -166,7 +175,7 @@ impl Delivered {
     }
 
     /// What was due has been sent; removals too, unless they were kept back.
-    pub(super) fn sent(&mut self, due: Due, keep: bool, nonce: String, revision: u64, covers: u64) {
+    pub(super) fn sent(&mut self, due: Due, keep: bool, revision: u64, covers: u64) {
         let mut steps = Vec::new();
         for after in due.changed {
             let name = after.shared_name();
@@ -174,13 +183,13 @@ impl Delivered {
             if self.last(name).is_none_or(|last| !last.same(&after)) {
                 self.rejected.remove(name);
             }
-            let before = self.sent.insert(name.clone(), after.clone());
+            let before = self.sent.insert(after.clone());
             steps.push(Step { before, after });
         }
         if !keep {
             self.forget(&due.gone);
         }
-        self.outstanding = Some(Sent { nonce, revision, covers, steps });
+        self.outstanding = Some(Sent { revision, covers, steps });
     }
 
     /// The outstanding response is answered.
@@ -194,13 +203,14 @@ impl Delivered {
         Some(Answered { after, revision: sent.revision, rejected })
     }
 
-    /// All that had changed up to this revision has been answered, or was none of the client's business.
+    /// All that had changed up to this revision has been answered, or was none of the client's
+    /// business.
     pub(super) fn cover(&mut self, revision: u64) {
         self.covered = self.covered.max(revision);
     }
 
-    /// Clients apply what is good of a response and say what is not. If the reason names some of the resources, it is
-    /// those; if it names none, all of them are suspect.
+    /// Clients apply what is good of a response and say what is not. If the reason names some of
+    /// the resources, it is those; if it names none, all of them are suspect.
     fn reject(&mut self, steps: Vec<Step>, reason: &str) -> Vec<Resource> {
         let blamed = |step: &Step| mentions(reason, step.after.name());
         let named = steps.iter().any(blamed);
@@ -208,16 +218,16 @@ impl Delivered {
         for step in steps.into_iter().filter(|step| !named || blamed(step)) {
             let name = step.after.shared_name().clone();
             let repeated = step.before.as_ref().is_some_and(|before| before.same(&step.after));
-            // If it has unsubscribed meanwhile, or asked anew, that counts for what it has and will be sent.
+            // If it has unsubscribed meanwhile, or asked anew, that counts for what it has and will
+            // be sent.
             if self.sent.get(&name).is_some_and(|sent| sent.same(&step.after)) {
                 match step.before {
-                    Some(before) => self.sent.insert(name.clone(), before),
-                    None if self.may_have_more => {
-                        self.sent.insert(name.clone(), step.after.of_no_version())
-                    }
+                    Some(before) => self.sent.insert(before),
+                    None if self.may_have_more => self.sent.insert(step.after.of_no_version()),
                     None => self.sent.remove(&name),
                 };
-                // What was sent once more in place of a version that it has rejected doesn't lift that.
+                // What was sent once more in place of a version that it has rejected doesn't lift
+                // that.
                 if !repeated || !self.rejected.contains_key(&name) {
                     self.rejected.insert(name, step.after.clone());
                 }

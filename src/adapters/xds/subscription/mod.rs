@@ -1,4 +1,5 @@
-//! A client's subscription to one type: what it asked for, what it has, and what it is owed. Pure, without I/O.
+//! A client's subscription to one type: what it asked for, what it has, and what it is owed. Pure,
+//! without I/O.
 //!
 //! ```text
 //!               subscribe                    send                      ACK
@@ -8,22 +9,24 @@
 //!                             └──────────── a resource changes ──────────────────┘
 //! ```
 //!
-//! While a response waits for its answer nothing else is sent for the type; what changes meanwhile merges in the
-//! queue. Requests are read by `sotw` and `delta`; everything else is common to both.
+//! While a response waits for its answer nothing else is sent for the type; what changes meanwhile
+//! merges in the queue. Requests are read by `sotw` and `delta`; everything else is common to both.
 
 mod delivered;
 mod delta;
+mod held;
 mod interest;
+mod nonce;
 mod sotw;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeSet;
-use std::format;
 use std::prelude::v1::*;
 
 pub(super) use delivered::{Answered, Due, Sent};
 pub(super) use interest::{Interest, Moved};
+pub(super) use nonce::Nonce;
 
 use self::delivered::Delivered;
 use super::change::Change;
@@ -53,8 +56,8 @@ pub(super) struct Subscription {
     asked: BTreeSet<Name>,
     /// A response is due even if there is nothing to put into it.
     answer: bool,
-    /// The last response that was really sent; empty before the first.
-    nonce: String,
+    /// The last response that was really sent.
+    nonce: Nonce,
     /// A request for it has been read.
     begun: bool,
     /// State of the world: the wildcard was asked for by `*`, so that an empty list ends it.
@@ -85,7 +88,7 @@ pub(super) struct Received {
 #[derive(Debug, PartialEq)]
 pub(super) struct Reply {
     pub(super) type_url: TypeUrl,
-    pub(super) nonce: String,
+    pub(super) nonce: Nonce,
     pub(super) revision: u64,
     pub(super) resources: Vec<Resource>,
     /// Asked for by an alias that no resource has.
@@ -119,7 +122,7 @@ impl Subscription {
             delivered: Delivered::default(),
             asked: BTreeSet::new(),
             answer: false,
-            nonce: String::new(),
+            nonce: Nonce::default(),
             begun: false,
             starred: false,
             list: 0,
@@ -132,8 +135,8 @@ impl Subscription {
         self.delivered.outstanding()
     }
 
-    /// A resource that the client is to be sent again, although it hasn't changed, or to be told again
-    /// that it doesn't exist. False: it is none of the client's.
+    /// A resource that the client is to be sent again, although it hasn't changed, or to be told
+    /// again that it doesn't exist. False: it is none of the client's.
     pub(super) fn repeat(&mut self, name: &Name) -> bool {
         let named = self.interest.names.contains(name);
         let its = named || self.interest.wildcard && self.delivered.has(name);
@@ -157,7 +160,8 @@ impl Subscription {
         self.delivered.sent_here().filter_map(|cluster| cluster.endpoints().cloned()).collect()
     }
 
-    /// Once nothing is subscribed to any more, the answer to what is on its way may never come. True: one was waited for.
+    /// Once nothing is subscribed to any more, the answer to what is on its way may never come.
+    /// True: one was waited for.
     fn abandon(&mut self) -> bool {
         let nothing = !self.interest.wildcard && self.interest.names.is_empty();
         // Nor to what it would be sent now.
@@ -167,7 +171,7 @@ impl Subscription {
 
     /// The answer to the outstanding response, if `nonce` is its.
     fn answer_to(&mut self, nonce: &str, error: Option<&Status>) -> Option<Answered> {
-        if self.outstanding().is_none_or(|sent| sent.nonce != nonce) {
+        if self.outstanding().is_none() || !self.nonce.is(nonce) {
             return None;
         }
         if error.is_some() {
@@ -175,7 +179,9 @@ impl Subscription {
         }
         let answered = self.delivered.answered(error);
         // Nothing is on its way any more.
-        self.delivered.keep_only(|one| self.interest.covers_resource(one));
+        if self.delivered.lingering {
+            self.delivered.keep_only(|one| self.interest.covers_resource(one));
+        }
         answered
     }
 
@@ -238,8 +244,9 @@ impl Subscription {
             || known.into_iter().any(|one| self.interest.covers_resource(one))
     }
 
-    /// What isn't there can't be said, other than by leaving it out of a complete set, or by something that stands in
-    /// for it. That is sent only when it is asked for: what the client has already serves it better.
+    /// What isn't there can't be said, other than by leaving it out of a complete set, or by
+    /// something that stands in for it. That is sent only when it is asked for: what the client has
+    /// already serves it better.
     fn without_removals(&self, due: &mut Due) {
         let unknown = core::mem::take(&mut due.unknown);
         if !self.kind.stand_in || self.is_complete() {
@@ -257,8 +264,8 @@ impl Subscription {
         });
     }
 
-    /// Leaves in `due` what fits into a response of so many bytes, and at least one thing. True: something is left out.
-    /// It stays due, and removals are left out first.
+    /// Leaves in `due` what fits into a response of so many bytes, and at least one thing. True:
+    /// something is left out. It stays due, and removals are left out first.
     pub(super) fn cut(&self, due: &mut Due, bytes: usize) -> bool {
         if self.is_complete() {
             return false;
@@ -310,7 +317,8 @@ impl Subscription {
         self.delivered.cover(covers);
     }
 
-    /// Whether a removal can be told at all: not by a state-of-the-world response that is no complete set.
+    /// Whether a removal can be told at all: not by a state-of-the-world response that is no
+    /// complete set.
     pub(super) fn tells_removals(&self) -> bool {
         self.variant == Variant::Delta || self.is_complete()
     }
@@ -334,15 +342,15 @@ impl Subscription {
         self.delivered.forget(gone);
     }
 
-    /// Puts what is due into a response, and takes it for sent. Removals are kept back if `keep`: then they stay due.
-    /// So does what was `cut`.
+    /// Puts what is due into a response, and takes it for sent. Removals are kept back if `keep`:
+    /// then they stay due. So does what was `cut`.
     pub(super) fn compose(
         &mut self,
         set: &TypeSet,
         (revision, covers): (u64, u64),
         due: Due,
         (keep, cut): (bool, bool),
-        nonce: u64,
+        nonce: Nonce,
     ) -> Reply {
         let resources = if self.is_complete() {
             self.complete_set(set, &due, keep)
@@ -360,7 +368,7 @@ impl Subscription {
             removed.clear();
             unresolved.clear();
         }
-        self.nonce = format!("{nonce:x}");
+        self.nonce = nonce;
         if cut {
             let there = due.changed.iter().map(Resource::shared_name);
             let sent: BTreeSet<_> = there.chain(&due.unknown).chain(&due.gone).collect();
@@ -374,19 +382,13 @@ impl Subscription {
         self.answer = false;
         let covers = if cut { 0 } else { covers };
         self.synced = if !keep && covers >= set.changed_at { set.changed_at } else { 0 };
-        self.delivered.sent(due, keep, self.nonce.clone(), revision, covers);
-        Reply {
-            type_url: self.type_url.clone(),
-            nonce: self.nonce.clone(),
-            revision,
-            resources,
-            unresolved,
-            removed,
-        }
+        self.delivered.sent(due, keep, revision, covers);
+        Reply { type_url: self.type_url.clone(), nonce, revision, resources, unresolved, removed }
     }
 
-    /// All that the client is to have. For what it has rejected, that is what it had before. What a client that has
-    /// come back had before isn't known: to leave out what it rejects might take it away.
+    /// All that the client is to have. For what it has rejected, that is what it had before. What a
+    /// client that has come back had before isn't known: to leave out what it rejects might take it
+    /// away.
     fn complete_set(&self, set: &TypeSet, due: &Due, keep: bool) -> Vec<Resource> {
         let wanted = set.resources.iter().filter(|(_, there)| self.interest.covers_resource(there));
         let mut all: Vec<_> = wanted

@@ -11,12 +11,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::format;
 use std::prelude::v1::*;
 
+use bytes::Bytes;
 use proptest::prelude::*;
 
-use super::{Reply, Subscription, Unsent, Variant};
+use super::{Nonce, Reply, Subscription, Unsent, Variant};
 use crate::adapters::xds::change::Change;
 use crate::adapters::xds::kinds::Kind;
-use crate::adapters::xds::proto::{DeltaDiscoveryRequest, DiscoveryRequest, Status};
+use crate::adapters::xds::proto::{DeltaDiscoveryRequest, SotwRequest, Status};
 use crate::adapters::xds::resource::{Name, Resource, TypeUrl};
 use crate::adapters::xds::view::TypeSet;
 
@@ -163,14 +164,16 @@ impl World {
             self.refused.retain(|one| !added.iter().any(|name| name == one.name()));
             let new = added.iter().filter(|name| *name != "*" && !self.has.contains_key(&***name));
             self.waits.extend(new.map(|name| Name::from(&**name)));
-            self.subscription.sotw(&DiscoveryRequest {
-                type_url,
-                resource_names,
-                version_info: self.version.clone(),
-                response_nonce: nonce,
-                error_detail,
-                ..Default::default()
-            })
+            self.subscription
+                .sotw(&SotwRequest {
+                    type_url: type_url.into(),
+                    resource_names: resource_names.into_iter().map(Bytes::from).collect(),
+                    version_info: self.version.clone().into(),
+                    response_nonce: nonce.into(),
+                    error_detail,
+                    ..Default::default()
+                })
+                .unwrap()
         } else {
             let mut subscribe = if self.legacy { Vec::new() } else { added };
             let mut held = HashMap::new();
@@ -276,7 +279,8 @@ impl World {
         }
         self.nonces += 1;
         let revisions = (self.revision, self.revision);
-        let reply = self.subscription.compose(&self.set, revisions, due, (keep, cut), self.nonces);
+        let reply =
+            self.subscription.compose(&self.set, revisions, due, (keep, cut), Nonce(self.nonces));
         let one = reply.resources.len() + reply.removed.len() <= 1;
         assert!(!small || one || self.is_complete() || keep, "{reply:?} is not small");
         self.inbox.push_back(Unread { reply, void: false, anew: BTreeSet::new() });
@@ -289,7 +293,7 @@ impl World {
         if void && self.wants == 0 {
             return; // nor does it answer
         }
-        self.nonce = reply.nonce.clone();
+        self.nonce = reply.nonce.to_string();
         let complete = self.is_complete();
         let there = reply.resources.iter().map(|one| one.shared_name());
         let heard: Vec<Name> = there.chain(&reply.removed).cloned().collect();
@@ -305,7 +309,7 @@ impl World {
             let new: Vec<_> = new.filter(|new| !void && counts(new.name())).cloned().collect();
             self.refused.extend(new);
             let error = Status { code: 3, message: "no".into() };
-            return self.say(self.wants, reply.nonce, Some(error), false);
+            return self.say(self.wants, reply.nonce.to_string(), Some(error), false);
         }
         self.version = format!("{}", reply.revision);
         if complete {
@@ -319,7 +323,7 @@ impl World {
         for name in &reply.removed {
             self.has.remove(name);
         }
-        self.say(self.wants, reply.nonce, None, false);
+        self.say(self.wants, reply.nonce.to_string(), None, false);
     }
 
     /// Nothing is owed any more: the client has what there is, but for what it has refused.
