@@ -157,9 +157,9 @@ fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// Bytes of a place of the queue, with its part of the topics. There is one for each stream and
-/// type.
-const PLACE: u64 = 350;
+/// Bytes of a place of the queue, with its part of the library's 128 topics. There is one for each
+/// stream and type.
+const PLACE: u64 = 150;
 const WARN_ABOVE: u64 = 1 << 30;
 
 fn amount(bytes: u64) -> String {
@@ -282,10 +282,10 @@ mod tests {
         };
         let machine = Some(4_000_000_000);
         assert_eq!(fits("10000", machine), Ok(None));
-        let warning = fits("500000", machine).unwrap().unwrap();
-        assert!(warning.contains("may take 1.4 GB"), "{warning}");
+        let warning = fits("1000000", machine).unwrap().unwrap();
+        assert!(warning.contains("may take 1.2 GB"), "{warning}");
         let error = fits("10000000", machine).unwrap_err();
-        assert!(error.contains("may take 28.0 GB") && error.contains("has 4.0 GB"), "{error}");
+        assert!(error.contains("may take 12.0 GB") && error.contains("has 4.0 GB"), "{error}");
         assert!(
             fits("10000000", None).unwrap().is_some(),
             "only a warning: the machine is unknown"

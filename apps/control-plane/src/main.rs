@@ -13,6 +13,7 @@ mod resources;
 mod serve;
 mod signals;
 mod source;
+mod stamp;
 mod virtual_hosts;
 mod watch;
 

@@ -1,13 +1,14 @@
 //! The directory of resources, watched from a thread of its own.
 
 use crate::resources::fault::Fault;
-use crate::resources::{Resource, find, parse};
+use crate::resources::{FILES, Resource, find, parse};
+use crate::stamp::{Stamps, stamp};
 use notify::event::{AccessKind, AccessMode, EventKind, ModifyKind};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How often to look without a hint: a directory may be created or replaced, or its file system
 /// may give no hints.
@@ -30,10 +31,12 @@ pub(crate) enum News {
     Gone,
 }
 
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 enum Hint {
     /// A change is complete.
     Now,
+    /// None has come for a while.
+    Patrol,
     /// One has begun.
     Soon,
     Stop,
@@ -59,7 +62,8 @@ impl Watch {
                 let _ = sender.send(hint);
             }
         })?;
-        let rounds = Rounds { dir, watcher, received, last: Last::Nothing };
+        let rounds =
+            Rounds { dir, watcher, received, last: Last::Nothing, stamps: Stamps::default() };
         thread::Builder::new().name("watch".into()).spawn(move || rounds.run(tell))?;
         Ok(Self { hints })
     }
@@ -99,28 +103,46 @@ struct Rounds {
     watcher: RecommendedWatcher,
     received: Receiver<Hint>,
     last: Last,
+    stamps: Stamps<{ FILES.len() }>,
 }
 
 impl Rounds {
     fn run(mut self, mut tell: impl FnMut(News)) {
-        loop {
+        let mut hint = Hint::Now;
+        while hint != Hint::Stop {
             // Before looking, or a change in between would be missed. Every time, because another
             // directory may have taken the place of the watched one; for the same one it has no
             // effect.
             let _ = self.watcher.watch(&self.dir, RecursiveMode::NonRecursive);
-            if let Some(news) = look(&self.dir, &mut self.last) {
+            if let Some(news) = self.look(hint) {
                 tell(news);
             }
-            if self.wait() == Hint::Stop {
-                return;
-            }
+            hint = self.wait();
         }
+    }
+
+    /// Reads the file if it has to. On patrol, a file that has its old stamp is the old one.
+    fn look(&mut self, hint: Hint) -> Option<News> {
+        let stamps = || (FILES.map(|file| stamp(&self.dir.join(file))), Instant::now());
+        let before = stamps();
+        if hint == Hint::Patrol && self.stamps.are_known(&before.0) {
+            return None;
+        }
+        let news = look(&self.dir, &mut self.last);
+        let after = stamps();
+        if matches!(self.last, Last::Unreadable(_)) {
+            // The next attempt may fare better, whatever the stamp.
+            self.stamps = Stamps::default();
+        } else {
+            self.stamps.read(before, after);
+        }
+        news
     }
 
     fn wait(&self) -> Hint {
         let mut hint = match self.received.recv_timeout(PATROL) {
             Ok(hint) => hint,
-            Err(RecvTimeoutError::Timeout) => return Hint::Now,
+            Err(RecvTimeoutError::Timeout) => return Hint::Patrol,
             Err(RecvTimeoutError::Disconnected) => return Hint::Stop,
         };
         for _ in 0..MOST_QUIETS {
@@ -281,6 +303,27 @@ mod tests {
         // With a wait for the thread this would never return.
         drop(watch);
         drop(end);
+    }
+
+    #[test]
+    fn a_file_that_is_known_by_its_stamp_is_not_read_on_patrol() {
+        let dir = Dir::new("patrol");
+        fs::create_dir_all(&dir.0).unwrap();
+        dir.replace("resources.json", &["a"]);
+        let rounds = |last| {
+            let watcher = notify::recommended_watcher(|_| {}).unwrap();
+            let stamps = Stamps::default();
+            Rounds { dir: dir.0.clone(), watcher, received: channel().1, last, stamps }
+        };
+        let mut patrol = rounds(Last::Nothing);
+        let now = (FILES.map(|file| stamp(&dir.0.join(file))), Instant::now());
+        let later = (now.0, now.1 + LONG);
+        patrol.stamps.read(now, now);
+        patrol.stamps.read(later, later);
+        assert_eq!(patrol.look(Hint::Patrol), None);
+        assert!(matches!(patrol.look(Hint::Now), Some(News::Read { .. })));
+        dir.replace("resources.json", &["b"]);
+        assert!(matches!(patrol.look(Hint::Patrol), Some(News::Read { .. })));
     }
 
     #[test]

@@ -7,4 +7,5 @@ mod certificates;
 mod check;
 mod flags;
 mod plane;
+mod services;
 mod signals;
