@@ -65,6 +65,10 @@ impl Admission {
 
 #[cfg(test)]
 mod tests {
+    use core::future::{Future, poll_fn};
+    use core::pin::pin;
+    use core::task::Poll;
+
     use super::*;
 
     #[test]
@@ -83,5 +87,28 @@ mod tests {
         assert_eq!(admission.reserve(later), Some(later), "a refusal costs no token");
         let unlimited = Admission::new(&Limits { admission_rate: 0, ..limits });
         assert_eq!([(); 9].map(|()| unlimited.reserve(now)), [after(0); 9]);
+    }
+
+    /// Timers fire in any order: the second of two may be polled first when both turns have come.
+    #[test]
+    fn nobody_enters_before_an_earlier_one() {
+        let limits = Limits {
+            admission_rate: 100,
+            admission_burst: 1,
+            admission_wait: Duration::from_secs(10),
+            ..Limits::default()
+        };
+        let admission = Admission::new(&limits);
+        let runtime = ::tokio::runtime::Builder::new_current_thread().enable_time().build();
+        runtime.unwrap().block_on(async {
+            assert!(admission.enter().await);
+            let (mut first, mut second) = (pin!(admission.enter()), pin!(admission.enter()));
+            let is_pending = |poll: Poll<bool>| Poll::Ready(poll.is_pending());
+            assert!(poll_fn(|context| is_pending(first.as_mut().poll(context))).await);
+            assert!(poll_fn(|context| is_pending(second.as_mut().poll(context))).await);
+            sleep_until(Instant::now() + Duration::from_millis(100)).await;
+            assert!(poll_fn(|context| is_pending(second.as_mut().poll(context))).await);
+            assert!(first.await && second.await);
+        });
     }
 }
