@@ -129,9 +129,10 @@ impl Convergence {
 
     /// Numbers what has been published by now, also if the queue is closed.
     pub(crate) fn number_all(&self) -> Seq {
-        // As in `number`. A read-modify-write: a push that contains this number began after the
-        // marks and requests of every publish that the caller knows of.
-        Seq(self.counter.fetch_add(ONE, Ordering::AcqRel).wrapping_add(ONE) >> 1)
+        // Release: with the Acquire of `newest`. A push that contains this number began after the
+        // marks and requests of every publish that the caller knows of. A read-modify-write, so
+        // that it continues what earlier publishes have released.
+        Seq(self.counter.fetch_add(ONE, Ordering::Release).wrapping_add(ONE) >> 1)
     }
 
     /// No publish gets a number from now on.

@@ -269,7 +269,7 @@ where
         // A fold that begins before the ring is of no use, and must not be taken for that of a
         // window that begins there when positions have wrapped.
         let old = ring.folds[at % FOLDS].take_if(|fold| window(fold.from, at) >= N);
-        // Release: with the Acquire in `take`, which then finds the entry.
+        // Release: with the Acquire in `clear`. A lease needs none: see `take`.
         self.head.store(after(at), Ordering::Release);
         JournalRecording::Appended(at, Replaced([replaced, old.map(|fold| fold.merged)]))
     }
@@ -297,7 +297,9 @@ where
     #[inline]
     fn take(&self, cells: &Self::Cells, slot: usize) -> Option<B::Request> {
         let from = cells.cursors[slot].load(Ordering::Relaxed); // the owner's own
-        let head = self.head.load(Ordering::Acquire); // with `begin_for_everyone`
+        // Relaxed: what the lease must contain was appended before the number that its owner has
+        // read, so coherence shows it; entries are read under the lock.
+        let head = self.head.load(Ordering::Relaxed);
         if from == head {
             return self.inner.take(&cells.inner, slot);
         }

@@ -172,3 +172,29 @@ fn drained_is_not_said_to_a_thread_that_only_hears_of_closing() {
         ));
     });
 }
+
+/// A thread that is told of the end by another one sees what was done before it.
+#[test]
+fn a_drained_queue_shows_what_was_done() {
+    explore(3, || {
+        let queue: Arc<Queue<Dirty>> = Arc::new(PushQueue::new(Config::new(1)));
+        queue.register_with(Lane::Normal, ()).unwrap();
+        queue.close();
+        let world = Arc::new((queue, AtomicUsize::new(0)));
+        race((
+            on(&world, |world| {
+                let (queue, sent) = &**world;
+                let lease = queue.try_lease().expect("queued");
+                sent.store(1, Relaxed);
+                lease.complete();
+                assert!(queue.is_drained());
+            }),
+            on(&world, |world| {
+                let (queue, sent) = &**world;
+                if queue.is_drained() {
+                    assert_eq!(sent.load(Relaxed), 1, "drained, and not sent");
+                }
+            }),
+        ));
+    });
+}

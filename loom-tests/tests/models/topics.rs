@@ -353,3 +353,27 @@ fn a_subscriber_takes_a_place_that_comes_free() {
         assert_eq!(drain(&world.queue, |()| ()), usize::from(came), "its own subscription");
     });
 }
+
+/// While one client leaves a group of topics that seems to be empty, another one comes to it, and
+/// then to a group whose bit is in the same word.
+#[test]
+fn a_group_that_is_forgotten_takes_no_other_with_it() {
+    explore(4, || {
+        let world = World::new(2);
+        let (leaving, other) = (world.queue.register().unwrap(), world.queue.register().unwrap());
+        world.queue.subscribe(leaving, TOPIC).unwrap();
+        race((
+            on(&world, move |world| world.queue.unregister(leaving).unwrap()),
+            on(&world, move |world| {
+                world.queue.subscribe(other, TOPIC).unwrap();
+                world.queue.subscribe(other, OTHER).unwrap();
+            }),
+        ));
+        // Its successor is in no topic.
+        world.queue.unregister(other).unwrap();
+        world.queue.register().unwrap();
+        world.queue.register().unwrap();
+        world.publish(OTHER);
+        assert_eq!(drain(&world.queue, |()| ()), 0, "subscribed by a client that has left");
+    });
+}

@@ -70,7 +70,32 @@ impl TopicSpace {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::thread;
+
     use super::*;
+    use crate::config::Config;
+
+    #[test]
+    fn clients_that_join_and_quit_at_once_are_all_counted() {
+        let queue = Queue::new(Config::new(4).topics(2));
+        let space = TopicSpace::new(2);
+        let topic = space.view(&ViewId::from("a"));
+        let (queue, space) = (&Arc::new(queue), &space);
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                let client = queue.register().unwrap();
+                scope.spawn(move || {
+                    for _ in 0..50_000 {
+                        space.join(queue, client, topic);
+                        space.quit(queue, client, topic);
+                    }
+                    space.join(queue, client, topic);
+                });
+            }
+        });
+        assert_eq!(space.members(topic), 4);
+    }
 
     #[test]
     fn a_view_never_collides_with_a_wildcard() {
