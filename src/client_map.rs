@@ -48,9 +48,9 @@ impl<T> Lock<T> {
 /// # Progress
 ///
 /// Each place has a lock, held while a pointer is copied or exchanged; no user code runs under it.
-/// `connect` holds one more lock while it registers. A `get` that finds nothing waits for that lock,
-/// because the client may be connecting. So the `Drop` of a request must not look into the map: it
-/// could wait for itself.
+/// `connect` holds one more lock while it registers. A `get` that finds nothing waits for that
+/// lock, because the client may be connecting. So the `Drop` of a request must not look into the
+/// map: it could wait for itself.
 ///
 /// # Example
 ///
@@ -126,8 +126,8 @@ impl<T> ClientMap<T> {
         Self::new(queue.capacity())
     }
 
-    /// Connects a client: registers it, stores its value, subscribes it to the topics, and publishes
-    /// `request` to it, as a rule "everything".
+    /// Connects a client: registers it, stores its value, subscribes it to the topics, and
+    /// publishes `request` to it, as a rule "everything".
     ///
     /// In this order nothing is missed: the first push reads the state after the client has
     /// subscribed, and later publishes reach it. Every push finds the value. A publish to everyone

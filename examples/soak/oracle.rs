@@ -1,10 +1,12 @@
 //! What has been published to which clients, and what has arrived.
 //!
-//! A *stream* is a source of changes, and each change of a stream has the next number. A publish says which
-//! stream has changed; a worker reads the stream's newest number, as a control plane reads its config. So a client has all that it is owed if it has the newest number of each of its streams.
+//! A *stream* is a source of changes, and each change of a stream has the next number. A publish
+//! says which stream has changed; a worker reads the stream's newest number, as a control plane
+//! reads its config. So a client has all that it is owed if it has the newest number of each of its
+//! streams.
 //!
-//! Relaxed throughout: it is the queue that has to make these numbers visible. And cheap, so that the
-//! threads are at the queue most of the time.
+//! Relaxed throughout: it is the queue that has to make these numbers visible. And cheap, so that
+//! the threads are at the queue most of the time.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 
@@ -14,8 +16,8 @@ use pushlane::{ClientKey, Topic};
 pub(crate) const OWN: usize = 2;
 /// The stream that concerns everyone.
 pub(crate) const ALL: usize = OWN;
-/// Streams of topics: of each of the first ones a third of the staying clients is a subscriber for life, the
-/// others are subscribed to and left again.
+/// Streams of topics: of each of the first ones a third of the staying clients is a subscriber for
+/// life, the others are subscribed to and left again.
 pub(crate) const FIRST_TOPIC: usize = ALL + 1;
 pub(crate) const FIXED: usize = 3;
 pub(crate) const LOOSE: usize = 2;
@@ -24,8 +26,8 @@ pub(crate) const STREAMS: usize = FIRST_TOPIC + TOPICS;
 
 pub(crate) type Numbers = [u32; STREAMS];
 
-/// A client's place. On cache lines of its own, so that the oracle doesn't couple what the queue keeps
-/// apart.
+/// A client's place. On cache lines of its own, so that the oracle doesn't couple what the queue
+/// keeps apart.
 #[derive(Default)]
 #[repr(align(128))]
 struct Place {

@@ -1,4 +1,5 @@
-//! Clients come, subscribe, and go. Each client has one thread that does this to it, as a connection does.
+//! Clients come, subscribe, and go. Each client has one thread that does this to it, as a
+//! connection does.
 
 use pushlane::ready::ReadySet;
 use pushlane::{ClientKey, RegisterError, Target};
@@ -36,8 +37,8 @@ struct Subscription {
 }
 
 impl Subscription {
-    /// What was published while it lasted is owed. `returned`: the newest publish that had returned when
-    /// it was still subscribed.
+    /// What was published while it lasted is owed. `returned`: the newest publish that had returned
+    /// when it was still subscribed.
     fn until(&mut self, returned: u32) {
         if self.since.take().is_some_and(|since| returned > since) {
             self.owed = self.owed.max(returned);
@@ -51,8 +52,8 @@ impl Mine {
         Mine { staying: staying.collect(), ..Mine::default() }
     }
 
-    /// Each loose topic of each client that stays: client, stream, and the least that must have arrived in
-    /// the end. `returned` says of a stream which publish had returned last.
+    /// Each loose topic of each client that stays: client, stream, and the least that must have
+    /// arrived in the end. `returned` says of a stream which publish had returned last.
     pub(crate) fn owed(
         &self,
         returned: impl Fn(usize) -> u32,
@@ -119,7 +120,8 @@ impl<B: Kind, R: ReadySet> Worker<'_, B, R> {
         }
     }
 
-    /// A newcomer registers first, and then reads the state it starts from; or it starts with a push.
+    /// A newcomer registers first, and then reads the state it starts from; or it starts with a
+    /// push.
     fn come(&mut self) {
         let scene = self.scene;
         let (registered, streams) = if self.dice.once_in(2) {

@@ -144,7 +144,8 @@ impl<'a, B: Kind, R: ReadySet> Worker<'a, B, R> {
         }
         self.watched.swap_remove(at);
         if let Some(place) = self.scene.oracle.without(change)
-            // Checked afterwards: a client that is registered now was so when the version converged.
+            // Checked afterwards: a client that is registered now was so when the version
+            // converged.
             && change.only.is_none_or(|client| self.scene.queue.is_registered(client))
         {
             self.violation(format!("{version} converged early: place {place} lacks {change:?}"));

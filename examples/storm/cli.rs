@@ -10,21 +10,22 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Replays a history of configuration changes against simulated clients under three designs of a control plane's
-/// push path, and prints what became of the clients.
+/// Replays a history of configuration changes against simulated clients under three designs of a
+/// control plane's push path, and prints what became of the clients.
 ///
-/// Time is virtual: a run takes seconds, and the same seed gives the same numbers (all but the CPU time).
-/// All designs see the same changes, clients and misfortunes. An oracle that knows the history, and not the
-/// designs, says what was lost.
+/// Time is virtual: a run takes seconds, and the same seed gives the same numbers (all but the CPU
+/// time). All designs see the same changes, clients and misfortunes. An oracle that knows the
+/// history, and not the designs, says what was lost.
 ///
-/// The defaults are a bad day, chosen so that all three effects are to be seen in one run: v1_1 loses changes,
-/// v1_4 stands still, pushlane does neither. With another --seed one of the first two may be missing. Below
-/// is what each of them depends on.
+/// The defaults are a bad day, chosen so that all three effects are to be seen in one run: v1_1
+/// loses changes, v1_4 stands still, pushlane does neither. With another --seed one of the first
+/// two may be missing. Below is what each of them depends on.
 #[derive(Debug, Parser)]
 #[command(name = "storm", allow_negative_numbers = true, after_long_help = AFTER, max_term_width = 100)]
 pub(crate) struct Cli {
     /// A recorded history instead of a generated one: one JSON object a line,
-    /// {"t":seconds,"op":"add|modify|delete","namespace":…,"kind":…,"name":…}. `-` is standard input
+    /// {"t":seconds,"op":"add|modify|delete","namespace":…,"kind":…,"name":…}. `-` is standard
+    /// input
     #[arg(long, value_name = "FILE", help_heading = "History")]
     pub(crate) trace: Option<PathBuf>,
     /// Leave malformed lines of the trace out, and count them, instead of stopping
@@ -33,7 +34,8 @@ pub(crate) struct Cli {
     /// Changes to generate
     #[arg(long, default_value_t = 2_000, conflicts_with = "trace", help_heading = "History")]
     pub(crate) events: u32,
-    /// Changes a second, on average; gaps and bursts keep their proportions [default: 10, or 100 for a trace]
+    /// Changes a second, on average; gaps and bursts keep their proportions [default: 10, or 100
+    /// for a trace]
     #[arg(long, help_heading = "History")]
     rate: Option<f64>,
     /// Changes in this namespace concern every client
@@ -51,12 +53,12 @@ pub(crate) struct Cli {
     /// Clients
     #[arg(long, default_value_t = 10_000, help_heading = "Clients")]
     pub(crate) clients: u32,
-    /// Clients that stop reading for ever, all at one moment, after 40 % of the history [default: 5 %
-    /// of the clients]
+    /// Clients that stop reading for ever, all at one moment, after 40 % of the history [default: 5
+    /// % of the clients]
     #[arg(long, help_heading = "Clients")]
     pub(crate) hung: Option<u32>,
-    /// Clients that take 0.5 to 3 s, sometimes 8 s, for what others do in 2 to 20 ms [default: 0.2 %
-    /// of the clients]
+    /// Clients that take 0.5 to 3 s, sometimes 8 s, for what others do in 2 to 20 ms [default: 0.2
+    /// % of the clients]
     #[arg(long, help_heading = "Clients")]
     pub(crate) slow: Option<u32>,
     /// Clients that leave once and come back 2 to 20 s later [default: 2 % of the clients]
@@ -66,25 +68,26 @@ pub(crate) struct Cli {
     /// Run one design alone
     #[arg(long, help_heading = "Designs")]
     pub(crate) design: Option<Name>,
-    /// How pushlane debounces configuration changes. The others always do as they shipped: fixed, 100 ms
+    /// How pushlane debounces configuration changes. The others always do as they shipped: fixed,
+    /// 100 ms
     #[arg(long, value_enum, default_value_t = Wait::Fixed, help_heading = "Designs")]
     debounce: Wait,
-    /// The quiet period of --debounce, 10 s at most in all. Adaptive: this while 1,000 clients or more are busy,
-    /// down to a fifth of it while none is
+    /// The quiet period of --debounce, 10 s at most in all. Adaptive: this while 1,000 clients or
+    /// more are busy, down to a fifth of it while none is
     #[arg(long, value_name = "MS", default_value_t = 100, help_heading = "Designs")]
     quiet: u64,
     /// Whether pushlane keeps an interval between two pushes to one client
     #[arg(long, value_enum, default_value_t = Wait::None, help_heading = "Designs")]
     pace: Wait,
-    /// The interval of --pace. Adaptive: this while 10,000 clients are busy, down to 100 ms while none is
-    /// [default: 500, or 2500 if adaptive]
+    /// The interval of --pace. Adaptive: this while 10,000 clients are busy, down to 100 ms while
+    /// none is [default: 500, or 2500 if adaptive]
     #[arg(long, value_name = "MS", help_heading = "Designs")]
     interval: Option<u64>,
     /// Permits of v1_4 and pushlane
     #[arg(long, default_value_t = 100, help_heading = "Designs")]
     pub(crate) limit: u32,
-    /// A send that takes longer closes the stream; the client reconnects and starts from everything. At least
-    /// 1, or 0: never
+    /// A send that takes longer closes the stream; the client reconnects and starts from
+    /// everything. At least 1, or 0: never
     #[arg(long, value_name = "SECONDS", default_value_t = 5.0, help_heading = "Designs")]
     pub(crate) send_timeout: f64,
     /// Handovers under way at once in v1_1
@@ -103,8 +106,8 @@ pub(crate) struct Cli {
     /// Draw the backlog over time
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub(crate) svg: Option<PathBuf>,
-    /// Draw how pushes sent and freshness trade for one another: pushlane at four paces, and 1.4. Runs pushlane
-    /// once more for each
+    /// Draw how pushes sent and freshness trade for one another: pushlane at four paces, and 1.4.
+    /// Runs pushlane once more for each
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub(crate) curve: Option<PathBuf>,
 }

@@ -4,7 +4,8 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::time::Duration;
 
-/// So many piles take all that is planned ahead or comes after a fixed time: each of these is in order already.
+/// So many piles take all that is planned ahead or comes after a fixed time: each of these is in
+/// order already.
 const PILES: usize = 8;
 
 /// A client, by number.
@@ -38,7 +39,8 @@ pub(crate) enum Event {
 /// The events to come.
 #[derive(Debug, Default)]
 pub(crate) struct Clock {
-    /// Each in order. Most events come in order of their time, and these queues are much cheaper than a heap.
+    /// Each in order. Most events come in order of their time, and these queues are much cheaper
+    /// than a heap.
     piles: [VecDeque<Entry>; PILES],
     /// Whatever fits on no pile.
     rest: BinaryHeap<Reverse<Entry>>,

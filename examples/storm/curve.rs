@@ -30,7 +30,8 @@ impl Point {
     }
 }
 
-/// 1.4 as it has run, and pushlane at each of the paces. 1.1 loses changes: there is nothing to compare.
+/// 1.4 as it has run, and pushlane at each of the paces. 1.1 loses changes: there is nothing to
+/// compare.
 pub(crate) fn points(scenario: &mut Scenario, outcomes: &[Outcome]) -> Vec<Point> {
     let others = outcomes.iter().filter(|outcome| outcome.name == Name::V1_4.text());
     let mut points: Vec<_> =

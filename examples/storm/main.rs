@@ -1,7 +1,9 @@
-//! `cargo run --release --example storm`: a storm of configuration changes meets three control planes.
+//! `cargo run --release --example storm`: a storm of configuration changes meets three control
+//! planes.
 //!
-//! The same history, the same clients and the same misfortunes under the designs of 1.1 ([`designs::v1_1`]), of
-//! 1.4 ([`designs::v1_4`]) and of pushlane, in virtual time. In reading order:
+//! The same history, the same clients and the same misfortunes under the designs of 1.1
+//! ([`designs::v1_1`]), of 1.4 ([`designs::v1_4`]) and of pushlane, in virtual time. In reading
+//! order:
 //!
 //! | module | what |
 //! | --- | --- |
@@ -16,44 +18,48 @@
 //!
 //! # The model of a push
 //!
-//! A push is *prepared* (2 ms for configuration, of which 1 ms finds out what the client can see; 0.2 ms for
-//! endpoints) and *sent* (the client's time, see `population`). Every design holds its bound while preparing what
-//! it holds it for: 1.1 and 1.4 hold theirs also while they wait for the client's loop, and 1.4 during the send;
-//! pushlane gives the permit back before the send. All use the same send timeout; for pushlane it counts from the
-//! grant of the permit, as in its adapters, for the others from the beginning of the send.
+//! A push is *prepared* (2 ms for configuration, of which 1 ms finds out what the client can see;
+//! 0.2 ms for endpoints) and *sent* (the client's time, see `population`). Every design holds its
+//! bound while preparing what it holds it for: 1.1 and 1.4 hold theirs also while they wait for the
+//! client's loop, and 1.4 during the send; pushlane gives the permit back before the send. All use
+//! the same send timeout; for pushlane it counts from the grant of the permit, as in its adapters,
+//! for the others from the beginning of the send.
 //!
-//! Where the model simplifies, it favours the older designs: any number of pushes can be computed at once, though
-//! 1.4 computes a scope for every client and every request; 1.1 gets the send timeout too, and its endpoint
-//! pushes skip the limiter; their first answers to new streams are outside of all limits; 1.4 merges in place,
-//! where the original copied.
+//! Where the model simplifies, it favours the older designs: any number of pushes can be computed
+//! at once, though 1.4 computes a scope for every client and every request; 1.1 gets the send
+//! timeout too, and its endpoint pushes skip the limiter; their first answers to new streams are
+//! outside of all limits; 1.4 merges in place, where the original copied.
 //!
 //! # What the defaults are chosen for
 //!
-//! So that one run of a few seconds shows all three effects: 1.1 loses, 1.4 stands still, pushlane does neither.
-//! They are a bad day, not a measurement of anybody's cluster, and the outcome depends on them. With another
-//! `--seed`, one of the first two effects may be missing.
+//! So that one run of a few seconds shows all three effects: 1.1 loses, 1.4 stands still, pushlane
+//! does neither. They are a bad day, not a measurement of anybody's cluster, and the outcome
+//! depends on them. With another `--seed`, one of the first two effects may be missing.
 //!
-//! * *How late 1.1 is, and whether it loses*: on `--walk-rate`. The limits of the designs are those they shipped with
-//!   where they had one (20 handovers, 10 full pushes a second, 100 permits, 5 s), and 10 pushes a second for 10,000
-//!   clients is harsh: one push to everyone takes a quarter of an hour by that alone. With `--walk-rate 100` it
-//!   loses nothing here, and is minutes late instead of half an hour.
-//! * *Whether 1.1 loses* depends on the end of the history as well: `lost` is what is missing at the end, and a later
-//!   full push heals what was dropped before. The generated history is mostly configuration and ends in the middle
-//!   of a storm, as recorded ones may. How much is missing then is a matter of `--seed`: thousands of changes, a few,
-//!   or none. With mostly endpoint changes it is often little.
-//! * *Whether and for how long 1.4 stands still*: on `--hung` against `--limit`, `--rate` and `--send-timeout`. A
-//!   twentieth of the clients hangs at one moment, five times as many as there are permits, because that is the case
-//!   1.4 is known for: a zone loses its network. With fewer hung clients than permits, or so few changes that they
-//!   are not all met within one send timeout, it doesn't stand still. Without a send timeout it does so for ever.
-//! * *How late pushlane is*: on `--slow` and `--send-timeout`. Its slowest convergence is that of the slowest clients,
-//!   which take up to 8 s a send, or are cut off after 5 s and come back.
+//! * *How late 1.1 is, and whether it loses*: on `--walk-rate`. The limits of the designs are those
+//!   they shipped with where they had one (20 handovers, 10 full pushes a second, 100 permits, 5
+//!   s), and 10 pushes a second for 10,000 clients is harsh: one push to everyone takes a quarter
+//!   of an hour by that alone. With `--walk-rate 100` it loses nothing here, and is minutes late
+//!   instead of half an hour.
+//! * *Whether 1.1 loses* depends on the end of the history as well: `lost` is what is missing at
+//!   the end, and a later full push heals what was dropped before. The generated history is mostly
+//!   configuration and ends in the middle of a storm, as recorded ones may. How much is missing
+//!   then is a matter of `--seed`: thousands of changes, a few, or none. With mostly endpoint
+//!   changes it is often little.
+//! * *Whether and for how long 1.4 stands still*: on `--hung` against `--limit`, `--rate` and
+//!   `--send-timeout`. A twentieth of the clients hangs at one moment, five times as many as there
+//!   are permits, because that is the case 1.4 is known for: a zone loses its network. With fewer
+//!   hung clients than permits, or so few changes that they are not all met within one send
+//!   timeout, it doesn't stand still. Without a send timeout it does so for ever.
+//! * *How late pushlane is*: on `--slow` and `--send-timeout`. Its slowest convergence is that of
+//!   the slowest clients, which take up to 8 s a send, or are cut off after 5 s and come back.
 //!
 //! # Reading the number of pushes
 //!
-//! A design that is held up merges more: it sends fewer pushes, each with more in it, and its clients wait for
-//! them. So the pushes of two designs compare only beside their convergence. `--limit` moves
-//! pushlane along that line: with fewer permits it sends fewer, later pushes. `--debounce` and `--pace` do so on
-//! purpose, and `--curve` draws the line.
+//! A design that is held up merges more: it sends fewer pushes, each with more in it, and its
+//! clients wait for them. So the pushes of two designs compare only beside their convergence.
+//! `--limit` moves pushlane along that line: with fewer permits it sends fewer, later pushes.
+//! `--debounce` and `--pace` do so on purpose, and `--curve` draws the line.
 
 mod cli;
 mod clock;

@@ -1,14 +1,19 @@
-//! What each client is owed: kept from the history and from what pushes brought, never from a design's own counters.
+//! What each client is owed: kept from the history and from what pushes brought, never from a
+//! design's own counters.
 //!
-//! * A change is owed to every client that it concerns and that is connected and responsive when it happens.
-//! * A client that connects is owed the whole state as of then: every change that concerns it so far.
-//! * A push that completes pays what its request carries. A push of the whole state pays everything up to its
-//!   context; any other push pays the changes of exactly those requests that were merged into it.
-//! * A client that leaves, or hangs, is owed nothing any more. One that a design evicts keeps its claims, and
-//!   they are counted against the design until the client is back and has been served.
+//! * A change is owed to every client that it concerns and that is connected and responsive when it
+//!   happens.
+//! * A client that connects is owed the whole state as of then: every change that concerns it so
+//!   far.
+//! * A push that completes pays what its request carries. A push of the whole state pays everything
+//!   up to its context; any other push pays the changes of exactly those requests that were merged
+//!   into it.
+//! * A client that leaves, or hangs, is owed nothing any more. One that a design evicts keeps its
+//!   claims, and they are counted against the design until the client is back and has been served.
 //!
-//! A change has converged when the last client to which it was owed has it. A change that some client never gets
-//! counts as not converged until the end of the run: that is a lower bound, for the truth is "never".
+//! A change has converged when the last client to which it was owed has it. A change that some
+//! client never gets counts as not converged until the end of the run: that is a lower bound, for
+//! the truth is "never".
 
 use crate::clock::ClientId;
 use crate::history::History;
@@ -51,10 +56,11 @@ pub(crate) struct Verdict {
     pub(crate) lost: u64,
     /// How many such clients.
     pub(crate) stale_clients: u64,
-    /// How long each change took, in order of length. Changes that concerned no client are left out.
+    /// How long each change took, in order of length. Changes that concerned no client are left
+    /// out.
     pub(crate) convergence: Vec<Duration>,
-    /// How long each change took to each client to which it was owed, in microseconds and in order. What a client
-    /// never gets counts until the end of the run.
+    /// How long each change took to each client to which it was owed, in microseconds and in order.
+    /// What a client never gets counts until the end of the run.
     pub(crate) freshness: Vec<u32>,
 }
 

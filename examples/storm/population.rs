@@ -1,11 +1,13 @@
-//! The clients: what each depends on, how fast it is, when it hangs or leaves. The same for every design.
+//! The clients: what each depends on, how fast it is, when it hangs or leaves. The same for every
+//! design.
 //!
-//! * A client depends on 1 to 4 namespaces and 3 to 6 kinds, drawn as often as the square root of how often they
-//!   change (popular ones more often, rare ones still), and on endpoint changes in its namespaces.
-//! * A send takes most clients 2 to 20 ms, one time in twenty up to 200 ms. It takes a slow client 0.5 to 3 s, one
-//!   time in ten up to 8 s.
-//! * `--hung` clients stop reading at the same moment, after 40 % of the history, for ever: a rack loses its
-//!   network, and nothing closes the connections. Once evicted they don't come back.
+//! * A client depends on 1 to 4 namespaces and 3 to 6 kinds, drawn as often as the square root of
+//!   how often they change (popular ones more often, rare ones still), and on endpoint changes in
+//!   its namespaces.
+//! * A send takes most clients 2 to 20 ms, one time in twenty up to 200 ms. It takes a slow client
+//!   0.5 to 3 s, one time in ten up to 8 s.
+//! * `--hung` clients stop reading at the same moment, after 40 % of the history, for ever: a rack
+//!   loses its network, and nothing closes the connections. Once evicted they don't come back.
 //! * `--leave` clients leave once, at any time, and come back 2 to 20 s later.
 //!
 //! The n-th send to a client takes the same time in every design.

@@ -34,7 +34,8 @@ impl Outcome {
         self.samples.iter().map(|sample| sample.bytes).max().unwrap_or(0)
     }
 
-    /// The time in which this share of all changes has converged; none if no change concerned anyone.
+    /// The time in which this share of all changes has converged; none if no change concerned
+    /// anyone.
     pub(crate) fn convergence(&self, percent: usize) -> Option<Duration> {
         let all = &self.verdict.convergence;
         // The nearest rank: the smallest time that at least so many percent don't exceed.
@@ -42,8 +43,8 @@ impl Outcome {
         all.get(rank.max(1) - 1).copied()
     }
 
-    /// The time in which this share of all changes has reached the clients that they concern, over all pairs of a
-    /// change and a client; none if no change concerned anyone.
+    /// The time in which this share of all changes has reached the clients that they concern, over
+    /// all pairs of a change and a client; none if no change concerned anyone.
     pub(crate) fn freshness(&self, percent: usize) -> Option<Duration> {
         let all = &self.verdict.freshness;
         let rank = (all.len() * percent).div_ceil(100);

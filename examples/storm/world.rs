@@ -1,9 +1,10 @@
-//! The world that every design meets: streams that open and close, pushes that take time, clients that hang.
+//! The world that every design meets: streams that open and close, pushes that take time, clients
+//! that hang.
 //!
-//! A push to a client is *prepared* (the server computes it) and then *sent* (the client and the network take
-//! their time). Whether a permit is held during one, both or neither is the design's affair, and so is whether the
-//! send timeout counts the preparation. A push that takes longer closes the stream; the client, unless it hangs,
-//! reconnects and starts from everything.
+//! A push to a client is *prepared* (the server computes it) and then *sent* (the client and the
+//! network take their time). Whether a permit is held during one, both or neither is the design's
+//! affair, and so is whether the send timeout counts the preparation. A push that takes longer
+//! closes the stream; the client, unless it hangs, reconnects and starts from everything.
 
 use crate::clock::{ClientId, Clock, Event};
 use crate::history::History;
@@ -14,7 +15,8 @@ use crate::stopwatch::Stopwatch;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Computing what one client needs of a change of configuration: which part of it the client can see, …
+/// Computing what one client needs of a change of configuration: which part of it the client can
+/// see, …
 pub(crate) const SCOPE: Duration = Duration::from_millis(1);
 /// … and the resources themselves.
 const GENERATE: Duration = Duration::from_millis(1);
@@ -40,7 +42,8 @@ pub(crate) enum Notice {
 #[derive(Debug, Clone)]
 pub(crate) struct Push {
     pub(crate) request: Arc<dyn Carried>,
-    /// It carries the whole state as of the request's context, not only what was merged into the request.
+    /// It carries the whole state as of the request's context, not only what was merged into the
+    /// request.
     pub(crate) whole: bool,
     /// Configuration has to be computed for it, not only endpoints looked up.
     pub(crate) configuration: bool,
@@ -123,8 +126,8 @@ impl Flight {
 }
 
 impl<'a> World<'a> {
-    /// Everyone is connected and up to date. A `send_timeout` of zero means none; any other is longer than
-    /// preparing a push takes.
+    /// Everyone is connected and up to date. A `send_timeout` of zero means none; any other is
+    /// longer than preparing a push takes.
     pub(crate) fn new(
         history: &'a History,
         population: &'a Population,

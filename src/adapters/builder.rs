@@ -169,8 +169,8 @@ impl<Q: Handle> Builder<Q> {
         self
     }
 
-    /// For a pool: how many threads that are stuck past their deadline are replaced. Beyond that the
-    /// pool shrinks until one comes back. Default: the size of the pool.
+    /// For a pool: how many threads that are stuck past their deadline are replaced. Beyond that
+    /// the pool shrinks until one comes back. Default: the size of the pool.
     #[cfg(feature = "blocking")]
     pub fn stuck_threads(mut self, most: usize) -> Self {
         self.options.stuck_threads = Some(most);
@@ -195,8 +195,8 @@ impl<Q: Handle> Builder<Q> {
         self
     }
 
-    /// Called after a panic of a handler, or of other code that runs for a push (a merge, the drop of
-    /// a request), with the client and the panic's payload. A handler's panic is a failed push,
+    /// Called after a panic of a handler, or of other code that runs for a push (a merge, the drop
+    /// of a request), with the client and the panic's payload. A handler's panic is a failed push,
     /// unless the push had ended before.
     pub fn on_panic(
         mut self,

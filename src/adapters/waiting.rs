@@ -186,9 +186,9 @@ impl<B: Backlog, S: Storage> PushQueue<B, S, Waiters> {
         self.signal().until(|| self.advance(&mut at, &version)).await;
     }
 
-    /// Waits until the queue is closed and [drained](PushQueue::is_drained). This needs a worker, at
-    /// least one permit, and a call of [`close`](PushQueue::close). Looks at the banks after each
-    /// push that completes and each client that leaves, up to the first busy one.
+    /// Waits until the queue is closed and [drained](PushQueue::is_drained). This needs a worker,
+    /// at least one permit, and a call of [`close`](PushQueue::close). Looks at the banks after
+    /// each push that completes and each client that leaves, up to the first busy one.
     pub async fn drained(&self) {
         self.signal().until(|| self.is_drained()).await;
     }

@@ -1,10 +1,11 @@
 //! Wakers are called after the list of listeners is unlocked.
 //!
 //! `event-listener` calls wakers under its list's lock. A woken thread takes that lock first, so it
-//! would sleep again, which costs more than the rest of a wake-up (docs/performance.md). And a waker
-//! is foreign code: it may panic, or use the queue. So the list gets a waker that hands the real one
-//! over, to be called when the lock is free. A panic of a waker is caught, because the others must
-//! be woken and the queue is in the middle of an operation. The panic hook has reported it by then.
+//! would sleep again, which costs more than the rest of a wake-up (docs/performance.md). And a
+//! waker is foreign code: it may panic, or use the queue. So the list gets a waker that hands the
+//! real one over, to be called when the lock is free. A panic of a waker is caught, because the
+//! others must be woken and the queue is in the middle of an operation. The panic hook has reported
+//! it by then.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;

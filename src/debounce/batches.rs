@@ -19,8 +19,8 @@ use crate::slot::Lane;
 /// * With a [**leading edge**](Debounce::leading) the first event after a rest is not held back.
 ///
 /// The caller drives it: [`next_due`](Debounce::next_due) says when to call
-/// [`take_due`](Debounce::take_due), which also depends on `busy`. Both take logarithmic time in the
-/// number of scopes.
+/// [`take_due`](Debounce::take_due), which also depends on `busy`. Both take logarithmic time in
+/// the number of scopes.
 ///
 /// ```
 /// use core::time::Duration;

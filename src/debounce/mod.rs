@@ -1,8 +1,8 @@
 //! Quiet periods before a publish, and a pace for the pushes to each client.
 //!
 //! A queue merges what is published while a client waits or is pushed to. A change that comes a
-//! moment later costs a push of its own. So control planes *debounce*: they hold a change back for a
-//! moment, and longer while more changes come. Here this is pure logic over the caller's clock;
+//! moment later costs a push of its own. So control planes *debounce*: they hold a change back for
+//! a moment, and longer while more changes come. Here this is pure logic over the caller's clock;
 //! times are [`Duration`]s since a fixed moment.
 //!
 //! | | what it spaces | needs |

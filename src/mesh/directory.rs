@@ -5,9 +5,7 @@ use alloc::vec::Vec;
 use core::error::Error;
 use core::fmt;
 
-use super::{
-    ClientScope, Host, Isolation, Kind, Namespace, PushRequest, Recipients, ScopeSet, Service,
-};
+use super::{ClientScope, Host, Kind, Namespace, PushRequest, Recipients, ScopeSet, Service};
 use crate::Topic;
 
 /// Depends on all namespaces.
@@ -325,6 +323,33 @@ impl Entry {
         let bytes = [tag].into_iter().chain(first.bytes()).chain([0]).chain(second.bytes());
         bytes.fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
     }
+}
+
+/// How finely services are told apart *before* the queue, where a topic costs memory and each topic
+/// of a request costs a look at its members.
+///
+/// A choice of cost only: whom a request really concerns is decided by
+/// [`ClientScope::needs_push`](super::ClientScope::needs_push), whatever the isolation.
+///
+/// ```
+/// use pushlane::mesh::{Directory, Isolation};
+///
+/// let directory = Directory::new(1_000, Isolation::Namespace)?;
+/// assert_eq!(directory.isolation(), Isolation::Namespace);
+/// # Ok::<(), pushlane::mesh::TooFewTopics>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Isolation {
+    /// Strong: a namespace is a tenant. Services share the topic of their namespace, so topics are
+    /// needed for namespaces and kinds only. Who depends on a service in a namespace is looked at
+    /// for every change in it.
+    Namespace,
+    /// Weak: services are depended on from everywhere, and a host means much the same in each
+    /// namespace. One topic a host.
+    Host,
+    /// Weak: services are depended on from everywhere. One topic a service, which finds the fewest
+    /// clients and needs the most topics.
+    Service,
 }
 
 #[cfg(all(test, not(loom)))]

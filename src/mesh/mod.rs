@@ -26,7 +26,6 @@
 mod dependencies;
 mod directory;
 mod events;
-mod isolation;
 mod keys;
 mod names;
 mod needs;
@@ -39,9 +38,8 @@ mod scope;
 mod scope_set;
 
 pub use dependencies::Dependencies;
-pub use directory::{Directory, TooFewTopics};
+pub use directory::{Directory, Isolation, TooFewTopics};
 pub use events::{Change, clear_cache, config_change, instance_change, service_change};
-pub use isolation::Isolation;
 pub use keys::{ConfigKey, Service};
 pub use names::{Host, Kind, Name, Namespace};
 pub use reason::{Reason, Reasons};

@@ -48,8 +48,8 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
     /// * it subscribed to a topic of the publish afterwards, and has completed no push since;
     /// * it left such a topic a moment ago, and has other work pending.
     ///
-    /// A version remembers up to four topics. A publish whose topics and filter are more waits as if
-    /// it had no filter; one to more than four topics waits for every busy client.
+    /// A version remembers up to four topics. A publish whose topics and filter are more waits as
+    /// if it had no filter; one to more than four topics waits for every busy client.
     ///
     /// Wait-free. One load a bank, and a second one for each client that is busy; one or two in
     /// all for a publish to one client. It stops at the first bank with a laggard. To ask again and

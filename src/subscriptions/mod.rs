@@ -53,9 +53,9 @@ const BATCH: usize = 32;
 /// * A publisher makes the change readable, *then* looks up the
 ///   [`clients`](Subscriptions::clients), and publishes to them.
 ///
-/// Both take the lock of the key's shard. So either the publisher finds the subscriber, or the subscriber reads
-/// what the publisher wrote. After `subscribe` has returned, each look-up that begins finds the
-/// client.
+/// Both take the lock of the key's shard. So either the publisher finds the subscriber, or the
+/// subscriber reads what the publisher wrote. After `subscribe` has returned, each look-up that
+/// begins finds the client.
 ///
 /// # Clients that leave without a word
 ///
@@ -70,9 +70,9 @@ const BATCH: usize = 32;
 ///
 /// # Progress
 ///
-/// Locks of the standard library, for 256 shards of the keys and 64 shards of the clients. A look-up
-/// waits for other operations on the shard of its key; a change of many subscriptions holds the
-/// locks for 32 keys at a time.
+/// Locks of the standard library, for 256 shards of the keys and 64 shards of the clients. A
+/// look-up waits for other operations on the shard of its key; a change of many subscriptions holds
+/// the locks for 32 keys at a time.
 ///
 /// # Example
 ///

@@ -28,8 +28,8 @@ fn of(found: &Metadata) -> (u64, [u64; 2], [i64; 4]) {
     (found.len(), [0; 2], [nanos, 0, 0, 0])
 }
 
-/// Times of files move in steps, of 2 s on the coarsest file system. A change within the step of the
-/// one before leaves no trace in them.
+/// Times of files move in steps, of 2 s on the coarsest file system. A change within the step of
+/// the one before leaves no trace in them.
 const STEP: Duration = Duration::from_secs(3);
 
 /// The stamps of some files, and whether the files are known by them.

@@ -1,4 +1,4 @@
-//! Who is connected to which replica, when: attempts, admission, restarts, shares. None of it
+//! Which clients are connected to which replica, when: attempts, admission, restarts, shares. None of it
 //! depends on what replicas push, so it is worked out for the whole fleet first, and then each
 //! replica runs by itself.
 

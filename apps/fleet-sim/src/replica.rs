@@ -88,7 +88,7 @@ struct Run<'q> {
     /// By place.
     clients: Vec<Option<Client<'q>>>,
     keys: HashMap<u32, ClientKey>,
-    /// Who is prepared on each core, and until when.
+    /// The client that each core prepares a push for, and until when.
     cores: Vec<Option<(u64, ClientKey)>>,
     answers: BinaryHeap<Reverse<(u64, usize, u32)>>,
     /// By group, the numbers of its changes.

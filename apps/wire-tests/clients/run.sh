@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# The control plane against clients that nobody here wrote: gRPC C-core and Envoy, at the versions pinned in
-# requirements-*.txt, installed privately below target/wire. Needs Python 3.10 or later with venv, and a network or a
-# cache for pip the first time. Arguments choose cases: see run.py.
+# The control plane against clients that nobody here wrote: gRPC C-core and Envoy, at the versions
+# pinned in requirements-*.txt, installed privately below target/wire. Needs Python 3.10 or later
+# with venv, and a network or a cache for pip the first time. Arguments choose cases: see run.py.
 #   apps/wire-tests/clients/run.sh [WORD...] | --list | --latency [ROUNDS] | --browser | --fleet OUT
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -26,7 +26,8 @@ venv envoy
 ENVOY=$(cd "$home/envoy" && echo "$PWD"/lib/python3*/site-packages/envoy/_bin/envoy)
 "$ENVOY" --version >/dev/null || { echo "this machine can't run $ENVOY" >&2; exit 1; }
 
-# Optimised or not makes no difference to what is tested; not is quicker to build. CONTROL_PLANE names another one.
+# Optimised or not makes no difference to what is tested; not is quicker to build. CONTROL_PLANE
+# names another one.
 if [[ -z "${CONTROL_PLANE:-}" ]]; then
     profile=()
     target=debug

@@ -1,4 +1,5 @@
-//! Counts the instructions of each operation under callgrind, and holds them against committed figures.
+//! Counts the instructions of each operation under callgrind, and holds them against committed
+//! figures.
 //!
 //! ```sh
 //! cargo run --release -p pushlane-instructions            # fails if one has grown by more than 10 %
@@ -6,12 +7,13 @@
 //! cargo run --release -p pushlane-instructions --features metrics,tracing # what these cost
 //! ```
 //!
-//! With the features, the other operations show what they cost where they are compiled in and not used.
+//! With the features, the other operations show what they cost where they are compiled in and not
+//! used.
 //!
-//! The counts depend on the code and on the compiler, and on nothing else: no load, no clock. So the compiler
-//! that the figures were made with is written beside them. With another one, the figures are compared all
-//! the same, for what has not grown has not grown; what has is then either the compiler's doing or the
-//! code's, and the failure says so.
+//! The counts depend on the code and on the compiler, and on nothing else: no load, no clock. So
+//! the compiler that the figures were made with is written beside them. With another one, the
+//! figures are compared all the same, for what has not grown has not grown; what has is then either
+//! the compiler's doing or the code's, and the failure says so.
 
 mod dispatched;
 mod figures;

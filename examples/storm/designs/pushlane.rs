@@ -138,7 +138,8 @@ impl<'a> Mesh<'a> {
 
     /// The next push that is worth making, and what of its request is for its client.
     ///
-    /// Clients that were queued by chance, because they share names with others, are done on the way.
+    /// Clients that were queued by chance, because they share names with others, are done on the
+    /// way.
     fn next(&mut self, now: Duration, merged: &mut u64) -> Option<Next> {
         loop {
             let lease = PushQueue::try_lease_from(Arc::clone(&self.queue))?;

@@ -1,8 +1,9 @@
 //! 1.1: see [`crate::peers::walk`].
 //!
-//! A full push carries the whole state as of the context it was made with; it is made for everyone, concerned or
-//! not. An endpoint push is sent to the clients that watch an endpoint in it. The first answer to a new stream is given
-//! by the stream's own loop, outside of all limits; until then the loop accepts nothing.
+//! A full push carries the whole state as of the context it was made with; it is made for everyone,
+//! concerned or not. An endpoint push is sent to the clients that watch an endpoint in it. The
+//! first answer to a new stream is given by the stream's own loop, outside of all limits; until
+//! then the loop accepts nothing.
 
 use super::Design;
 use crate::clock::ClientId;

@@ -1,14 +1,16 @@
 //! 1.4: see [`crate::peers::merge_queue`].
 //!
-//! Everyone connected gets every request. A permit is taken, *then* a client; only then is it found out whether
-//! the client needs the push, which for configuration costs the computation of its scope. The permit is held
-//! while the client's loop is waited for, while the push is prepared and while it is sent.
+//! Everyone connected gets every request. A permit is taken, *then* a client; only then is it found
+//! out whether the client needs the push, which for configuration costs the computation of its
+//! scope. The permit is held while the client's loop is waited for, while the push is prepared and
+//! while it is sent.
 //!
-//! A full push carries the whole state as of the newest request merged into it. The first answer to a new stream
-//! is given by the stream's own loop, outside of the permits; until then the loop is waited for.
+//! A full push carries the whole state as of the newest request merged into it. The first answer to
+//! a new stream is given by the stream's own loop, outside of the permits; until then the loop is
+//! waited for.
 //!
-//! Its scope check goes by namespace only. All clients are sidecars and no change is of gateways only, so that its
-//! rule for those never applies.
+//! Its scope check goes by namespace only. All clients are sidecars and no change is of gateways
+//! only, so that its rule for those never applies.
 
 use super::Design;
 use crate::clock::ClientId;
@@ -19,7 +21,8 @@ use crate::world::{Notice, Push, SCOPE, TimeoutFrom, World};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A stream: its client, and how many streams there were before. A closed one may still be in the queue.
+/// A stream: its client, and how many streams there were before. A closed one may still be in the
+/// queue.
 type Stream = (ClientId, u32);
 
 pub(super) struct MergeForEach {
@@ -80,8 +83,8 @@ impl MergeForEach {
         }
     }
 
-    /// The next client that takes time. Those that take none, because their stream has closed or no endpoint
-    /// that they watch has changed, are done on the way.
+    /// The next client that takes time. Those that take none, because their stream has closed or no
+    /// endpoint that they watch has changed, are done on the way.
     fn next(&self, world: &mut World<'_>) -> Option<Work<Stream, Arc<Request>>> {
         let population = world.population;
         let counts = &mut world.counts;

@@ -1,17 +1,19 @@
-//! A token bucket that hands out reservations: each caller learns when its turn comes, in order of asking.
+//! A token bucket that hands out reservations: each caller learns when its turn comes, in order of
+//! asking.
 
 use std::time::Duration;
 
 /// A bucket of `burst` tokens, refilled at `rate` tokens a second, driven by the caller's clock.
 ///
-/// A reservation always succeeds and may lie in the future; it can't be given back. That is how a waiter for
-/// a rate limit behaves: first come, first served, and a waiter whose work became pointless keeps its turn.
+/// A reservation always succeeds and may lie in the future; it can't be given back. That is how a
+/// waiter for a rate limit behaves: first come, first served, and a waiter whose work became
+/// pointless keeps its turn.
 #[derive(Debug, Clone)]
 pub struct Limiter {
     interval: Duration,
     burst: u32,
-    /// When the bucket would have been empty, had it been refilled ever since: the "theoretical" time of the
-    /// next token if there were no burst.
+    /// When the bucket would have been empty, had it been refilled ever since: the "theoretical"
+    /// time of the next token if there were no burst.
     next: Duration,
 }
 
@@ -28,7 +30,8 @@ impl Limiter {
 
     /// Takes the next token, and says from when on it may be used.
     pub fn reserve(&mut self, now: Duration) -> Duration {
-        // The bucket never holds more than `burst` tokens, so the theoretical time never lags further behind.
+        // The bucket never holds more than `burst` tokens, so the theoretical time never lags
+        // further behind.
         let credit = self.interval * (self.burst - 1);
         let turn = self.next.max(now);
         self.next = turn + self.interval;

@@ -28,7 +28,8 @@ pub trait Locks: 'static {
 #[derive(Debug)]
 pub struct Std;
 
-/// What is guarded holds no promise that a panic could break halfway, so a poisoned lock is a good one.
+/// What is guarded holds no promise that a panic could break halfway, so a poisoned lock is a good
+/// one.
 impl Locks for Std {
     type Mutex<T> = std::sync::Mutex<T>;
     type Guard<'a, T: 'a> = std::sync::MutexGuard<'a, T>;

@@ -1,13 +1,15 @@
 //! One merged request a client, behind one mutex and one condition variable (Istio 1.4 and since).
 //!
-//! Each client is idle, pending with a request, or processing, perhaps with a request that came meanwhile.
-//! Clients wait in a FIFO; nothing is retried and nothing dropped: what could not be sent stays merged.
+//! Each client is idle, pending with a request, or processing, perhaps with a request that came
+//! meanwhile. Clients wait in a FIFO; nothing is retried and nothing dropped: what could not be
+//! sent stays merged.
 //!
 //! Generic over the locks and the hasher: the standard library's, or faster ones.
 //!
 //! One thing is better than in the original: [`MergeQueue::dequeue`] returns a [`Ticket`] and
-//! [`MergeQueue::mark_done`] wants it back. There, a stray second "done" put a client that was being served
-//! back into the queue, so that it could be served twice at once. Here the second one is ignored.
+//! [`MergeQueue::mark_done`] wants it back. There, a stray second "done" put a client that was
+//! being served back into the queue, so that it could be served twice at once. Here the second one
+//! is ignored.
 
 use std::collections::hash_map::{Entry, RandomState};
 use std::collections::{HashMap, VecDeque};
@@ -135,7 +137,8 @@ impl<K: Hash + Eq + Clone, R: Merge, S: BuildHasher, L: Locks> MergeQueue<K, R, 
         }
     }
 
-    /// The client that waits longest, or waits for one. `None` once the queue is shut down and drained.
+    /// The client that waits longest, or waits for one. `None` once the queue is shut down and
+    /// drained.
     pub fn dequeue(&self) -> Option<Work<K, R>> {
         let mut state = self.lock();
         loop {
@@ -165,8 +168,8 @@ impl<K: Hash + Eq + Clone, R: Merge, S: BuildHasher, L: Locks> MergeQueue<K, R, 
         };
         match slot {
             Slot::Processing { ticket: current, more } if *current == ticket => match more.take() {
-                // Not `enqueue` after unlocking: an older request could then overwrite a newer one. And not
-                // refused after shutdown: this was accepted before.
+                // Not `enqueue` after unlocking: an older request could then overwrite a newer one.
+                // And not refused after shutdown: this was accepted before.
                 Some(request) => {
                     *slot = Slot::Pending(request);
                     fifo.push_back(client.clone());

@@ -1,32 +1,36 @@
-//! Every push walks all connections and hands itself to each, with timeouts and retries (Istio 1.1).
+//! Every push walks all connections and hands itself to each, with timeouts and retries (Istio
+//! 1.1).
 //!
-//! Pure logic on the caller's clock: no threads, no timers. Where the original blocks, this remembers the waiters
-//! for what, and [`Walk::next_deadline`] says when to call [`Walk::advance`].
+//! Pure logic on the caller's clock: no threads, no timers. Where the original blocks, this
+//! remembers the waiters for what, and [`Walk::next_deadline`] says when to call [`Walk::advance`].
 //!
 //! # The sending side
 //!
-//! A push takes a snapshot of the connections and walks it; a semaphore shared by all walks bounds the handovers
-//! under way. A handover ends when the connection's loop accepts it, when the stream closes, or by a timer. After
-//! a timeout it is tried again, while less than [`Timing::give_up`] has passed since the connection's *first*
-//! failure, a field of the connection that only an accepted handover clears. After that **the push is dropped for
-//! this connection, and nothing else notices**. A full push whose version is no longer current gives up at once;
-//! an endpoint push never does.
+//! A push takes a snapshot of the connections and walks it; a semaphore shared by all walks bounds
+//! the handovers under way. A handover ends when the connection's loop accepts it, when the stream
+//! closes, or by a timer. After a timeout it is tried again, while less than [`Timing::give_up`]
+//! has passed since the connection's *first* failure, a field of the connection that only an
+//! accepted handover clears. After that **the push is dropped for this connection, and nothing else
+//! notices**. A full push whose version is no longer current gives up at once; an endpoint push
+//! never does.
 //!
-//! The connections lie in a hash map: a walk meets them in an order that has nothing to do with when they
-//! connected, and begins anywhere in it. That matters: the limiter serves its waiters in the order of the walk
-//! before, and if the next walk met them in the same order, it would hardly ever have to wait for one.
+//! The connections lie in a hash map: a walk meets them in an order that has nothing to do with
+//! when they connected, and begins anywhere in it. That matters: the limiter serves its waiters in
+//! the order of the walk before, and if the next walk met them in the same order, it would hardly
+//! ever have to wait for one.
 //!
 //! # The receiving side
 //!
-//! A connection's loop accepts one push at a time. A full push then waits in a rate limiter shared by all, and is
-//! **suppressed** if its version is no longer current when its turn comes. Otherwise the caller gets it
-//! ([`Walk::next_delivery`]), prepares and sends it, and says so ([`Walk::sent`]): the loop accepts the next.
-//! Endpoint pushes skip the limiter and are never suppressed, which is in the design's favour.
+//! A connection's loop accepts one push at a time. A full push then waits in a rate limiter shared
+//! by all, and is **suppressed** if its version is no longer current when its turn comes. Otherwise
+//! the caller gets it ([`Walk::next_delivery`]), prepares and sends it, and says so
+//! ([`Walk::sent`]): the loop accepts the next. Endpoint pushes skip the limiter and are never
+//! suppressed, which is in the design's favour.
 //!
 //! # The loss
 //!
-//! A connection that waits in the limiter with v1 does not accept v2 in time: v2 is dropped. It wakes, finds v1
-//! stale, suppresses it, and is left with neither. See the test named after it.
+//! A connection that waits in the limiter with v1 does not accept v2 in time: v2 is dropped. It
+//! wakes, finds v1 stale, suppresses it, and is left with neither. See the test named after it.
 
 mod handover;
 mod limited;
@@ -72,7 +76,8 @@ impl Default for Timing {
 /// One push for everyone.
 #[derive(Debug, Clone)]
 pub struct Push<P> {
-    /// A full push carries the whole state and is worthless once superseded; an endpoint push is an increment.
+    /// A full push carries the whole state and is worthless once superseded; an endpoint push is an
+    /// increment.
     pub full: bool,
     /// What the caller wants to find again in the [`Delivery`]. Cloned for each connection.
     pub payload: P,
@@ -115,7 +120,8 @@ pub struct Walk<P> {
     semaphore: usize,
     /// How many walks there have been.
     begun: u64,
-    /// The walks that want the semaphore for their next connection, in the order in which they asked.
+    /// The walks that want the semaphore for their next connection, in the order in which they
+    /// asked.
     walks: VecDeque<Walking<P>>,
     handovers: Vec<Option<Handover<P>>>,
     vacant_handovers: Vec<usize>,
@@ -196,8 +202,8 @@ impl<P: Clone> Walk<P> {
         }
     }
 
-    /// A stream opened. Its loop accepts pushes at once, or if `busy` only after [`Self::sent`]: it answers the
-    /// client's first requests until then.
+    /// A stream opened. Its loop accepts pushes at once, or if `busy` only after [`Self::sent`]: it
+    /// answers the client's first requests until then.
     pub fn connect(&mut self, connection: usize, busy: bool) {
         if self.connections.len() <= connection {
             self.connections.resize_with(connection + 1, || None);
@@ -281,7 +287,8 @@ impl<P: Clone> Walk<P> {
         self.counts
     }
 
-    /// Pushes accepted for a client and not begun: still to be walked to, being handed over, or in the limiter.
+    /// Pushes accepted for a client and not begun: still to be walked to, being handed over, or in
+    /// the limiter.
     pub fn backlog(&self) -> usize {
         let ahead = |walk: &Walking<P>| walk.connections.len() - walk.next;
         self.walks.iter().map(ahead).sum::<usize>() + self.blocked + self.limited
@@ -316,7 +323,8 @@ impl<P: Clone> Walk<P> {
     }
 }
 
-/// Takes neighbours far apart, always alike: stands in for a map's hash, so that a run can be repeated.
+/// Takes neighbours far apart, always alike: stands in for a map's hash, so that a run can be
+/// repeated.
 fn scatter(number: u64) -> u64 {
     let mixed = (number ^ (number >> 31)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     let mixed = (mixed ^ (mixed >> 29)).wrapping_mul(0xD6E8_FEB8_6659_FD93);

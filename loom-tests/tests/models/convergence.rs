@@ -7,9 +7,7 @@ use crate::model::{Queue, drain, explore, on, pause, quick_or, race};
 use loom::sync::atomic::AtomicU32;
 use loom::sync::atomic::Ordering::{AcqRel, Relaxed};
 use pushlane::backlog::{Backlog, Bits, Dirty};
-use pushlane::{
-    ClientKey, Config, Lane, NoSignal, PushQueue, SLOTS, Scope, Target, Topic, Version,
-};
+use pushlane::{Config, Lane, NoSignal, PushQueue, SLOTS, Scope, Target, Version};
 
 /// A queue, and what its client has got.
 struct Watched<B: Backlog> {
@@ -460,70 +458,4 @@ fn a_barrier_is_never_early_for_one_client() {
 #[test]
 fn a_barrier_is_never_early_for_everyone() {
     a_barrier_is_never_early(|| Bits::<1>, false);
-}
-
-/// A queue whose pushes send a state that is no part of the request.
-struct Stated {
-    queue: Queue<Dirty>,
-    state: AtomicU32,
-    sent: AtomicU32,
-}
-
-const TOPIC: Topic = Topic(0);
-
-impl Stated {
-    /// With a client that is queued, so that a push may have been claimed before the next mark.
-    fn new() -> (Arc<Self>, ClientKey) {
-        let queue = PushQueue::new(Config::new(1).topics(1));
-        let client = queue.register_with(Lane::Normal, ()).unwrap();
-        queue.subscribe(client, TOPIC).unwrap();
-        (Arc::new(Stated { queue, state: AtomicU32::new(0), sent: AtomicU32::new(0) }), client)
-    }
-
-    fn push(&self) {
-        let Some(lease) = self.queue.try_lease() else { return };
-        self.sent.store(self.state.load(Relaxed), Relaxed);
-        pause();
-        lease.complete();
-    }
-
-    fn change<'t>(&self, target: impl Into<Target<'t>>) -> Version {
-        self.state.store(1, Relaxed);
-        self.queue.publish(target, Lane::Normal, ()).unwrap()
-    }
-
-    fn check(&self, version: Version) {
-        pause();
-        if self.queue.is_converged(version) {
-            assert_eq!(self.sent.load(Relaxed), 1, "converged, and not sent");
-        }
-    }
-}
-
-#[test]
-fn a_barrier_is_not_passed_early() {
-    explore(3, || {
-        let (world, client) = Stated::new();
-        race((
-            on(&world, move |world| {
-                world.change(client);
-                world.check(world.queue.barrier());
-            }),
-            on(&world, |world| world.push()),
-        ));
-    });
-}
-
-#[test]
-fn a_barrier_takes_nothing_from_another_publish() {
-    explore(2, || {
-        let (world, _) = Stated::new();
-        race((
-            on(&world, |world| {
-                world.queue.barrier();
-            }),
-            on(&world, |world| world.check(world.change(TOPIC))),
-            on(&world, |world| world.push()),
-        ));
-    });
 }

@@ -2,6 +2,7 @@
 //! program compiles the whole queue again.
 
 mod backlogs;
+mod barriers;
 mod batches;
 mod bounded;
 mod closing;

@@ -304,10 +304,10 @@ impl Ads {
         there
     }
 
-    /// Ends a stream in good order: its client may come back at once. On a [`Server`](super::Server)
-    /// it comes on another connection, which a balancer may send to another replica: this one takes
-    /// no new streams any more (GOAWAY); its other streams stay. False: there is no such stream any
-    /// more.
+    /// Ends a stream in good order: its client may come back at once. On a
+    /// [`Server`](super::Server) it comes on another connection, which a balancer may send to
+    /// another replica: this one takes no new streams any more (GOAWAY); its other streams stay.
+    /// False: there is no such stream any more.
     pub fn disconnect(&self, stream: StreamId) -> bool {
         let info = self.server.stream(stream);
         info.is_some_and(|info| info.mailbox.end(Notice::Disconnected))

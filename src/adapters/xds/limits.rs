@@ -4,9 +4,9 @@ use core::time::Duration;
 
 /// What the server and one client may cost, and how long things may take.
 ///
-/// A server takes 12 MB with the defaults before its first client comes, nearly all of it for places
-/// of the queue: `streams` × `types`, with `topics` bits each. With a tenth of the streams it takes
-/// 1.2 MB (`cargo test --features xds --test xds_memory -- --nocapture`).
+/// A server takes 12 MB with the defaults before its first client comes, nearly all of it for
+/// places of the queue: `streams` × `types`, with `topics` bits each. With a tenth of the streams
+/// it takes 1.2 MB (`cargo test --features xds --test xds_memory -- --nocapture`).
 ///
 /// ```
 /// use std::time::Duration;

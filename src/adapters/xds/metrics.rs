@@ -128,7 +128,8 @@ impl Endings {
     }
 }
 
-/// What a server has done so far, and how busy it is: [`Ads::metrics`](super::Ads::metrics) reads it.
+/// What a server has done so far, and how busy it is: [`Ads::metrics`](super::Ads::metrics) reads
+/// it.
 ///
 /// ```
 /// use pushlane::adapters::xds::{Ads, Resource, TypeUrl};

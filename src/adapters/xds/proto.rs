@@ -270,8 +270,8 @@ pub(super) struct SotwRequest {
 }
 
 impl SotwRequest {
-    /// Whether all that should be text is, but for the names: they are many, and looked at when they
-    /// change.
+    /// Whether all that should be text is, but for the names: they are many, and looked at when
+    /// they change.
     pub(super) fn is_text(&self) -> bool {
         let mut fields = [&self.version_info, &self.type_url, &self.response_nonce].into_iter();
         fields.all(|field| str::from_utf8(field).is_ok())

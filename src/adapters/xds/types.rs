@@ -1,8 +1,8 @@
 //! Resources from the generated v3 types.
 //!
 //! [`v3`] has Envoy's messages, [`google`] and [`xds`] those that they refer to, all from the crate
-//! `envoy-types`; [`Message`] is that of the same `prost`. A resource is its message, under the name
-//! that is in it:
+//! `envoy-types`; [`Message`] is that of the same `prost`. A resource is its message, under the
+//! name that is in it:
 //!
 //! ```
 //! use pushlane::adapters::xds::types::{Typed, v3::config::cluster::v3::Cluster};

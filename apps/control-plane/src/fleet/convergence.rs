@@ -21,8 +21,8 @@
 //! * Records are compared before they are written: one that is late on the wire replaces no newer
 //!   one.
 //!
-//! What is not promised: a client that is away from all replicas for longer than three quarters of a
-//! lease is not counted while it is away. Nor is a client for the moment of its move that had all
+//! What is not promised: a client that is away from all replicas for longer than three quarters of
+//! a lease is not counted while it is away. Nor is a client for the moment of its move that had all
 //! there was when it left, or one that is new: it is sent R with its first response. A process that
 //! is stopped by a signal is like a dead one, although clients are connected to it. Times are
 //! differences on each machine's own monotonic clock, so clocks that are set differently don't

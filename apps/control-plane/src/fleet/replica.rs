@@ -72,9 +72,9 @@ impl Replica {
         })
     }
 
-    /// Admits no client any more. Its clients go one after another over the time of `drain`, so that
-    /// they don't storm the other replicas; until then they are served and counted. Then the record
-    /// is left to expire, for which it takes no longer than `most`.
+    /// Admits no client any more. Its clients go one after another over the time of `drain`, so
+    /// that they don't storm the other replicas; until then they are served and counted. Then the
+    /// record is left to expire, for which it takes no longer than `most`.
     pub(crate) async fn end(self, most: Duration, drain: Duration) {
         self.gate.end();
         let begin = Instant::now();

@@ -1,7 +1,7 @@
 //! `cargo run -p wire-tests --example two_tenants`: an xDS server for two tenants, over mutual TLS.
 //!
-//! The certificate that a client shows decides what it is served; the node id that it claims decides
-//! nothing. `peer` has the certificates and the clients of the trial in `main`.
+//! The certificate that a client shows decides what it is served; the node id that it claims
+//! decides nothing. `peer` has the certificates and the clients of the trial in `main`.
 
 mod peer;
 

@@ -283,7 +283,7 @@ const ABOUT: [(&str, &[&str]); 14] = [
     ("backlog/bits.rs", &["backlogs", "visible"]),
     ("backlog/journal.rs", &["journal", "visible"]),
     ("bank.rs", &["visible", "one_at_a_time", "nothing_lost"]),
-    ("convergence.rs", &["convergence", "closing", "draining"]),
+    ("convergence.rs", &["barriers", "convergence", "closing", "draining"]),
     ("fan_out.rs", &["fan_out"]),
     ("limiter.rs", &["permits_conserved", "signals"]),
     ("queue/clients.rs", &["registering", "stale_keys"]),

@@ -54,8 +54,8 @@ pub fn explore(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
     );
 }
 
-/// The bound of a model that takes long with `thorough` preemptions: `quick`, unless the environment
-/// has `PUSHLANE_THOROUGH`.
+/// The bound of a model that takes long with `thorough` preemptions: `quick`, unless the
+/// environment has `PUSHLANE_THOROUGH`.
 pub fn quick_or(thorough: usize, quick: usize) -> usize {
     if std::env::var_os("PUSHLANE_THOROUGH").is_some() { thorough } else { quick }
 }
