@@ -229,16 +229,18 @@ impl<K: Hash + Eq> Subscriptions<K> {
         let mut keys: Vec<(Id, Option<K>)> = keys.collect();
         let mut holders = self.holders(client);
         let holder = self.holder(&mut holders, client)?;
+        let held = holder.keys.len();
         holder.keys.reserve_exact(keys.len());
         for batch in keys.chunks_mut(BATCH) {
             batch.sort_unstable_by_key(|&(hash, _)| shard_of(hash));
             let mut locked = self.lock_all(batch.iter().map(|&(hash, _)| hash));
+            let found = batch.iter().map(|(hash, _)| locked.shard(*hash).look(*hash));
+            black_box(found.fold(0, usize::wrapping_add));
             let find = |(hash, key): &(Id, Option<K>)| {
-                let found = key.as_ref().map(|key| locked.shard(*hash).find(*hash, key));
-                found.flatten().unwrap_or(*hash)
+                let found = key.as_ref().map(|key| locked.shard(*hash).look_for(*hash, key));
+                found.unwrap_or(0)
             };
-            let found = batch.iter().map(find).fold(0, u64::wrapping_add);
-            black_box((found, locked.look(batch.iter().map(|&(hash, _)| hash))));
+            black_box(batch.iter().map(find).fold(0, usize::wrapping_add));
             for (id, key) in batch {
                 let Some(key) = key.take() else { continue };
                 let (found, is_new) = locked.shard(*id).add(*id, key, client);
@@ -248,10 +250,13 @@ impl<K: Hash + Eq> Subscriptions<K> {
                 }
             }
         }
-        let mut wanted: Vec<Id> = keys.into_iter().map(|(id, _)| id).collect();
-        wanted.sort_unstable();
-        let is_old = |id: &mut Id| wanted.binary_search(id).is_err();
-        let mut old: Vec<_> = holder.keys.extract_if(.., is_old).collect();
+        let mut old = Vec::new();
+        if held > 0 {
+            let mut wanted: Vec<Id> = keys.into_iter().map(|(id, _)| id).collect();
+            wanted.sort_unstable();
+            let is_old = |id: &mut Id| wanted.binary_search(id).is_err();
+            old.extend(holder.keys.extract_if(..held, is_old));
+        }
         holder.keys.shrink_to_fit();
         let dead = self.remove_all(client, &mut old);
         if holder.keys.is_empty() {

@@ -100,6 +100,16 @@ impl<K> Shard<K> {
         self.entries.get(&id).map_or(0, |entry| usize::from(entry.members.is_empty()))
     }
 
+    /// Reads a key and its members ahead of their use.
+    pub(super) fn look_for(&self, hash: u64, key: &K) -> usize
+    where
+        K: Eq,
+    {
+        self.entries
+            .get(&hash)
+            .map_or(0, |entry| entry.members.look() + usize::from(entry.key == *key))
+    }
+
     /// Reads the members of an entry ahead of their use.
     pub(super) fn look_at_members(&self, id: Id) -> usize {
         self.entries.get(&id).map_or(0, |entry| entry.members.look())
