@@ -96,9 +96,9 @@ impl FanOut {
     /// Whether a visit remains to begin.
     #[inline]
     pub(crate) fn remains(&self) -> bool {
-        // Acquire: with the Release in `end`. A worker that finds no visit looks at the ready set
-        // next, and must find there what was visited.
-        self.visits.load(Ordering::Acquire) & REMAINING != 0
+        // Relaxed: it is false as soon as the last visit has begun, so it says nothing of the marks.
+        // The worker that makes them notifies others afterwards.
+        self.visits.load(Ordering::Relaxed) & REMAINING != 0
     }
 
     /// Whether some bank may not have been marked for a publish that raised before.

@@ -41,14 +41,6 @@ pub const SURVIVORS: &[Entry] = &[
         &["Release → Relaxed", "load + store"],
         WRAPS,
     ),
-    (
-        "fan_out.rs",
-        "remains",
-        "self.visits.load",
-        &["Acquire → Relaxed"],
-        "stronger than needed: it is false as soon as the last visit has begun, so a reader can't rely on the \
-         marks; the signal comes after them",
-    ),
     ("progress.rs", "enter", "completed.compare_exchange", &["load + store"], WRAPS),
     ("progress.rs", "age", "completed.compare_exchange", &["load + store"], WRAPS),
     (
