@@ -5,8 +5,10 @@
 use crate::admission::Admission;
 use crate::random::{below, draw, unit};
 use crate::setting::{SECOND, Setting};
+use crate::share::{Pace, Place, shed};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::time::{Duration, Instant};
 
 /// Shares and drains are looked at so often, and events are sorted by it.
 const TICK: u64 = SECOND / 10;
@@ -106,7 +108,10 @@ struct Replica {
     /// Clients at the beginning of the drain, how many of them have gone, and when it began.
     drain: Option<(usize, usize, u64)>,
     count: usize,
+    /// `count` as its record has it.
+    told: usize,
     admission: Admission,
+    pace: Pace,
     /// Streams in the order in which they came; those that have ended may still be there.
     streams: Vec<(u32, u8)>,
     /// Up to here all have ended.
@@ -115,6 +120,8 @@ struct Replica {
 
 struct Fleet<'a> {
     setting: &'a Setting,
+    /// When virtual time begins.
+    epoch: Instant,
     now: u64,
     clients: Vec<Client>,
     replicas: Vec<Replica>,
@@ -130,16 +137,20 @@ struct Fleet<'a> {
 /// What becomes of the fleet until `end`. `fates` are in order of time.
 pub(crate) fn story(setting: &Setting, fates: &[(u64, usize, Fate)], end: u64) -> Story {
     let clients = setting.all_clients();
+    let epoch = Instant::now();
     let replica = |at: usize| Replica {
         serves: true,
         drain: None,
         count: setting.clients,
+        told: setting.clients,
         admission: Admission::default(),
+        pace: Pace::new(epoch),
         streams: (0..setting.clients).map(|of| ((at * setting.clients + of) as u32, 0)).collect(),
         gone: 0,
     };
     let mut fleet = Fleet {
         setting,
+        epoch,
         now: 0,
         clients: (0..clients)
             .map(|at| Client {
@@ -239,13 +250,21 @@ impl Fleet<'_> {
 
     /// Each replica with more than its share lets some go.
     fn share(&mut self) {
-        let all: usize = self.replicas.iter().map(|it| it.count).sum();
-        let share = (all * 110).div_ceil(100 * self.serving.len().max(1));
-        let most = (self.setting.shed * TICK / SECOND) as usize;
+        // What replicas know of one another is up to a second old.
+        if self.now.is_multiple_of(SECOND) {
+            self.replicas.iter_mut().for_each(|it| it.told = it.count);
+        }
+        let (limit, now) =
+            (self.setting.limit as u64, self.epoch + Duration::from_micros(self.now));
+        let all = self.replicas.iter().map(|it| it.told as u64).sum();
+        let told = self.serving.iter().map(|at| self.replicas[usize::from(*at)].told as u64);
+        let places: Vec<_> = told.map(|clients| Place { clients, limit }).collect();
+        let rates = (self.setting.shed, self.setting.admissions as u32);
         for at in 0..self.serving.len() {
             let replica = usize::from(self.serving[at]);
-            let over = self.replicas[replica].count.saturating_sub(share);
-            for _ in 0..over.min(most) {
+            let it = &mut self.replicas[replica];
+            let shed = shed((it.count as u64, limit), all, &places, rates);
+            for _ in 0..it.pace.take(shed, now) {
                 let Some(client) = self.youngest(replica) else { break };
                 self.story.shed += 1;
                 self.end_stream(client);
@@ -293,14 +312,18 @@ impl Fleet<'_> {
         }
     }
 
-    /// The balancer sends it to any replica that serves.
+    /// The balancer sends it to any replica that serves, or to the emptiest of several.
     fn attempt(&mut self, client: u32) {
         let it = &mut self.clients[client as usize];
         it.attempts = it.attempts.saturating_add(1);
         let (attempts, stream) = (it.attempts, it.stream);
-        let lot = draw(5, client.into(), u64::from(stream) << 8 | u64::from(attempts));
-        let at = below(lot, self.serving.len() as u64) as usize;
-        let Some(&replica) = self.serving.get(at) else { return self.back_off(client) };
+        let choices = (0..self.setting.choices).filter_map(|choice| {
+            let lot = choice << 16 | u64::from(stream) << 8 | u64::from(attempts);
+            let at = below(draw(5, client.into(), lot), self.serving.len() as u64);
+            self.serving.get(at as usize).copied()
+        });
+        let emptiest = choices.min_by_key(|at| self.replicas[usize::from(*at)].count);
+        let Some(replica) = emptiest else { return self.back_off(client) };
         match self.replicas[usize::from(replica)].admission.reserve(self.setting, self.now) {
             Some(turn) => self.plan(turn, client, What::Enter(replica)),
             None => self.back_off(client),

@@ -14,6 +14,9 @@ mod replica;
 mod report;
 mod scenario;
 mod setting;
+/// As the control plane has it.
+#[path = "../../control-plane/src/fleet/share.rs"]
+mod share;
 
 use clap::{Parser, ValueEnum};
 use setting::{SECOND, Setting};
@@ -48,9 +51,12 @@ struct Cli {
     /// How long a new stream waits for its turn before it is refused, in seconds
     #[arg(long, default_value_t = 1)]
     wait: u64,
-    /// Streams a second that a replica with more than its share ends
+    /// Streams a second that a replica with more than its share ends, at least
     #[arg(long, default_value_t = 10)]
-    shed: u64,
+    shed: u32,
+    /// The balancer draws so many replicas and chooses the one with the fewest clients
+    #[arg(long, default_value_t = 1)]
+    choices: u64,
     /// How long a replica takes to end its streams before a restart, in seconds
     #[arg(long, default_value_t = 60)]
     drain: u64,
@@ -96,6 +102,7 @@ impl Cli {
             burst: self.admissions.max(1),
             wait: self.wait * SECOND,
             shed: self.shed,
+            choices: self.choices.max(1),
             age: 1_800 * SECOND,
             drain: self.drain.max(1) * SECOND,
             away: 10 * SECOND,

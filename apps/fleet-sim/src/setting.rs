@@ -19,8 +19,10 @@ pub(crate) struct Setting {
     pub(crate) admissions: u64,
     pub(crate) burst: u64,
     pub(crate) wait: u64,
-    /// Streams a second that a replica with more than its share ends.
-    pub(crate) shed: u64,
+    /// Streams a second that a replica with more than its share ends, at least.
+    pub(crate) shed: u32,
+    /// Of so many replicas the balancer chooses the one with the fewest clients.
+    pub(crate) choices: u64,
     /// How old a connection grows, a tenth more or less.
     pub(crate) age: u64,
     /// How long a replica that is asked to end takes to end its streams, and is away after that.

@@ -20,6 +20,8 @@
 //!   later.
 //! * Records are compared before they are written: one that is late on the wire replaces no newer
 //!   one.
+//! * A record may be written later if it says more than the one before. One that takes something
+//!   back is written at once.
 //!
 //! What is not promised: a client that is away from all replicas for longer than three quarters of
 //! a lease is not counted while it is away. Nor is a client for the moment of its move that had all
@@ -68,6 +70,8 @@ pub(super) struct Convergence {
     ads: Ads,
     grace: Duration,
     waiting: VecDeque<Step>,
+    /// The first so many of them all present clients have answered.
+    answered: usize,
     applied: u64,
     acked: u64,
     broken_since: Option<u64>,
@@ -92,6 +96,7 @@ impl Convergence {
             ads,
             grace,
             waiting: VecDeque::new(),
+            answered: 0,
             applied: 0,
             acked: 0,
             broken_since: None,
@@ -119,13 +124,16 @@ impl Convergence {
     pub(super) async fn look(&mut self) -> Seen {
         let now = Instant::now();
         self.look_at_clients(now);
-        while let Some(step) = self.waiting.front() {
-            if self.joining.values().any(|it| it.since <= step.at)
-                || !step.published.iter().all(|published| self.ads.is_answered(published))
-                || self.has_departed(now).await
-            {
-                break;
-            }
+        let is_answered = |step: &Step| step.published.iter().all(|it| self.ads.is_answered(it));
+        self.answered +=
+            self.waiting.iter().skip(self.answered).take_while(|it| is_answered(it)).count();
+        // A client that lacks an earlier step mostly lacks this one too. If it were noticed only when
+        // its own step is the first, a burst of steps would take the grace once for each.
+        if let Some(newest) = self.answered.checked_sub(1) {
+            self.has_departed(newest, now).await;
+        }
+        while self.answered > 0 && !self.is_held(now).await {
+            self.answered -= 1;
             if let Some(step) = self.waiting.pop_front() {
                 self.acked = step.revision;
             }
@@ -133,9 +141,16 @@ impl Convergence {
         self.seen(now)
     }
 
-    /// Whether a client has just left without an answer to the first step.
-    async fn has_departed(&mut self, now: Instant) -> bool {
+    /// Whether the first step, which has been answered, has to wait for others than those that are
+    /// here.
+    async fn is_held(&mut self, now: Instant) -> bool {
         let Some(step) = self.waiting.front() else { return false };
+        self.joining.values().any(|it| it.since <= step.at) || self.has_departed(0, now).await
+    }
+
+    /// Whether a client has just left without an answer to this step, which has been answered.
+    async fn has_departed(&mut self, step: usize, now: Instant) -> bool {
+        let Some(step) = self.waiting.get(step) else { return false };
         let mut holds = false;
         for published in &step.published {
             // It has been answered: this returns at once.

@@ -3,11 +3,11 @@
 use super::convergence::{Convergence, Step};
 use super::gate::Gate;
 use super::record::Record;
-use super::share::{Pace, excess, first_to_go};
+use super::share::{Pace, Place, Shed, shed};
 use crate::etcd::client::Client;
 use crate::etcd::keys::Keys;
 use crate::etcd::proto::{Compare, Op, PutRequest, RequestOp, TxnRequest};
-use pushlane::adapters::xds::Ads;
+use pushlane::adapters::xds::{Ads, ClientStatus, StreamId};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -17,6 +17,14 @@ const LOOK: Duration = Duration::from_millis(50);
 /// Between two looks at the other records, and two writes of a record in which only numbers of
 /// clients have changed: they change all the time.
 const OTHERS: Duration = Duration::from_secs(1);
+/// What looking at the clients may take: this part of a core. With many clients of which some come
+/// and go, a look takes long.
+const PART: u32 = 4;
+/// Records that all replicas together write in a second, at most: about half of what etcd bears.
+const WRITES: u32 = 500;
+/// Records that a replica reads in a second, at most. So all that is read grows with the number of
+/// replicas, not with its square.
+const READS: u32 = 100;
 
 /// What the member is and works with.
 #[derive(Debug)]
@@ -28,7 +36,8 @@ pub(super) struct Member {
     pub(super) id: String,
     pub(super) address: String,
     pub(super) lease: Duration,
-    pub(super) shed_rate: u32,
+    /// Streams that are ended in a second, at least and at most.
+    pub(super) shed_rates: (u32, u32),
     /// What of the state can't be served.
     pub(super) fault: Arc<Mutex<Option<String>>>,
 }
@@ -50,12 +59,43 @@ struct Written {
 }
 
 impl Written {
-    /// Whether the record says something else, for which others wait.
-    fn differs(&self, record: &Record) -> bool {
+    /// Whether the record is to be written, in a fleet of so many replicas. What others wait for
+    /// is written at once if nothing has been written lately.
+    fn is_due(&self, record: &Record, replicas: u32, now: Instant) -> bool {
         let Some(written) = &self.record else { return true };
+        let since = self.last.map_or(Duration::MAX, |last| now.duration_since(last));
         let same_clients = Record { clients: written.clients, ..record.clone() };
-        let long_ago = self.last.is_none_or(|last| last.elapsed() >= OTHERS);
-        *written != same_clients || (long_ago && written != record)
+        let pause = if *written == same_clients { OTHERS } else { Duration::ZERO };
+        let pause = pause.max(Duration::from_secs(1) * replicas / WRITES);
+        record.takes_back(written) || (since >= pause && written != record)
+    }
+}
+
+/// What the records of all replicas say.
+#[derive(Debug, Default)]
+struct Fleet {
+    replicas: u32,
+    clients: u64,
+    /// Those that admit clients. The others will soon have none.
+    places: Vec<Place>,
+    read: Option<Instant>,
+}
+
+impl Fleet {
+    fn new(records: &[Record], now: Instant) -> Self {
+        let place = |it: &Record| Place { clients: it.clients, limit: it.stream_limit };
+        Self {
+            replicas: records.len() as u32,
+            clients: records.iter().map(|it| it.clients).sum(),
+            places: records.iter().map(place).filter(|it| it.limit > 0).collect(),
+            read: Some(now),
+        }
+    }
+
+    /// Whether the records are to be read again.
+    fn is_old(&self, now: Instant) -> bool {
+        let pause = OTHERS.max(Duration::from_secs(1) * self.replicas / READS);
+        self.read.is_none_or(|read| now.duration_since(read) >= pause)
     }
 }
 
@@ -70,12 +110,13 @@ impl Member {
         tell: impl Fn(&str),
     ) {
         let mut convergence = Convergence::new(self.ads.clone(), self.lease);
-        let (mut written, mut others) = (Written::default(), (0, Vec::new()));
-        let (mut pace, mut looked) = (Pace::new(self.shed_rate, Instant::now()), Instant::now());
+        let (mut written, mut fleet) = (Written::default(), Fleet::default());
+        let (mut pace, mut going) = (Pace::new(Instant::now()), Going::default());
         let (mut first, mut trouble) = (true, String::new());
+        let mut took = Duration::ZERO;
         loop {
             let ending = tokio::select! {
-                () = tokio::time::sleep(LOOK) => None,
+                () = tokio::time::sleep((took * (PART - 1)).clamp(LOOK, OTHERS)) => None,
                 gone = &mut end => Some(gone.unwrap_or(0)),
             };
             while let Ok(step) = steps.try_recv() {
@@ -86,20 +127,21 @@ impl Member {
             {
                 convergence.inherit();
             }
+            let begin = Instant::now();
             let mut record = self.record(&mut convergence).await;
+            took = begin.elapsed();
             if let Some(gone) = ending {
                 // They are on their way to other replicas.
                 record.joining = record.joining.max(gone);
             }
-            if done.is_ok() {
+            let is_due = written.is_due(&record, fleet.replicas, Instant::now());
+            if done.is_ok() && (is_due || ending.is_some()) {
                 done = self.write(&mut written, &record).await;
             }
-            if done.is_ok() && looked.elapsed() >= OTHERS {
-                looked = Instant::now();
+            if done.is_ok() && fleet.is_old(Instant::now()) {
+                fleet.read = Some(Instant::now());
                 if let Ok(records) = read(&self.client, &self.keys).await {
-                    // Those that admit nobody will soon have no clients.
-                    let limits = records.iter().map(|it| it.stream_limit).filter(|it| *it > 0);
-                    others = (records.iter().map(|it| it.clients).sum(), limits.collect());
+                    fleet = Fleet::new(&records, Instant::now());
                 }
                 done = self.look_at_limit(&tell).await;
             }
@@ -115,12 +157,11 @@ impl Member {
                 return;
             }
             let limit = self.gate.wanted().map(|limit| limit as u64);
-            let over = limit.map_or(0, |it| excess(record.clients, others.0, &others.1, it));
-            let count = pace.take(over, Instant::now()) as usize;
-            if count > 0 {
-                for stream in first_to_go(&self.ads.clients(), count) {
-                    self.ads.disconnect(stream);
-                }
+            let (clients, places, rates) = (fleet.clients, &fleet.places, self.shed_rates);
+            let of = |limit| shed((record.clients, limit), clients, places, rates);
+            let count = pace.take(limit.map_or(Shed::default(), of), Instant::now());
+            for stream in going.next(&self.ads, count, Instant::now()) {
+                self.ads.disconnect(stream);
             }
         }
     }
@@ -198,12 +239,9 @@ impl Member {
         Ok(())
     }
 
-    /// Writes the record if it is another one, and nobody has written it meanwhile.
+    /// Writes the record, unless another process has written it meanwhile.
     async fn write(&self, written: &mut Written, record: &Record) -> Result<(), String> {
         let (Some(lease), Some(at)) = (&written.lease, written.at) else { return Ok(()) };
-        if !written.differs(record) {
-            return Ok(());
-        }
         let key = self.keys.replica(&self.id);
         let compare = Compare {
             result: Compare::EQUAL,
@@ -248,4 +286,66 @@ pub(super) async fn read(client: &Client, keys: &Keys) -> Result<Vec<Record>, St
         records.push(record);
     }
     Ok(records)
+}
+
+/// The streams that go next, in order. To look at all of them takes long if they are many.
+#[derive(Debug, Default)]
+struct Going {
+    /// The next one is the last.
+    order: Vec<StreamId>,
+    looked: Option<Instant>,
+}
+
+impl Going {
+    fn next(&mut self, ads: &Ads, count: u64, now: Instant) -> Vec<StreamId> {
+        let count = count as usize;
+        let old = self.looked.is_none_or(|looked| now.duration_since(looked) >= OTHERS);
+        if count > 0 && (old || self.order.len() < count) {
+            (self.order, self.looked) = (last_to_first(&ads.clients()), Some(now));
+        }
+        self.order.split_off(self.order.len().saturating_sub(count))
+    }
+}
+
+/// First go those with nothing in flight, and of these the youngest.
+fn last_to_first(clients: &[ClientStatus]) -> Vec<StreamId> {
+    let busy = |client: &ClientStatus| client.types.iter().any(|of| of.outstanding.is_some());
+    let mut order: Vec<_> =
+        clients.iter().map(|client| (busy(client), client.age, client.stream)).collect();
+    order.sort_unstable();
+    order.into_iter().rev().map(|(_, _, stream)| stream).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_others_wait_for_is_written_at_once_and_then_as_often_as_etcd_bears() {
+        let now = Instant::now();
+        let record = |revision| Record { clients: 5, revision, ..Record::default() };
+        let mut written = Written::default();
+        assert!(written.is_due(&record(7), 100, now), "nothing is there");
+        (written.record, written.last) = (Some(record(7)), Some(now));
+        let after = |ms| now + Duration::from_millis(ms);
+        assert!(!written.is_due(&record(7), 100, after(5_000)), "the same");
+        assert!(written.is_due(&record(8), 3, after(50)), "a small fleet");
+        assert!(!written.is_due(&record(8), 100, after(50)));
+        assert!(written.is_due(&record(8), 100, after(200)), "500 a second for 100 replicas");
+        let clients = Record { clients: 6, ..record(7) };
+        assert!(!written.is_due(&clients, 3, after(999)), "only a number of clients");
+        assert!(written.is_due(&clients, 3, after(1_000)));
+        assert!(!written.is_due(&clients, 1_000, after(1_000)), "500 a second for 1000 replicas");
+        assert!(written.is_due(&Record { joining: 1, ..record(7) }, 100, now), "bad news");
+    }
+
+    #[test]
+    fn a_large_fleet_reads_its_records_less_often() {
+        let now = Instant::now();
+        let old = |count, ms| {
+            Fleet::new(&vec![Record::default(); count], now).is_old(now + Duration::from_millis(ms))
+        };
+        assert!(Fleet::default().is_old(now) && !old(3, 999) && old(100, 1_000));
+        assert!(!old(1_000, 9_999) && old(1_000, 10_000));
+    }
 }

@@ -28,7 +28,8 @@ pub(crate) struct FleetFlags {
     /// from etcd for nearly as long ends its streams, so that its clients are counted elsewhere
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
     pub(crate) lease: Duration,
-    /// Streams a second that are ended while this replica has more than its share. 0: none
+    /// Streams a second that are ended while this replica has more than its share, or a tenth of
+    /// those beyond it if that is more, but no more than --admissions. 0: none
     #[arg(long, value_name = "N", default_value_t = 10)]
     pub(crate) shed_rate: u32,
     /// A client's view is its node's cluster, instead of `default` for all

@@ -30,6 +30,11 @@ impl Record {
         self.revision >= revision && self.joining == 0
     }
 
+    /// Whether an earlier record said of a revision that all clients have it, and this one doesn't.
+    pub(crate) fn takes_back(&self, earlier: &Self) -> bool {
+        earlier.joining == 0 && !self.has(earlier.revision)
+    }
+
     pub(crate) fn to_text(&self) -> String {
         json!({
             "id": self.id,
@@ -111,5 +116,15 @@ mod tests {
         let record = Record { revision: 7, ..Record::default() };
         assert!(record.has(7) && !record.has(8));
         assert!(!Record { joining: 1, ..record }.has(7));
+    }
+
+    #[test]
+    fn a_lower_revision_or_a_client_that_joins_takes_something_back() {
+        let earlier = Record { revision: 7, ..Record::default() };
+        let joining = Record { joining: 1, ..earlier.clone() };
+        let later = Record { revision: 8, ..Record::default() };
+        assert!(joining.takes_back(&earlier) && earlier.takes_back(&later));
+        assert!(!later.takes_back(&earlier) && !earlier.takes_back(&earlier));
+        assert!(!joining.takes_back(&joining), "it says nothing, then nothing");
     }
 }

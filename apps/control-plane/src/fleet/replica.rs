@@ -47,6 +47,11 @@ impl Replica {
         let fault = Arc::new(Mutex::new(None));
         // Without a lease no client is admitted.
         let gate = Arc::new(Gate::new(ads.clone()));
+        // 0: no limit.
+        let admissions = match ads.limits().admission_rate {
+            0 => u32::MAX,
+            rate => rate,
+        };
         let member = Member {
             client: client.clone(),
             keys: keys.clone(),
@@ -55,7 +60,7 @@ impl Replica {
             id,
             address,
             lease: fleet.lease,
-            shed_rate: fleet.shed_rate,
+            shed_rates: (fleet.shed_rate, admissions),
             fault: Arc::clone(&fault),
         };
         let (end, ended) = oneshot::channel();

@@ -22,7 +22,7 @@ const LONG: Duration = Duration::from_secs(180);
 /// By how many seconds the clocks of the replicas are wrong.
 const SKEW: [i64; REPLICAS] = [3_600, -86_400, 0];
 /// Replicas that are cut off for so long lose their clients.
-const LEASE: &str = "6";
+const LEASE: &str = "3";
 
 pub(crate) struct Fleet {
     dir: PathBuf,
@@ -34,6 +34,7 @@ pub(crate) struct Fleet {
     replicas: Vec<Option<Process>>,
     ports: Vec<[u16; 2]>,
     clients: Vec<Arc<Client>>,
+    begin: Instant,
     /// The revision of each state that was put, beginning with the first.
     revisions: Vec<u64>,
 }
@@ -94,6 +95,7 @@ impl Fleet {
             proxy,
             replicas: (0..REPLICAS).map(|_| None).collect(),
             clients: Vec::new(),
+            begin: Instant::now(),
             revisions: Vec::new(),
             ports,
         };
@@ -235,7 +237,8 @@ impl Fleet {
             early[0],
             state(number)
         );
-        println!("{what}: revision {} after {:.1?}", self.revisions[number], begin.elapsed());
+        let (revision, at) = (self.revisions[number], self.begin.elapsed());
+        println!("{at:4.0?} {what}: revision {revision} after {:.1?}", begin.elapsed());
     }
 
     pub(crate) fn hold(&self, hold: bool) {
@@ -263,7 +266,7 @@ impl Fleet {
             let all = counts.iter().sum::<usize>();
             let within = counts.iter().zip(most).all(|(count, most)| *count <= most);
             if counts.len() == REPLICAS && all == CLIENTS && within {
-                println!("clients of the replicas: {counts:?}");
+                println!("{:4.0?} clients of the replicas: {counts:?}", self.begin.elapsed());
                 return;
             }
             assert!(Instant::now() < end, "{status}");
