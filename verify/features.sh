@@ -16,7 +16,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # Each feature by itself doubles the number of combinations. These are taken as one: nothing in the
 # crate asks for one of them without the others, or each stands on top of the rest and touches none
 # of it. Each by itself is checked in .ci/run.
-together=(blocking,tokio embassy,smol metrics,tracing xds-types,xds)
+together=(blocking,tokio,embassy,smol metrics,tracing xds-types,xds)
 # Adds no code to the crate: a dependency refuses some targets. Tried once, with everything else.
 alone=require-cas
 
