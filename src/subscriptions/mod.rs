@@ -28,7 +28,7 @@ use std::vec::Vec;
 
 use crate::error::Stale;
 use crate::registry::ClientKey;
-use shard::{Id, Shard};
+use shard::{Entry, Id, Shard};
 
 /// Shards of the holders.
 const SHARDS: usize = 64;
@@ -234,13 +234,7 @@ impl<K: Hash + Eq> Subscriptions<K> {
         for batch in keys.chunks_mut(BATCH) {
             batch.sort_unstable_by_key(|&(hash, _)| shard_of(hash));
             let mut locked = self.lock_all(batch.iter().map(|&(hash, _)| hash));
-            let found = batch.iter().map(|(hash, _)| locked.shard(*hash).look(*hash));
-            black_box(found.fold(0, usize::wrapping_add));
-            let find = |(hash, key): &(Id, Option<K>)| {
-                let found = key.as_ref().map(|key| locked.shard(*hash).look_for(*hash, key));
-                found.unwrap_or(0)
-            };
-            black_box(batch.iter().map(find).fold(0, usize::wrapping_add));
+            locked.read_ahead(batch.iter().map(|(hash, key)| (*hash, key.as_ref())));
             for (id, key) in batch {
                 let Some(key) = key.take() else { continue };
                 let (found, is_new) = locked.shard(*id).add(*id, key, client);
@@ -458,9 +452,7 @@ impl<K: Hash + Eq> Subscriptions<K> {
         for batch in ids.chunks_mut(BATCH) {
             batch.sort_unstable_by_key(|&id| shard_of(id));
             let mut locked = self.lock_all(batch.iter().copied());
-            let found = batch.iter().map(|&id| locked.shard(id).look(id));
-            let found = found.fold(0, usize::wrapping_add);
-            black_box((found, locked.look(batch.iter().copied())));
+            locked.read_ahead(batch.iter().map(|&id| (id, None)));
             for &id in &*batch {
                 dead.extend(locked.shard(id).remove(id, client));
             }
@@ -486,10 +478,27 @@ impl<K> Locked<'_, K> {
         &mut self.guards[self.at].1
     }
 
-    /// Reads the members of these keys ahead of their use. No lock is taken and nothing changed in
-    /// between, so the processor waits for several at once.
-    fn look(&mut self, ids: impl Iterator<Item = Id>) -> usize {
-        ids.map(|id| self.shard(id).look_at_members(id)).fold(0, usize::wrapping_add)
+    /// Reads what is about to be changed for these keys. No lock is taken and nothing changed in
+    /// between, so the processor waits for several at once; the less there is to do for each, the
+    /// more of them.
+    fn read_ahead<'k>(&self, keys: impl Iterator<Item = (Id, Option<&'k K>)>)
+    where
+        K: Eq + 'k,
+    {
+        let mut guards = self.guards.iter();
+        let mut shard = guards.next();
+        let mut found: [Option<(&Entry<K>, Option<&K>)>; BATCH] = [None; BATCH];
+        for (found, (id, key)) in found.iter_mut().zip(keys) {
+            while shard.is_some_and(|(shard, _)| *shard != shard_of(id)) {
+                shard = guards.next();
+            }
+            *found = shard.and_then(|(_, shard)| Some((shard.entry(id)?, key)));
+        }
+        let found = found.iter().flatten();
+        let read = found.clone().map(|(entry, _)| entry.members.look());
+        black_box(read.fold(0, usize::wrapping_add));
+        let read = found.map(|(entry, key)| usize::from(key.is_some_and(|key| *key == entry.key)));
+        black_box(read.fold(0, usize::wrapping_add));
     }
 }
 

@@ -17,10 +17,10 @@ pub(super) struct Shard<K> {
     len: usize,
 }
 
-struct Entry<K> {
-    key: K,
+pub(super) struct Entry<K> {
+    pub(super) key: K,
     /// Empty only while another key with the same hash has the next id.
-    members: Members,
+    pub(super) members: Members,
 }
 
 /// The bits of an id that change where hashes are equal. They don't choose the shard.
@@ -95,24 +95,8 @@ impl<K> Shard<K> {
         dead.map(|entry| entry.key)
     }
 
-    /// Reads an entry ahead of its use.
-    pub(super) fn look(&self, id: Id) -> usize {
-        self.entries.get(&id).map_or(0, |entry| usize::from(entry.members.is_empty()))
-    }
-
-    /// Reads a key and its members ahead of their use.
-    pub(super) fn look_for(&self, hash: u64, key: &K) -> usize
-    where
-        K: Eq,
-    {
-        self.entries
-            .get(&hash)
-            .map_or(0, |entry| entry.members.look() + usize::from(entry.key == *key))
-    }
-
-    /// Reads the members of an entry ahead of their use.
-    pub(super) fn look_at_members(&self, id: Id) -> usize {
-        self.entries.get(&id).map_or(0, |entry| entry.members.look())
+    pub(super) fn entry(&self, id: Id) -> Option<&Entry<K>> {
+        self.entries.get(&id)
     }
 
     /// How many keys have members.
