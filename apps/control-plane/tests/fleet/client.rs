@@ -8,10 +8,10 @@ use pushlane::adapters::xds::proto::{
 };
 use std::collections::BTreeMap;
 use std::fmt::Debug;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tonic::codegen::http::uri::PathAndQuery;
 use tonic::codegen::tokio_stream::Stream;
 use tonic::transport::Endpoint;
@@ -35,6 +35,10 @@ pub(crate) struct Client {
     pub(crate) held: Mutex<[Held; 2]>,
     /// Nothing is taken or answered for now.
     pub(crate) hold: AtomicBool,
+    /// Its stream is to end, and the client comes back.
+    pub(crate) again: Notify,
+    /// Streams on which something was answered.
+    pub(crate) streams: AtomicUsize,
     /// What should not have happened.
     pub(crate) wrong: Mutex<Vec<String>>,
 }
@@ -108,7 +112,8 @@ impl Client {
         });
         let opened = open(address, "StreamAggregatedResources", first.collect()).await;
         let Some((requests, mut responses)) = opened else { return };
-        while let Ok(Some(response)) = responses.message().await {
+        let mut first = true;
+        while let Some(response) = self.next(&mut responses).await {
             let DiscoveryResponse { version_info, resources, type_url, nonce, .. } = response;
             self.released().await;
             let read = |bytes: &bytes::Bytes| {
@@ -128,6 +133,7 @@ impl Client {
             if requests.send(ack).is_err() {
                 return;
             }
+            self.streams.fetch_add(usize::from(std::mem::take(&mut first)), SeqCst);
         }
     }
 
@@ -146,7 +152,8 @@ impl Client {
         });
         let opened = open(address, "DeltaAggregatedResources", first.collect()).await;
         let Some((requests, mut responses)) = opened else { return };
-        while let Ok(Some(response)) = responses.message().await {
+        let mut first = true;
+        while let Some(response) = self.next(&mut responses).await {
             let response: DeltaDiscoveryResponse = response;
             self.released().await;
             self.take(&response.type_url, &response.system_version_info, |held| {
@@ -167,6 +174,15 @@ impl Client {
             if requests.send(ack).is_err() {
                 return;
             }
+            self.streams.fetch_add(usize::from(std::mem::take(&mut first)), SeqCst);
+        }
+    }
+
+    /// `None`: the stream has ended, or is to.
+    async fn next<A>(&self, responses: &mut Streaming<A>) -> Option<A> {
+        tokio::select! {
+            response = responses.message() => response.ok().flatten(),
+            () = self.again.notified() => None,
         }
     }
 

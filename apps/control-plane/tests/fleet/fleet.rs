@@ -141,7 +141,7 @@ impl Fleet {
             ("--admin", &admin),
             ("--lease", LEASE),
             ("--streams", "500"),
-            ("--shed-rate", "20"),
+            ("--shed-rate", "100"),
             ("--for", "600"),
         ];
         let flags: Vec<String> =
@@ -149,8 +149,10 @@ impl Fleet {
         let log = self.dir.join(format!("{name}.log"));
         let _ = std::fs::remove_file(&log);
         let program = env!("CARGO_BIN_EXE_control-plane");
-        let skew = self.skew.by(SKEW[at]);
-        self.replicas[at] = Some(Process::start_with(program, &flags, &log, skew));
+        // What is freed goes back to one place, so that memory can be compared.
+        let arena = ("MALLOC_ARENA_MAX".to_owned(), "1".to_owned());
+        let environment = self.skew.by(SKEW[at]).into_iter().chain([arena]);
+        self.replicas[at] = Some(Process::start_with(program, &flags, &log, environment));
         self.line(at, "clients are admitted").await;
     }
 
@@ -274,12 +276,36 @@ impl Fleet {
         }
     }
 
+    pub(crate) async fn connected(&self) {
+        self.spread([CLIENTS; REPLICAS]).await;
+    }
+
     /// Waits until no replica has more than its share.
     pub(crate) async fn balanced(&self) {
         self.spread([(CLIENTS * 110).div_ceil(100 * REPLICAS); REPLICAS]).await;
     }
 
-    pub(crate) fn memory(&self) -> Vec<u64> {
+    /// Every client ends its stream and comes back, so many times; returns the memory afterwards.
+    pub(crate) async fn come_again(&self, times: usize) -> Vec<u64> {
+        for _ in 0..times {
+            let streams = |client: &Arc<Client>| client.streams.load(SeqCst);
+            let before: Vec<_> = self.clients.iter().map(streams).collect();
+            self.clients.iter().for_each(|client| client.again.notify_one());
+            let end = Instant::now() + LONG;
+            while self
+                .clients
+                .iter()
+                .zip(&before)
+                .any(|(client, before)| streams(client) == *before)
+            {
+                assert!(Instant::now() < end, "not all have come back");
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        }
+        self.memory()
+    }
+
+    fn memory(&self) -> Vec<u64> {
         self.replicas.iter().flatten().map(Process::memory).collect()
     }
 
