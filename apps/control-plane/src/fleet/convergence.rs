@@ -121,8 +121,7 @@ impl Convergence {
         self.waiting.push_back(step);
     }
 
-    pub(super) async fn look(&mut self) -> Seen {
-        let now = Instant::now();
+    pub(super) async fn look(&mut self, now: Instant) -> Seen {
         self.look_at_clients(now);
         let is_answered = |step: &Step| step.published.iter().all(|it| self.ads.is_answered(it));
         self.answered +=
@@ -239,3 +238,6 @@ impl Convergence {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

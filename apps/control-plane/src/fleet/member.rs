@@ -190,7 +190,7 @@ impl Member {
     }
 
     async fn record(&self, convergence: &mut Convergence) -> Record {
-        let seen = convergence.look().await;
+        let seen = convergence.look(Instant::now()).await;
         Record {
             id: self.id.clone(),
             address: self.address.clone(),
