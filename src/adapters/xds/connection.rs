@@ -69,6 +69,11 @@ impl Connection {
         }
     }
 
+    /// Whether it has several streams.
+    pub(super) fn is_shared(&self) -> bool {
+        self.streams.load(Relaxed) > 1
+    }
+
     /// It may have become idle, or busy. Behind the lock, so that the last to come sees the last
     /// count.
     fn rank(self: &Arc<Self>) {

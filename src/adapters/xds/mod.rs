@@ -27,6 +27,7 @@ mod connection;
 mod csds;
 mod encoding;
 mod event;
+mod gathered;
 mod health;
 mod heard;
 mod identity;
