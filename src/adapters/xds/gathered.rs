@@ -108,3 +108,156 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Gathered<IO> {
         Pin::new(&mut self.io).poll_shutdown(context)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+    use std::task::{Wake, Waker};
+    use std::vec::Vec;
+
+    use super::*;
+    use crate::adapters::xds::connection::{Admitted, Connections};
+
+    /// A socket that takes so many bytes, and notes what each write brought.
+    #[derive(Default)]
+    struct Socket {
+        room: usize,
+        writes: Vec<Vec<u8>>,
+        shut: bool,
+    }
+
+    impl AsyncRead for Socket {
+        fn poll_read(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            _: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+    }
+
+    impl AsyncWrite for Socket {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            if self.room == 0 {
+                return Poll::Pending;
+            }
+            let taken = bytes.len().min(self.room);
+            self.room -= taken;
+            self.writes.push(bytes[..taken].to_vec());
+            Poll::Ready(Ok(taken))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            self.shut = true;
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[derive(Default)]
+    struct Woken(AtomicUsize);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Relaxed);
+        }
+    }
+
+    struct Turns {
+        io: Gathered<Socket>,
+        woken: Arc<Woken>,
+    }
+
+    impl Turns {
+        fn new(streams: usize, room: usize) -> Self {
+            let address = ([127, 0, 0, 1], 1).into();
+            let Admitted::Yes { connection, .. } = Connections::new(1, 1).admit(address) else {
+                panic!("there is room");
+            };
+            (0..streams).for_each(|_| connection.begun());
+            let io = Gathered::new(Socket { room, ..Socket::default() }, connection);
+            Turns { io, woken: Arc::default() }
+        }
+
+        fn with<T>(
+            &mut self,
+            act: impl FnOnce(Pin<&mut Gathered<Socket>>, &mut Context<'_>) -> T,
+        ) -> T {
+            let waker = Waker::from(Arc::clone(&self.woken));
+            act(Pin::new(&mut self.io), &mut Context::from_waker(&waker))
+        }
+
+        /// Writes and flushes. How much was taken; `None`: it has to wait.
+        fn write(&mut self, bytes: &[u8]) -> Option<usize> {
+            let Poll::Ready(taken) = self.with(|io, context| io.poll_write(context, bytes)) else {
+                return None;
+            };
+            assert!(self.with(|io, context| io.poll_flush(context)).is_ready());
+            Some(taken.unwrap())
+        }
+
+        fn next_turn(&mut self) {
+            let mut nothing = ReadBuf::new(&mut []);
+            assert!(self.with(|io, context| io.poll_read(context, &mut nothing)).is_pending());
+        }
+
+        fn writes(&self) -> Vec<&[u8]> {
+            self.io.io.writes.iter().map(Vec::as_slice).collect()
+        }
+    }
+
+    #[test]
+    fn what_is_written_in_a_turn_goes_out_at_once() {
+        let mut turns = Turns::new(2, usize::MAX);
+        for bytes in [b"a", b"b", b"c"] {
+            assert_eq!(turns.write(bytes), Some(1));
+        }
+        assert!(turns.writes().is_empty());
+        assert_eq!(turns.woken.0.load(Relaxed), 1, "there is another turn");
+        turns.next_turn();
+        turns.next_turn();
+        assert_eq!(turns.writes(), [b"abc"]);
+        assert_eq!(turns.io.kept.capacity(), 0, "at rest it keeps no memory");
+    }
+
+    #[test]
+    fn a_single_stream_is_written_as_it_comes() {
+        let mut turns = Turns::new(1, usize::MAX);
+        assert_eq!((turns.write(b"a"), turns.write(b"b")), (Some(1), Some(1)));
+        assert_eq!(turns.writes(), [b"a", b"b"]);
+        assert_eq!(turns.woken.0.load(Relaxed), 0);
+    }
+
+    #[test]
+    fn nothing_is_lost_when_the_socket_is_full() {
+        let mut turns = Turns::new(2, 10);
+        let part: Vec<u8> = (0..MOST / 2).map(|at| at as u8).collect();
+        assert_eq!(turns.write(&part), Some(part.len()));
+        assert_eq!(turns.write(&part), Some(part.len()));
+        assert_eq!(turns.write(b"x"), None, "ten bytes have gone, and no more do");
+        turns.io.io.room = 5;
+        turns.next_turn();
+        assert!(turns.with(|io, context| io.poll_shutdown(context)).is_pending());
+        assert!(!turns.io.io.shut);
+        turns.io.io.room = usize::MAX;
+        assert_eq!(turns.write(b"x"), Some(1));
+        assert!(turns.with(|io, context| io.poll_shutdown(context)).is_ready());
+        assert!(turns.io.io.shut);
+        assert_eq!(turns.writes().concat(), [&*part, &part, b"x"].concat());
+    }
+
+    #[test]
+    fn what_is_large_is_not_copied() {
+        let mut turns = Turns::new(2, usize::MAX);
+        let large = std::vec![b'x'; MOST + 1];
+        assert_eq!((turns.write(b"a"), turns.write(&large)), (Some(1), Some(large.len())));
+        assert_eq!(turns.writes(), [b"a", &*large]);
+    }
+}
