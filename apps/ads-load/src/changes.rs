@@ -1,8 +1,7 @@
 //! The changes, the same for every design: when, and of what.
 
-use std::time::Duration;
-
-use tokio::time::{Instant, sleep_until};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use crate::cli::Cli;
 use crate::world::{EVERYONE, Service, now, service};
@@ -39,12 +38,13 @@ impl Changes {
         changed
     }
 
-    /// Makes changes at the rate, each through `apply`, and late ones at once.
-    pub(crate) async fn run(&mut self, cli: &Cli, mut apply: impl FnMut(&Service)) {
+    /// Makes changes at the rate, each through `apply`, and late ones at once. The runtime's timers
+    /// are up to a millisecond late, so this blocks the calling thread.
+    pub(crate) fn run(&mut self, cli: &Cli, mut apply: impl FnMut(&Service)) {
         let (start, began) = (Instant::now(), now());
         for number in 0..cli.rate * cli.seconds {
             let due = Duration::from_secs_f64(number as f64 / cli.rate as f64);
-            sleep_until(start + due).await;
+            sleep((start + due).saturating_duration_since(Instant::now()));
             apply(self.next(number, began + due.as_micros() as u64, cli));
         }
     }

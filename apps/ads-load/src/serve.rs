@@ -46,7 +46,8 @@ pub(crate) async fn serve(design: Design, cli: &Cli) -> Result<(), Box<dyn Error
     while let Some(line) = lines.next_line().await? {
         match &*line {
             "go" => {
-                changes.run(cli, |service| server.apply(service)).await;
+                // On the main thread, which is none of the runtime's workers.
+                changes.run(cli, |service| server.apply(service));
                 say(format_args!("done"))?;
             }
             "state" => {

@@ -9,6 +9,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use ::tokio::sync::watch;
 
+use super::mailbox::Notice;
+use super::status::StreamInfo;
+
 /// How a connection is to end. Later ones overrule earlier ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Ending {
@@ -29,7 +32,9 @@ pub(super) struct Connection {
     pub(super) peer: SocketAddr,
     all: Weak<Connections>,
     ending: watch::Sender<Ending>,
-    streams: AtomicUsize,
+    /// How many streams it has, and which.
+    count: AtomicUsize,
+    streams: Mutex<Vec<Arc<StreamInfo>>>,
     /// HTTP/2 has begun.
     pub(super) spoken: AtomicBool,
     /// There has been a request.
@@ -51,27 +56,48 @@ impl Connection {
             *ending = how.max(*ending);
             later
         });
+        if how == Ending::Closing {
+            // Copied: a stream that is told may end, and that takes the lock.
+            let streams = self.streams().clone();
+            for info in streams {
+                info.mailbox.end(Notice::Closing);
+            }
+        }
+    }
+
+    fn streams(&self) -> MutexGuard<'_, Vec<Arc<StreamInfo>>> {
+        self.streams.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn ending(&self) -> watch::Receiver<Ending> {
         self.ending.subscribe()
     }
 
-    pub(super) fn begun(self: &Arc<Self>) {
-        if self.streams.fetch_add(1, Relaxed) == 0 {
+    pub(super) fn begun(self: &Arc<Self>, info: &Arc<StreamInfo>) {
+        self.streams().push(Arc::clone(info));
+        // Looked at behind the lock: either it is seen here, or the stream there.
+        if *self.ending.borrow() == Ending::Closing {
+            info.mailbox.end(Notice::Closing);
+        }
+        if self.count.fetch_add(1, Relaxed) == 0 {
             self.rank();
         }
     }
 
-    pub(super) fn ended(self: &Arc<Self>) {
-        if self.streams.fetch_sub(1, Relaxed) == 1 {
+    pub(super) fn ended(self: &Arc<Self>, info: &Arc<StreamInfo>) {
+        let mut streams = self.streams();
+        if let Some(at) = streams.iter().position(|stream| Arc::ptr_eq(stream, info)) {
+            streams.swap_remove(at);
+        }
+        drop(streams);
+        if self.count.fetch_sub(1, Relaxed) == 1 {
             self.rank();
         }
     }
 
     /// Whether it has several streams.
     pub(super) fn is_shared(&self) -> bool {
-        self.streams.load(Relaxed) > 1
+        self.count.load(Relaxed) > 1
     }
 
     /// It may have become idle, or busy. Behind the lock, so that the last to come sees the last
@@ -85,7 +111,7 @@ impl Connection {
     /// A stream has missed a deadline. If it is the only one, the connection is as stuck as it is,
     /// and holds buffers.
     pub(super) fn evicted(&self) {
-        if self.streams.load(Relaxed) <= 1 {
+        if self.count.load(Relaxed) <= 1 {
             self.end(Ending::Cut);
         }
     }
@@ -152,7 +178,8 @@ impl Connections {
             peer,
             all: Arc::downgrade(self),
             ending: watch::Sender::new(Ending::Open),
-            streams: AtomicUsize::new(0),
+            count: AtomicUsize::new(0),
+            streams: Mutex::default(),
             spoken: AtomicBool::new(false),
             used: AtomicBool::new(false),
             place: Mutex::new(place),
@@ -183,7 +210,7 @@ impl Table {
 
     fn rank(&mut self, connection: &Arc<Connection>) {
         let mut place = connection.place.lock().unwrap_or_else(PoisonError::into_inner);
-        let idle = place.counted && connection.streams.load(Relaxed) == 0;
+        let idle = place.counted && connection.count.load(Relaxed) == 0;
         let ip = connection.peer.ip();
         match place.idle {
             None if idle => {
@@ -230,6 +257,12 @@ mod tests {
     use std::thread;
 
     use super::*;
+    use crate::adapters::xds::status::StreamId;
+    use crate::adapters::xds::subscription::Variant;
+
+    fn info() -> Arc<StreamInfo> {
+        StreamInfo::new(StreamId(1), None, Vec::new(), Variant::Sotw)
+    }
 
     fn admit(all: &Arc<Connections>, ip: u8) -> Option<(Arc<Connection>, bool)> {
         match all.admit(([127, 0, 0, ip], 1).into()) {
@@ -246,19 +279,19 @@ mod tests {
     fn the_longest_idle_goes_first() {
         let all = Connections::new(3, 3);
         let [(a, _), (b, _), (c, _)] = [1, 2, 3].map(|ip| admit(&all, ip).unwrap());
-        a.begun();
+        a.begun(&info);
         let (d, instead) = admit(&all, 4).unwrap();
         assert!(instead && is_gone(&b) && !is_gone(&a) && !is_gone(&c));
         // It counts no more, and leaves for good later.
         all.left(&b);
         assert_eq!(all.table().count, 3);
         // Idle anew, it is the youngest.
-        a.ended();
+        a.ended(&info);
         for expected in [&c, &d] {
-            admit(&all, 5).unwrap().0.begun();
+            admit(&all, 5).unwrap().0.begun(&info);
             assert!(is_gone(expected));
         }
-        a.begun();
+        a.begun(&info);
         assert!(admit(&all, 6).is_none(), "all are busy");
         all.left(&a);
         assert!(!admit(&all, 6).unwrap().1);
@@ -271,8 +304,8 @@ mod tests {
         let (other, _) = admit(&all, 2).unwrap();
         let (c, instead) = admit(&all, 1).unwrap();
         assert!(instead && is_gone(&a) && !is_gone(&b) && !is_gone(&other));
-        b.begun();
-        c.begun();
+        b.begun(&info);
+        c.begun(&info);
         assert!(admit(&all, 1).is_none());
         assert!(!admit(&all, 2).unwrap().1, "others have theirs");
     }
@@ -281,9 +314,9 @@ mod tests {
     fn nothing_is_kept_of_a_peer_that_has_left() {
         let all = Connections::new(10, 2);
         let (a, _) = admit(&all, 1).unwrap();
-        a.begun();
+        a.begun(&info);
         all.left(&a);
-        a.ended();
+        a.ended(&info);
         let table = all.table();
         assert!(table.peers.is_empty() && table.idle.is_empty() && table.count == 0);
     }
@@ -308,17 +341,17 @@ mod tests {
         let all = Connections::new(1, 1);
         let (connection, _) = admit(&all, 1).unwrap();
         at_once(|| {
-            connection.begun();
-            connection.ended();
+            connection.begun(&info);
+            connection.ended(&info);
         });
-        assert_eq!(connection.streams.load(Relaxed), 0);
+        assert_eq!(connection.count.load(Relaxed), 0);
         assert_eq!(all.table().idle.len(), 1);
-        connection.begun();
-        at_once(|| connection.begun());
-        assert_eq!(connection.streams.load(Relaxed), 400_001);
+        connection.begun(&info);
+        at_once(|| connection.begun(&info));
+        assert_eq!(connection.count.load(Relaxed), 400_001);
         assert!(all.table().idle.is_empty());
-        at_once(|| connection.ended());
-        assert_eq!(connection.streams.load(Relaxed), 1);
+        at_once(|| connection.ended(&info));
+        assert_eq!(connection.count.load(Relaxed), 1);
         assert!(all.table().idle.is_empty());
     }
 }

@@ -51,7 +51,14 @@ impl<W: Wire, B: HttpBody> Requests<W, B> {
             }
             let frame = poll_fn(|context| self.body.as_mut().poll_frame(context)).await;
             match frame.map(|frame| frame.map(|frame| frame.into_data())) {
-                Some(Ok(Ok(data))) => {
+                Some(Ok(Ok(mut data))) => {
+                    // As a rule it is one request, and can be read where it is.
+                    if self.buffer.is_empty()
+                        && self.length(data.chunk())? == Some(data.remaining())
+                    {
+                        data.advance(HEADER);
+                        return W::decode(data.copy_to_bytes(data.remaining())).map(Some);
+                    }
                     self.buffer.reserve(data.remaining());
                     self.buffer.put(data);
                 }
@@ -62,11 +69,9 @@ impl<W: Wire, B: HttpBody> Requests<W, B> {
         }
     }
 
-    /// A request that has come as a whole.
-    fn decode(&mut self) -> Result<Option<W::Request>, Status> {
-        let Some((header, rest)) = self.buffer.split_first_chunk::<HEADER>() else {
-            return Ok(None);
-        };
+    /// How many bytes the request takes that begins with these, if that can be seen.
+    fn length(&self, bytes: &[u8]) -> Result<Option<usize>, Status> {
+        let Some((header, _)) = bytes.split_first_chunk::<HEADER>() else { return Ok(None) };
         let [compressed, length @ ..] = *header;
         if compressed != 0 {
             return Err(Status::unimplemented("compressed requests are not read"));
@@ -76,10 +81,16 @@ impl<W: Wire, B: HttpBody> Requests<W, B> {
             let text = format!("a request of {length} bytes: {most} are allowed");
             return Err(Status::resource_exhausted(text));
         }
-        if rest.len() < length {
+        Ok(Some(HEADER + length))
+    }
+
+    /// A request that has come as a whole.
+    fn decode(&mut self) -> Result<Option<W::Request>, Status> {
+        let length = self.length(&self.buffer)?;
+        let Some(length) = length.filter(|length| *length <= self.buffer.len()) else {
             return Ok(None);
-        }
-        let mut message = self.buffer.split_to(HEADER + length).freeze();
+        };
+        let mut message = self.buffer.split_to(length).freeze();
         message.advance(HEADER);
         if self.buffer.is_empty() {
             self.buffer = BytesMut::new();

@@ -13,6 +13,8 @@ pub(super) enum Notice {
     Left,
     /// The control plane ends it.
     Disconnected,
+    /// The connection has reached its age.
+    Closing,
     /// The server is being stopped.
     Stopped,
 }

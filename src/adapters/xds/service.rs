@@ -157,14 +157,14 @@ where
     let mut response = Response::new(Body::new(out.responses::<W>()));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     let requests = Requests::<W, B>::new(body, server.limits.request_bytes);
-    let stream = Stream::new(server, info, identity, connection.clone(), out);
+    let stream = Stream::new(server, Arc::clone(&info), identity, connection.clone(), out);
     ::tokio::spawn(async move {
         if let Some(connection) = &connection {
-            connection.begun();
+            connection.begun(&info);
         }
         stream.run(requests).await;
         if let Some(connection) = &connection {
-            connection.ended();
+            connection.ended(&info);
         }
     });
     // The handle keeps the server alive as long as there is somebody to accept streams; the stream

@@ -22,7 +22,7 @@ pub(super) trait Wire: Send + 'static {
     fn node(request: &mut Self::Request) -> Option<Node>;
     fn type_url(request: &Self::Request) -> &str;
     /// The longest name in the request.
-    fn longest(request: &Self::Request) -> &str;
+    fn longest(request: &Self::Request) -> &[u8];
     /// The newest revision of a shared store that the client says it has.
     fn held(request: &Self::Request) -> u64;
     fn read(subscription: &mut Subscription, request: &Self::Request) -> Result<Received, Status>;
@@ -69,9 +69,9 @@ impl Wire for Sotw {
         text(&request.type_url)
     }
 
-    fn longest(request: &SotwRequest) -> &str {
+    fn longest(request: &SotwRequest) -> &[u8] {
         let names = request.resource_names.iter();
-        names.max_by_key(|name| name.len()).map_or("", text)
+        names.max_by_key(|name| name.len()).map_or(b"", |name| &name[..])
     }
 
     fn held(request: &SotwRequest) -> u64 {
@@ -116,12 +116,12 @@ impl Wire for Delta {
         &request.type_url
     }
 
-    fn longest(request: &DeltaDiscoveryRequest) -> &str {
+    fn longest(request: &DeltaDiscoveryRequest) -> &[u8] {
         let changed = request.resource_names_subscribe.iter();
         let names = changed
             .chain(&request.resource_names_unsubscribe)
             .chain(request.initial_resource_versions.keys());
-        names.max_by_key(|name| name.len()).map_or("", String::as_str)
+        names.max_by_key(|name| name.len()).map_or(b"", |name| name.as_bytes())
     }
 
     fn held(request: &DeltaDiscoveryRequest) -> u64 {

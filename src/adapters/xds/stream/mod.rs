@@ -153,9 +153,6 @@ impl Stream {
     }
 
     async fn serve<W: Wire, B: HttpBody>(&mut self, mut requests: Requests<W, B>) -> End {
-        // Registered once, not at every turn.
-        let connection = self.connection.clone();
-        let mut closed = pin!(closed(connection.as_ref().map(|connection| connection.ending())));
         let mut timer = pin!(sleep_until(self.info.since + self.server.limits.first_request));
         let (info, mut letters) = (Arc::clone(&self.info), Letters::default());
         loop {
@@ -182,7 +179,6 @@ impl Stream {
                     timer.as_mut().reset(deadline);
                 }
                 message = requests.next() => request = Some(message),
-                () = &mut closed => return End::Closing,
                 // What is held back may have to be something else by now. What changes for others
                 // merges in the queue.
                 () = told(&mut self.changed), if self.types.iter().any(Entry::is_held) => {}
@@ -200,6 +196,7 @@ impl Stream {
             }
             match letters.end.take() {
                 Some(Notice::Left) => return End::Left,
+                Some(Notice::Closing) => return End::Closing,
                 Some(Notice::Disconnected) => return End::Disconnected,
                 Some(Notice::Stopped) => return End::Stopped,
                 None => {}
@@ -215,16 +212,6 @@ impl Stream {
             self.pump();
         }
     }
-}
-
-/// Waits until the connection is to be closed.
-async fn closed(ending: Option<watch::Receiver<Ending>>) {
-    if let Some(mut ending) = ending
-        && ending.wait_for(|ending| *ending == Ending::Closing).await.is_ok()
-    {
-        return;
-    }
-    core::future::pending().await
 }
 
 /// Waits until the view has changed.

@@ -36,9 +36,9 @@ impl Stream {
         if type_url.is_empty() {
             return Err(Status::invalid_argument("the request has no type_url"));
         }
-        let names = [W::longest(&request), type_url];
+        let names = [W::longest(&request), type_url.as_bytes()];
         if let Some(name) = names.into_iter().find(|name| name.len() > longest) {
-            let head: String = name.chars().take(32).collect();
+            let head: String = String::from_utf8_lossy(name).chars().take(32).collect();
             return Err(Status::invalid_argument(format!(
                 "a name of {} bytes, {head:?}...: {longest} are allowed",
                 name.len()
@@ -131,15 +131,21 @@ impl Stream {
         });
     }
 
-    fn moved(&mut self, at: usize, moved: Moved) {
+    fn moved(&mut self, at: usize, mut moved: Moved) {
         let Some(view) = &self.view else { return };
-        self.types[at].moved(&self.server, view, &moved);
+        let entry = &mut self.types[at];
+        if !moved.added.is_empty()
+            && let Some(snapshot) = view.snapshot()
+        {
+            let Subscription { type_url, interest, .. } = &mut entry.subscription;
+            interest.share(&mut moved, snapshot.of_type(type_url));
+        }
+        entry.moved(&self.server, view, &moved);
     }
 
     /// A response of this rank has been answered: whatever waits for that type begins to wait anew.
     /// The client plays along; it is only that clusters change faster than it takes them.
-    fn patient(&mut self, rank: u8) {
-        let now = Instant::now();
+    fn patient(&mut self, rank: u8, now: Instant) {
         for entry in self.types.iter_mut().filter(|entry| order::renews(rank, entry.rank)) {
             if let Push::Held { since: Some(since), .. } = &mut entry.push {
                 *since = now;
@@ -155,12 +161,12 @@ impl Stream {
         else {
             return;
         };
-        let rank = entry.rank;
-        self.patient(rank);
+        let (rank, now) = (entry.rank, Instant::now());
+        self.patient(rank, now);
         let entry = &mut self.types[at];
         let (counters, type_url) = (&self.server.counters, &entry.subscription.type_url);
         let Answered { after, revision, rejected } = answered;
-        counters.ack_micros.add(sent.elapsed().as_micros() as u64);
+        counters.ack_micros.add((now - sent).as_micros() as u64);
         let nack = rejected
             .as_ref()
             .map(|(status, _)| NackStatus { revision, reason: status.message.clone() });

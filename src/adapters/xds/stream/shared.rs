@@ -11,6 +11,8 @@ use crate::adapters::xds::limits::Limits;
 pub(super) struct Shared {
     /// What the server has reached. Without a shared store it is beyond every revision.
     server: watch::Receiver<u64>,
+    /// What it had reached when it was last looked at.
+    reached: u64,
     /// The newest revision that the client says it has.
     client: u64,
     /// Since when the server has been behind.
@@ -19,14 +21,16 @@ pub(super) struct Shared {
 
 impl Shared {
     pub(super) fn new(server: watch::Receiver<u64>) -> Self {
-        Shared { server, client: 0, since: None }
+        let reached = *server.borrow();
+        Shared { server, reached, client: 0, since: None }
     }
 
     /// The client says that it has this revision.
     pub(super) fn seen(&mut self, revision: u64) {
         self.client = self.client.max(revision);
-        if self.since.is_none() && *self.server.borrow() < self.client {
-            self.since = Some(Instant::now());
+        if self.since.is_none() && self.reached < self.client {
+            self.reached = *self.server.borrow();
+            self.since = (self.reached < self.client).then(Instant::now);
         }
     }
 

@@ -178,12 +178,12 @@ impl Delivered {
     pub(super) fn sent(&mut self, due: Due, keep: bool, revision: u64, covers: u64) {
         let mut steps = Vec::new();
         for after in due.changed {
-            let name = after.shared_name();
-            // A version that is new lifts the quarantine of the one before.
-            if self.last(name).is_none_or(|last| !last.same(&after)) {
-                self.rejected.remove(name);
-            }
             let before = self.sent.insert(after.clone());
+            // A version that is new lifts the quarantine of the one before.
+            let last = before.as_ref().filter(|before| before.is_known());
+            if last.is_none_or(|last| !last.same(&after)) {
+                self.rejected.remove(after.shared_name());
+            }
             steps.push(Step { before, after });
         }
         if !keep {

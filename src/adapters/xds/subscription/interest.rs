@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::prelude::v1::*;
 
 use crate::adapters::xds::resource::{Name, Resource};
+use crate::adapters::xds::view::TypeSet;
 
 /// What is asked for: some names, everything, or both.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,6 +30,17 @@ impl Interest {
     /// By its name, or by an alias.
     pub(super) fn covers_resource(&self, resource: &Resource) -> bool {
         self.covers(resource.name()) || resource.aliases().any(|alias| self.names.contains(alias))
+    }
+
+    /// Takes names that are there already in place of copies that have just come: the clients that
+    /// subscribe to one share its memory.
+    pub(in crate::adapters::xds) fn share(&mut self, moved: &mut Moved, set: &TypeSet) {
+        for name in &mut moved.added {
+            if let Some((there, _)) = set.resources.get_key_value(name) {
+                *name = there.clone();
+                self.names.replace(there.clone());
+            }
+        }
     }
 
     /// From nothing to this.

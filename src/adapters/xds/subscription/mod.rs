@@ -191,40 +191,42 @@ impl Subscription {
         let hint = hint.filter(|_| !self.is_complete());
         let keys = hint.and_then(|change| change.keys.keys());
         let mut due = Due { answer: self.answer, ..Due::default() };
-        let mut look = |name: &Name, asked: bool| {
-            let there = set.find(name).filter(|there| self.interest.covers_resource(there));
+        let find = |name: &Name| set.find(name).filter(|one| self.interest.covers_resource(one));
+        let mut look = |name: &Name, there: Option<&Resource>, asked: bool| {
             let name = there.map_or(name, Resource::shared_name);
             self.delivered.look(name, there, asked, &mut due);
         };
         for name in &self.asked {
-            look(name, true);
+            look(name, find(name), true);
         }
-        let mut changed = |name: &Name| {
+        let mut changed = |name: &Name, there: Option<&Resource>| {
             if !self.asked.contains(name) {
-                look(name, false);
+                look(name, there, false);
             }
         };
         if let Some(keys) = keys {
             for key in keys.filter(|key| key.type_url == self.type_url) {
-                if self.wants(&key.name, set) {
-                    changed(&key.name);
+                let there = set.resources.get(&key.name);
+                let there = there.filter(|there| self.interest.covers_resource(there));
+                if there.is_some() || self.wants(&key.name, set) {
+                    changed(&key.name, there.or_else(|| find(&key.name)));
                 }
             }
         } else {
             if self.interest.wildcard {
-                set.resources.keys().for_each(&mut changed);
+                set.resources.iter().for_each(|(name, there)| changed(name, Some(there)));
             }
             let named = self.interest.names.iter();
             named
                 .filter(|name| !(self.interest.wildcard && set.resources.contains_key(*name)))
-                .for_each(&mut changed);
+                .for_each(|name| changed(name, find(name)));
             let lost = self.delivered.names().filter(|name| !set.resources.contains_key(*name));
             let its = |name: &&Name| {
                 let one = self.delivered.get(name);
                 !self.interest.names.contains(*name)
                     && one.is_some_and(|one| self.interest.covers_resource(one))
             };
-            lost.filter(its).for_each(&mut changed);
+            lost.filter(its).for_each(|name| changed(name, find(name)));
         }
         if set.has_aliases() {
             // Known by several names, it is sent once.
