@@ -253,10 +253,12 @@ impl Table {
 
 #[cfg(test)]
 mod tests {
+    use core::task::{Context, Waker};
     use std::sync::Barrier;
     use std::thread;
 
     use super::*;
+    use crate::adapters::xds::mailbox::Letters;
     use crate::adapters::xds::status::StreamId;
     use crate::adapters::xds::subscription::Variant;
 
@@ -277,6 +279,7 @@ mod tests {
 
     #[test]
     fn the_longest_idle_goes_first() {
+        let info = info();
         let all = Connections::new(3, 3);
         let [(a, _), (b, _), (c, _)] = [1, 2, 3].map(|ip| admit(&all, ip).unwrap());
         a.begun(&info);
@@ -299,6 +302,7 @@ mod tests {
 
     #[test]
     fn a_peer_has_no_more_than_its_share() {
+        let info = info();
         let all = Connections::new(10, 2);
         let [(a, _), (b, _)] = [1, 1].map(|ip| admit(&all, ip).unwrap());
         let (other, _) = admit(&all, 2).unwrap();
@@ -312,6 +316,7 @@ mod tests {
 
     #[test]
     fn nothing_is_kept_of_a_peer_that_has_left() {
+        let info = info();
         let all = Connections::new(10, 2);
         let (a, _) = admit(&all, 1).unwrap();
         a.begun(&info);
@@ -319,6 +324,26 @@ mod tests {
         a.ended(&info);
         let table = all.table();
         assert!(table.peers.is_empty() && table.idle.is_empty() && table.count == 0);
+    }
+
+    #[test]
+    fn streams_are_told_that_their_connection_closes() {
+        let all = Connections::new(1, 1);
+        let (connection, _) = admit(&all, 1).unwrap();
+        let [before, left, after] = [info(), info(), info()];
+        connection.begun(&before);
+        connection.begun(&left);
+        connection.ended(&left);
+        connection.end(Ending::Closing);
+        connection.begun(&after);
+        let told = |info: &StreamInfo| {
+            let mut letters = Letters::default();
+            let mut context = Context::from_waker(Waker::noop());
+            info.mailbox.poll(&mut letters, &mut context).is_ready().then_some(letters.end)
+        };
+        assert_eq!([&before, &left, &after].map(|info| told(info)), {
+            [Some(Some(Notice::Closing)), None, Some(Some(Notice::Closing))]
+        });
     }
 
     /// Four threads, each many times. (In turns, begun and ended would hardly meet.)
@@ -338,6 +363,7 @@ mod tests {
     /// too many or too few, and a busy connection has to go or an idle one can't.
     #[test]
     fn streams_that_begin_or_end_at_once_are_all_counted() {
+        let info = info();
         let all = Connections::new(1, 1);
         let (connection, _) = admit(&all, 1).unwrap();
         at_once(|| {

@@ -117,6 +117,8 @@ mod tests {
 
     use super::*;
     use crate::adapters::xds::connection::{Admitted, Connections};
+    use crate::adapters::xds::status::{StreamId, StreamInfo};
+    use crate::adapters::xds::subscription::Variant;
 
     /// A socket that takes so many bytes, and notes what each write brought.
     #[derive(Default)]
@@ -181,7 +183,8 @@ mod tests {
             let Admitted::Yes { connection, .. } = Connections::new(1, 1).admit(address) else {
                 panic!("there is room");
             };
-            (0..streams).for_each(|_| connection.begun());
+            let info = StreamInfo::new(StreamId(1), None, Vec::new(), Variant::Sotw);
+            (0..streams).for_each(|_| connection.begun(&info));
             let io = Gathered::new(Socket { room, ..Socket::default() }, connection);
             Turns { io, woken: Arc::default() }
         }
