@@ -58,7 +58,8 @@ fn draw(area: &DrawingArea<SVGBackend<'_>, Shift>, panel: Panel) -> Result<(), B
         }};
     }
     if panel.logarithmic {
-        let (x, y) = ((left..right).log_scale(), (low * 0.8..high * 1.25).log_scale());
+        // Above the lines is room for the legend.
+        let (x, y) = ((left..right).log_scale(), (low * 0.8..high * 8.0).log_scale());
         fill!(chart.build_cartesian_2d(x, y)?);
     } else {
         fill!(chart.build_cartesian_2d(0.0..right, 0.0..high * 1.1)?);

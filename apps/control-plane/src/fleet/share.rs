@@ -47,11 +47,13 @@ pub(crate) fn shed(
 ) -> Shed {
     let total = total.max(mine);
     let excess = |places: &[Place], percent| {
-        mine.saturating_sub(part(total, places).map_or(u64::MAX, |it| it.of(percent)).min(limit))
+        mine.saturating_sub(
+            part(total, places).map_or(u64::MAX, |it| it.at_most(percent)).min(limit),
+        )
     };
     let reached: Vec<_> = places.iter().copied().filter(|place| place.clients > 0).collect();
     let too_few = |place: &Place| {
-        let its = part(total, &reached).map_or(0, |part| part.of(TOO_FEW));
+        let its = part(total, &reached).map_or(0, |part| part.at_least(TOO_FEW));
         place.clients < its.min(place.limit * TOO_FEW / 100)
     };
     let percent = if reached.iter().any(too_few) { 100 } else { SLACK };
@@ -69,8 +71,14 @@ struct Part {
 }
 
 impl Part {
-    fn of(self, percent: u64) -> u64 {
+    /// So many percent of it, rounded up.
+    fn at_most(self, percent: u64) -> u64 {
         (self.clients * percent).div_ceil(100 * self.replicas)
+    }
+
+    /// So many percent of it, rounded down: with few clients each, parts differ by one.
+    fn at_least(self, percent: u64) -> u64 {
+        self.clients * percent / (100 * self.replicas)
     }
 }
 
@@ -162,6 +170,8 @@ mod tests {
         let full = places([(135, 1_000), (115, 1_000), (50, 50)]);
         assert_eq!(excess(135, 300, &full, 1_000), 0, "it can't take more");
         assert_eq!(excess(135, 300, &of_last(0), 1_000), 25, "as though it had enough");
+        let few = places([(4, 10), (5, 10), (3, 10)]);
+        assert_eq!(excess(5, 12, &few, 10), 0, "3 of 4 is less than nine tenths, but only by one");
     }
 
     #[test]
