@@ -22,7 +22,7 @@ const LONG: Duration = Duration::from_secs(180);
 /// By how many seconds the clocks of the replicas are wrong.
 const SKEW: [i64; REPLICAS] = [3_600, -86_400, 0];
 /// Replicas that are cut off for so long lose their clients.
-const LEASE: &str = "3";
+const LEASE: &str = "6";
 
 pub(crate) struct Fleet {
     dir: PathBuf,
@@ -141,7 +141,7 @@ impl Fleet {
             ("--admin", &admin),
             ("--lease", LEASE),
             ("--streams", "500"),
-            ("--shed-rate", "100"),
+            ("--shed-rate", "20"),
             ("--for", "600"),
         ];
         let flags: Vec<String> =
