@@ -1,21 +1,22 @@
 //! [`Gathered`]: what many streams of a connection write at about the same time goes out at once.
 //!
 //! HTTP/2 writes a response as soon as it has it. A connection with many streams would make a
-//! system call, and often a packet, for each of them. Here what is written waits for the
-//! connection's next turn, which comes after those of all tasks that are ready by then.
+//! system call, and often a packet, for each of them. Here what is written waits for a task that
+//! sends it after those that are ready by then, or until there is enough of it.
 //!
 //! ```text
-//! a turn of the connection:    read ──► write ──► write ──► flush
-//! what happens here:        send what     keep      keep      ask for
-//!                           was kept                      another turn
+//! HTTP/2:     write ──► write ──► write ──► ...
+//! kept:         a         ab        abc
+//! the task:   spawned, yields ................. sends abc
 //! ```
 
 use core::pin::Pin;
-use core::task::{Context, Poll, ready};
+use core::task::{Context, Poll, Waker, ready};
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ::tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use ::tokio::task::yield_now;
 use bytes::{Buf, BytesMut};
 
 use super::connection::Connection;
@@ -24,20 +25,30 @@ use super::connection::Connection;
 const MOST: usize = 64 << 10;
 
 pub(super) struct Gathered<IO> {
-    io: IO,
+    shared: Arc<Mutex<Shared<IO>>>,
     connection: Arc<Connection>,
-    /// Written, and not sent yet. If there is any, the task has been woken, or will be when the
-    /// socket can take more.
+}
+
+struct Shared<IO> {
+    io: IO,
+    /// Written, and not sent yet.
     kept: BytesMut,
+    /// A task is about to send it. Otherwise the connection does, when the socket can take more.
+    soon: bool,
+}
+
+fn lock<IO>(shared: &Mutex<Shared<IO>>) -> MutexGuard<'_, Shared<IO>> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl<IO> Gathered<IO> {
     pub(super) fn new(io: IO, connection: Arc<Connection>) -> Self {
-        Gathered { io, connection, kept: BytesMut::new() }
+        let shared = Arc::new(Mutex::new(Shared { io, kept: BytesMut::new(), soon: false }));
+        Gathered { shared, connection }
     }
 }
 
-impl<IO: AsyncWrite + Unpin> Gathered<IO> {
+impl<IO: AsyncWrite + Unpin> Shared<IO> {
     fn send(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.kept.is_empty() {
             let sent = ready!(Pin::new(&mut self.io).poll_write(context, &self.kept))?;
@@ -51,21 +62,27 @@ impl<IO: AsyncWrite + Unpin> Gathered<IO> {
     }
 }
 
-impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncRead for Gathered<IO> {
-    /// Each turn of HTTP/2 begins with this.
+/// Sends what is kept, after the tasks that are ready now have had their turns.
+async fn send_soon<IO: AsyncWrite + Unpin>(shared: Arc<Mutex<Shared<IO>>>, connection: Waker) {
+    yield_now().await;
+    // Not this task but the connection goes on when the socket can take more, and it is told of an
+    // error by its next read or write.
+    let mut shared = lock(&shared);
+    shared.soon = false;
+    let _ = shared.send(&mut Context::from_waker(&connection));
+}
+
+impl<IO: AsyncRead + Unpin> AsyncRead for Gathered<IO> {
     fn poll_read(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if let Poll::Ready(Err(error)) = self.send(context) {
-            return Poll::Ready(Err(error));
-        }
-        Pin::new(&mut self.io).poll_read(context, buffer)
+        Pin::new(&mut lock(&self.shared).io).poll_read(context, buffer)
     }
 }
 
-impl<IO: AsyncWrite + Unpin> AsyncWrite for Gathered<IO> {
+impl<IO: AsyncWrite + Unpin + Send + 'static> AsyncWrite for Gathered<IO> {
     fn poll_write(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -75,22 +92,25 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Gathered<IO> {
     }
 
     fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         context: &mut Context<'_>,
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        let mut shared = lock(&self.shared);
         let length = parts.iter().map(|part| part.len()).sum::<usize>();
-        if self.kept.len() + length > MOST {
-            ready!(self.send(context))?;
+        if shared.kept.len() + length > MOST {
+            ready!(shared.send(context))?;
         }
-        // A single stream has nobody to wait for.
-        if self.kept.is_empty() && (length > MOST || !self.connection.is_shared()) {
-            return Pin::new(&mut self.io).poll_write_vectored(context, parts);
+        if shared.kept.is_empty() {
+            // A single stream has nobody to wait for.
+            if length > MOST || !self.connection.is_shared() {
+                return Pin::new(&mut shared.io).poll_write_vectored(context, parts);
+            }
+            if !core::mem::replace(&mut shared.soon, true) {
+                ::tokio::spawn(send_soon(Arc::clone(&self.shared), context.waker().clone()));
+            }
         }
-        if self.kept.is_empty() {
-            context.waker().wake_by_ref();
-        }
-        parts.iter().for_each(|part| self.kept.extend_from_slice(part));
+        parts.iter().for_each(|part| shared.kept.extend_from_slice(part));
         Poll::Ready(Ok(length))
     }
 
@@ -98,21 +118,25 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Gathered<IO> {
         true
     }
 
-    /// What is kept goes out in the next turn: HTTP/2 flushes after every frame of some size.
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(context)
+    /// HTTP/2 flushes in each of its turns, and after every frame of some size. A flush sends what
+    /// has waited for the socket, not what waits for more.
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut shared = lock(&self.shared);
+        if !shared.soon {
+            ready!(shared.send(context))?;
+        }
+        Pin::new(&mut shared.io).poll_flush(context)
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.send(context))?;
-        Pin::new(&mut self.io).poll_shutdown(context)
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut shared = lock(&self.shared);
+        ready!(shared.send(context))?;
+        Pin::new(&mut shared.io).poll_shutdown(context)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-    use std::task::{Wake, Waker};
     use std::vec::Vec;
 
     use super::*;
@@ -163,19 +187,7 @@ mod tests {
         }
     }
 
-    #[derive(Default)]
-    struct Woken(AtomicUsize);
-
-    impl Wake for Woken {
-        fn wake(self: Arc<Self>) {
-            self.0.fetch_add(1, Relaxed);
-        }
-    }
-
-    struct Turns {
-        io: Gathered<Socket>,
-        woken: Arc<Woken>,
-    }
+    struct Turns(Gathered<Socket>);
 
     impl Turns {
         fn new(streams: usize, room: usize) -> Self {
@@ -185,16 +197,22 @@ mod tests {
             };
             let info = StreamInfo::new(StreamId(1), None, Vec::new(), Variant::Sotw);
             (0..streams).for_each(|_| connection.begun(&info));
-            let io = Gathered::new(Socket { room, ..Socket::default() }, connection);
-            Turns { io, woken: Arc::default() }
+            Turns(Gathered::new(Socket { room, ..Socket::default() }, connection))
         }
 
         fn with<T>(
             &mut self,
             act: impl FnOnce(Pin<&mut Gathered<Socket>>, &mut Context<'_>) -> T,
         ) -> T {
-            let waker = Waker::from(Arc::clone(&self.woken));
-            act(Pin::new(&mut self.io), &mut Context::from_waker(&waker))
+            act(Pin::new(&mut self.0), &mut Context::from_waker(Waker::noop()))
+        }
+
+        fn flush(&mut self) -> bool {
+            self.with(|io, context| io.poll_flush(context)).is_ready()
+        }
+
+        fn shut(&mut self) -> bool {
+            self.with(|io, context| io.poll_shutdown(context)).is_ready()
         }
 
         /// Writes and flushes. How much was taken; `None`: it has to wait.
@@ -202,65 +220,72 @@ mod tests {
             let Poll::Ready(taken) = self.with(|io, context| io.poll_write(context, bytes)) else {
                 return None;
             };
-            assert!(self.with(|io, context| io.poll_flush(context)).is_ready());
+            assert!(self.flush());
             Some(taken.unwrap())
         }
 
-        fn next_turn(&mut self) {
-            let mut nothing = ReadBuf::new(&mut []);
-            assert!(self.with(|io, context| io.poll_read(context, &mut nothing)).is_pending());
+        fn socket<T>(&self, look: impl FnOnce(&mut Socket) -> T) -> T {
+            look(&mut lock(&self.0.shared).io)
         }
 
-        fn writes(&self) -> Vec<&[u8]> {
-            self.io.io.writes.iter().map(Vec::as_slice).collect()
+        fn writes(&self) -> Vec<Vec<u8>> {
+            self.socket(|socket| socket.writes.clone())
         }
     }
 
-    #[test]
-    fn what_is_written_in_a_turn_goes_out_at_once() {
+    /// Other tasks have their turns.
+    async fn later() {
+        for _ in 0..3 {
+            yield_now().await;
+        }
+    }
+
+    #[::tokio::test]
+    async fn what_is_written_at_about_the_same_time_goes_out_at_once() {
         let mut turns = Turns::new(2, usize::MAX);
-        for bytes in [b"a", b"b", b"c"] {
-            assert_eq!(turns.write(bytes), Some(1));
+        for round in 1..=2 {
+            for bytes in [b"a", b"b", b"c"] {
+                assert_eq!(turns.write(bytes), Some(1));
+            }
+            assert_eq!(turns.writes().len(), round - 1);
+            later().await;
+            assert_eq!(turns.writes().len(), round);
+            assert_eq!(turns.writes()[round - 1], b"abc");
         }
-        assert!(turns.writes().is_empty());
-        assert_eq!(turns.woken.0.load(Relaxed), 1, "there is another turn");
-        turns.next_turn();
-        turns.next_turn();
-        assert_eq!(turns.writes(), [b"abc"]);
-        assert_eq!(turns.io.kept.capacity(), 0, "at rest it keeps no memory");
+        assert_eq!(lock(&turns.0.shared).kept.capacity(), 0, "at rest it keeps no memory");
     }
 
-    #[test]
-    fn a_single_stream_is_written_as_it_comes() {
+    #[::tokio::test]
+    async fn a_single_stream_is_written_as_it_comes() {
         let mut turns = Turns::new(1, usize::MAX);
         assert_eq!((turns.write(b"a"), turns.write(b"b")), (Some(1), Some(1)));
         assert_eq!(turns.writes(), [b"a", b"b"]);
-        assert_eq!(turns.woken.0.load(Relaxed), 0);
     }
 
-    #[test]
-    fn nothing_is_lost_when_the_socket_is_full() {
+    #[::tokio::test]
+    async fn nothing_is_lost_when_the_socket_is_full() {
         let mut turns = Turns::new(2, 10);
         let part: Vec<u8> = (0..MOST / 2).map(|at| at as u8).collect();
         assert_eq!(turns.write(&part), Some(part.len()));
         assert_eq!(turns.write(&part), Some(part.len()));
         assert_eq!(turns.write(b"x"), None, "ten bytes have gone, and no more do");
-        turns.io.io.room = 5;
-        turns.next_turn();
-        assert!(turns.with(|io, context| io.poll_shutdown(context)).is_pending());
-        assert!(!turns.io.io.shut);
-        turns.io.io.room = usize::MAX;
+        turns.socket(|socket| socket.room = 5);
+        later().await;
+        assert!(!turns.flush(), "from now on the connection waits for the socket");
+        assert!(!turns.shut() && !turns.socket(|socket| socket.shut));
+        turns.socket(|socket| socket.room = MOST);
+        assert!(turns.flush());
+        assert_eq!(turns.writes().concat(), [&*part, &part].concat());
         assert_eq!(turns.write(b"x"), Some(1));
-        assert!(turns.with(|io, context| io.poll_shutdown(context)).is_ready());
-        assert!(turns.io.io.shut);
+        assert!(turns.shut() && turns.socket(|socket| socket.shut));
         assert_eq!(turns.writes().concat(), [&*part, &part, b"x"].concat());
     }
 
-    #[test]
-    fn what_is_large_is_not_copied() {
+    #[::tokio::test]
+    async fn what_is_large_is_not_copied() {
         let mut turns = Turns::new(2, usize::MAX);
         let large = std::vec![b'x'; MOST + 1];
         assert_eq!((turns.write(b"a"), turns.write(&large)), (Some(1), Some(large.len())));
-        assert_eq!(turns.writes(), [b"a", &*large]);
+        assert_eq!(turns.writes(), [b"a".to_vec(), large]);
     }
 }
