@@ -39,6 +39,9 @@ pub(super) struct Connection {
     pub(super) spoken: AtomicBool,
     /// There has been a request.
     pub(super) used: AtomicBool,
+    /// A response is on its way that is not to wait for others. Stored before HTTP/2 is woken for
+    /// it, which orders it: relaxed.
+    pub(super) urgent: AtomicBool,
     /// Its place among the idle, and whether it counts.
     place: Mutex<Place>,
 }
@@ -182,6 +185,7 @@ impl Connections {
             streams: Mutex::default(),
             spoken: AtomicBool::new(false),
             used: AtomicBool::new(false),
+            urgent: AtomicBool::new(false),
             place: Mutex::new(place),
         });
         table.count += 1;

@@ -9,8 +9,11 @@
 //! kept:         a         ab        abc
 //! the task:   spawned, yields ................. sends abc
 //! ```
+//!
+//! A change for few is urgent. Its response doesn't wait, nor does what was written before it.
 
 use core::pin::Pin;
+use core::sync::atomic::Ordering::Relaxed;
 use core::task::{Context, Poll, Waker, ready};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -27,6 +30,8 @@ const MOST: usize = 64 << 10;
 pub(super) struct Gathered<IO> {
     shared: Arc<Mutex<Shared<IO>>>,
     connection: Arc<Connection>,
+    /// In this turn of HTTP/2 nothing waits.
+    urgent: bool,
 }
 
 struct Shared<IO> {
@@ -44,7 +49,7 @@ fn lock<IO>(shared: &Mutex<Shared<IO>>) -> MutexGuard<'_, Shared<IO>> {
 impl<IO> Gathered<IO> {
     pub(super) fn new(io: IO, connection: Arc<Connection>) -> Self {
         let shared = Arc::new(Mutex::new(Shared { io, kept: BytesMut::new(), soon: false }));
-        Gathered { shared, connection }
+        Gathered { shared, connection, urgent: false }
     }
 }
 
@@ -73,11 +78,13 @@ async fn send_soon<IO: AsyncWrite + Unpin>(shared: Arc<Mutex<Shared<IO>>>, conne
 }
 
 impl<IO: AsyncRead + Unpin> AsyncRead for Gathered<IO> {
+    /// Each turn of HTTP/2 begins with this.
     fn poll_read(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        self.urgent = self.connection.urgent.swap(false, Relaxed);
         Pin::new(&mut lock(&self.shared).io).poll_read(context, buffer)
     }
 }
@@ -122,7 +129,7 @@ impl<IO: AsyncWrite + Unpin + Send + 'static> AsyncWrite for Gathered<IO> {
     /// has waited for the socket, not what waits for more.
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut shared = lock(&self.shared);
-        if !shared.soon {
+        if self.urgent || !shared.soon {
             ready!(shared.send(context))?;
         }
         Pin::new(&mut shared.io).poll_flush(context)
@@ -279,6 +286,22 @@ mod tests {
         assert_eq!(turns.write(b"x"), Some(1));
         assert!(turns.shut() && turns.socket(|socket| socket.shut));
         assert_eq!(turns.writes().concat(), [&*part, &part, b"x"].concat());
+    }
+
+    #[::tokio::test]
+    async fn what_is_urgent_does_not_wait() {
+        let mut turns = Turns::new(2, usize::MAX);
+        let read = |turns: &mut Turns| {
+            let mut nothing = ReadBuf::new(&mut []);
+            assert!(turns.with(|io, context| io.poll_read(context, &mut nothing)).is_pending());
+        };
+        read(&mut turns);
+        assert_eq!(turns.write(b"a"), Some(1));
+        turns.0.connection.urgent.store(true, Relaxed);
+        read(&mut turns);
+        assert_eq!((turns.write(b"b"), turns.writes()), (Some(1), [b"ab".to_vec()].to_vec()));
+        read(&mut turns);
+        assert_eq!((turns.write(b"c"), turns.writes().len()), (Some(1), 1));
     }
 
     #[::tokio::test]
