@@ -39,9 +39,6 @@ pub(super) struct Connection {
     pub(super) spoken: AtomicBool,
     /// There has been a request.
     pub(super) used: AtomicBool,
-    /// A response is on its way that is not to wait for others. Stored before HTTP/2 is woken for
-    /// it, which orders it: relaxed.
-    pub(super) urgent: AtomicBool,
     /// Its place among the idle, and whether it counts.
     place: Mutex<Place>,
 }
@@ -96,11 +93,6 @@ impl Connection {
         if self.count.fetch_sub(1, Relaxed) == 1 {
             self.rank();
         }
-    }
-
-    /// Whether it has several streams.
-    pub(super) fn is_shared(&self) -> bool {
-        self.count.load(Relaxed) > 1
     }
 
     /// It may have become idle, or busy. Behind the lock, so that the last to come sees the last
@@ -185,7 +177,6 @@ impl Connections {
             streams: Mutex::default(),
             spoken: AtomicBool::new(false),
             used: AtomicBool::new(false),
-            urgent: AtomicBool::new(false),
             place: Mutex::new(place),
         });
         table.count += 1;

@@ -27,7 +27,6 @@ mod connection;
 mod csds;
 mod encoding;
 mod event;
-mod gathered;
 mod health;
 mod heard;
 mod identity;

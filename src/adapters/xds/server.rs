@@ -23,7 +23,6 @@ use tonic::codegen::Service;
 
 use super::ads::Ads;
 use super::connection::{Admitted, Connection, Connections, Ending};
-use super::gathered::Gathered;
 use super::heard::Heard;
 use super::identity::Identity;
 use super::service::Extras;
@@ -303,7 +302,6 @@ impl ServerBuilder {
             service.clone().call(request)
         });
         let io = Heard::new(io, Arc::clone(&connection));
-        let io = Gathered::new(io, Arc::clone(&connection));
         let mut http = pin!(builder.serve_connection(TokioIo::new(io), served));
         let mut ending = connection.ending();
         let mut unheard = pin!(self.unheard(&connection));

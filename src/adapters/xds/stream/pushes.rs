@@ -1,6 +1,5 @@
 //! What a client is sent, and when.
 
-use core::sync::atomic::Ordering::Relaxed;
 use std::vec::Vec;
 
 use ::tokio::time::Instant;
@@ -15,7 +14,6 @@ use crate::adapters::xds::state::PushLease;
 use crate::adapters::xds::subscription::{Due, Nonce};
 use crate::adapters::xds::view::Snapshot;
 use crate::backlog::ChangeSet;
-use crate::slot::Lane;
 
 impl Stream {
     /// The queue says that it is a type's turn.
@@ -173,12 +171,6 @@ impl Stream {
             progress.sent = Some((snapshot.revision, now));
             progress.answered = false;
         });
-        if let Push::Held { lease, .. } = &entry.push
-            && lease.lane() == Lane::Urgent
-            && let Some(connection) = &self.connection
-        {
-            connection.urgent.store(true, Relaxed);
-        }
         self.out.send(reply, now);
         if let Push::Held { mut lease, .. } = core::mem::replace(&mut entry.push, Push::None) {
             lease.release_permit();
