@@ -96,8 +96,8 @@ impl FanOut {
     /// Whether a visit remains to begin.
     #[inline]
     pub(crate) fn remains(&self) -> bool {
-        // Relaxed: it is false as soon as the last visit has begun, so it says nothing of the marks.
-        // The worker that makes them notifies others afterwards.
+        // Relaxed: false as soon as the last visit has begun, so it says nothing of the marks. The
+        // worker that makes them notifies others afterwards.
         self.visits.load(Ordering::Relaxed) & REMAINING != 0
     }
 

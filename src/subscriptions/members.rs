@@ -56,8 +56,8 @@ impl Members {
             Members::Few(few) => {
                 let Ok(place) = few.binary_search(&client) else { return false };
                 few.remove(place);
-                // With room to grow again, and seldom: a key whose last members come and go must not
-                // allocate each time.
+                // With room to grow again, and seldom: a key whose last members come and go must
+                // not allocate each time.
                 if few.len() * 8 <= few.capacity() && few.capacity() > 8 {
                     few.shrink_to(few.len() * 2);
                 }

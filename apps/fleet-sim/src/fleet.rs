@@ -1,6 +1,6 @@
-//! Which clients are connected to which replica, when: attempts, admission, restarts, shares. None of it
-//! depends on what replicas push, so it is worked out for the whole fleet first, and then each
-//! replica runs by itself.
+//! Which clients are connected to which replica, when: attempts, admission, restarts, shares. None
+//! of it depends on what replicas push, so it is worked out for the whole fleet first, and then
+//! each replica runs by itself.
 
 use crate::admission::Admission;
 use crate::random::{below, draw, unit};

@@ -1,7 +1,7 @@
 //! [`Connection`]: what the streams of one connection and the server that accepted it have to tell
 //! one another, and [`Connections`]: how many there may be.
 
-use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use core::sync::atomic::AtomicBool;
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, SocketAddr};
 use std::prelude::v1::*;
@@ -32,8 +32,7 @@ pub(super) struct Connection {
     pub(super) peer: SocketAddr,
     all: Weak<Connections>,
     ending: watch::Sender<Ending>,
-    /// How many streams it has, and which.
-    count: AtomicUsize,
+    /// The streams that it has.
     streams: Mutex<Vec<Arc<StreamInfo>>>,
     /// HTTP/2 has begun.
     pub(super) spoken: AtomicBool,
@@ -74,12 +73,15 @@ impl Connection {
     }
 
     pub(super) fn begun(self: &Arc<Self>, info: &Arc<StreamInfo>) {
-        self.streams().push(Arc::clone(info));
+        let mut streams = self.streams();
+        streams.push(Arc::clone(info));
+        let is_first = streams.len() == 1;
+        drop(streams);
         // Looked at behind the lock: either it is seen here, or the stream there.
         if *self.ending.borrow() == Ending::Closing {
             info.mailbox.end(Notice::Closing);
         }
-        if self.count.fetch_add(1, Relaxed) == 0 {
+        if is_first {
             self.rank();
         }
     }
@@ -89,8 +91,9 @@ impl Connection {
         if let Some(at) = streams.iter().position(|stream| Arc::ptr_eq(stream, info)) {
             streams.swap_remove(at);
         }
+        let was_last = streams.is_empty();
         drop(streams);
-        if self.count.fetch_sub(1, Relaxed) == 1 {
+        if was_last {
             self.rank();
         }
     }
@@ -106,7 +109,7 @@ impl Connection {
     /// A stream has missed a deadline. If it is the only one, the connection is as stuck as it is,
     /// and holds buffers.
     pub(super) fn evicted(&self) {
-        if self.count.load(Relaxed) <= 1 {
+        if self.streams().len() <= 1 {
             self.end(Ending::Cut);
         }
     }
@@ -173,7 +176,6 @@ impl Connections {
             peer,
             all: Arc::downgrade(self),
             ending: watch::Sender::new(Ending::Open),
-            count: AtomicUsize::new(0),
             streams: Mutex::default(),
             spoken: AtomicBool::new(false),
             used: AtomicBool::new(false),
@@ -205,7 +207,7 @@ impl Table {
 
     fn rank(&mut self, connection: &Arc<Connection>) {
         let mut place = connection.place.lock().unwrap_or_else(PoisonError::into_inner);
-        let idle = place.counted && connection.count.load(Relaxed) == 0;
+        let idle = place.counted && connection.streams().is_empty();
         let ip = connection.peer.ip();
         match place.idle {
             None if idle => {
@@ -365,14 +367,14 @@ mod tests {
             connection.begun(&info);
             connection.ended(&info);
         });
-        assert_eq!(connection.count.load(Relaxed), 0);
+        assert_eq!(connection.streams().len(), 0);
         assert_eq!(all.table().idle.len(), 1);
         connection.begun(&info);
         at_once(|| connection.begun(&info));
-        assert_eq!(connection.count.load(Relaxed), 400_001);
+        assert_eq!(connection.streams().len(), 400_001);
         assert!(all.table().idle.is_empty());
         at_once(|| connection.ended(&info));
-        assert_eq!(connection.count.load(Relaxed), 1);
+        assert_eq!(connection.streams().len(), 1);
         assert!(all.table().idle.is_empty());
     }
 }

@@ -126,8 +126,8 @@ impl Convergence {
         let is_answered = |step: &Step| step.published.iter().all(|it| self.ads.is_answered(it));
         self.answered +=
             self.waiting.iter().skip(self.answered).take_while(|it| is_answered(it)).count();
-        // A client that lacks an earlier step mostly lacks this one too. If it were noticed only when
-        // its own step is the first, a burst of steps would take the grace once for each.
+        // A client that lacks an earlier step mostly lacks this one too. If it were noticed only
+        // when its own step is the first, a burst of steps would take the grace once for each.
         if let Some(newest) = self.answered.checked_sub(1) {
             self.has_departed(newest, now).await;
         }

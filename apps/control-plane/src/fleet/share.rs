@@ -83,7 +83,7 @@ impl Part {
 }
 
 /// An equal part for each; what is beyond a replica's limit is divided among the others. `None`:
-/// more clients than places, so nobody could take them.
+/// more clients than places, so no replica could take them.
 fn part(total: u64, places: &[Place]) -> Option<Part> {
     let mut limits: Vec<_> = places.iter().map(|place| place.limit).collect();
     limits.sort_unstable();

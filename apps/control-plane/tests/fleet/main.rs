@@ -17,8 +17,8 @@ mod tls;
 use fleet::Fleet;
 use std::time::Duration;
 
-/// By how many kB a replica's memory may have grown: one for each stream. On a busy machine it grows
-/// by up to half of this, since clients gather at one replica for a moment.
+/// By how many kB a replica's memory may have grown: one for each stream. On a busy machine it
+/// grows by up to half of this, since clients gather at one replica for a moment.
 const MARGIN: u64 = 1_200;
 
 /// In one test: the clients stay, from one fault to the next.

@@ -58,20 +58,6 @@ pub const SURVIVORS: &[Entry] = &[
         TEST,
     ),
     (
-        "adapters/xds/connection.rs",
-        "begun",
-        "self.streams.fetch_add",
-        &["load + store"],
-        "not modelled, a plain count: `streams_that_begin_or_end_at_once_are_all_counted`, with threads, fails",
-    ),
-    (
-        "adapters/xds/connection.rs",
-        "ended",
-        "self.streams.fetch_sub",
-        &["load + store"],
-        "not modelled, a plain count: `streams_that_begin_or_end_at_once_are_all_counted`, with threads, fails",
-    ),
-    (
         "adapters/xds/state.rs",
         "set_stream_limit",
         "self.stream_limit.swap",
