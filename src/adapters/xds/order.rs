@@ -23,6 +23,11 @@
 //! patience. gRPC goes on using a cluster until it has all that its new route refers to, which it
 //! asks for step by step. Then it unsubscribes by itself, and nothing is left to remove.
 //!
+//! That endpoints which a state-of-the-world client asks for don't exist is told like a removal, so
+//! that a client which asks late goes to the new route and not to a cluster without endpoints. Only
+//! a client that subscribes to all clusters and has not answered them hears it at once: the answer
+//! may wait for it.
+//!
 //! The tables have no cycle, with clients that answer a type only when they have another
 //! (`there_is_always_a_next_step`). Whatever waits is sent after the
 //! [patience](super::Limits::order_patience) all the same, so that a client that keeps some other
@@ -118,6 +123,8 @@ impl Wait {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Standing {
     pub(super) rank: u8,
+    /// The client names what it wants.
+    pub(super) by_name: bool,
     pub(super) unsent: Unsent,
     /// Its last response has not been answered: nothing can be sent.
     pub(super) unanswered: bool,
@@ -138,6 +145,13 @@ pub(super) fn removals_wait(rank: u8, by_name: bool, others: &[Standing]) -> boo
     (by_name && matches!(rank, CLUSTERS | LISTENERS)) || waits(&REMOVALS[usize::from(rank)], others)
 }
 
+/// Whether a client is told only later that what it has asked for of a type of this rank isn't
+/// there.
+pub(super) fn stand_ins_wait(rank: u8, others: &[Standing]) -> bool {
+    let warms = |other: &Standing| other.rank == CLUSTERS && other.unanswered && !other.by_name;
+    !(rank == ENDPOINTS && others.iter().any(warms)) && waits(&REMOVALS[usize::from(rank)], others)
+}
+
 /// Whether an answer of type `answered` shows that it is worth while to go on waiting with
 /// `waiting`. Endpoints change all the time: their answers show nothing.
 pub(super) fn renews(answered: u8, waiting: u8) -> bool {
@@ -154,7 +168,7 @@ mod tests {
     const REMOVALS: Unsent = Unsent { news: false, removals: true };
 
     fn standing(rank: u8, unsent: Unsent, unanswered: bool) -> Standing {
-        Standing { rank, unsent, unanswered }
+        Standing { rank, by_name: false, unsent, unanswered }
     }
 
     #[test]
@@ -214,6 +228,16 @@ mod tests {
     }
 
     #[test]
+    fn that_endpoints_are_missing_waits_for_routes_but_not_while_a_cluster_warms() {
+        let routes = standing(ROUTES, NEWS, false);
+        assert!(stand_ins_wait(ENDPOINTS, &[routes]) && !stand_ins_wait(OTHERS, &[routes]));
+        let clusters = standing(CLUSTERS, Unsent::default(), true);
+        assert!(!stand_ins_wait(ENDPOINTS, &[clusters, routes]));
+        let by_name = Standing { by_name: true, ..clusters };
+        assert!(stand_ins_wait(ENDPOINTS, &[by_name, routes]));
+    }
+
+    #[test]
     fn an_answer_renews_the_patience_of_what_waits_for_it() {
         for rank in [LISTENERS, ROUTES, SCOPES, HOSTS] {
             assert!(renews(CLUSTERS, rank) && renews(rank, CLUSTERS));
@@ -240,22 +264,35 @@ mod tests {
     /// aside.
     #[test]
     fn there_is_always_a_next_step() {
-        for state in 1..8_usize.pow(RANKS as u32) {
-            let all: [Standing; RANKS] = core::array::from_fn(|rank| {
-                let bits = state >> (3 * rank);
-                let unsent = Unsent { news: bits & 1 != 0, removals: bits & 2 != 0 };
-                standing(rank as u8, unsent, bits & 4 != 0)
-            });
-            let moves = all.iter().any(|one| {
-                if one.unanswered {
-                    let has = |needed: &u8| !all[usize::from(*needed)].unsent.news;
-                    needs(one.rank).iter().all(has)
-                } else {
-                    (one.unsent.news && !news_wait(one.rank, &all))
-                        || (one.unsent.removals && !removals_wait(one.rank, false, &all))
-                }
-            });
-            assert!(moves, "{all:?}");
+        // Endpoints that are removed are either told so, or that there are none: then a client may
+        // insist on hearing it.
+        for stand_ins in [false, true] {
+            for state in 1..8_usize.pow(RANKS as u32) {
+                let all: [Standing; RANKS] = core::array::from_fn(|rank| {
+                    let bits = state >> (3 * rank);
+                    let unsent = Unsent { news: bits & 1 != 0, removals: bits & 2 != 0 };
+                    standing(rank as u8, unsent, bits & 4 != 0)
+                });
+                let told = |rank: u8| stand_ins && rank == ENDPOINTS;
+                let moves = all.iter().any(|one| {
+                    if one.unanswered {
+                        let has = |needed: &u8| {
+                            let unsent = all[usize::from(*needed)].unsent;
+                            !(unsent.news || told(*needed) && unsent.removals)
+                        };
+                        needs(one.rank).iter().all(has)
+                    } else {
+                        let waits = if told(one.rank) {
+                            stand_ins_wait(one.rank, &all)
+                        } else {
+                            removals_wait(one.rank, false, &all)
+                        };
+                        (one.unsent.news && !news_wait(one.rank, &all))
+                            || (one.unsent.removals && !waits)
+                    }
+                });
+                assert!(moves, "{stand_ins} {all:?}");
+            }
         }
     }
 }

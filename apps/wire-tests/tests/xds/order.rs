@@ -255,6 +255,30 @@ async fn a_cluster_that_is_removed_while_it_warms_is_let_go() {
 }
 
 #[tokio::test]
+async fn that_endpoints_are_missing_is_told_after_the_route_that_leads_elsewhere() {
+    // The patience is longer than this test waits for anything.
+    let rig = Rig::with(|limits| limits.order_patience = Duration::from_secs(60)).await;
+    let routes = |version: &str| resource(RDS, "r", version);
+    let [old, new] = ["old", "new"].map(|name| [cluster(name, "1"), resource(EDS, name, "1")]);
+    rig.ads.set("default", old.into_iter().chain([routes("1")])).unwrap();
+    let mut client = rig.sotw().await;
+    client.send(ask(RDS, &["r"]));
+    let route = client.expect(RDS, &["r@1"]).await;
+    client.send(ask(CDS, &["old"]));
+    client.take(CDS, &["old@1"], &["old"]).await;
+    // The route leads to another cluster before the client has asked for the old one's endpoints.
+    rig.ads.set("default", new.into_iter().chain([routes("2")])).unwrap();
+    client.send(ask(EDS, &["old", "new"]));
+    client.take(EDS, &["new@1"], &["old", "new"]).await;
+    client.silent().await;
+    client.send(ack(&route, &["r"]));
+    client.take(RDS, &["r@2"], &["r"]).await;
+    // All the same it is told, if it still wants to know.
+    let response = client.next().await;
+    assert_eq!((&*response.type_url, response.resources.len()), (EDS, 1));
+}
+
+#[tokio::test]
 async fn a_deferred_type_holds_no_permit() {
     let rig = Rig::with(|limits| limits.permits = 1).await;
     rig.ads.set("default", world("c", "1")).unwrap();

@@ -95,14 +95,19 @@ impl Stream {
             self.types[at].subscription.forget(&gone);
         }
         let cut = self.types[at].subscription.cut(&mut due, self.server.limits.response_bytes);
-        let (news, removals) = (due.has_news(), !due.gone.is_empty());
+        let (news, removals) = (due.has_news(), due.has_removals());
         if !news && !removals {
             return self.nothing(at, snapshot, covers);
         }
         let others = if impatient { Vec::new() } else { self.standings(at, snapshot) };
         let rank = self.types[at].rank;
         let by_name = !impatient && !self.types[at].subscription.interest.wildcard;
-        let keep = removals && order::removals_wait(rank, by_name, &others);
+        let keep = removals
+            && if due.gone.is_empty() {
+                order::stand_ins_wait(rank, &others)
+            } else {
+                order::removals_wait(rank, by_name, &others)
+            };
         if (news && order::news_wait(rank, &others)) || (!news && keep) {
             if let Push::Held { lease, since } = &mut self.types[at].push
                 && since.is_none()
@@ -123,6 +128,7 @@ impl Stream {
             let set = snapshot.of_type(&entry.subscription.type_url);
             Standing {
                 rank: entry.rank,
+                by_name: !entry.subscription.interest.wildcard,
                 unsent: entry.subscription.unsent(set),
                 unanswered: matches!(entry.push, Push::Sent { .. }),
             }

@@ -61,6 +61,9 @@ pub(in crate::adapters::xds) struct Due {
     pub(in crate::adapters::xds) gone: Vec<Name>,
     /// The client has asked for it, doesn't have it, and there is no such resource.
     pub(in crate::adapters::xds) unknown: Vec<Name>,
+    /// State of the world: what the client is sent in place of what it has asked for and there
+    /// isn't. It counts as a removal.
+    pub(in crate::adapters::xds) stand_ins: Vec<Resource>,
     /// A response is due even if it is empty.
     pub(in crate::adapters::xds) answer: bool,
 }
@@ -68,6 +71,10 @@ pub(in crate::adapters::xds) struct Due {
 impl Due {
     pub(in crate::adapters::xds) fn has_news(&self) -> bool {
         self.answer || !self.changed.is_empty() || !self.unknown.is_empty()
+    }
+
+    pub(in crate::adapters::xds) fn has_removals(&self) -> bool {
+        !self.gone.is_empty() || !self.stand_ins.is_empty()
     }
 }
 

@@ -256,11 +256,14 @@ impl Subscription {
         }
         let none = |name: &Name| Resource::stand_in(self.type_url.clone(), name.clone());
         let acceptable = |name: &Name| self.delivered.acceptable(name, &none(name));
-        due.changed.extend(unknown.iter().filter_map(acceptable));
+        due.stand_ins.extend(unknown.iter().filter_map(acceptable));
         due.gone.retain(|name| {
             let asked = self.asked.contains(name);
             if asked {
-                due.changed.extend(self.delivered.last(name).or_else(|| acceptable(name)));
+                match self.delivered.last(name) {
+                    Some(last) => due.changed.push(last),
+                    None => due.stand_ins.extend(acceptable(name)),
+                }
             }
             !asked
         });
@@ -278,9 +281,12 @@ impl Subscription {
             left = if fits { left.saturating_sub(weight) } else { 0 };
             fits
         };
-        let changed = due.changed.iter().take_while(|one| fits(one.weight())).count();
-        let mut cut = changed < due.changed.len();
-        due.changed.truncate(changed);
+        let mut cut = false;
+        for resources in [&mut due.changed, &mut due.stand_ins] {
+            let fit = resources.iter().take_while(|one| !cut && fits(one.weight())).count();
+            cut |= fit < resources.len();
+            resources.truncate(fit);
+        }
         for names in [&mut due.unknown, &mut due.gone] {
             let fits = |name: &&Name| !cut && fits(2 * (name.len() + FRAMING));
             let fit = names.iter().take_while(fits).count();
@@ -298,7 +304,7 @@ impl Subscription {
         let due = self.due(set, None);
         let unsent = Unsent {
             news: due.has_news(),
-            removals: self.tells_removals() && !due.gone.is_empty(),
+            removals: !due.stand_ins.is_empty() || self.tells_removals() && !due.gone.is_empty(),
         };
         if unsent == Unsent::default() {
             self.synced = set.changed_at;
@@ -350,10 +356,14 @@ impl Subscription {
         &mut self,
         set: &TypeSet,
         (revision, covers): (u64, u64),
-        due: Due,
+        mut due: Due,
         (keep, cut): (bool, bool),
         nonce: Nonce,
     ) -> Reply {
+        let stand_ins = core::mem::take(&mut due.stand_ins);
+        if !keep {
+            due.changed.extend(stand_ins);
+        }
         let resources = if self.is_complete() {
             self.complete_set(set, &due, keep)
         } else {
@@ -371,7 +381,7 @@ impl Subscription {
             unresolved.clear();
         }
         self.nonce = nonce;
-        if cut {
+        if cut || keep {
             let there = due.changed.iter().map(Resource::shared_name);
             let sent: BTreeSet<_> = there.chain(&due.unknown).chain(&due.gone).collect();
             self.asked.retain(|asked| {

@@ -260,10 +260,10 @@ impl World {
         if !self.subscription.tells_removals() {
             self.subscription.forget(&core::mem::take(&mut due.gone));
         }
-        assert!(!nothing_unsent || !due.has_news() && due.gone.is_empty(), "{due:?} is unsent");
+        assert!(!nothing_unsent || !due.has_news() && !due.has_removals(), "{due:?} is unsent");
         let cut = self.subscription.cut(&mut due, if small { 1 } else { 1 << 20 });
-        let keep = keep && !due.gone.is_empty();
-        if !due.has_news() && (keep || due.gone.is_empty()) {
+        let keep = keep && due.has_removals();
+        if !due.has_news() && (keep || !due.has_removals()) {
             if keep {
                 (self.changed, self.everything) = (keys, true);
             } else {
