@@ -9,6 +9,9 @@
 //! Locks are taken in this order: the holder's shard, then the keys' shards in ascending order. A
 //! publisher takes the lock of one key's shard, while it copies the members.
 //!
+//! A key's destructor is the caller's code. It runs when the locks have been given back: keys that
+//! nobody needs are collected in a vector, `dead`, that is made before the first lock is taken.
+//!
 //! With millions of subscriptions every step misses the cache, so what a client changes is done in
 //! batches: their shards are locked first, then all that is needed is read, where the misses
 //! overlap, and then it is changed.
@@ -110,7 +113,7 @@ struct Holder {
     keys: Vec<Id>,
 }
 
-/// A panic in the code of a key leaves nothing half done: each step below changes one thing.
+/// A panic in a key's comparison leaves nothing half done: each step below changes one thing.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -153,9 +156,11 @@ impl<K: Hash + Eq> Subscriptions<K> {
     /// ```
     pub fn subscribe(&self, client: ClientKey, key: K) -> Result<(), Stale> {
         let hash = self.hasher.hash_one(&key);
+        let mut dead = Vec::new();
         let mut holders = self.holders(client);
-        let holder = self.holder(&mut holders, client)?;
-        let (id, is_new) = self.shard(hash).add(hash, key, client);
+        let holder = self.holder(&mut holders, client, &mut dead)?;
+        let (id, is_new, spare) = self.shard(hash).add(hash, key, client);
+        dead.extend(spare);
         if is_new {
             holder.keys.push(id);
         }
@@ -183,6 +188,7 @@ impl<K: Hash + Eq> Subscriptions<K> {
         Q: Hash + Eq + ?Sized,
     {
         let hash = self.hasher.hash_one(key);
+        let mut dead = Vec::new();
         let mut holders = self.holders(client);
         let Some(holder) = holders.get_mut(&place(client)).filter(|it| it.client == client) else {
             return false;
@@ -191,14 +197,11 @@ impl<K: Hash + Eq> Subscriptions<K> {
         let Some(id) = shard.find(hash, key) else { return false };
         let Some(at) = holder.keys.iter().position(|&held| held == id) else { return false };
         holder.keys.swap_remove(at);
-        let dead = shard.remove(id, client);
+        shard.remove(id, client, &mut dead);
         drop(shard);
         if holder.keys.is_empty() {
             holders.remove(&place(client));
         }
-        // The caller's code, outside of the locks.
-        drop(holders);
-        drop(dead);
         true
     }
 
@@ -227,18 +230,19 @@ impl<K: Hash + Eq> Subscriptions<K> {
         // Before the locks: the iterator and the hash are the caller's code.
         let keys = keys.into_iter().map(|key| (self.hasher.hash_one(&key), Some(key)));
         let mut keys: Vec<(Id, Option<K>)> = keys.collect();
+        let mut dead = Vec::new();
         let mut holders = self.holders(client);
-        let holder = self.holder(&mut holders, client)?;
+        let holder = self.holder(&mut holders, client, &mut dead)?;
         let held = holder.keys.len();
         holder.keys.reserve_exact(keys.len());
         for batch in keys.chunks_mut(BATCH) {
             batch.sort_unstable_by_key(|&(hash, _)| shard_of(hash));
             let mut locked = self.lock_all(batch.iter().map(|&(hash, _)| hash));
             locked.read_ahead(batch.iter().map(|(hash, key)| (*hash, key.as_ref())));
-            for (id, key) in batch {
-                let Some(key) = key.take() else { continue };
-                let (found, is_new) = locked.shard(*id).add(*id, key, client);
-                *id = found;
+            for (id, slot) in batch {
+                let Some(key) = slot.take() else { continue };
+                let (found, is_new, spare) = locked.shard(*id).add(*id, key, client);
+                (*id, *slot) = (found, spare);
                 if is_new {
                     holder.keys.push(found);
                 }
@@ -246,18 +250,16 @@ impl<K: Hash + Eq> Subscriptions<K> {
         }
         let mut old = Vec::new();
         if held > 0 {
-            let mut wanted: Vec<Id> = keys.into_iter().map(|(id, _)| id).collect();
+            let mut wanted: Vec<Id> = keys.iter().map(|&(id, _)| id).collect();
             wanted.sort_unstable();
             let is_old = |id: &mut Id| wanted.binary_search(id).is_err();
             old.extend(holder.keys.extract_if(..held, is_old));
         }
         holder.keys.shrink_to_fit();
-        let dead = self.remove_all(client, &mut old);
+        self.remove_all(client, &mut old, &mut dead);
         if holder.keys.is_empty() {
             holders.remove(&place(client));
         }
-        drop(holders);
-        drop(dead);
         Ok(())
     }
 
@@ -276,15 +278,14 @@ impl<K: Hash + Eq> Subscriptions<K> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn leave(&self, client: ClientKey) -> usize {
+        let mut dead = Vec::new();
         let mut holders = self.holders(client);
         match holders.get(&place(client)) {
             Some(holder) if holder.client == client => {}
             _ => return 0,
         }
         let Some(mut holder) = holders.remove(&place(client)) else { return 0 };
-        let dead = self.remove_all(client, &mut holder.keys);
-        drop(holders);
-        drop(dead);
+        self.remove_all(client, &mut holder.keys, &mut dead);
         holder.keys.len()
     }
 
@@ -423,12 +424,13 @@ impl<K: Hash + Eq> Subscriptions<K> {
         &self,
         holders: &'a mut HashMap<u32, Holder>,
         client: ClientKey,
+        dead: &mut Vec<K>,
     ) -> Result<&'a mut Holder, Stale> {
         let fresh = || Holder { client, keys: Vec::new() };
         let holder = holders.entry(place(client)).or_insert_with(fresh);
         if holder.client.came_before(client) {
             let mut before = core::mem::replace(holder, fresh());
-            self.remove_all(before.client, &mut before.keys);
+            self.remove_all(before.client, &mut before.keys, dead);
         }
         if holder.client == client { Ok(holder) } else { Err(Stale) }
     }
@@ -445,19 +447,16 @@ impl<K: Hash + Eq> Subscriptions<K> {
         Locked { guards, at: 0 }
     }
 
-    /// Removes the client from these keys. Those without members are returned, to be dropped
-    /// outside of the locks.
-    fn remove_all(&self, client: ClientKey, ids: &mut [Id]) -> Vec<K> {
-        let mut dead = Vec::new();
+    /// Removes the client from these keys. Those without members go to `dead`.
+    fn remove_all(&self, client: ClientKey, ids: &mut [Id], dead: &mut Vec<K>) {
         for batch in ids.chunks_mut(BATCH) {
             batch.sort_unstable_by_key(|&id| shard_of(id));
             let mut locked = self.lock_all(batch.iter().copied());
             locked.read_ahead(batch.iter().map(|&id| (id, None)));
             for &id in &*batch {
-                dead.extend(locked.shard(id).remove(id, client));
+                locked.shard(id).remove(id, client, dead);
             }
         }
-        dead
     }
 }
 

@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 use core::borrow::Borrow;
 use core::hash::{BuildHasherDefault, Hasher};
 use std::collections::HashMap;
+use std::collections::hash_map::Entry::{Occupied, Vacant};
 
 use super::members::Members;
 use crate::registry::ClientKey;
@@ -63,36 +64,37 @@ impl<K> Shard<K> {
         }
     }
 
-    /// Makes the client a member of the key. Says whether it was none before.
-    pub(super) fn add(&mut self, hash: u64, key: K, client: ClientKey) -> (Id, bool)
+    /// Makes the client a member of the key. Says whether it was none before, and gives the key
+    /// back if the shard has it already.
+    pub(super) fn add(&mut self, hash: u64, key: K, client: ClientKey) -> (Id, bool, Option<K>)
     where
         K: Eq,
     {
         let (Ok(id) | Err(id)) = self.search(hash, |it| *it == key);
-        let entry = self.entries.entry(id);
-        let entry = entry.or_insert_with(|| Entry { key, members: Members::default() });
+        let (entry, spare) = match self.entries.entry(id) {
+            Occupied(entry) => (entry.into_mut(), Some(key)),
+            Vacant(place) => (place.insert(Entry { key, members: Members::default() }), None),
+        };
         self.len += usize::from(entry.members.is_empty());
-        (id, entry.members.insert(client))
+        (id, entry.members.insert(client), spare)
     }
 
-    /// Removes a member. The key is returned when it was the last one.
-    pub(super) fn remove(&mut self, id: Id, client: ClientKey) -> Option<K> {
-        let entry = self.entries.get_mut(&id)?;
+    /// Removes a member. Keys that nobody needs any more go to `dead`.
+    pub(super) fn remove(&mut self, id: Id, client: ClientKey, dead: &mut Vec<K>) {
+        let Some(entry) = self.entries.get_mut(&id) else { return };
         if !entry.members.remove(client) || !entry.members.is_empty() {
-            return None;
+            return;
         }
         self.len -= 1;
         // The search for a key that has the next id passes here.
+        let mut id = id;
         if self.entries.contains_key(&after(id)) {
-            return None;
+            return;
         }
-        let dead = self.entries.remove(&id);
-        let mut id = before(id);
         while self.entries.get(&id).is_some_and(|entry| entry.members.is_empty()) {
-            self.entries.remove(&id);
+            dead.extend(self.entries.remove(&id).map(|entry| entry.key));
             id = before(id);
         }
-        dead.map(|entry| entry.key)
     }
 
     pub(super) fn entry(&self, id: Id) -> Option<&Entry<K>> {

@@ -1,9 +1,11 @@
 //! Subscriptions to keys, while clients come and go and publishers look keys up.
 
 use std::collections::BTreeSet;
-use std::sync::Barrier;
+use std::mem::ManuallyDrop;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Barrier, LazyLock, mpsc};
 use std::thread;
+use std::time::Duration;
 
 use pushlane::backlog::Dirty;
 use pushlane::{ClientKey, Config, Lane, PushQueue, Stale, Subscriptions, Target};
@@ -51,6 +53,43 @@ fn the_publisher_finds_the_subscriber_or_the_subscriber_reads_the_change() {
     for round in 0..ROUNDS {
         assert!(found[round] || read[round], "round {round}: neither saw the other");
     }
+}
+
+/// A key whose destructor has another thread use the table, and waits for it.
+#[derive(PartialEq, Eq, Hash)]
+struct Nosy(u32);
+
+static NOSY: LazyLock<Subscriptions<Nosy>> = LazyLock::new(Subscriptions::new);
+
+impl Drop for Nosy {
+    fn drop(&mut self) {
+        let key = self.0;
+        let (done, is_done) = mpsc::channel();
+        thread::spawn(move || {
+            let all = NOSY.keys() + NOSY.subscribers();
+            let asked = ManuallyDrop::new(Nosy(key));
+            done.send(all + NOSY.clients(&*asked).len())
+        });
+        let answer = is_done.recv_timeout(Duration::from_secs(10));
+        assert!(answer.is_ok() || thread::panicking(), "key {key} is dropped under a lock");
+    }
+}
+
+#[test]
+fn no_key_is_dropped_under_a_lock() {
+    let queue = queue(1);
+    let first = queue.register().unwrap();
+    NOSY.set(first, [1, 1, 2].map(Nosy)).unwrap();
+    NOSY.set(first, [2, 3].map(Nosy)).unwrap();
+    NOSY.subscribe(first, Nosy(3)).unwrap();
+    assert!(NOSY.unsubscribe(first, &Nosy(2)));
+    queue.unregister(first).unwrap();
+    // The place's next client ends the subscriptions of the first.
+    let second = queue.register().unwrap();
+    NOSY.subscribe(second, Nosy(4)).unwrap();
+    assert_eq!((NOSY.keys(), NOSY.clients(&Nosy(4))), (1, vec![second]));
+    assert_eq!(NOSY.subscribe(first, Nosy(4)), Err(Stale));
+    assert_eq!(NOSY.leave(second), 1);
 }
 
 /// While others come and go, a subscription that stays is found each time.
