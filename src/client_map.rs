@@ -135,12 +135,9 @@ impl<T> ClientMap<T> {
     ///
     /// # Errors
     ///
-    /// The queue is full or closed, or has fewer topics. The error gives the value back, and the
-    /// client is not registered. An eviction during the call is no error.
-    ///
-    /// # Panics
-    ///
-    /// If the queue has more places than the map.
+    /// The queue is full or closed, has fewer topics, or has more places than the map. The error
+    /// gives the value back, and the client is not registered. An eviction during the call is no
+    /// error.
     ///
     /// ```
     /// use pushlane::{ClientMap, Config, ConnectErrorKind, Lane, PushQueue, Topic, backlog::Dirty};
@@ -169,8 +166,10 @@ impl<T> ClientMap<T> {
         S: Storage,
         N: Signal,
     {
-        assert!(queue.capacity() <= self.places.len(), "the map is for a smaller queue");
         let (value, topics) = (value.into(), topics.as_ref());
+        if queue.capacity() > self.places.len() {
+            return Err(ConnectError { kind: ConnectErrorKind::SmallerMap, value });
+        }
         if let Some(&topic) = topics.iter().find(|topic| topic.0 as usize >= queue.topics()) {
             return Err(ConnectError { kind: ConnectErrorKind::UnknownTopic(topic), value });
         }
@@ -337,6 +336,8 @@ pub enum ConnectErrorKind {
     Closed,
     /// The queue was made with fewer topics.
     UnknownTopic(Topic),
+    /// The map was made for a queue with fewer places.
+    SmallerMap,
 }
 
 fn refusal(error: RegisterError) -> ConnectErrorKind {
@@ -352,6 +353,7 @@ impl fmt::Display for ConnectErrorKind {
             ConnectErrorKind::Full => RegisterError::Full.fmt(f),
             ConnectErrorKind::Closed => RegisterError::Closed.fmt(f),
             ConnectErrorKind::UnknownTopic(topic) => SubscribeError::UnknownTopic(topic).fmt(f),
+            ConnectErrorKind::SmallerMap => f.write_str("the map has fewer places than the queue"),
         }
     }
 }

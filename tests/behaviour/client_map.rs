@@ -175,3 +175,13 @@ fn a_closed_queue_gives_the_value_back() {
     assert_eq!((error.kind, *error.value), (ConnectErrorKind::Closed, 5));
     assert_eq!((queue.clients(), clients.iter().count()), (0, 0));
 }
+
+#[test]
+fn a_map_for_a_smaller_queue_gives_the_value_back() {
+    let queue = PushQueue::<Dirty>::new(Config::new(2));
+    let clients = ClientMap::<u32>::new(queue.capacity() - 1);
+    let error = clients.connect(&queue, 5, [], Lane::Normal, ()).unwrap_err();
+    assert_eq!((error.kind, *error.value), (ConnectErrorKind::SmallerMap, 5));
+    assert_eq!(error.to_string(), "the map has fewer places than the queue");
+    assert_eq!((queue.clients(), clients.iter().count()), (0, 0));
+}
