@@ -3,8 +3,9 @@
 //! They are warnings. A client may know the cluster from its own bootstrap, and while resources are
 //! moved from one file to another a reference may lead nowhere for a moment.
 
+use crate::resources::wire::{Field, fields};
 use crate::resources::{Resource, types};
-use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, ReflectMessage, Value};
+use prost_reflect::{Kind, MessageDescriptor};
 use std::collections::HashSet;
 
 /// `Any`s within `Any`s are followed so far.
@@ -69,19 +70,18 @@ const REFERENCES: [Reference; 14] = [
     },
 ];
 
-/// One line for each reference that leads nowhere.
+/// One line for each reference that leads nowhere. The encoded resources are looked through as they
+/// are. Exact bytes may be anything: the clients will say what is wrong with them.
 pub(crate) fn dangling(resources: &[Resource]) -> Vec<String> {
     let known = resources.iter().map(|it| (message_name(&it.type_url), it.name.as_str())).collect();
-    let mut search =
-        Search { known, path: String::new(), resource: String::new(), found: Vec::new() };
+    let mut search = Search { known, path: String::new(), found: Vec::new() };
+    let mut lines = Vec::new();
     for resource in resources {
-        let Some(descriptor) = types::message(&resource.type_url) else { continue };
-        // Exact bytes may be anything: the clients will say what is wrong with them.
-        let Ok(message) = DynamicMessage::decode(descriptor, &resource.value[..]) else { continue };
-        search.resource = resource.to_string();
-        search.message(&message, 0);
+        let Some(message) = types::message(&resource.type_url) else { continue };
+        search.message(Message { bytes: &resource.value, of: &message }, 0);
+        lines.extend(search.found.drain(..).map(|what| format!("{resource}, {what}")));
     }
-    search.found
+    lines
 }
 
 fn message_name(type_url: &str) -> &str {
@@ -91,101 +91,82 @@ fn message_name(type_url: &str) -> &str {
 struct Search<'a> {
     /// Type and name of all that there is.
     known: HashSet<(&'a str, &'a str)>,
-    /// The resource that is looked at, and the way down to the field.
-    resource: String,
+    /// The way down to the field that is looked at.
     path: String,
+    /// What leads nowhere in the resource that is looked at.
     found: Vec<String>,
 }
 
 impl Search<'_> {
-    fn message(&mut self, message: &DynamicMessage, depth: usize) {
-        let descriptor = message.descriptor();
-        let name = descriptor.full_name();
+    fn message(&mut self, message: Message<'_>, depth: usize) {
+        let name = message.of.full_name();
         if name == "google.protobuf.Any" {
             return self.extension(message, depth);
         }
         if name == CLUSTER {
             self.endpoints_of(message);
         }
-        let here = REFERENCES.iter().filter(|reference| reference.message == name);
-        for reference in here {
-            let from_here = |field| source_is_here(message, field);
-            if reference.source.is_none_or(from_here) {
-                self.names(message, reference);
-            }
-        }
-        for (field, value) in message.fields() {
-            if may_hold_messages(&field) {
-                let length = self.path.len();
-                self.path += if length == 0 { "" } else { "." };
-                self.path += field.name();
-                self.value(value, depth);
-                self.path.truncate(length);
-            }
-        }
-    }
-
-    fn value(&mut self, value: &Value, depth: usize) {
-        let length = self.path.len();
-        match value {
-            Value::Message(message) => self.message(message, depth),
-            Value::List(list) => {
-                for (index, value) in list.iter().enumerate() {
-                    self.path += &format!("[{index}]");
-                    self.value(value, depth);
-                    self.path.truncate(length);
-                }
-            }
-            Value::Map(map) => {
-                for (key, value) in map {
-                    self.path += &format!("[{:?}]", key.as_str().unwrap_or_default());
-                    self.value(value, depth);
-                    self.path.truncate(length);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn extension(&mut self, any: &DynamicMessage, depth: usize) {
-        let (type_url, value) = (field(any, "type_url"), field(any, "value"));
-        let (Some(type_url), Some(value)) = (type_url.as_str(), value.as_bytes()) else { return };
-        let descriptor = types::message(type_url).filter(|_| depth < DEEPEST);
-        let inner = descriptor.and_then(|it| DynamicMessage::decode(it, value.clone()).ok());
-        if let Some(inner) = inner {
-            self.message(&inner, depth + 1);
-        }
-    }
-
-    fn names(&mut self, message: &DynamicMessage, reference: &Reference) {
-        match field(message, reference.field) {
-            Value::String(name) => self.name(reference.field, &name, reference.to),
-            Value::List(names) => {
-                for name in names.iter().filter_map(Value::as_str) {
+        for reference in REFERENCES.iter().filter(|reference| reference.message == name) {
+            if reference.source.is_none_or(|source| message.source_is_here(source)) {
+                for name in message.texts(reference.field) {
                     self.name(reference.field, name, reference.to);
                 }
             }
-            _ => {}
+        }
+        // The elements of a list come one after another.
+        let (mut last, mut index) = (0, 0);
+        for (number, value) in fields(message.bytes) {
+            index = if number == last { index + 1 } else { 0 };
+            last = number;
+            let (Field::Bytes(bytes), Some(field)) = (value, message.of.get_field(number)) else {
+                continue;
+            };
+            let Kind::Message(of) = field.kind() else { continue };
+            let length = self.path.len();
+            self.path += if length == 0 { "" } else { "." };
+            self.path += field.name();
+            let inner = Message { bytes, of: &of };
+            if field.is_map() {
+                self.entry(inner, depth);
+            } else {
+                if field.is_list() {
+                    self.path += &format!("[{index}]");
+                }
+                self.message(inner, depth);
+            }
+            self.path.truncate(length);
         }
     }
 
-    fn endpoints_of(&mut self, cluster: &DynamicMessage) {
-        let by_eds = types::message(CLUSTER)
-            .and_then(|it| it.get_field_by_name("type"))
-            .and_then(|it| it.kind().as_enum()?.get_value_by_name("EDS"))
-            .map(|eds| Value::EnumNumber(eds.number()));
-        if Some(field(cluster, "type")) != by_eds {
+    fn entry(&mut self, entry: Message<'_>, depth: usize) {
+        let Kind::Message(of) = entry.of.map_entry_value_field().kind() else { return };
+        let key = entry.text("key").unwrap_or_default();
+        self.path += &format!("[{key:?}]");
+        self.message(
+            Message { bytes: entry.bytes_of("value").unwrap_or_default(), of: &of },
+            depth,
+        );
+    }
+
+    fn extension(&mut self, any: Message<'_>, depth: usize) {
+        let of = any.text("type_url").filter(|_| depth < DEEPEST).and_then(types::message);
+        if let (Some(of), Some(bytes)) = (of, any.bytes_of("value")) {
+            self.message(Message { bytes, of: &of }, depth + 1);
+        }
+    }
+
+    fn endpoints_of(&mut self, cluster: Message<'_>) {
+        if !cluster.is_set_to("type", "EDS") {
             return;
         }
-        let config = field(cluster, "eds_cluster_config");
-        let Some(config) = config.as_message().filter(|it| source_is_here(it, "eds_config")) else {
+        let Some((of, bytes)) = cluster.inner("eds_cluster_config") else { return };
+        let config = Message { bytes, of: &of };
+        if !config.source_is_here("eds_config") {
             return;
-        };
-        let service = field(config, "service_name");
-        let name = field(cluster, "name");
-        match service.as_str().filter(|service| !service.is_empty()) {
+        }
+        match config.text("service_name").filter(|service| !service.is_empty()) {
             Some(service) => self.name("eds_cluster_config.service_name", service, ENDPOINTS),
-            None => self.name("name", name.as_str().unwrap_or_default(), ENDPOINTS),
+            None => self.name("name", cluster.text("name").unwrap_or_default(), ENDPOINTS),
         }
     }
 
@@ -195,32 +176,72 @@ impl Search<'_> {
         }
         let dot = if self.path.is_empty() { "" } else { "." };
         let kind = to.rsplit('.').next().unwrap_or_default();
-        let (resource, path) = (&self.resource, &self.path);
-        self.found.push(format!("{resource}, {path}{dot}{field}: there is no {kind} {name:?}"));
+        let path = &self.path;
+        self.found.push(format!("{path}{dot}{field}: there is no {kind} {name:?}"));
     }
 }
 
-/// Whether a `ConfigSource` says that a resource comes over the same stream.
-fn source_is_here(message: &DynamicMessage, source: &str) -> bool {
-    let source = field(message, source);
-    source
-        .as_message()
-        .is_some_and(|it| it.has_field_by_name("ads") || it.has_field_by_name("self"))
+/// An encoded message and its type.
+#[derive(Clone, Copy)]
+struct Message<'a> {
+    bytes: &'a [u8],
+    of: &'a MessageDescriptor,
 }
 
-fn may_hold_messages(field: &FieldDescriptor) -> bool {
-    matches!(field.kind(), Kind::Message(_))
-}
+impl<'a> Message<'a> {
+    /// What a field was set to: of a list, its elements.
+    fn all(self, field: &str) -> impl Iterator<Item = Field<'a>> {
+        let number = self.of.get_field_by_name(field).map(|field| field.number());
+        let all = fields(self.bytes).filter(move |(found, _)| Some(*found) == number);
+        all.map(|(_, value)| value)
+    }
 
-fn field(message: &DynamicMessage, name: &str) -> Value {
-    message.get_field_by_name(name).map_or(Value::Bool(false), |value| value.into_owned())
+    fn texts(self, field: &str) -> impl Iterator<Item = &'a str> {
+        self.all(field).filter_map(|value| match value {
+            Field::Bytes(text) => str::from_utf8(text).ok(),
+            _ => None,
+        })
+    }
+
+    fn text(self, field: &str) -> Option<&'a str> {
+        self.texts(field).last()
+    }
+
+    fn bytes_of(self, field: &str) -> Option<&'a [u8]> {
+        match self.all(field).last()? {
+            Field::Bytes(bytes) => Some(bytes),
+            _ => None,
+        }
+    }
+
+    fn inner(self, field: &str) -> Option<(MessageDescriptor, &'a [u8])> {
+        match self.of.get_field_by_name(field)?.kind() {
+            Kind::Message(of) => Some((of, self.bytes_of(field)?)),
+            _ => None,
+        }
+    }
+
+    fn is_set_to(self, field: &str, value: &str) -> bool {
+        let kind = self.of.get_field_by_name(field).map(|field| field.kind());
+        let Some(Kind::Enum(values)) = kind else { return false };
+        let number = values.get_value_by_name(value).map(|value| value.number());
+        matches!(self.all(field).last(), Some(Field::Varint(found)) if Some(found as i32) == number)
+    }
+
+    /// Whether a `ConfigSource` says that a resource comes over the same stream.
+    fn source_is_here(self, source: &str) -> bool {
+        let Some((of, bytes)) = self.inner(source) else { return false };
+        let source = Message { bytes, of: &of };
+        source.all("ads").next().is_some() || source.all("self").next().is_some()
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::resources::parse;
-    use prost::Message;
+    use prost::Message as _;
+    use prost_reflect::{DynamicMessage, ReflectMessage, Value};
 
     fn check(json: &str) -> Vec<String> {
         dangling(&parse("resources.json", json.as_bytes()).unwrap_or_else(|it| panic!("{it:?}")))

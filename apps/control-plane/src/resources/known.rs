@@ -1,22 +1,18 @@
 //! Messages that proto3 JSON writes in a way of their own: `Any`, `Duration`, `Struct`, wrappers.
 
 use super::node::{Key, Node, Value};
-use super::proto::Reader;
+use super::proto::{Reader, Step};
 use super::scalar::{expected, float, scalar};
 use super::time::{duration, timestamp};
 use super::types;
-use super::wire::{Encoder, Scalar};
+use super::wire::Scalar;
 use prost_reflect::MessageDescriptor;
 
-impl Reader {
-    /// The message's bytes if it is such a one.
-    pub(crate) fn well_known(
-        &mut self,
-        node: &Node,
-        message: &MessageDescriptor,
-    ) -> Option<Vec<u8>> {
-        let name = message.full_name().strip_prefix("google.protobuf.")?;
-        Some(match name {
+impl<'n> Reader<'n> {
+    /// Writes the message's fields if it is such a one, and says whether it is.
+    pub(crate) fn well_known(&mut self, node: &'n Node<'_>, message: &MessageDescriptor) -> bool {
+        let Some(name) = message.full_name().strip_prefix("google.protobuf.") else { return false };
+        match name {
             "Any" => self.any(node),
             "Duration" => self.seconds(node, "a duration such as \"1.5s\"", duration),
             "Timestamp" => self.seconds(node, "a time such as \"2006-01-02T15:04:05Z\"", timestamp),
@@ -25,34 +21,31 @@ impl Reader {
             "ListValue" => self.dynamic_list(node),
             "FieldMask" => self.field_mask(node),
             _ if is_wrapper(name) => self.wrapper(node, message),
-            _ => return None,
-        })
+            _ => return false,
+        }
+        true
     }
 
-    fn any(&mut self, node: &Node) -> Vec<u8> {
+    fn any(&mut self, node: &'n Node<'_>) {
         let Value::Object(pairs) = &node.value else {
-            self.fault(node.at, expected("an object with \"@type\"", node));
-            return Vec::new();
+            return self.fault(node.at, expected("an object with \"@type\"", node));
         };
         if pairs.is_empty() {
-            return Vec::new();
+            return;
         }
-        let Some((type_url, message)) = self.type_of(node) else { return Vec::new() };
-        let mut encoder = Encoder::default();
-        encoder.put(1, &Scalar::Bytes(type_url.into_bytes()));
-        let value = if is_special(&message) {
-            self.special(node, pairs, &message)
+        let Some((type_url, message)) = self.type_of(node) else { return };
+        self.encoder.put(1, &Scalar::text(&type_url));
+        let open = self.encoder.begin(2);
+        if is_special(&message) {
+            self.special(node, pairs, &message);
         } else {
-            self.fields(pairs, &message)
-        };
-        if !value.is_empty() {
-            encoder.put_message(2, value);
+            self.fields(pairs, &message);
         }
-        encoder.finish()
+        self.encoder.end_unless_empty(open);
     }
 
     /// What the `@type` of an object says, or a fault.
-    pub(crate) fn type_of(&mut self, node: &Node) -> Option<(String, MessageDescriptor)> {
+    pub(crate) fn type_of(&mut self, node: &Node<'_>) -> Option<(String, MessageDescriptor)> {
         let Some(named) = node.get("@type") else {
             self.fault(node.at, "no \"@type\"");
             return None;
@@ -71,10 +64,10 @@ impl Reader {
     /// Within an `Any` they stand under `value`, beside `@type`.
     fn special(
         &mut self,
-        node: &Node,
-        pairs: &[(Key, Node)],
+        node: &'n Node<'_>,
+        pairs: &'n [(Key<'_>, Node<'_>)],
         message: &MessageDescriptor,
-    ) -> Vec<u8> {
+    ) {
         for (key, _) in pairs.iter().filter(|(key, _)| key.name != "@type" && key.name != "value") {
             self.fault(
                 key.at,
@@ -83,101 +76,75 @@ impl Reader {
         }
         match node.get("value") {
             Some(value) => {
-                self.inside(format_args!(".value"), |reader| reader.message(value, message))
+                self.inside(Step::Field("value"), |reader| reader.message(value, message));
             }
-            None => {
-                self.fault(node.at, format!("no \"value\" of {}", message.full_name()));
-                Vec::new()
-            }
+            None => self.fault(node.at, format!("no \"value\" of {}", message.full_name())),
         }
     }
 
-    fn seconds(
-        &mut self,
-        node: &Node,
-        what: &str,
-        parse: fn(&str) -> Option<(i64, i32)>,
-    ) -> Vec<u8> {
+    fn seconds(&mut self, node: &Node<'_>, what: &str, parse: fn(&str) -> Option<(i64, i32)>) {
         let Some((seconds, nanos)) = node.text().and_then(parse) else {
-            self.fault(node.at, expected(what, node));
-            return Vec::new();
+            return self.fault(node.at, expected(what, node));
         };
-        let mut encoder = Encoder::default();
         for (number, value) in [(1, seconds), (2, nanos.into())] {
             if value != 0 {
-                encoder.put(number, &Scalar::Varint(value as u64));
+                self.encoder.put(number, &Scalar::Varint(value as u64));
             }
         }
-        encoder.finish()
     }
 
-    fn wrapper(&mut self, node: &Node, message: &MessageDescriptor) -> Vec<u8> {
-        let mut encoder = Encoder::default();
-        if let Some(field) = message.get_field(1) {
-            match scalar(node, &field.kind()) {
-                Ok(value) if value.is_default() => {}
-                Ok(value) => encoder.put(1, &value),
-                Err(why) => self.fault(node.at, why),
-            }
+    fn wrapper(&mut self, node: &Node<'_>, message: &MessageDescriptor) {
+        let Some(field) = message.get_field(1) else { return };
+        match scalar(node, &field.kind()) {
+            Ok(value) if value.is_default() => {}
+            Ok(value) => self.encoder.put(1, &value),
+            Err(why) => self.fault(node.at, why),
         }
-        encoder.finish()
     }
 
-    fn structure(&mut self, node: &Node) -> Vec<u8> {
+    fn structure(&mut self, node: &'n Node<'_>) {
         let Value::Object(pairs) = &node.value else {
-            self.fault(node.at, expected("an object", node));
-            return Vec::new();
+            return self.fault(node.at, expected("an object", node));
         };
-        let mut encoder = Encoder::default();
         for (key, node) in pairs {
-            let mut entry = Encoder::default();
-            entry.put(1, &Scalar::Bytes(key.name.as_bytes().to_vec()));
-            entry.put_message(
-                2,
-                self.inside(format_args!("[{:?}]", key.name), |reader| reader.dynamic(node)),
-            );
-            encoder.put_message(1, entry.finish());
+            self.nested(1, |reader| {
+                reader.encoder.put(1, &Scalar::text(&key.name));
+                reader.nested(2, |reader| {
+                    reader.inside(Step::Key(&key.name), |reader| reader.dynamic(node));
+                });
+            });
         }
-        encoder.finish()
     }
 
-    fn dynamic_list(&mut self, node: &Node) -> Vec<u8> {
+    fn dynamic_list(&mut self, node: &'n Node<'_>) {
         let Value::List(list) = &node.value else {
-            self.fault(node.at, expected("a list", node));
-            return Vec::new();
+            return self.fault(node.at, expected("a list", node));
         };
-        let mut encoder = Encoder::default();
         for (index, node) in list.iter().enumerate() {
-            encoder.put_message(
-                1,
-                self.inside(format_args!("[{index}]"), |reader| reader.dynamic(node)),
-            );
+            self.nested(1, |reader| {
+                reader.inside(Step::Index(index), |reader| reader.dynamic(node));
+            });
         }
-        encoder.finish()
     }
 
-    fn dynamic(&mut self, node: &Node) -> Vec<u8> {
-        let mut encoder = Encoder::default();
+    fn dynamic(&mut self, node: &'n Node<'_>) {
         match &node.value {
-            Value::Null => encoder.put(1, &Scalar::Varint(0)),
+            Value::Null => self.encoder.put(1, &Scalar::Varint(0)),
             Value::Number(_) => match float(node, f64::MAX) {
-                Ok(value) => encoder.put(2, &Scalar::Fixed64(value.to_bits())),
+                Ok(value) => self.encoder.put(2, &Scalar::Fixed64(value.to_bits())),
                 Err(why) => self.fault(node.at, why),
             },
-            Value::Text(text) => encoder.put(3, &Scalar::Bytes(text.as_bytes().to_vec())),
-            Value::Bool(value) => encoder.put(4, &Scalar::Varint((*value).into())),
-            Value::Object(_) => encoder.put_message(5, self.structure(node)),
-            Value::List(_) => encoder.put_message(6, self.dynamic_list(node)),
+            Value::Text(text) => self.encoder.put(3, &Scalar::text(text)),
+            Value::Bool(value) => self.encoder.put(4, &Scalar::Varint((*value).into())),
+            Value::Object(_) => self.nested(5, |reader| reader.structure(node)),
+            Value::List(_) => self.nested(6, |reader| reader.dynamic_list(node)),
         }
-        encoder.finish()
     }
 
-    fn field_mask(&mut self, node: &Node) -> Vec<u8> {
+    fn field_mask(&mut self, node: &Node<'_>) {
         let Some(text) = node.text() else {
-            self.fault(node.at, expected("field names, separated by commas", node));
-            return Vec::new();
+            return self.fault(node.at, expected("field names, separated by commas", node));
         };
-        let mut encoder = Encoder::default();
         for path in text.split(',').filter(|path| !path.is_empty()) {
             let mut snake = String::new();
             for letter in path.chars() {
@@ -186,9 +153,8 @@ impl Reader {
                 }
                 snake.push(letter.to_ascii_lowercase());
             }
-            encoder.put(1, &Scalar::Bytes(snake.into_bytes()));
+            self.encoder.put(1, &Scalar::text(&snake));
         }
-        encoder.finish()
     }
 }
 

@@ -127,7 +127,7 @@ fn message(node: &Node) -> Read {
         )]);
     };
     let named = node.get(field).or_else(|| node.get(message.get_field_by_name(field)?.json_name()));
-    let value = reader.message(node, &message);
+    reader.message(node, &message);
     let name = match named.and_then(Node::text) {
         Some(name) if !name.is_empty() => name.to_owned(),
         _ => {
@@ -139,7 +139,7 @@ fn message(node: &Node) -> Read {
             String::new()
         }
     };
-    let resource = Resource { type_url, name, value };
+    let resource = Resource { type_url, name, value: reader.encoder.finish() };
     if reader.faults.is_empty() {
         return Ok((resource, named.map_or(node.at, |named| named.at)));
     }

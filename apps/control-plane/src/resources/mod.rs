@@ -12,7 +12,7 @@ mod tests;
 mod time;
 mod tree;
 pub(crate) mod types;
-mod wire;
+pub(crate) mod wire;
 mod yaml;
 
 use crate::file::read;

@@ -3,78 +3,93 @@
 use super::fault::Fault;
 use super::node::{At, Key, Node, Value};
 use super::scalar::{expected, key, scalar};
-use super::wire::{Encoder, Scalar};
+use super::wire::Encoder;
 use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor, OneofDescriptor};
 use std::collections::HashMap;
-use std::fmt::{self, Write};
+use std::fmt;
 
-/// Reads one resource. What it returns is of use only if there are no faults.
+/// Reads one resource. What it writes is of use only if there are no faults.
 #[derive(Debug, Default)]
-pub(crate) struct Reader {
+pub(crate) struct Reader<'n> {
     pub(crate) faults: Vec<Fault>,
-    path: String,
+    pub(crate) encoder: Encoder,
+    /// The way to the present value. It becomes text when something is wrong there.
+    path: Vec<Step<'n>>,
 }
 
-impl Reader {
+/// `.name`, `[0]` or `["key"]`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Step<'n> {
+    Field(&'n str),
+    Index(usize),
+    Key(&'n str),
+}
+
+impl fmt::Display for Step<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Field(name) => write!(f, ".{name}"),
+            Self::Index(index) => write!(f, "[{index}]"),
+            Self::Key(key) => write!(f, "[{key:?}]"),
+        }
+    }
+}
+
+impl<'n> Reader<'n> {
     pub(crate) fn fault(&mut self, at: At, what: impl Into<String>) {
-        let field = self.path.trim_start_matches('.').to_owned();
+        let path: String = self.path.iter().map(Step::to_string).collect();
+        let field = path.trim_start_matches('.').to_owned();
         self.faults.push(Fault { at: Some(at), resource: None, field, what: what.into() });
     }
 
     /// Runs with one more step on the path.
-    pub(crate) fn inside<R>(
-        &mut self,
-        step: fmt::Arguments<'_>,
-        run: impl FnOnce(&mut Self) -> R,
-    ) -> R {
-        let length = self.path.len();
-        // Writing to a string can't fail.
-        let _ = self.path.write_fmt(step);
-        let result = run(self);
-        self.path.truncate(length);
-        result
+    pub(crate) fn inside(&mut self, step: Step<'n>, run: impl FnOnce(&mut Self)) {
+        self.path.push(step);
+        run(self);
+        self.path.pop();
     }
 
-    pub(crate) fn message(&mut self, node: &Node, message: &MessageDescriptor) -> Vec<u8> {
-        if let Some(bytes) = self.well_known(node, message) {
-            return bytes;
+    /// Writes a field that is a message.
+    pub(crate) fn nested(&mut self, number: u32, write: impl FnOnce(&mut Self)) {
+        let open = self.encoder.begin(number);
+        write(self);
+        self.encoder.end(open);
+    }
+
+    /// Writes the fields of a message.
+    pub(crate) fn message(&mut self, node: &'n Node<'_>, message: &MessageDescriptor) {
+        if self.well_known(node, message) {
+            return;
         }
         match &node.value {
             Value::Object(pairs) => self.fields(pairs, message),
             _ => {
-                self.fault(
-                    node.at,
-                    expected(&format!("an object ({})", message.full_name()), node),
-                );
-                Vec::new()
+                let what = format!("an object ({})", message.full_name());
+                self.fault(node.at, expected(&what, node));
             }
         }
     }
 
     /// `@type` is skipped: the caller has read it.
-    pub(crate) fn fields(&mut self, pairs: &[(Key, Node)], message: &MessageDescriptor) -> Vec<u8> {
-        let mut encoder = Encoder::default();
+    pub(crate) fn fields(&mut self, pairs: &'n [(Key<'_>, Node<'_>)], message: &MessageDescriptor) {
         // Lists, not maps: a message has few fields, and most texts set a few of them.
         let mut seen: Vec<(u32, At)> = Vec::new();
         let mut chosen: Vec<(OneofDescriptor, &str)> = Vec::new();
         for (key, node) in pairs.iter().filter(|(key, _)| key.name != "@type") {
-            let name = &key.name;
-            let Some(field) =
-                message.get_field_by_json_name(name).or_else(|| message.get_field_by_name(name))
-            else {
+            let name = &*key.name;
+            let Some(field) = field_named(message, name) else {
                 self.fault(key.at, format!("{} has no field {name:?}", message.full_name()));
                 continue;
             };
             let number = field.number();
             if let Some((_, first)) = seen.iter().find(|(seen, _)| *seen == number) {
-                self.fault(
-                    key.at,
-                    format!("{name:?} for the second time, the first is at {first}"),
-                );
+                let what = format!("{name:?} for the second time, the first is at {first}");
+                self.fault(key.at, what);
                 continue;
             }
             seen.push((number, key.at));
-            if matches!(node.value, Value::Null) && !takes_null(&field.kind()) {
+            let kind = field.kind();
+            if matches!(node.value, Value::Null) && !takes_null(&kind) {
                 continue;
             }
             if let Some(oneof) = field.containing_oneof().filter(|oneof| !oneof.is_synthetic()) {
@@ -85,43 +100,43 @@ impl Reader {
                 }
                 chosen.push((oneof, name));
             }
-            self.inside(format_args!(".{name}"), |reader| reader.field(node, &field, &mut encoder));
-        }
-        encoder.finish()
-    }
-
-    fn field(&mut self, node: &Node, field: &FieldDescriptor, encoder: &mut Encoder) {
-        if field.is_map() {
-            self.map(node, field, encoder);
-        } else if field.is_list() {
-            self.list(node, field, encoder);
-        } else if let Some(value) = self.value(node, &field.kind())
-            && (field.supports_presence() || !value.is_default())
-        {
-            encoder.put(field.number(), &value);
+            self.inside(Step::Field(name), |reader| reader.field(node, &field, &kind));
         }
     }
 
-    fn list(&mut self, node: &Node, field: &FieldDescriptor, encoder: &mut Encoder) {
+    fn field(&mut self, node: &'n Node<'_>, field: &FieldDescriptor, kind: &Kind) {
+        if !field.is_list() && !field.is_map() {
+            self.value(node, field.number(), kind, field.supports_presence());
+        } else if field.is_map() {
+            self.map(node, field);
+        } else {
+            self.list(node, field, kind);
+        }
+    }
+
+    fn list(&mut self, node: &'n Node<'_>, field: &FieldDescriptor, kind: &Kind) {
         let Value::List(list) = &node.value else {
             return self.fault(node.at, expected("a list", node));
         };
-        let kind = field.kind();
-        let values: Vec<Scalar> = list
-            .iter()
-            .enumerate()
-            .filter_map(|(index, node)| {
-                self.inside(format_args!("[{index}]"), |reader| reader.value(node, &kind))
-            })
-            .collect();
-        if field.is_packed() && !values.is_empty() {
-            encoder.put_packed(field.number(), &values);
-        } else {
-            values.iter().for_each(|value| encoder.put(field.number(), value));
+        let number = field.number();
+        let each = list.iter().enumerate();
+        if !field.is_packed() {
+            for (index, node) in each {
+                self.inside(Step::Index(index), |reader| reader.value(node, number, kind, true));
+            }
+            return;
         }
+        let open = self.encoder.begin(number);
+        for (index, node) in each {
+            self.inside(Step::Index(index), |reader| match scalar(node, kind) {
+                Ok(value) => reader.encoder.put_element(&value),
+                Err(why) => reader.fault(node.at, why),
+            });
+        }
+        self.encoder.end_unless_empty(open);
     }
 
-    fn map(&mut self, node: &Node, field: &FieldDescriptor, encoder: &mut Encoder) {
+    fn map(&mut self, node: &'n Node<'_>, field: &FieldDescriptor) {
         let (Value::Object(pairs), Kind::Message(entry)) = (&node.value, field.kind()) else {
             return self.fault(node.at, expected("an object (a map)", node));
         };
@@ -129,37 +144,41 @@ impl Reader {
             (entry.map_entry_key_field().kind(), entry.map_entry_value_field().kind());
         let mut seen: HashMap<&str, At> = HashMap::new();
         for (name, node) in pairs {
-            self.inside(format_args!("[{:?}]", name.name), |reader| {
+            self.inside(Step::Key(&name.name), |reader| {
                 if let Some(first) = seen.insert(&name.name, name.at) {
                     return reader
                         .fault(name.at, format!("for the second time, the first is at {first}"));
                 }
-                let value = reader.value(node, &value_kind);
-                match (key(&name.name, node, &key_kind), value) {
-                    (Err(why), _) => reader.fault(name.at, why),
-                    (Ok(_), None) => {}
-                    (Ok(key), Some(value)) => {
-                        let mut entry = Encoder::default();
-                        entry.put(1, &key);
-                        entry.put(2, &value);
-                        encoder.put_message(field.number(), entry.finish());
+                reader.nested(field.number(), |reader| {
+                    match key(&name.name, node, &key_kind) {
+                        Ok(key) => reader.encoder.put(1, &key),
+                        Err(why) => reader.fault(name.at, why),
                     }
-                }
+                    reader.value(node, 2, &value_kind, true);
+                });
             });
         }
     }
 
-    fn value(&mut self, node: &Node, kind: &Kind) -> Option<Scalar> {
+    /// Writes a field. A scalar's default value is left out unless `defaults` are written.
+    fn value(&mut self, node: &'n Node<'_>, number: u32, kind: &Kind, defaults: bool) {
         if let Kind::Message(message) = kind {
-            return Some(Scalar::Bytes(self.message(node, message)));
+            return self.nested(number, |reader| reader.message(node, message));
         }
         match scalar(node, kind) {
-            Ok(value) => Some(value),
-            Err(why) => {
-                self.fault(node.at, why);
-                None
-            }
+            Ok(value) if !defaults && value.is_default() => {}
+            Ok(value) => self.encoder.put(number, &value),
+            Err(why) => self.fault(node.at, why),
         }
+    }
+}
+
+/// The field of this name, as JSON or as protobuf spells it. Looks first where it is likely.
+fn field_named(message: &MessageDescriptor, name: &str) -> Option<FieldDescriptor> {
+    if name.contains('_') {
+        message.get_field_by_name(name).or_else(|| message.get_field_by_json_name(name))
+    } else {
+        message.get_field_by_json_name(name).or_else(|| message.get_field_by_name(name))
     }
 }
 

@@ -13,18 +13,18 @@ const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, EITHER
 const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, EITHER);
 
 /// The value of a field of this kind, which is no message, or what is wrong with it.
-pub(crate) fn scalar(node: &Node, kind: &Kind) -> Result<Scalar, String> {
+pub(crate) fn scalar<'n>(node: &'n Node<'_>, kind: &Kind) -> Result<Scalar<'n>, String> {
     Ok(match kind {
         Kind::Bool => match node.value {
             Value::Bool(value) => Scalar::Varint(value.into()),
             _ => return Err(expected("a boolean", node)),
         },
         Kind::String => match &node.value {
-            Value::Text(text) => Scalar::Bytes(text.as_bytes().to_vec()),
+            Value::Text(text) => Scalar::text(text),
             _ => return Err(expected("a string (quoted)", node)),
         },
         Kind::Bytes => match &node.value {
-            Value::Text(text) => Scalar::Bytes(bytes(text)?),
+            Value::Text(text) => Scalar::Bytes(bytes(text)?.into()),
             _ => return Err(expected("a string of base64", node)),
         },
         // Negative numbers are sign-extended to 64 bits.
@@ -46,13 +46,16 @@ pub(crate) fn scalar(node: &Node, kind: &Kind) -> Result<Scalar, String> {
 }
 
 /// A map's key: JSON has only strings there.
-pub(crate) fn key(name: &str, node: &Node, kind: &Kind) -> Result<Scalar, String> {
+pub(crate) fn key<'n>(name: &'n str, node: &Node<'_>, kind: &Kind) -> Result<Scalar<'n>, String> {
     let value = match (kind, name) {
+        (Kind::String, text) => return Ok(Scalar::text(text)),
         (Kind::Bool, "true") => Value::Bool(true),
         (Kind::Bool, "false") => Value::Bool(false),
         _ => Value::Text(name.into()),
     };
-    scalar(&Node { at: node.at, value }, kind).map_err(|why| format!("the key: {why}"))
+    scalar(&Node { at: node.at, value }, kind)
+        .map(Scalar::into_owned)
+        .map_err(|why| format!("the key: {why}"))
 }
 
 /// Base64, of either alphabet, padded or not.
