@@ -7,6 +7,7 @@ use crate::resources::wire::{Field, fields};
 use crate::resources::{Resource, types};
 use prost_reflect::{Kind, MessageDescriptor};
 use std::collections::HashSet;
+use std::fmt::Write;
 
 /// `Any`s within `Any`s are followed so far.
 const DEEPEST: usize = 100;
@@ -130,7 +131,7 @@ impl Search<'_> {
                 self.entry(inner, depth);
             } else {
                 if field.is_list() {
-                    self.path += &format!("[{index}]");
+                    let _ = write!(self.path, "[{index}]");
                 }
                 self.message(inner, depth);
             }
@@ -141,7 +142,7 @@ impl Search<'_> {
     fn entry(&mut self, entry: Message<'_>, depth: usize) {
         let Kind::Message(of) = entry.of.map_entry_value_field().kind() else { return };
         let key = entry.text("key").unwrap_or_default();
-        self.path += &format!("[{key:?}]");
+        let _ = write!(self.path, "[{key:?}]");
         self.message(
             Message { bytes: entry.bytes_of("value").unwrap_or_default(), of: &of },
             depth,
@@ -323,6 +324,26 @@ mod tests {
                 there is no Cluster \"gone\"",
         ];
         assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn the_way_leads_through_maps_and_bytes_that_end_early() {
+        let options =
+            r#"{"@type": "type.googleapis.com/envoy.config.core.v3.HttpUri", "cluster": "gone"}"#;
+        let json = format!(
+            r#"{{"resources": [{{"@type": "type.googleapis.com/envoy.config.cluster.v3.Cluster",
+                "name": "c", "typed_extension_protocol_options": {{"a\"b": {options}}}}}]}}"#
+        );
+        let mut resources = parse("resources.json", json.as_bytes()).unwrap();
+        let expected = "Cluster \"c\", typed_extension_protocol_options[\"a\\\"b\"].cluster: \
+            there is no Cluster \"gone\"";
+        assert_eq!(dangling(&resources), [expected]);
+        resources[0].value.push(0xff);
+        assert_eq!(dangling(&resources), [expected]);
+        for length in (0..resources[0].value.len()).rev() {
+            resources[0].value.truncate(length);
+            dangling(&resources);
+        }
     }
 
     #[test]

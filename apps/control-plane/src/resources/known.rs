@@ -34,7 +34,7 @@ impl<'n> Reader<'n> {
             return;
         }
         let Some((type_url, message)) = self.type_of(node) else { return };
-        self.encoder.put(1, &Scalar::text(&type_url));
+        self.encoder.put(1, &Scalar::text(type_url));
         let open = self.encoder.begin(2);
         if is_special(&message) {
             self.special(node, pairs, &message);
@@ -45,7 +45,7 @@ impl<'n> Reader<'n> {
     }
 
     /// What the `@type` of an object says, or a fault.
-    pub(crate) fn type_of(&mut self, node: &Node<'_>) -> Option<(String, MessageDescriptor)> {
+    pub(crate) fn type_of(&mut self, node: &'n Node<'_>) -> Option<(&'n str, MessageDescriptor)> {
         let Some(named) = node.get("@type") else {
             self.fault(node.at, "no \"@type\"");
             return None;
@@ -58,7 +58,7 @@ impl<'n> Reader<'n> {
             self.fault(named.at, format!("unknown type {type_url:?}"));
             return None;
         };
-        Some((type_url.to_owned(), message))
+        Some((type_url, message))
     }
 
     /// Within an `Any` they stand under `value`, beside `@type`.

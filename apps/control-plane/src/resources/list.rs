@@ -139,7 +139,7 @@ fn message(node: &Node) -> Read {
             String::new()
         }
     };
-    let resource = Resource { type_url, name, value: reader.encoder.finish() };
+    let resource = Resource { type_url: type_url.to_owned(), name, value: reader.encoder.finish() };
     if reader.faults.is_empty() {
         return Ok((resource, named.map_or(node.at, |named| named.at)));
     }

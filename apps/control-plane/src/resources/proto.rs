@@ -15,6 +15,16 @@ pub(crate) struct Reader<'n> {
     pub(crate) encoder: Encoder,
     /// The way to the present value. It becomes text when something is wrong there.
     path: Vec<Step<'n>>,
+    /// The fields so far of the messages that are open.
+    seen: Vec<Seen<'n>>,
+}
+
+#[derive(Debug)]
+struct Seen<'n> {
+    number: u32,
+    key: &'n Key<'n>,
+    /// What it is a choice of, if it was set.
+    oneof: Option<OneofDescriptor>,
 }
 
 /// `.name`, `[0]` or `["key"]`.
@@ -72,36 +82,39 @@ impl<'n> Reader<'n> {
 
     /// `@type` is skipped: the caller has read it.
     pub(crate) fn fields(&mut self, pairs: &'n [(Key<'_>, Node<'_>)], message: &MessageDescriptor) {
-        // Lists, not maps: a message has few fields, and most texts set a few of them.
-        let mut seen: Vec<(u32, At)> = Vec::new();
-        let mut chosen: Vec<(OneofDescriptor, &str)> = Vec::new();
+        let outer = self.seen.len();
         for (key, node) in pairs.iter().filter(|(key, _)| key.name != "@type") {
             let name = &*key.name;
             let Some(field) = field_named(message, name) else {
                 self.fault(key.at, format!("{} has no field {name:?}", message.full_name()));
                 continue;
             };
+            // A list, not a map: a message has few fields, and most texts set a few of them.
+            let seen = &self.seen[outer..];
             let number = field.number();
-            if let Some((_, first)) = seen.iter().find(|(seen, _)| *seen == number) {
+            if let Some(first) = seen.iter().find(|seen| seen.number == number) {
+                let first = first.key.at;
                 let what = format!("{name:?} for the second time, the first is at {first}");
                 self.fault(key.at, what);
                 continue;
             }
-            seen.push((number, key.at));
             let kind = field.kind();
-            if matches!(node.value, Value::Null) && !takes_null(&kind) {
-                continue;
+            let absent = matches!(node.value, Value::Null) && !takes_null(&kind);
+            let oneof = field.containing_oneof().filter(|it| !absent && !it.is_synthetic());
+            let other = oneof.as_ref().and_then(|it| {
+                seen.iter().rfind(|seen| seen.oneof.as_ref() == Some(it)).zip(Some(it.name()))
+            });
+            if let Some((other, oneof)) = other {
+                let other = &other.key.name;
+                let what = format!("only one of {other:?} and {name:?} can be set ({oneof})");
+                self.fault(key.at, what);
             }
-            if let Some(oneof) = field.containing_oneof().filter(|oneof| !oneof.is_synthetic()) {
-                if let Some((_, other)) = chosen.iter().rfind(|(chosen, _)| *chosen == oneof) {
-                    let oneof = oneof.name();
-                    let what = format!("only one of {other:?} and {name:?} can be set ({oneof})");
-                    self.fault(key.at, what);
-                }
-                chosen.push((oneof, name));
+            self.seen.push(Seen { number, key, oneof });
+            if !absent {
+                self.inside(Step::Field(name), |reader| reader.field(node, &field, &kind));
             }
-            self.inside(Step::Field(name), |reader| reader.field(node, &field, &kind));
         }
+        self.seen.truncate(outer);
     }
 
     fn field(&mut self, node: &'n Node<'_>, field: &FieldDescriptor, kind: &Kind) {

@@ -139,16 +139,16 @@ impl Encoder {
         if fields.is_sorted_by_key(|(number, _)| *number) {
             return;
         }
-        let mut from = content;
+        let unsorted = self.bytes.split_off(content);
+        let mut from = 0;
         let mut parts: Vec<_> = fields
             .iter()
-            .map(|&(number, end)| (number, std::mem::replace(&mut from, end)..end))
+            .map(|&(number, end)| {
+                (number, std::mem::replace(&mut from, end - content)..end - content)
+            })
             .collect();
         parts.sort_by_key(|(number, _)| *number);
-        let sorted: Vec<u8> =
-            parts.into_iter().flat_map(|(_, part)| &self.bytes[part]).copied().collect();
-        self.bytes.truncate(content);
-        self.bytes.extend(sorted);
+        parts.into_iter().for_each(|(_, part)| self.bytes.extend_from_slice(&unsorted[part]));
     }
 }
 
@@ -164,6 +164,9 @@ pub(crate) enum Field<'a> {
 pub(crate) fn fields(bytes: &[u8]) -> impl Iterator<Item = (u32, Field<'_>)> {
     let mut rest = bytes;
     std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
         let (number, wire_type) = decode_key(&mut rest).ok()?;
         let length = match wire_type {
             WireType::Varint => {
@@ -179,4 +182,58 @@ pub(crate) fn fields(bytes: &[u8]) -> impl Iterator<Item = (u32, Field<'_>)> {
         let is_fixed = wire_type != WireType::LengthDelimited;
         Some((number, if is_fixed { Field::Fixed } else { Field::Bytes(bytes) }))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Lengths of one, two and three bytes, one in another, with fields out of order.
+    #[test]
+    fn what_is_written_is_read_again() {
+        for length in [0, 1, 100, 127, 128, 200, 16_383, 16_384, 70_000] {
+            let text = "x".repeat(length);
+            let mut encoder = Encoder::default();
+            encoder.put(9, &Scalar::Varint(300));
+            let outer = encoder.begin(2);
+            let empty = encoder.begin(5);
+            encoder.end_unless_empty(empty);
+            let list = encoder.begin(4);
+            for value in [1, 300] {
+                encoder.put_element(&Scalar::Varint(value));
+            }
+            encoder.end_unless_empty(list);
+            let inner = encoder.begin(3);
+            encoder.put(7, &Scalar::text("last"));
+            encoder.put(6, &Scalar::text(&text));
+            encoder.put(6, &Scalar::Fixed64(1));
+            encoder.end(inner);
+            encoder.end(outer);
+            encoder.put(1, &Scalar::Fixed32(1));
+            let bytes = encoder.finish();
+
+            let [(1, Field::Fixed), (2, Field::Bytes(outer)), (9, Field::Varint(300))] =
+                fields(&bytes).collect::<Vec<_>>()[..]
+            else {
+                panic!("{:?}", fields(&bytes).collect::<Vec<_>>())
+            };
+            let [(3, Field::Bytes(inner)), (4, Field::Bytes([1, 0xac, 2]))] =
+                fields(outer).collect::<Vec<_>>()[..]
+            else {
+                panic!("{:?}", fields(outer).collect::<Vec<_>>())
+            };
+            let expected =
+                [(6, Field::Bytes(text.as_bytes())), (6, Field::Fixed), (7, Field::Bytes(b"last"))];
+            assert_eq!(fields(inner).collect::<Vec<_>>(), expected);
+        }
+    }
+
+    #[test]
+    fn what_is_no_protobuf_ends_the_fields() {
+        let good = [8, 1];
+        for bad in [&[8][..], &[0xff], &[0x12, 2, 0], &[0x0b], &[0x0d, 0, 0], &[0]] {
+            let bytes = [&good, bad].concat();
+            assert_eq!(fields(&bytes).collect::<Vec<_>>(), [(1, Field::Varint(1))], "{bad:?}");
+        }
+    }
 }
