@@ -18,7 +18,7 @@ const STRICT: ScannerOptions = ScannerOptions {
 
 /// The tree of a JSON text without its resources, which are handed to `each`; or its first syntax
 /// error.
-pub(crate) fn parse<'a>(text: &'a str, each: &mut dyn FnMut(Node<'a>)) -> Result<Node<'a>, Fault> {
+pub(crate) fn parse<'a>(text: &'a str, each: &mut dyn FnMut(&Node<'a>)) -> Result<Node<'a>, Fault> {
     Reader::new(text, each).file()
 }
 
@@ -29,7 +29,7 @@ struct Reader<'a, 'b> {
 }
 
 impl<'a, 'b> Reader<'a, 'b> {
-    fn new(text: &'a str, each: &'b mut dyn FnMut(Node<'a>)) -> Self {
+    fn new(text: &'a str, each: &'b mut dyn FnMut(&Node<'a>)) -> Self {
         Self {
             scanner: Scanner::new(text, &STRICT),
             place: Place::new(text),
@@ -253,7 +253,7 @@ mod tests {
     fn resources_do_not_pile_up() {
         let text = r#"{"a": [1], "resources": [{"x": 1}, 2], "b": 3, "resources": [4]}"#;
         let mut found = Vec::new();
-        let root = parse(text, &mut |node| found.push(node)).unwrap();
+        let root = parse(text, &mut |node| found.push(node.clone())).unwrap();
         assert_eq!((found.len(), found[0].get("x").is_some()), (2, true));
         assert_eq!(root.get("resources").unwrap().value, Value::List(Vec::new()));
         assert!(root.get("a").is_some() && root.get("b").is_some());
@@ -268,7 +268,7 @@ mod tests {
             let values = vec![r#"{"key": ["välue", 1, true]}"#; 10_000].join(separator);
             let text = format!("{{\"resources\": [{values}]}}");
             let mut count = 0;
-            let mut each = |_| count += 1;
+            let mut each = |_: &Node<'_>| count += 1;
             let mut reader = Reader::new(&text, &mut each);
             let first = reader.next().unwrap().unwrap();
             reader.value(first).unwrap();

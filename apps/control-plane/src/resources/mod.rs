@@ -18,6 +18,7 @@ mod yaml;
 use crate::file::read;
 use fault::Fault;
 use list::List;
+use node::Node;
 use std::path::Path;
 use std::{fmt, io};
 
@@ -65,7 +66,7 @@ pub(crate) fn parse(file: &str, content: &[u8]) -> Result<Vec<Resource>, Vec<Fau
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut list =
         if file.ends_with(".b64.json") { List::of_exact_bytes() } else { List::of_messages() };
-    let mut each = |node| list.take(&node);
+    let mut each = |node: &Node<'_>| list.take(node);
     let rest = if file.ends_with(".yaml") {
         yaml::parse(text, &mut each)
     } else {

@@ -11,10 +11,15 @@ pub(crate) struct Tree<'t, 'a> {
     open: Vec<Open<'t>>,
     root: Option<Node<'t>>,
     /// Takes the elements of the file's first `resources`.
-    each: &'a mut dyn FnMut(Node<'t>),
+    each: &'a mut dyn FnMut(&Node<'t>),
     /// There has been a `resources`.
     listed: bool,
+    /// The memory of resources that were handed on, for the next ones.
+    lists: Vec<Vec<Node<'t>>>,
+    objects: Vec<Pairs<'t>>,
 }
+
+type Pairs<'t> = Vec<(Key<'t>, Node<'t>)>;
 
 /// A list or an object of which not all has been read.
 struct Open<'t> {
@@ -26,12 +31,13 @@ enum Inside<'t> {
     List(Vec<Node<'t>>),
     /// The elements are handed on.
     Resources,
-    Object(Vec<(Key<'t>, Node<'t>)>, Option<Key<'t>>),
+    Object(Pairs<'t>, Option<Key<'t>>),
 }
 
 impl<'t, 'a> Tree<'t, 'a> {
-    pub(crate) fn new(each: &'a mut dyn FnMut(Node<'t>)) -> Self {
-        Self { open: Vec::new(), root: None, each, listed: false }
+    pub(crate) fn new(each: &'a mut dyn FnMut(&Node<'t>)) -> Self {
+        let (lists, objects) = (Vec::new(), Vec::new());
+        Self { open: Vec::new(), root: None, each, listed: false, lists, objects }
     }
 
     pub(crate) fn has_root(&self) -> bool {
@@ -44,11 +50,17 @@ impl<'t, 'a> Tree<'t, 'a> {
             if key.name == "resources");
         let first = resources && !self.listed;
         self.listed |= resources;
-        self.begin(at, if first && !shared { Inside::Resources } else { Inside::List(Vec::new()) })
+        let inside = if first && !shared {
+            Inside::Resources
+        } else {
+            Inside::List(self.lists.pop().unwrap_or_default())
+        };
+        self.begin(at, inside)
     }
 
     pub(crate) fn object(&mut self, at: At) -> Result<(), Fault> {
-        self.begin(at, Inside::Object(Vec::new(), None))
+        let pairs = self.objects.pop().unwrap_or_default();
+        self.begin(at, Inside::Object(pairs, None))
     }
 
     fn begin(&mut self, at: At, inside: Inside<'t>) -> Result<(), Fault> {
@@ -86,12 +98,29 @@ impl<'t, 'a> Tree<'t, 'a> {
         match self.open.last_mut().map(|open| &mut open.inside) {
             None => self.root = Some(node),
             Some(Inside::List(list)) => list.push(node),
-            Some(Inside::Resources) => (self.each)(node),
+            Some(Inside::Resources) => {
+                (self.each)(&node);
+                self.recycle(node);
+            }
             Some(Inside::Object(pairs, key)) => {
                 if let Some(key) = key.take() {
                     pairs.push((key, node));
                 }
             }
+        }
+    }
+
+    fn recycle(&mut self, node: Node<'t>) {
+        match node.value {
+            Value::List(mut list) => {
+                list.drain(..).for_each(|node| self.recycle(node));
+                self.lists.push(list);
+            }
+            Value::Object(mut pairs) => {
+                pairs.drain(..).for_each(|(_, node)| self.recycle(node));
+                self.objects.push(pairs);
+            }
+            _ => {}
         }
     }
 

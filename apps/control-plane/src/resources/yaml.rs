@@ -12,7 +12,7 @@ const MOST_REPEATED: usize = 2_000_000;
 
 /// The tree of a YAML text with one document, without its resources, which are handed to `each`; or
 /// its first syntax error.
-pub(crate) fn parse<'a>(text: &'a str, each: &mut dyn FnMut(Node<'a>)) -> Result<Node<'a>, Fault> {
+pub(crate) fn parse<'a>(text: &'a str, each: &mut dyn FnMut(&Node<'a>)) -> Result<Node<'a>, Fault> {
     let mut reader =
         Reader { tree: Tree::new(each), open: Vec::new(), anchors: HashMap::new(), repeated: 0 };
     for event in Parser::new_from_str(text) {
