@@ -14,7 +14,7 @@ const SIZE: (u32, u32) = (960, 1_200);
 const FONT: &str = "sans-serif";
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
-type Line = (String, RGBColor, Vec<(f64, f64)>);
+type Line = (RGBColor, Vec<(f64, f64)>);
 
 /// Distinguishable also without telling red from green.
 fn color(design: Design) -> RGBColor {
@@ -31,13 +31,16 @@ pub(crate) fn svg(title: &str, outcomes: &[(Design, Outcome)]) -> Result<String,
         let area = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
         area.fill(&WHITE)?;
         let area = area.titled(title, (FONT, 13))?;
+        let (legend, area) = area.split_vertically(28);
+        let designs: Vec<_> = outcomes.iter().map(|(design, _)| *design).collect();
+        name(&legend, &designs)?;
         let parts = area.split_evenly((4, 1));
         for (which, whom) in ["some", "everybody"].into_iter().enumerate() {
-            let title = format!("a change for {whom}: the slowest one in N takes so long, ms");
-            let lines = outcomes.iter().map(|(design, outcome)| {
-                (format!("{design:?}"), color(*design), tail(&outcome.latencies[which]))
-            });
-            draw(&parts[which], &title, "N", lines.collect(), true)?;
+            let title = format!("a change for {whom}, due to ACK: one in N takes longer");
+            let lines = outcomes
+                .iter()
+                .map(|(design, outcome)| (color(*design), tail(&outcome.latencies[which])));
+            draw(&parts[which], &title, ["N", "ms"], lines.collect(), true)?;
         }
         let cpu = |samples: &[(_, Cost)]| {
             let rates = samples.windows(2).map(|pair: &[(std::time::Duration, Cost)]| {
@@ -47,18 +50,17 @@ pub(crate) fn svg(title: &str, outcomes: &[(Design, Outcome)]) -> Result<String,
             rates.collect::<Vec<_>>()
         };
         let over_time = |of: &dyn Fn(&Outcome) -> Vec<(f64, f64)>| {
-            let line = |(design, outcome): &(Design, Outcome)| {
-                (format!("{design:?}"), color(*design), of(outcome))
-            };
+            let line = |(design, outcome): &(Design, Outcome)| (color(*design), of(outcome));
             outcomes.iter().map(line).collect::<Vec<_>>()
         };
-        let title = "CPU of the server, % of a core";
-        draw(&parts[2], title, "s", over_time(&|outcome| cpu(&outcome.samples)), false)?;
+        let axes = ["seconds", "% of a core"];
+        let lines = over_time(&|outcome| cpu(&outcome.samples));
+        draw(&parts[2], "CPU of the server", axes, lines, false)?;
         let memory = |outcome: &Outcome| {
             let samples = outcome.samples.iter();
             samples.map(|(at, cost)| (at.as_secs_f64(), cost.resident as f64 / 1e6)).collect()
         };
-        draw(&parts[3], "memory of the server, MB", "s", over_time(&memory), false)?;
+        draw(&parts[3], "memory of the server", ["seconds", "MB"], over_time(&memory), false)?;
         area.present()?;
     }
     Ok(svg)
@@ -71,36 +73,39 @@ fn tail(sorted: &[u32]) -> Vec<(f64, f64)> {
     steps.map(|one_in| (one_in, percentile(sorted, 1.0 - 1.0 / one_in).max(0.01))).collect()
 }
 
+/// Which colour is which, in one row: within a chart there is no place that no line crosses.
+fn name(area: &Area<'_>, designs: &[Design]) -> Result<(), Box<dyn Error>> {
+    for (nth, design) in designs.iter().enumerate() {
+        let (x, y) = (72 + 130 * nth as i32, 14);
+        let style = color(*design).stroke_width(3);
+        area.draw(&PathElement::new([(x, y), (x + 24, y)], style))?;
+        area.draw(&Text::new(format!("{design:?}"), (x + 32, y - 6), (FONT, 14)))?;
+    }
+    Ok(())
+}
+
 fn draw(
     area: &Area<'_>,
     title: &str,
-    x: &str,
+    [x_axis, y_axis]: [&str; 2],
     lines: Vec<Line>,
     logarithmic: bool,
 ) -> Result<(), Box<dyn Error>> {
-    let points = || lines.iter().flat_map(|(_, _, points)| points);
+    let points = || lines.iter().flat_map(|(_, points)| points);
     let right = points().map(|point| point.0).fold(1.0, f64::max);
-    // The upper part is for the names: to the left of tails, to the right of what stays level.
-    let top =
-        points().map(|point| point.1).fold(1.0, f64::max) * if logarithmic { 2.0 } else { 1.4 };
+    let top = points().map(|point| point.1).fold(1.0, f64::max) * 1.2;
     let bottom = points().map(|point| point.1).fold(top, f64::min).max(0.01);
-    let corner = match logarithmic {
-        true => SeriesLabelPosition::UpperLeft,
-        false => SeriesLabelPosition::UpperRight,
-    };
     let mut chart = ChartBuilder::on(area);
     chart.caption(title, (FONT, 15)).margin(12).x_label_area_size(36).y_label_area_size(60);
     macro_rules! fill {
         ($chart:expr) => {{
             let mut chart = $chart;
-            chart.configure_mesh().light_line_style(TRANSPARENT).x_desc(x).draw()?;
-            for (name, color, points) in lines {
-                let drawn = chart.draw_series(LineSeries::new(points, color.stroke_width(2)))?;
-                let mark = move |(x, y)| PathElement::new([(x, y), (x + 16, y)], color);
-                drawn.label(name).legend(mark);
+            let mut mesh = chart.configure_mesh();
+            mesh.light_line_style(TRANSPARENT).x_desc(x_axis).y_desc(y_axis);
+            mesh.x_label_formatter(&f64::to_string).y_label_formatter(&f64::to_string).draw()?;
+            for (color, points) in lines {
+                chart.draw_series(LineSeries::new(points, color.stroke_width(2)))?;
             }
-            let mut labels = chart.configure_series_labels();
-            labels.position(corner).border_style(BLACK.mix(0.3)).draw()?;
         }};
     }
     if logarithmic {

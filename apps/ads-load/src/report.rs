@@ -7,9 +7,10 @@ use crate::clients::Outcome;
 
 pub(crate) fn setting(cli: &Cli) -> String {
     let Cli { clients, rate, seconds, services, watch, views, everyone, slow, stuck, .. } = cli;
+    let view = if *views == 1 { "view" } else { "views" };
     let protocol = if cli.delta { "incremental" } else { "state of the world" };
     format!(
-        "{clients} streams ({protocol}), {watch} of {services} services each, {views} views, {rate} \
+        "{clients} streams ({protocol}), {watch} of {services} services each, {views} {view}, {rate} \
          changes/s for {seconds} s, one in {everyone} for everybody; one client in {slow} slow, one \
          in {stuck} stuck"
     )
