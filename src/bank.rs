@@ -4,7 +4,7 @@
 //! the word decides each race (publisher and newcomer, lease holder and leaver), and the later side
 //! sees all that the earlier one did. A plain load in its place would lose updates.
 
-use crate::slot::{ALL, Claimed, Lane, Marked, Released, ReleasedMany, SLOTS, Snapshot, Vacated};
+use crate::slot::{ALL, Claimed, Lane, Marked, Released, SLOTS, Snapshot, Vacated};
 use crate::sync::{AtomicUsize, Ordering, const_fn};
 
 /// The state of [`SLOTS`](crate::SLOTS) clients.
@@ -151,32 +151,21 @@ impl Bank {
         self.change(|bank| (bank, bank.busy()))
     }
 
-    /// Ends the caller's ownership of a live slot.
-    #[inline]
-    pub(crate) fn release(&self, slot: usize) -> Released {
-        self.end(|bank| bank.release(slot))
-    }
-
     /// Ends the caller's ownership of those slots of `mask` that are live.
-    pub(crate) fn release_many(&self, mask: usize) -> ReleasedMany {
+    #[inline]
+    pub(crate) fn release(&self, mask: usize) -> Released {
         self.change(|bank| {
-            let released = bank.release_many(mask);
+            let released = bank.release(mask);
             (released.next, released)
         })
     }
 
-    /// Ends the caller's ownership of a live slot and leaves it pending in `lane`.
+    /// Ends the caller's ownership of a slot, if it is live, and leaves it pending in `lane`.
     pub(crate) fn requeue(&self, slot: usize, lane: Lane) -> Released {
-        self.end(|bank| bank.requeue(slot, lane))
-    }
-
-    #[inline]
-    fn end(&self, step: impl Fn(Snapshot) -> Released) -> Released {
-        self.transit(|bank| match step(bank) {
-            Released::Leaving => None,
-            back @ Released::Back { next, .. } => Some((next, back)),
+        self.change(|bank| {
+            let released = bank.requeue(slot, lane);
+            (released.next, released)
         })
-        .unwrap_or(Released::Leaving)
     }
 
     /// Takes a live slot away from its client; true if the caller owns it now.

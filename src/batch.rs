@@ -6,6 +6,7 @@ use core::ops::Deref;
 use crate::lease::Lease;
 use crate::queue::{Entries, Serve};
 use crate::registry::ClientKey;
+use crate::unwind::OnDrop;
 
 /// Leave to push to several clients of one bank, by
 /// [`try_lease_batch`](crate::PushQueue::try_lease_batch): never empty.
@@ -83,28 +84,15 @@ impl<Q: Deref<Target: Serve>> Batch<Q> {
 
 impl<Q: Deref<Target: Serve>> Drop for Batch<Q> {
     fn drop(&mut self) {
-        GiveBackOnDrop { queue: &*self.queue, entries: &mut self.entries }.all();
+        give_back(&*self.queue, &mut self.entries);
     }
 }
 
-/// Pushes that go back into the queue, the others also if merging one of them panics.
-struct GiveBackOnDrop<'a, Q: Serve + ?Sized> {
-    queue: &'a Q,
-    entries: &'a mut Entries<Q::Payload>,
-}
-
-impl<Q: Serve + ?Sized> GiveBackOnDrop<'_, Q> {
-    fn all(self) {
-        while let Some((ticket, payload)) = self.entries.iter_mut().find_map(Option::take) {
-            self.queue.requeue(&ticket, Some(payload), true);
-        }
-        core::mem::forget(self);
-    }
-}
-
-impl<Q: Serve + ?Sized> Drop for GiveBackOnDrop<'_, Q> {
-    fn drop(&mut self) {
-        GiveBackOnDrop { queue: self.queue, entries: self.entries }.all();
+/// Pushes go back into the queue, the others also if a destructor panics for one of them.
+fn give_back<Q: Serve + ?Sized>(queue: &Q, entries: &mut Entries<Q::Payload>) {
+    if let Some((ticket, payload)) = entries.iter_mut().find_map(Option::take) {
+        let _others = OnDrop(|| give_back(queue, entries));
+        queue.requeue(&ticket, Some(payload), true);
     }
 }
 

@@ -169,23 +169,21 @@ impl Claimed {
 /// What [`Snapshot::release`] and [`Snapshot::requeue`] do to a bank.
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Released {
-    /// The slot can be served again at once in the lanes that are `true`.
-    Back { next: Snapshot, urgent: bool, normal: bool },
-    /// The client has left: the owner keeps the slot, and retires it.
-    Leaving,
-}
-
-/// What [`Snapshot::release_many`] does to a bank.
-#[must_use]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct ReleasedMany {
+pub(crate) struct Released {
     pub(crate) next: Snapshot,
     /// The slots whose clients have left: the owner keeps them, and retires them.
     pub(crate) leaving: usize,
     /// The slots that can be served again at once, in each lane.
     pub(crate) urgent: usize,
     pub(crate) normal: usize,
+}
+
+impl Released {
+    /// The slots that can be served again at once, in either lane.
+    #[inline]
+    pub(crate) const fn ready(self) -> usize {
+        self.urgent | self.normal
+    }
 }
 
 /// What [`Snapshot::vacate`] does to a bank.
@@ -353,24 +351,12 @@ impl Snapshot {
         })
     }
 
-    /// 5. in progress → idle, in progress with more pending → queued.
+    /// 5. in progress → idle, in progress with more pending → queued: those slots of `mask` that
+    ///    are live.
     #[inline]
-    pub(crate) const fn release(self, slot: usize) -> Released {
-        let bit = 1 << slot;
-        if self.live() & bit == 0 {
-            return Released::Leaving;
-        }
-        Released::Back {
-            next: self.without(bit, ACTIVE),
-            urgent: self.plane(URGENT) & bit != 0,
-            normal: self.plane(NORMAL) & bit != 0,
-        }
-    }
-
-    /// 5. for several slots at once.
-    pub(crate) const fn release_many(self, mask: usize) -> ReleasedMany {
+    pub(crate) const fn release(self, mask: usize) -> Released {
         let back = mask & self.live();
-        ReleasedMany {
+        Released {
             next: self.without(back, ACTIVE),
             leaving: mask & !back,
             urgent: self.plane(URGENT) & back,
@@ -381,10 +367,7 @@ impl Snapshot {
     /// 6. in progress → queued: the lease gives its work back.
     pub(crate) const fn requeue(self, slot: usize, lane: Lane) -> Released {
         let bit = 1 << slot;
-        if self.live() & bit == 0 {
-            return Released::Leaving;
-        }
-        self.with(bit, lane.shift()).release(slot)
+        self.with(bit & self.live(), lane.shift()).release(bit)
     }
 
     /// 7. any live state → held: the client leaves. Its owner, or else the caller, retires the

@@ -14,6 +14,16 @@ pub(crate) fn is_unwinding() -> bool {
     false
 }
 
+/// Does something when it is dropped, also while a panic unwinds. `core::mem::forget` disarms it.
+pub(crate) struct OnDrop<F: FnMut()>(pub(crate) F);
+
+impl<F: FnMut()> Drop for OnDrop<F> {
+    #[inline]
+    fn drop(&mut self) {
+        (self.0)();
+    }
+}
+
 /// Drops each value, also if the destructor of one before it panics. The first panic goes on
 /// afterwards. Without feature `std` the values after a panic are leaked.
 pub(crate) fn drop_each<T, const N: usize>(values: [T; N]) {

@@ -1,16 +1,14 @@
 //! Several pushes begun together, and ended together: one compare-exchange a bank each time.
 
 use super::PushQueue;
-use super::guards::RetireOnDrop;
-use super::serve::{HandedBack, LOOKS, Ticket};
+use super::serve::{LOOKS, Ticket};
 use crate::backlog::Backlog;
-use crate::ready::ReadySet;
 use crate::ready::lane::Served;
 use crate::registry::Place;
 use crate::signal::Signal;
-use crate::slot::{Claimed, Lane, SLOTS, slots};
+use crate::slot::{Claimed, SLOTS, slots};
 use crate::storage::Storage;
-use crate::unwind::drop_each;
+use crate::unwind::{OnDrop, drop_each};
 
 /// The pushes of a batch, each at the index of its slot. All of one bank.
 #[allow(unreachable_pub, reason = "named by a sealed trait")]
@@ -53,31 +51,46 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
     ) -> usize {
         loop {
             let Some(Served { bank, claimed, .. }) = self.claim(permits) else { return 0 };
-            let permits = if counted { permits } else { 0 };
-            let mut rest = RestOnDrop { queue: self, bank, claimed, slots: claimed.slots, permits };
-            let mut begun = 0;
+            let (mut begun, mut unused) = (0, if counted { permits } else { 0 });
             // After the claim. Once for all: publishers write where this is read.
             let seen = self.convergence.newest();
             for slot in slots(claimed.slots) {
-                // From here on `take` sees to the slot and its permit.
-                rest.slots &= !(1 << slot);
-                rest.permits -= usize::from(counted);
-                match self.take(Place { bank, slot }, claimed.lane(slot), seen, counted) {
-                    (ticket, Some(payload)) => {
+                // `take` sees to this slot and its permit, also if it panics.
+                unused -= usize::from(counted);
+                let later = claimed.slots & usize::MAX << slot << 1;
+                let on_panic = OnDrop(|| self.give_back_rest(bank, &claimed, later, unused));
+                let place = Place { bank, slot };
+                let (ticket, payload) = self.take(place, claimed.lane(slot), seen, counted);
+                if payload.is_none() {
+                    self.finish_empty(&ticket, counted.into());
+                }
+                core::mem::forget(on_panic);
+                match payload {
+                    Some(payload) => {
                         batch[slot] = Some((ticket, payload));
                         begun += 1;
                     }
-                    (ticket, None) => {
-                        rest.permits += usize::from(counted);
-                        self.finish_empty(&ticket, 0);
-                    }
+                    None => unused += usize::from(counted),
                 }
             }
-            core::mem::forget(rest);
             if begun > 0 {
                 return begun;
             }
         }
+    }
+
+    /// Claimed slots that have not been taken yet, and unused permits: they go back if taking what
+    /// is pending for another slot panics.
+    #[cold]
+    fn give_back_rest(&self, bank: usize, claimed: &Claimed, rest: usize, permits: usize) {
+        let (mut ready, mut leaving) = (0, 0);
+        for slot in slots(rest) {
+            let released = self.give_back(Place { bank, slot }, claimed.lane(slot));
+            ready |= released.ready();
+            leaving |= released.leaving;
+        }
+        self.end(ready, permits);
+        self.retire_each(bank, leaving);
     }
 
     /// Completes the pushes of a batch.
@@ -94,40 +107,11 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
             ended |= 1 << slot;
         }
         let Some(bank) = bank else { return };
-        let released = self.banks()[bank].release_many(ended);
-        for (lane, pending) in [(Lane::Urgent, released.urgent), (Lane::Normal, released.normal)] {
-            if pending != 0 {
-                self.lane_queue(lane).set.insert(bank);
-            }
-        }
-        self.end((released.urgent | released.normal).count_ones() as usize, permits);
+        let released = self.hand_back(bank, self.banks()[bank].release(ended));
+        self.end(released.ready(), permits);
         self.signal.progress();
         // Destructors last: one that panics harms nobody else.
-        let _retire = RetireOnDrop { queue: self, bank, slots: released.leaving };
+        let _retire = OnDrop(|| self.retire_each(bank, released.leaving));
         drop_each(batch);
-    }
-}
-
-/// Claimed slots that have not been taken yet, and unused permits: they go back if taking what is
-/// pending for another slot panics.
-struct RestOnDrop<'a, B: Backlog, S: Storage, N: Signal> {
-    queue: &'a PushQueue<B, S, N>,
-    bank: usize,
-    claimed: Claimed,
-    slots: usize,
-    permits: usize,
-}
-
-impl<B: Backlog, S: Storage, N: Signal> Drop for RestOnDrop<'_, B, S, N> {
-    fn drop(&mut self) {
-        let RestOnDrop { queue, bank, claimed, .. } = *self;
-        let (mut ready, mut left) = (0, 0);
-        for slot in slots(self.slots) {
-            let back = queue.give_back(Place { bank, slot }, claimed.lane(slot));
-            ready += back.ready();
-            left |= usize::from(back == HandedBack::Left) << slot;
-        }
-        queue.end(ready, self.permits);
-        drop(RetireOnDrop { queue, bank, slots: left });
     }
 }

@@ -1,7 +1,6 @@
 //! Clients come, subscribe, and go.
 
 use super::PushQueue;
-use super::guards::RetireOnDrop;
 use crate::backlog::Backlog;
 use crate::error::{RegisterError, Stale, SubscribeError};
 use crate::ready::ReadySet;
@@ -10,7 +9,7 @@ use crate::signal::Signal;
 use crate::slot::Lane;
 use crate::storage::Storage;
 use crate::topics::Topic;
-use crate::unwind::is_unwinding;
+use crate::unwind::{OnDrop, is_unwinding};
 
 impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
     /// Gives a client a place. It starts idle: as far as the queue knows it is up to date.
@@ -60,7 +59,12 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
         request: B::Request,
     ) -> Result<ClientKey, RegisterError> {
         let (key, place) = self.take_place()?;
-        let on_panic = LeaveOnDrop { queue: self, key };
+        // A newcomer leaves before it was admitted: no other thread knows its place.
+        let on_panic = OnDrop(|| {
+            if self.registry.seat(place).release(key.generation()) {
+                self.retire(place);
+            }
+        });
         let mut recording = self.backlog.begin(request);
         self.backlog.record(&mut recording, self.cells(place.bank), 1 << place.slot);
         // While the place can still be given back: the caller will not learn the key if this
@@ -88,7 +92,7 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
         // A publish that was under way when the last client left may have recorded in the cell
         // since. Cleared before the generation changes: a publisher that reads the new generation
         // records after this; one that read the old one finds it changed, and records again.
-        let on_panic = VacateOnDrop { queue: self, place };
+        let on_panic = OnDrop(|| self.vacate(place));
         self.backlog.clear(self.cells(place.bank), place.slot);
         core::mem::forget(on_panic);
         // Read before the client becomes live: what has a number by now was marked before, without
@@ -119,7 +123,7 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
         let Place { bank, slot } = client.place();
         let owned = self.banks()[bank].vacate(slot);
         // Destructors last: the client has left even if one panics.
-        let _retire = RetireOnDrop { queue: self, bank, slots: usize::from(owned) << slot };
+        let _retire = OnDrop(|| self.retire_each(bank, usize::from(owned) << slot));
         self.signal.progress();
         self.signal.interrupted();
         Ok(())
@@ -197,41 +201,25 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
         }
     }
 
+    /// Retires slots of a bank, the others also if a destructor panics for one of them.
+    pub(super) fn retire_each(&self, bank: usize, slots: usize) {
+        if slots != 0 {
+            let _others = OnDrop(|| self.retire_each(bank, slots & (slots - 1)));
+            self.retire(Place { bank, slot: slots.trailing_zeros() as usize });
+        }
+    }
+
     /// Clears the place and makes it vacant. What a publish records later stays until the next
     /// client comes; so does what is there already while a panic unwinds.
     fn clear_place(&self, place: Place) {
-        let _vacate = VacateOnDrop { queue: self, place };
+        let _vacate = OnDrop(|| self.vacate(place));
         if !is_unwinding() {
             self.backlog.clear(self.cells(place.bank), place.slot);
         }
     }
-}
-
-/// Makes a held place vacant.
-struct VacateOnDrop<'a, B: Backlog, S: Storage, N: Signal> {
-    queue: &'a PushQueue<B, S, N>,
-    place: Place,
-}
-
-impl<B: Backlog, S: Storage, N: Signal> Drop for VacateOnDrop<'_, B, S, N> {
-    fn drop(&mut self) {
-        let VacateOnDrop { queue, place } = *self;
-        queue.topics.retire(place);
-        queue.registry.vacate(queue.banks(), place);
-    }
-}
-
-/// A newcomer leaves before it was admitted: no other thread knows its place.
-struct LeaveOnDrop<'a, B: Backlog, S: Storage, N: Signal> {
-    queue: &'a PushQueue<B, S, N>,
-    key: ClientKey,
-}
-
-impl<B: Backlog, S: Storage, N: Signal> Drop for LeaveOnDrop<'_, B, S, N> {
-    fn drop(&mut self) {
-        let place = self.key.place();
-        if self.queue.registry.seat(place).release(self.key.generation()) {
-            self.queue.retire(place);
-        }
+    /// Makes a held place vacant.
+    fn vacate(&self, place: Place) {
+        self.topics.retire(place);
+        self.registry.vacate(self.banks(), place);
     }
 }

@@ -4,7 +4,6 @@ mod batch;
 mod clients;
 mod converge;
 mod expand;
-mod guards;
 mod lanes;
 mod make;
 mod numbers;

@@ -10,7 +10,6 @@ use core::ops::Deref;
 use super::PushQueue;
 use super::batch::Entries;
 use super::converge::Cursor;
-use super::guards::{FailedOnDrop, GiveBackOnDrop, PermitsOnDrop, RetireOnDrop};
 use super::stats::Stats;
 use crate::backlog::Backlog;
 use crate::batch::Batch;
@@ -23,6 +22,7 @@ use crate::registry::{ClientKey, Place};
 use crate::signal::Signal;
 use crate::slot::{Lane, Released, State, slots};
 use crate::storage::Storage;
+use crate::unwind::OnDrop;
 use crate::version::Version;
 
 mod sealed {
@@ -225,7 +225,12 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
         let progress = self.progress(place.bank);
         let seen = progress.enter(place.slot, seen, || self.convergence.newest());
         let ticket = Ticket { client, lane, seen, counted, changing };
-        let on_panic = FailedOnDrop { queue: self, ticket };
+        // An adapter may keep the lease and retry later; otherwise it goes back.
+        let on_panic = OnDrop(move || {
+            if !self.signal.keep_failed(&ticket) {
+                Serve::requeue(self, &ticket, None, true);
+            }
+        });
         let payload = self.backlog.take(cells, place.slot);
         core::mem::forget(on_panic);
         progress.begin(place.slot, seen);
@@ -236,13 +241,11 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
     /// back.
     #[cold]
     pub(super) fn finish_empty(&self, ticket: &Ticket, permits: usize) {
-        let back = self.finish(ticket);
-        if back == HandedBack::Ready {
-            self.signal.ready(1);
-        }
+        let released = self.finish(ticket);
+        self.end(released.ready(), 0);
         self.signal.progress();
-        if back == HandedBack::Left {
-            let on_panic = PermitsOnDrop { queue: self, permits };
+        if released.leaving != 0 {
+            let on_panic = OnDrop(|| self.end(0, permits));
             self.retire(ticket.place());
             core::mem::forget(on_panic);
         }
@@ -250,10 +253,10 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
 
     /// The client has all that its lease contained.
     #[cfg_attr(target_pointer_width = "64", inline(always))]
-    pub(super) fn finish(&self, ticket: &Ticket) -> HandedBack {
+    pub(super) fn finish(&self, ticket: &Ticket) -> Released {
         let Place { bank, slot } = ticket.place();
         self.complete_slot(ticket);
-        self.hand_back(ticket.place(), self.banks()[bank].release(slot))
+        self.hand_back(bank, self.banks()[bank].release(1 << slot))
     }
 
     /// Records the completion in the slot's data. Before the release: a later owner's must not be
@@ -268,67 +271,45 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
     }
 
     /// Lets go of a slot that was owned, and leaves it pending.
-    pub(super) fn give_back(&self, place: Place, lane: Lane) -> HandedBack {
+    pub(super) fn give_back(&self, place: Place, lane: Lane) -> Released {
         let Place { bank, slot } = place;
         self.progress(bank).give_back(slot);
-        self.hand_back(place, self.banks()[bank].requeue(slot, lane))
+        self.hand_back(bank, self.banks()[bank].requeue(slot, lane))
     }
 
-    /// Puts the bank of a slot that was let go of into the ready sets where it belongs.
+    /// Puts the bank of slots that were let go of into the ready sets where it belongs. The caller
+    /// retires those that are leaving, once all else has been done.
     #[inline]
-    fn hand_back(&self, place: Place, released: Released) -> HandedBack {
-        match released {
-            Released::Leaving => HandedBack::Left,
-            Released::Back { urgent, normal, .. } => {
-                for (lane, pending) in [(Lane::Urgent, urgent), (Lane::Normal, normal)] {
-                    if pending {
-                        self.lane_queue(lane).set.insert(place.bank);
-                    }
-                }
-                if urgent || normal { HandedBack::Ready } else { HandedBack::Idle }
+    pub(super) fn hand_back(&self, bank: usize, released: Released) -> Released {
+        for (lane, pending) in [(Lane::Urgent, released.urgent), (Lane::Normal, released.normal)] {
+            if pending != 0 {
+                self.lane_queue(lane).set.insert(bank);
             }
         }
+        released
     }
 
     #[cold]
     fn drop_and_retire(&self, place: Place, payload: Option<B::Payload>) {
-        let _retire = RetireOnDrop { queue: self, bank: place.bank, slots: 1 << place.slot };
+        let _retire = OnDrop(|| self.retire(place));
         drop(payload);
     }
 
     /// The last step of each end: permits come back, and workers that may go on are notified.
-    /// `ready` is how many clients became ready by it.
+    /// `ready` are the slots that became ready by it.
     #[inline]
     pub(super) fn end(&self, ready: usize, permits: usize) {
+        let count = || ready.count_ones() as usize;
         if permits > 0 {
             self.limiter.release(permits);
         }
         // After the release, which synchronizes with each failed acquire before it: the work of a
         // worker that failed is seen here.
         if self.signal.is_heard() && permits > 0 && !self.nothing_ready() {
-            self.signal.ready(ready.max(permits));
-        } else if ready > 0 {
-            self.signal.ready(ready);
+            self.signal.ready(count().max(permits));
+        } else if ready != 0 {
+            self.signal.ready(count());
         }
-    }
-}
-
-/// What became of a slot that its owner let go of.
-#[must_use]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum HandedBack {
-    Idle,
-    /// It can be served again.
-    Ready,
-    /// Its client has left: the caller still owns it, and retires it once all else has been done.
-    Left,
-}
-
-impl HandedBack {
-    /// How many clients became ready.
-    #[inline]
-    pub(super) const fn ready(self) -> usize {
-        matches!(self, HandedBack::Ready) as usize
     }
 }
 
@@ -383,11 +364,11 @@ impl<B: Backlog, S: Storage, N: Signal> Serve for PushQueue<B, S, N> {
 
     #[cfg_attr(target_pointer_width = "64", inline(always))] // so that the lease need not be copied
     fn complete(&self, ticket: &Ticket, payload: Option<B::Payload>, permit: bool) {
-        let back = self.finish(ticket);
-        self.end(back.ready(), (permit && ticket.counted).into());
+        let released = self.finish(ticket);
+        self.end(released.ready(), (permit && ticket.counted).into());
         self.signal.progress();
         // Destructors last: one that panics harms nobody else.
-        if back == HandedBack::Left {
+        if released.leaving != 0 {
             self.drop_and_retire(ticket.place(), payload);
         } else {
             drop(payload);
@@ -395,9 +376,13 @@ impl<B: Backlog, S: Storage, N: Signal> Serve for PushQueue<B, S, N> {
     }
 
     fn requeue(&self, ticket: &Ticket, payload: Option<B::Payload>, permit: bool) {
-        let (place, permits) = (ticket.place(), (permit && ticket.counted).into());
+        let place = ticket.place();
         // Given back also if the backlog breaks its contract and panics.
-        let _back = GiveBackOnDrop { queue: self, place, lane: ticket.lane, permits };
+        let _back = OnDrop(|| {
+            let released = self.give_back(place, ticket.lane);
+            self.end(released.ready(), (permit && ticket.counted).into());
+            self.retire_each(place.bank, released.leaving);
+        });
         if let Some(payload) = payload {
             self.backlog.restore(self.cells(place.bank), place.slot, payload);
         }

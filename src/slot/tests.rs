@@ -161,17 +161,25 @@ fn release_of_many_is_the_release_of_each() {
         let owned = before.active();
         let (mut next, mut leaving, mut urgent, mut normal) = (before, 0, 0, 0);
         for slot in slots(owned) {
-            match next.release(slot) {
-                Released::Leaving => leaving |= 1 << slot,
-                Released::Back { next: freed, urgent: u, normal: n } => {
-                    next = freed;
-                    urgent |= usize::from(u) << slot;
-                    normal |= usize::from(n) << slot;
-                }
-            }
+            let released = next.release(1 << slot);
+            next = released.next;
+            leaving |= released.leaving;
+            urgent |= released.urgent;
+            normal |= released.normal;
         }
-        assert_eq!(before.release_many(owned), ReleasedMany { next, leaving, urgent, normal });
+        assert_eq!(before.release(owned), Released { next, leaving, urgent, normal });
     });
+}
+
+/// What becomes of a slot that is let go of with these bits.
+fn released(slot: usize, nibble: usize, neighbour: usize) -> Released {
+    let of = |bit: usize| usize::from(nibble & bit != 0) << slot;
+    if nibble & LIVE_BIT == 0 {
+        let next = bank(slot, nibble, neighbour);
+        return Released { next, leaving: 1 << slot, urgent: 0, normal: 0 };
+    }
+    let next = bank(slot, nibble & !ACTIVE_BIT, neighbour);
+    Released { next, leaving: 0, urgent: of(URGENT_BIT), normal: of(NORMAL_BIT) }
 }
 
 #[test]
@@ -180,16 +188,7 @@ fn release_frees_a_live_slot_and_leaves_a_departed_one_to_its_owner() {
         if nibble & ACTIVE_BIT == 0 {
             return;
         }
-        let expected = if nibble & LIVE_BIT == 0 {
-            Released::Leaving
-        } else {
-            Released::Back {
-                next: bank(slot, nibble & !ACTIVE_BIT, neighbour),
-                urgent: nibble & URGENT_BIT != 0,
-                normal: nibble & NORMAL_BIT != 0,
-            }
-        };
-        assert_eq!(before.release(slot), expected);
+        assert_eq!(before.release(1 << slot), released(slot, nibble, neighbour));
     });
 }
 
@@ -200,17 +199,9 @@ fn requeue_marks_and_frees_in_one_step() {
             return;
         }
         for lane in LANES {
-            let after = (nibble | lane_bit(lane)) & !ACTIVE_BIT;
-            let expected = if nibble & LIVE_BIT == 0 {
-                Released::Leaving
-            } else {
-                Released::Back {
-                    next: bank(slot, after, neighbour),
-                    urgent: after & URGENT_BIT != 0,
-                    normal: after & NORMAL_BIT != 0,
-                }
-            };
-            assert_eq!(before.requeue(slot, lane), expected);
+            let live = nibble & LIVE_BIT != 0;
+            let after = if live { nibble | lane_bit(lane) } else { nibble };
+            assert_eq!(before.requeue(slot, lane), released(slot, after, neighbour));
         }
     });
 }

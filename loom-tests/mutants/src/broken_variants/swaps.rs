@@ -379,10 +379,10 @@ fn lease() -> Vec<Mutant> {
             &[(
                 "queue/serve.rs",
                 "self.complete_slot(ticket);
-        self.hand_back(ticket.place(), self.banks()[bank].release(slot))",
-                "let released = self.banks()[bank].release(slot);
+        self.hand_back(bank, self.banks()[bank].release(1 << slot))",
+                "let released = self.banks()[bank].release(1 << slot);
                  self.complete_slot(ticket);
-                 self.hand_back(ticket.place(), released)",
+                 self.hand_back(bank, released)",
             )],
             "convergence",
             "convergence_of_one_client_is_never_early_without_a_payload",
@@ -402,8 +402,8 @@ fn lease() -> Vec<Mutant> {
                 ),
                 (
                     "queue/serve.rs",
-                    "if pending {\n                        self.lane_queue",
-                    "if pending && !BROKEN {\n                        self.lane_queue",
+                    "if pending != 0 {\n                self.lane_queue",
+                    "if pending != 0 && !BROKEN {\n                self.lane_queue",
                 ),
             ],
             "signals",
@@ -437,8 +437,8 @@ fn lease() -> Vec<Mutant> {
                 ),
                 (
                     "queue/serve.rs",
-                    "} else if ready > 0 {\n            self.signal.ready(ready);\n        }",
-                    "} else if ready > 0 {\n            self.signal.ready(ready);\n        }
+                    "} else if ready != 0 {\n            self.signal.ready(count());\n        }",
+                    "} else if ready != 0 {\n            self.signal.ready(count());\n        }
                      if BROKEN && permits > 0 { self.limiter.release(permits); }",
                 ),
             ],
@@ -513,10 +513,10 @@ fn clients() -> Vec<Mutant> {
             "retire a place: make it vacant, then clear the topics",
             &[(
                 "queue/clients.rs",
-                "queue.topics.retire(place);
-        queue.registry.vacate(queue.banks(), place);",
-                "queue.registry.vacate(queue.banks(), place);
-                 queue.topics.retire(place);",
+                "self.topics.retire(place);
+        self.registry.vacate(self.banks(), place);",
+                "self.registry.vacate(self.banks(), place);
+                 self.topics.retire(place);",
             )],
             &[
                 ("stale_keys", "a_stale_key_subscribes_nobody"),
