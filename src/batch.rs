@@ -25,7 +25,7 @@ impl<Q: Deref<Target: Serve>> Batch<Q> {
     pub(crate) fn begin(queue: Q, most: usize) -> Option<Self> {
         // Made first, so that what has begun goes back if taking the next payload panics.
         let mut batch = Batch { queue, entries: [const { None }; crate::SLOTS] };
-        batch.queue.begin_batch(most, &mut batch.entries);
+        batch.queue.as_queue().begin_many(most, &mut batch.entries);
         (!batch.is_empty()).then_some(batch)
     }
 
@@ -53,7 +53,7 @@ impl<Q: Deref<Target: Serve>> Batch<Q> {
     /// Ends the pushes: the clients have all that the requests contained. Progress is that of
     /// [`Lease::complete`]. If destructors of requests panic, all pushes have ended all the same.
     pub fn complete(mut self) {
-        self.queue.complete_batch(&mut self.entries);
+        self.queue.as_queue().complete_many(&mut self.entries);
     }
 
     /// Ends the pushes without success: each request is merged with what was published meanwhile,
@@ -92,7 +92,7 @@ impl<Q: Deref<Target: Serve>> Drop for Batch<Q> {
 fn give_back<Q: Serve + ?Sized>(queue: &Q, entries: &mut Entries<Q::Payload>) {
     if let Some((ticket, payload)) = entries.iter_mut().find_map(Option::take) {
         let _others = OnDrop(|| give_back(queue, entries));
-        queue.requeue(&ticket, Some(payload), true);
+        queue.as_queue().requeue(&ticket, Some(payload), true);
     }
 }
 

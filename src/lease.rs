@@ -47,7 +47,7 @@ impl<Q: Deref<Target: Serve>> Lease<Q> {
     /// Gives the handle back if there is nothing to lease, so that waiting needs no clone of it.
     #[inline]
     pub(crate) fn begin(queue: Q) -> Result<Self, Q> {
-        match queue.begin() {
+        match queue.as_queue().begin() {
             Some((ticket, payload)) => Ok(Self::from_parts(queue, ticket, payload)),
             None => Err(queue),
         }
@@ -98,13 +98,13 @@ impl<Q: Deref<Target: Serve>> Lease<Q> {
     /// Whether newer work for the client is pending already. The handler may stop early: if it
     /// requeues, its request is merged with the newer one. Wait-free.
     pub fn is_superseded(&self) -> bool {
-        matches!(self.queue.outlook(&self.ticket), Outlook::Superseded(_))
+        matches!(self.queue.as_queue().outlook(&self.ticket), Outlook::Superseded(_))
     }
 
     /// What else there is for the client, if it is still there.
     #[cfg(all(feature = "async", not(loom)))]
     pub(crate) fn outlook(&self) -> Outlook {
-        self.queue.outlook(&self.ticket)
+        self.queue.as_queue().outlook(&self.ticket)
     }
 
     /// Gives the permit back before the push has ended, as a rule when the push is prepared and a
@@ -112,7 +112,7 @@ impl<Q: Deref<Target: Serve>> Lease<Q> {
     /// Lock-free.
     pub fn release_permit(&mut self) {
         if core::mem::take(&mut self.permit) && self.ticket.counted {
-            self.queue.return_permit();
+            self.queue.as_queue().end(0, 1);
         }
     }
 
@@ -141,7 +141,7 @@ impl<Q: Deref<Target: Serve>> Lease<Q> {
     pub fn complete(mut self) {
         self.ended = true;
         let payload = self.payload.take();
-        self.queue.complete(&self.ticket, payload, self.permit);
+        self.queue.as_queue().complete(&self.ticket, payload, self.permit);
     }
 
     /// Ends the push without success: the request is merged with what was published meanwhile, and
@@ -161,7 +161,7 @@ impl<Q: Deref<Target: Serve>> Drop for Lease<Q> {
     fn drop(&mut self) {
         if !self.ended {
             let ticket = self.ticket;
-            self.queue.requeue(&ticket, self.payload.take(), self.permit);
+            self.queue.as_queue().requeue(&ticket, self.payload.take(), self.permit);
         }
     }
 }
@@ -186,7 +186,7 @@ pub struct Permit<Q: Deref<Target: Serve>> {
 impl<Q: Deref<Target: Serve>> Drop for Permit<Q> {
     fn drop(&mut self) {
         if self.counted {
-            self.queue.return_permit();
+            self.queue.as_queue().end(0, 1);
         }
     }
 }

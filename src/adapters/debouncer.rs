@@ -122,7 +122,7 @@ where
             state: Mutex::new(State { debounce, armed: None, is_closed: false, has_ended: false }),
             changed: Event::new(),
             clock: Box::new(move || clock.now()),
-            busy: Box::new(move || if is_fixed { 0 } else { Serve::stats(&*stats).busy }),
+            busy: Box::new(move || if is_fixed { 0 } else { stats.as_queue().stats().busy }),
             publish: Box::new(move |scope, lane, request| publish(&queue, scope, lane, request)),
         });
         let end = EndOnDrop(Arc::clone(&held));

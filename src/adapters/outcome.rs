@@ -70,7 +70,7 @@ impl Unserved {
     /// The clients that have something pending, or a push in progress.
     pub(super) fn of(queue: &(impl Serve + ?Sized)) -> Self {
         let mut clients = Vec::new();
-        queue.each_unserved(&mut |client| clients.push(client));
+        queue.as_queue().each_unserved(|client| clients.push(client));
         Unserved(clients)
     }
 

@@ -142,7 +142,7 @@ impl<Q: Handle> Push<Q> {
     /// ```
     pub async fn superseded(&self) {
         let is_over = || self.lease().outlook() != Outlook::Current;
-        until(self.queue().signal().interruptions(), is_over).await;
+        until(self.queue().as_queue().signal().interruptions(), is_over).await;
     }
 
     /// Gives the permit back before the push has ended, as a rule when the push is prepared and a

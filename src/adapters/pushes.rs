@@ -165,7 +165,7 @@ impl<Q: Handle> Pushes<Q> {
         if let Some((_, busy)) = known.filter(|(at, _)| now.saturating_sub(*at) < BUSY_FOR) {
             return busy;
         }
-        let busy = Serve::stats(&*self.queue).busy;
+        let busy = self.queue.as_queue().stats().busy;
         self.book().busy = Some((now, busy));
         busy
     }
@@ -403,7 +403,7 @@ impl<Q: Handle> Pushes<Q> {
     /// Unregisters a client whose push is in [`Phase::Evicting`]. Its lease ends afterwards, when
     /// it is back: ended before, the client could be leased once more.
     fn evict(&self, client: ClientKey, reason: EvictReason) {
-        let left = caught(|| self.queue.unregister(client));
+        let left = caught(|| self.queue.as_queue().unregister(client));
         let is_evicted = match left {
             Ok(left) => left.is_ok(),
             Err(panic) => {
@@ -460,7 +460,7 @@ impl<Q: Handle> Pushes<Q> {
 
     /// Closes the queue, and stops when everything has been served, or after this long.
     pub(super) fn drain(&self, within: Duration) {
-        self.queue.close();
+        self.queue.as_queue().close();
         let by = self.now().checked_add(within);
         self.book().drain_by = by;
         notify(&self.changed, usize::MAX);
@@ -473,10 +473,10 @@ impl<Q: Handle> Pushes<Q> {
 
     /// How a drain has ended.
     pub(super) fn drained(&self) -> Result<(), Unserved> {
-        if self.book().was_drained || self.queue.is_drained() {
+        if self.book().was_drained || self.queue.as_queue().is_drained() {
             return Ok(());
         }
-        let unserved = Unserved::of(&*self.queue);
+        let unserved = Unserved::of(self.queue.as_queue());
         if unserved.clients().is_empty() { Ok(()) } else { Err(unserved) }
     }
 

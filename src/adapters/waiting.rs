@@ -218,10 +218,10 @@ where
             Ok(lease) => return Some(lease),
             Err(queue) => queue,
         };
-        let waiters = queue.signal();
+        let waiters = queue.as_queue().signal();
         let ready = Listener::of(&waiters.ready);
         // While the queue is open, no push that completes ends the wait; `close` notifies `ready`.
-        let end = queue.is_closed().then(|| Listener::of(&waiters.progress));
+        let end = queue.as_queue().is_closed().then(|| Listener::of(&waiters.progress));
 
         // From here on `ready` may be notified. If this look or a cancellation makes the wake-up
         // unnecessary, it is passed on: `event_listener::Event` documents that a notified listener
@@ -230,7 +230,7 @@ where
             Ok(lease) => return Some(lease),
             Err(queue) => queue,
         };
-        if end.is_some() && queue.is_drained() {
+        if end.is_some() && queue.as_queue().is_drained() {
             return None;
         }
         looks += 1;

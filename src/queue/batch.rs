@@ -11,12 +11,11 @@ use crate::storage::Storage;
 use crate::unwind::{OnDrop, drop_each};
 
 /// The pushes of a batch, each at the index of its slot. All of one bank.
-#[allow(unreachable_pub, reason = "named by a sealed trait")]
-pub type Entries<P> = [Option<(Ticket, P)>; SLOTS];
+pub(crate) type Entries<P> = [Option<(Ticket, P)>; SLOTS];
 
 impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
     /// Begins up to `most` pushes.
-    pub(super) fn begin_many(&self, most: usize, batch: &mut Entries<B::Payload>) {
+    pub(crate) fn begin_many(&self, most: usize, batch: &mut Entries<B::Payload>) {
         for _ in 0..LOOKS {
             let (most, counted) = (most.min(SLOTS), self.limiter.binds());
             let permits = if counted { self.limiter.try_acquire(most) } else { most };
@@ -94,7 +93,7 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
     }
 
     /// Completes the pushes of a batch.
-    pub(super) fn complete_many(&self, batch: &mut Entries<B::Payload>) {
+    pub(crate) fn complete_many(&self, batch: &mut Entries<B::Payload>) {
         // Out of the batch first: whatever panics below, nothing is given back that has been
         // completed.
         let batch = core::mem::replace(batch, [const { None }; SLOTS]);

@@ -19,7 +19,7 @@ use crate::versions::{Versions, part};
 /// It never goes back, so a whole wait is one pass over the banks, and each look beyond that is at
 /// one bank.
 #[derive(Clone, Copy, Debug)]
-pub struct Cursor {
+pub(crate) struct Cursor {
     /// The versions before this one have converged.
     part: usize,
     bank: usize,

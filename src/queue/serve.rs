@@ -8,13 +8,9 @@
 use core::ops::Deref;
 
 use super::PushQueue;
-use super::batch::Entries;
-use super::converge::Cursor;
-use super::stats::Stats;
 use crate::backlog::Backlog;
 use crate::batch::Batch;
 use crate::convergence::Seq;
-use crate::error::Stale;
 use crate::lease::Lease;
 use crate::ready::ReadySet;
 use crate::ready::lane::Served;
@@ -23,68 +19,44 @@ use crate::signal::Signal;
 use crate::slot::{Lane, Released, State, slots};
 use crate::storage::Storage;
 use crate::unwind::OnDrop;
-use crate::version::Version;
 
 mod sealed {
     pub trait Sealed {}
 }
 
-/// What a lease needs of its queue, without the queue's type parameters. Implemented by
-/// [`PushQueue`] alone; adapters are generic over it.
+/// A queue, without its type parameters: what leases and adapters are generic over. Implemented by
+/// [`PushQueue`] alone.
 pub trait Serve: sealed::Sealed {
     /// What a lease holds.
     type Payload;
+    /// What a publish carries.
+    type Backlog: Backlog<Payload = Self::Payload>;
+    /// Where the queue lives.
+    type Storage: Storage;
     /// How workers are notified.
     type Signal: Signal;
 
-    /// The signal that the queue was made with.
-    fn signal(&self) -> &Self::Signal;
+    /// The queue.
+    fn as_queue(&self) -> &PushQueue<Self::Backlog, Self::Storage, Self::Signal>;
+}
 
-    /// [`PushQueue::unregister`].
-    ///
-    /// # Errors
-    ///
-    /// [`Stale`] if the client has left already.
-    fn unregister(&self, client: ClientKey) -> Result<(), Stale>;
+impl<B: Backlog, S: Storage, N: Signal> sealed::Sealed for PushQueue<B, S, N> {}
 
-    /// [`PushQueue::close`].
-    fn close(&self);
+impl<B: Backlog, S: Storage, N: Signal> Serve for PushQueue<B, S, N> {
+    type Payload = B::Payload;
+    type Backlog = B;
+    type Storage = S;
+    type Signal = N;
 
-    /// [`PushQueue::is_closed`].
-    fn is_closed(&self) -> bool;
-
-    /// [`PushQueue::is_drained`].
-    fn is_drained(&self) -> bool;
-
-    /// [`PushQueue::stats`].
-    fn stats(&self) -> Stats;
-
-    /// [`PushQueue::barrier`].
-    fn barrier(&self) -> Version;
-
-    #[doc(hidden)]
-    fn begin(&self) -> Option<(Ticket, Self::Payload)>;
-    #[doc(hidden)]
-    fn complete(&self, ticket: &Ticket, payload: Option<Self::Payload>, permit: bool);
-    #[doc(hidden)]
-    fn requeue(&self, ticket: &Ticket, payload: Option<Self::Payload>, permit: bool);
-    #[doc(hidden)]
-    fn begin_batch(&self, most: usize, batch: &mut Entries<Self::Payload>);
-    #[doc(hidden)]
-    fn complete_batch(&self, batch: &mut Entries<Self::Payload>);
-    #[doc(hidden)]
-    fn return_permit(&self);
-    #[doc(hidden)]
-    fn outlook(&self, ticket: &Ticket) -> Outlook;
-    #[doc(hidden)]
-    fn has_converged(&self, version: &Version, at: &mut Cursor) -> bool;
-    #[doc(hidden)]
-    fn each_unserved(&self, each: &mut dyn FnMut(ClientKey));
+    #[inline]
+    fn as_queue(&self) -> &Self {
+        self
+    }
 }
 
 /// What a push in progress can ask about its client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outlook {
+pub(crate) enum Outlook {
     /// It has nothing newer to be sent.
     Current,
     /// More is pending, and this is the most urgent lane of it.
@@ -130,7 +102,7 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub fn try_lease(&self) -> Option<Lease<&Self>> {
         // Not by `Lease::begin`: it would make an error of what is `None` here.
-        let (ticket, payload) = Serve::begin(self)?;
+        let (ticket, payload) = self.begin()?;
         Some(Lease::from_parts(self, ticket, payload))
     }
 
@@ -228,7 +200,7 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
         // An adapter may keep the lease and retry later; otherwise it goes back.
         let on_panic = OnDrop(move || {
             if !self.signal.keep_failed(&ticket) {
-                Serve::requeue(self, &ticket, None, true);
+                self.requeue(&ticket, None, true);
             }
         });
         let payload = self.backlog.take(cells, place.slot);
@@ -298,7 +270,7 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
     /// The last step of each end: permits come back, and workers that may go on are notified.
     /// `ready` are the slots that became ready by it.
     #[inline]
-    pub(super) fn end(&self, ready: usize, permits: usize) {
+    pub(crate) fn end(&self, ready: usize, permits: usize) {
         let count = || ready.count_ones() as usize;
         if permits > 0 {
             self.limiter.release(permits);
@@ -311,36 +283,9 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
             self.signal.ready(count());
         }
     }
-}
-
-impl<B: Backlog, S: Storage, N: Signal> sealed::Sealed for PushQueue<B, S, N> {}
-
-impl<B: Backlog, S: Storage, N: Signal> Serve for PushQueue<B, S, N> {
-    type Payload = B::Payload;
-    type Signal = N;
-
-    fn signal(&self) -> &N {
-        self.signal()
-    }
-
-    fn unregister(&self, client: ClientKey) -> Result<(), Stale> {
-        self.unregister(client)
-    }
-
-    fn close(&self) {
-        self.close();
-    }
-
-    fn is_closed(&self) -> bool {
-        self.is_closed()
-    }
-
-    fn is_drained(&self) -> bool {
-        self.is_drained()
-    }
-
+    /// A lease begins, with its permit.
     #[cfg_attr(target_pointer_width = "64", inline(always))]
-    fn begin(&self) -> Option<(Ticket, B::Payload)> {
+    pub(crate) fn begin(&self) -> Option<(Ticket, B::Payload)> {
         for _ in 0..LOOKS {
             let counted = self.limiter.binds();
             if counted && self.limiter.try_acquire(1) == 0 {
@@ -362,8 +307,9 @@ impl<B: Backlog, S: Storage, N: Signal> Serve for PushQueue<B, S, N> {
         None
     }
 
+    /// A lease ends; `permit`, if it still has its permit.
     #[cfg_attr(target_pointer_width = "64", inline(always))] // so that the lease need not be copied
-    fn complete(&self, ticket: &Ticket, payload: Option<B::Payload>, permit: bool) {
+    pub(crate) fn complete(&self, ticket: &Ticket, payload: Option<B::Payload>, permit: bool) {
         let released = self.finish(ticket);
         self.end(released.ready(), (permit && ticket.counted).into());
         self.signal.progress();
@@ -375,7 +321,8 @@ impl<B: Backlog, S: Storage, N: Signal> Serve for PushQueue<B, S, N> {
         }
     }
 
-    fn requeue(&self, ticket: &Ticket, payload: Option<B::Payload>, permit: bool) {
+    /// A lease goes back.
+    pub(crate) fn requeue(&self, ticket: &Ticket, payload: Option<B::Payload>, permit: bool) {
         let place = ticket.place();
         // Given back also if the backlog breaks its contract and panics.
         let _back = OnDrop(|| {
@@ -388,31 +335,9 @@ impl<B: Backlog, S: Storage, N: Signal> Serve for PushQueue<B, S, N> {
         }
     }
 
-    fn begin_batch(&self, most: usize, batch: &mut Entries<B::Payload>) {
-        self.begin_many(most, batch);
-    }
-
-    fn complete_batch(&self, batch: &mut Entries<B::Payload>) {
-        self.complete_many(batch);
-    }
-
-    fn return_permit(&self) {
-        self.end(0, 1);
-    }
-
-    fn stats(&self) -> Stats {
-        self.stats()
-    }
-
-    fn barrier(&self) -> Version {
-        self.barrier()
-    }
-
-    fn has_converged(&self, version: &Version, at: &mut Cursor) -> bool {
-        self.advance(at, version)
-    }
-
-    fn each_unserved(&self, each: &mut dyn FnMut(ClientKey)) {
+    /// Calls `each` with the clients that have something pending, or a push in progress.
+    #[cfg(feature = "async")]
+    pub(crate) fn each_unserved(&self, mut each: impl FnMut(ClientKey)) {
         // Clients that a fan-out has not reached yet are unserved too.
         let is_expanded = [Lane::Urgent, Lane::Normal].into_iter().all(|it| self.is_expanded(it));
         for (bank, word) in self.banks().iter().enumerate() {
@@ -422,7 +347,8 @@ impl<B: Backlog, S: Storage, N: Signal> Serve for PushQueue<B, S, N> {
         }
     }
 
-    fn outlook(&self, ticket: &Ticket) -> Outlook {
+    /// What there is for the client of a lease.
+    pub(crate) fn outlook(&self, ticket: &Ticket) -> Outlook {
         // Before the bank: what is visited by now has its marks.
         let Place { bank, slot } = ticket.place();
         let behind = self.is_behind_fan_out(ticket.seen);

@@ -283,6 +283,7 @@ fn a_queue_is_drained_when_the_last_push_has_ended() {
 #[test]
 fn a_queue_through_the_trait() {
     fn over(queue: &impl Serve<Signal = pushlane::NoSignal>, client: ClientKey) {
+        let queue = queue.as_queue();
         assert!(!queue.is_closed() && !queue.is_drained());
         queue.close();
         assert!(queue.is_closed() && !queue.is_drained(), "somebody waits");
@@ -292,7 +293,7 @@ fn a_queue_through_the_trait() {
     }
     let queue = Arc::new(PushQueue::<Dirty>::new(Config::new(1)));
     let client = queue.register_with(Lane::Normal, ()).unwrap();
-    assert!(std::ptr::eq(Serve::signal(&*queue), queue.signal()));
+    assert!(std::ptr::eq(queue.as_queue(), &*queue));
     let lease = PushQueue::try_lease_from(Arc::clone(&queue)).unwrap();
     assert!(PushQueue::try_lease_from(Arc::clone(&queue)).is_none());
     assert_eq!(lease.key(), client);

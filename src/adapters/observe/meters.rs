@@ -145,7 +145,7 @@ impl Meters {
     }
 
     pub(super) fn look(&self, queue: &(impl Serve + ?Sized), now: Duration, moment: &Moment) {
-        let stats = queue.stats();
+        let stats = queue.as_queue().stats();
         self.clients.set(stats.clients as f64);
         self.urgent.waiting.set(stats.urgent as f64);
         self.normal.waiting.set(stats.normal as f64);
@@ -158,7 +158,7 @@ impl Meters {
         self.longest_push.set(since(moment.longest));
 
         let mut waiting = HashMap::new();
-        queue.each_unserved(&mut |client| {
+        queue.as_queue().each_unserved(|client| {
             waiting.insert(client, now);
         });
         for client in &moment.in_progress {
@@ -171,7 +171,7 @@ impl Meters {
         let oldest = waiting.values().min().copied();
         seen.next_look = now.saturating_add(PERIOD);
         if seen.barrier.is_none() && (oldest.is_some() || !moment.in_progress.is_empty()) {
-            seen.barrier = Some((now, queue.barrier(), Cursor::START));
+            seen.barrier = Some((now, queue.as_queue().barrier(), Cursor::START));
         }
         seen.waiting = waiting;
         drop(seen);
@@ -184,7 +184,7 @@ impl Meters {
         let mut seen = self.seen();
         let Some((since, version, at)) = &mut seen.barrier else { return };
         let since = *since;
-        if !queue.has_converged(version, at) {
+        if !queue.as_queue().advance(at, version) {
             return;
         }
         seen.barrier = None;

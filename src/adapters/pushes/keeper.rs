@@ -18,7 +18,7 @@ impl<Q: Handle> Pushes<Q> {
     /// What the keeper waits for beside the clock.
     pub(in crate::adapters) fn disturbed(&self) -> Either {
         let is_cut_short = self.options.backoff.is_cut_short && self.stats().backing_off > 0;
-        let interruptions = || Listener::of(self.queue.signal().interruptions());
+        let interruptions = || Listener::of(self.queue.as_queue().signal().interruptions());
         Either { ready: Listener::of(&self.changed), end: is_cut_short.then(interruptions) }
     }
 
