@@ -23,8 +23,6 @@
 //! number that is at least the publisher's, and a client whose push has begun with it needs no
 //! mark.
 
-use core::fmt;
-
 use crate::convergence::Seq;
 use crate::sync::{AtomicUsize, Ordering, const_fn};
 
@@ -49,6 +47,7 @@ const fn frontier(visits: usize) -> usize {
 }
 
 /// One lane's fan-out.
+#[derive(Debug)]
 pub(crate) struct FanOut {
     groups: usize,
     visits: AtomicUsize,
@@ -146,12 +145,6 @@ impl FanOut {
     pub(crate) fn end(&self) {
         // Release: with the Acquire in `is_pending` and in `remains`.
         self.visits.fetch_sub(ONE_BEGUN, Ordering::Release);
-    }
-}
-
-impl fmt::Debug for FanOut {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FanOut").field("pending", &self.is_pending()).finish_non_exhaustive()
     }
 }
 

@@ -178,6 +178,7 @@ impl<Q: Deref<Target: Serve>> fmt::Debug for Lease<Q> {
 
 /// A permit taken out of a lease. Dropping it gives it back, lock-free.
 #[must_use = "a permit that is dropped has been given back"]
+#[derive(Debug)]
 pub struct Permit<Q: Deref<Target: Serve>> {
     queue: Q,
     counted: bool,
@@ -188,11 +189,5 @@ impl<Q: Deref<Target: Serve>> Drop for Permit<Q> {
         if self.counted {
             self.queue.as_queue().end(0, 1);
         }
-    }
-}
-
-impl<Q: Deref<Target: Serve>> fmt::Debug for Permit<Q> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Permit")
     }
 }

@@ -1,7 +1,5 @@
 //! Permits: how many pushes may be prepared at once.
 
-use core::fmt;
-
 use crate::sync::{AtomicUsize, Ordering, const_fn};
 
 const HALF: u32 = usize::BITS / 2;
@@ -119,12 +117,6 @@ impl Limiter {
     #[inline]
     pub(crate) fn held(&self) -> usize {
         Permits(self.0.load(Ordering::Relaxed)).held()
-    }
-}
-
-impl fmt::Debug for Limiter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Limiter").field("limit", &self.limit()).field("held", &self.held()).finish()
     }
 }
 

@@ -10,12 +10,12 @@
 //!
 //! | live | active | urgent or normal | state |
 //! | --- | --- | --- | --- |
-//! | 0 | 0 | 0 | [vacant](State::Vacant) |
-//! | 1 | 0 | 0 | [idle](State::Idle) |
-//! | 1 | 0 | 1 | [queued](State::Queued) |
-//! | 1 | 1 | 0 | [in progress](State::InProgress) |
-//! | 1 | 1 | 1 | [in progress, more pending](State::InProgressPending) |
-//! | 0 | 1 | 0 | [held](State::Held): being prepared for a newcomer, or leaving |
+//! | 0 | 0 | 0 | vacant |
+//! | 1 | 0 | 0 | idle |
+//! | 1 | 0 | 1 | queued |
+//! | 1 | 1 | 0 | in progress |
+//! | 1 | 1 | 1 | in progress, more pending |
+//! | 0 | 1 | 0 | held: being prepared for a newcomer, or leaving |
 //! | 0 | · | 1 | never: marks are made only on live slots |
 //!
 //! ```text
@@ -31,8 +31,6 @@
 //! ```
 //!
 //! The holder of the active bit owns the slot's plain data. No other thread touches it.
-
-use core::fmt;
 
 /// How many slots share one bank: a quarter of the machine word's bits.
 ///
@@ -111,19 +109,8 @@ impl Lane {
     }
 }
 
-/// What a slot's four bits mean together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum State {
-    Vacant,
-    Idle,
-    Queued,
-    InProgress,
-    InProgressPending,
-    Held,
-}
-
 /// A bank's word as it was at one moment.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Snapshot(usize);
 
 /// What [`Snapshot::mark`] does to a bank.
@@ -266,26 +253,6 @@ impl Snapshot {
         self.pending() & (1 << slot) != 0
     }
 
-    /// Whether a slot is pending in the urgent lane.
-    #[inline]
-    pub(crate) const fn is_urgent(self, slot: usize) -> bool {
-        self.plane(URGENT) & 1 << slot != 0
-    }
-
-    pub(crate) const fn state(self, slot: usize) -> State {
-        let bit = 1 << slot;
-        let (live, active, pending) =
-            (self.live() & bit != 0, self.active() & bit != 0, self.pending() & bit != 0);
-        match (live, active, pending) {
-            (true, false, false) => State::Idle,
-            (true, false, true) => State::Queued,
-            (true, true, false) => State::InProgress,
-            (true, true, true) => State::InProgressPending,
-            (false, true, _) => State::Held,
-            (false, false, _) => State::Vacant,
-        }
-    }
-
     #[inline]
     const fn with(self, mask: usize, shift: usize) -> Self {
         Snapshot(self.0 | (mask << shift))
@@ -381,12 +348,6 @@ impl Snapshot {
     /// 8. held → vacant.
     pub(crate) const fn retire(self, slot: usize) -> Snapshot {
         self.without(1 << slot, ACTIVE)
-    }
-}
-
-impl fmt::Debug for Snapshot {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries((0..SLOTS).map(|slot| self.state(slot))).finish()
     }
 }
 

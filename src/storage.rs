@@ -3,7 +3,6 @@
 //! [`PushQueue`](crate::PushQueue) is written once over [`Storage`]; nothing grows after
 //! construction.
 
-use core::fmt;
 use core::marker::PhantomData;
 use core::ops::Deref;
 
@@ -56,6 +55,7 @@ pub trait Storage: sealed::Sealed {
 ///
 /// (Without that feature the type exists, so that generic defaults mean the same in every build,
 /// but no queue over it can be made.)
+#[derive(Debug)]
 pub struct Heap<R = Sweep>(PhantomData<fn() -> R>);
 
 impl<R> sealed::Sealed for Heap<R> {}
@@ -84,12 +84,6 @@ impl<R: ReadySet> Storage for Heap<R> {
     type Bits = OnHeap;
     type Topics<T> = [T; 0];
     type Ready = R;
-}
-
-impl<R> fmt::Debug for Heap<R> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Heap")
-    }
 }
 
 /// One value of each, for `len` places.
@@ -160,6 +154,7 @@ impl<const WORDS: usize> Bits for [AtomicUsize; WORDS] {
 ///   a 64-bit target and for 32 banks (256 clients) on a 32-bit one; more banks need `BANKS /
 ///   usize::BITS` words, rounded up. Too few are refused when the queue is compiled.
 /// * `R`: the [order of service](crate::ready).
+#[derive(Debug)]
 pub struct Static<
     const BANKS: usize,
     const TOPICS: usize = 0,
@@ -191,14 +186,6 @@ impl<const BANKS: usize, const TOPICS: usize, const WORDS: usize, R>
         WORDS * usize::BITS as usize >= BANKS && BANKS > 0,
         "Static: WORDS * usize::BITS must be at least BANKS, and BANKS at least 1"
     );
-}
-
-impl<const BANKS: usize, const TOPICS: usize, const WORDS: usize, R> fmt::Debug
-    for Static<BANKS, TOPICS, WORDS, R>
-{
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Static<{BANKS}, {TOPICS}, {WORDS}>")
-    }
 }
 
 /// A value with cache lines to itself, so that writing it doesn't take the neighbours away from

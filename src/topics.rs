@@ -127,13 +127,6 @@ impl<S: Storage> Topics<S> {
         &self.flags.as_ref()[place.bank]
     }
 
-    /// Whether a client of this place is subscribed to a topic that there is. A hint: an edit may
-    /// be under way.
-    pub(crate) fn has(&self, place: Place, topic: Topic) -> bool {
-        let members = |row: &Row<S>| row.word(place.bank).load(Ordering::Relaxed);
-        self.row(topic).is_some_and(|row| members(row) & 1 << (place.slot + NOW) != 0)
-    }
-
     /// Makes the client a member. False: there is no such topic.
     ///
     /// The caller has begun an edit of the client's seat.

@@ -1,7 +1,6 @@
 //! [`Tracker`]: a wait that counts.
 
 use alloc::vec::Vec;
-use core::fmt;
 use core::ops::Deref;
 
 use crate::backlog::Backlog;
@@ -31,6 +30,7 @@ use crate::versions::Versions;
 /// * *Left*: the client is gone, and it is not known that it had completed before that. It is known
 ///   until its place has passed to another client.
 /// * Each recipient is counted once; completed, left and missing add up to the recipients.
+#[derive(Debug)]
 pub struct Tracker<Q, V = Version> {
     queue: Q,
     versions: V,
@@ -110,15 +110,5 @@ impl<Q, V> Tracker<Q, V> {
     /// The clients that have neither completed it nor left, as of the last look.
     pub fn missing(&self) -> &[ClientKey] {
         &self.missing
-    }
-}
-
-impl<Q, V> fmt::Debug for Tracker<Q, V> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tracker")
-            .field("completed", &self.completed)
-            .field("left", &self.left)
-            .field("missing", &self.missing.len())
-            .finish_non_exhaustive()
     }
 }

@@ -350,7 +350,7 @@ where
         JournalCells { inner: B::CELLS, cursors: [const { AtomicUsize::new(0) }; SLOTS] };
 }
 
-super::debug_by_name!(Replaced<R>, JournalRecording<T, R>);
+super::debug_by_name!(JournalCells<C>, Replaced<R>, JournalRecording<T, R>);
 
 impl<B: Backlog + Default, const N: usize> Default for Journal<B, N> {
     fn default() -> Self {
@@ -361,12 +361,6 @@ impl<B: Backlog + Default, const N: usize> Default for Journal<B, N> {
 impl<B: Backlog, const N: usize> fmt::Debug for Journal<B, N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Journal").field("head", &self.head).finish_non_exhaustive()
-    }
-}
-
-impl<C> fmt::Debug for JournalCells<C> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("JournalCells").field("cursors", &self.cursors).finish_non_exhaustive()
     }
 }
 

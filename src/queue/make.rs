@@ -52,15 +52,14 @@ mod on_heap {
             let clients = config.clients.min(MAX_PERMITS);
             // At least one bank, so that a queue without room needs no special case.
             let banks = clients.div_ceil(SLOTS).max(1);
+            let lane = || CachePadded(LaneQueue::new(R::with_banks(banks)));
             let members = || Row::new(row(banks, || AtomicUsize::new(0)));
             PushQueue {
                 banks: Banks::spread(banks, |bank| Bank::with_held(beyond(bank, clients))),
                 cells: row(banks, || backlog.cells()),
                 backlog,
-                urgent: CachePadded(LaneQueue::new(R::with_banks(banks))),
-                normal: CachePadded(LaneQueue::new(R::with_banks(banks))),
-                urgent_fan_out: FanOut::new(banks),
-                normal_fan_out: FanOut::new(banks),
+                lanes: [lane(), lane()],
+                fan_outs: [FanOut::new(banks), FanOut::new(banks)],
                 claims_since_expand: AtomicUsize::new(0),
                 urgent_run: CachePadded(AtomicUsize::new(0)),
                 urgent_ratio: config.urgent_ratio,
@@ -159,10 +158,8 @@ mod in_place {
                 banks: Banks::side_by_side(banks),
                 cells: [const { B::CELLS }; BANKS],
                 backlog: B::EMPTY,
-                urgent: CachePadded(LaneQueue::new(R::EMPTY)),
-                normal: CachePadded(LaneQueue::new(R::EMPTY)),
-                urgent_fan_out: FanOut::new(BANKS),
-                normal_fan_out: FanOut::new(BANKS),
+                lanes: [const { CachePadded(LaneQueue::new(R::EMPTY)) }; 2],
+                fan_outs: [const { FanOut::new(BANKS) }; 2],
                 claims_since_expand: AtomicUsize::new(0),
                 urgent_run: CachePadded(AtomicUsize::new(0)),
                 urgent_ratio: config.urgent_ratio,

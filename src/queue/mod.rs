@@ -11,7 +11,6 @@ mod publish;
 #[cfg(feature = "alloc")]
 mod publish_each;
 mod serve;
-mod set_topics;
 mod stats;
 #[cfg(feature = "alloc")]
 mod track;
@@ -104,12 +103,10 @@ pub struct PushQueue<B: Backlog, S: Storage = Heap, N: Signal = NoSignal> {
     cells: S::Banks<B::Cells>,
     backlog: B,
     /// Which banks hold a ready slot, for each lane.
-    urgent: CachePadded<LaneQueue<S::Ready>>,
-    normal: CachePadded<LaneQueue<S::Ready>>,
+    lanes: [CachePadded<LaneQueue<S::Ready>>; 2],
     /// Publishes to everyone that workers mark on demand, for each lane. Publishers raise, workers
     /// visit.
-    urgent_fan_out: FanOut,
-    normal_fan_out: FanOut,
+    fan_outs: [FanOut; 2],
     /// Claims since banks were last expanded; a hint. See [`PushQueue::expand_if_due`].
     claims_since_expand: AtomicUsize,
     /// Urgent leases in a row; a hint that each claim updates. See [`PushQueue::preferred`].
@@ -178,17 +175,11 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
     }
 
     fn lane_queue(&self, lane: Lane) -> &LaneQueue<S::Ready> {
-        match lane {
-            Lane::Urgent => &self.urgent,
-            Lane::Normal => &self.normal,
-        }
+        &self.lanes[lane as usize]
     }
 
     fn fan_out(&self, lane: Lane) -> &FanOut {
-        match lane {
-            Lane::Urgent => &self.urgent_fan_out,
-            Lane::Normal => &self.normal_fan_out,
-        }
+        &self.fan_outs[lane as usize]
     }
 
     /// How many clients can be registered at once. Wait-free.
@@ -302,13 +293,6 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
 
 impl<B: Backlog, S: Storage, N: Signal> fmt::Debug for PushQueue<B, S, N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PushQueue")
-            .field("capacity", &self.capacity())
-            .field("clients", &self.clients())
-            .field("limiter", &*self.limiter)
-            .field("urgent", &*self.urgent)
-            .field("normal", &*self.normal)
-            .field("closed", &self.is_closed())
-            .finish_non_exhaustive()
+        f.debug_tuple("PushQueue").field(&self.stats()).finish()
     }
 }

@@ -16,7 +16,7 @@ use crate::ready::ReadySet;
 use crate::ready::lane::Served;
 use crate::registry::{ClientKey, Place};
 use crate::signal::Signal;
-use crate::slot::{Lane, Released, State, slots};
+use crate::slot::{Lane, Released, slots};
 use crate::storage::Storage;
 use crate::unwind::OnDrop;
 
@@ -353,13 +353,18 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
         let Place { bank, slot } = ticket.place();
         let behind = self.is_behind_fan_out(ticket.seen);
         let now = self.banks()[bank].load();
-        match now.state(slot) {
-            State::InProgressPending if now.is_urgent(slot) => Outlook::Superseded(Lane::Urgent),
-            State::InProgressPending => Outlook::Superseded(Lane::Normal),
+        let is_in = |mask: usize| mask & 1 << slot != 0;
+        if !is_in(now.in_progress()) {
+            Outlook::Gone
+        } else if is_in(now.waiting_in(Lane::Urgent)) {
+            Outlook::Superseded(Lane::Urgent)
+        } else if is_in(now.waiting()) {
+            Outlook::Superseded(Lane::Normal)
+        } else if behind {
             // Whichever lane it came through: the push would contain it.
-            State::InProgress if behind => Outlook::Superseded(Lane::Urgent),
-            State::InProgress => Outlook::Current,
-            _ => Outlook::Gone,
+            Outlook::Superseded(Lane::Urgent)
+        } else {
+            Outlook::Current
         }
     }
 }

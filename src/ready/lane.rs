@@ -14,8 +14,6 @@
 //! A ready slot is always reachable: its bank is in the set, or its bit is in the turn, or a worker
 //! that has popped the bank or taken the bit is about to look at it.
 
-use core::fmt;
-
 use super::ReadySet;
 use crate::banks::Banks;
 use crate::slot::{ALL, Claimed, Lane, SLOTS, lowest};
@@ -181,16 +179,6 @@ impl<R: ReadySet> LaneQueue<R> {
     pub(crate) fn is_empty(&self) -> bool {
         // Relaxed: coherence shows what happened before.
         Turn(self.turn.load(Ordering::Relaxed)).slots() == 0 && self.set.is_empty()
-    }
-}
-
-impl<R> fmt::Debug for LaneQueue<R> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let turn = Turn(self.turn.load(Ordering::Relaxed));
-        f.debug_struct("Line")
-            .field("bank", &turn.bank())
-            .field("slots", &format_args!("{:b}", turn.slots()))
-            .finish_non_exhaustive()
     }
 }
 

@@ -1,7 +1,5 @@
 //! The default ready set: an atomic bitmap with a rotating cursor.
 
-use core::fmt;
-
 use super::{Popped, ReadySet};
 use crate::storage::{Bits, OnHeap};
 use crate::sync::{AtomicUsize, Ordering};
@@ -16,6 +14,7 @@ const BITS: usize = usize::BITS as usize;
 /// Where the bitmap has more than one word, a summary has one bit for each of its words, so that
 /// the cost does not grow with the number of clients: on a 64-bit target, `pop` and `is_empty` look
 /// at one word for 1,024 clients, and at one word of the summary for each 65,536.
+#[derive(Debug)]
 pub struct Sweep<W: Bits = OnHeap> {
     bits: W,
     /// Bit *i* is set if word *i* of `bits` may be other than zero. Unused for a single word.
@@ -348,12 +347,6 @@ impl<const WORDS: usize> super::ConstReady for Sweep<[AtomicUsize; WORDS]> {
         }
     };
     const BANKS: usize = WORDS * BITS;
-}
-
-impl<W: Bits> fmt::Debug for Sweep<W> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sweep").field("empty", &self.is_empty()).finish_non_exhaustive()
-    }
 }
 
 #[cfg(all(test, feature = "alloc", not(loom)))]
