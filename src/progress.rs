@@ -1,8 +1,6 @@
 //! How far each client is: the number with which its push began, the number it has completed, and
 //! the count of its pushes.
 
-use core::cmp::Ordering as Order;
-
 use crate::convergence::{QUARTER, Seq, WRAPS};
 use crate::slot::SLOTS;
 use crate::sync::{AtomicU16, AtomicU32, AtomicUsize, Ordering, array, const_fn};
@@ -35,10 +33,10 @@ impl Push {
         Push(completed.wrapping_add((given_back + many + 1) * ONE))
     }
 
-    /// As [`Seq::cmp`].
-    #[inline]
-    pub(crate) fn cmp(self, other: Push) -> Order {
-        (self.0.wrapping_sub(other.0) as i32).cmp(&0)
+    /// Whether it comes after another push of the same place, with counts that wrap.
+    #[cfg(feature = "alloc")]
+    pub(crate) const fn is_after(self, other: Push) -> bool {
+        self.0.wrapping_sub(other.0).cast_signed() > 0
     }
 }
 

@@ -8,7 +8,7 @@ use crate::topics::{Scope, Topic};
 const REMEMBERED: usize = 4;
 
 /// Which clients a publish concerned. Never fewer than it did.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Recipients {
     Everyone,
     Client(ClientKey),

@@ -174,7 +174,7 @@ mod set {
             self.pushes.sort_by_key(|push| push.client);
             self.pushes.dedup_by(|next, kept| {
                 let same = next.client == kept.client;
-                if same && next.push.cmp(kept.push).is_gt() {
+                if same && next.push.is_after(kept.push) {
                     kept.push = next.push;
                 }
                 same

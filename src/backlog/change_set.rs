@@ -106,22 +106,6 @@ impl<K> ChangeSet<K> {
         self
     }
 
-    /// The cap in keys; `None` for everything, which has none.
-    ///
-    /// ```
-    /// use pushlane::backlog::ChangeSet;
-    ///
-    /// assert_eq!(ChangeSet::<u32>::nothing().with_cap(8).cap(), Some(8));
-    /// assert_eq!(ChangeSet::<u32>::everything().cap(), None);
-    /// ```
-    #[must_use]
-    pub const fn cap(&self) -> Option<usize> {
-        match &self.0 {
-            State::Everything => None,
-            State::Keys { cap, .. } => Some(*cap),
-        }
-    }
-
     /// Whether everything changed.
     ///
     /// ```
@@ -221,39 +205,6 @@ impl<K: Ord> ChangeSet<K> {
         match &self.0 {
             State::Everything => true,
             State::Keys { keys, .. } => keys.contains(key),
-        }
-    }
-
-    /// Whether some key is in both. Everything meets every set but the empty one.
-    ///
-    /// ```
-    /// use pushlane::backlog::ChangeSet;
-    ///
-    /// assert!(ChangeSet::everything().intersects(&ChangeSet::from([1])));
-    /// assert!(!ChangeSet::everything().intersects(&ChangeSet::<u32>::nothing()));
-    /// ```
-    #[must_use]
-    pub fn intersects(&self, other: &Self) -> bool {
-        match (&self.0, &other.0) {
-            (State::Everything, _) => !other.is_empty(),
-            (_, State::Everything) => !self.is_empty(),
-            (State::Keys { keys: a, .. }, State::Keys { keys: b, .. }) => !a.is_disjoint(b),
-        }
-    }
-
-    /// Drops the keys for which `keep` is false. Everything stays everything: its keys can't be
-    /// asked, and sending too much is the safe side.
-    ///
-    /// ```
-    /// use pushlane::backlog::ChangeSet;
-    ///
-    /// let mut set = ChangeSet::from([1, 2, 3]);
-    /// set.retain(|key| key % 2 == 1);
-    /// assert_eq!(set, ChangeSet::from([1, 3]));
-    /// ```
-    pub fn retain(&mut self, keep: impl FnMut(&K) -> bool) {
-        if let State::Keys { keys, .. } = &mut self.0 {
-            keys.retain(keep);
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::ready::ReadySet;
 use crate::ready::lane::Served;
 use crate::registry::{ClientKey, Place};
 use crate::signal::Signal;
-use crate::slot::{Lane, Released, slots};
+use crate::slot::{Lane, Released};
 use crate::storage::Storage;
 use crate::unwind::OnDrop;
 
@@ -336,14 +336,15 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
     }
 
     /// Calls `each` with the clients that have something pending, or a push in progress.
-    #[cfg(feature = "async")]
+    #[cfg(all(feature = "async", not(loom)))]
     pub(crate) fn each_unserved(&self, mut each: impl FnMut(ClientKey)) {
         // Clients that a fan-out has not reached yet are unserved too.
         let is_expanded = [Lane::Urgent, Lane::Normal].into_iter().all(|it| self.is_expanded(it));
         for (bank, word) in self.banks().iter().enumerate() {
             let now = word.load();
             let unserved = if is_expanded { now.busy() } else { now.live() };
-            slots(unserved).for_each(|slot| each(self.registry.key(Place { bank, slot })));
+            let unserved = crate::slot::slots(unserved);
+            unserved.for_each(|slot| each(self.registry.key(Place { bank, slot })));
         }
     }
 

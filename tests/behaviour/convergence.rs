@@ -54,7 +54,6 @@ fn a_push_completes_what_was_published_before_it_began_and_nothing_later() {
     let before = queue.publish(Target::Everyone, Lane::Normal, ()).unwrap();
     let lease = queue.try_lease().unwrap();
     let during = queue.publish(Target::Everyone, Lane::Normal, ()).unwrap();
-    assert!(before < during);
     lease.complete();
     assert!(queue.is_converged(before));
     assert!(queue.laggards(during).eq([clients[0]]));
@@ -148,7 +147,7 @@ fn an_empty_request_is_skipped_and_converges() {
 }
 
 #[test]
-fn versions_are_ordered_and_printed() {
+fn versions_are_told_apart_and_printed() {
     let (queue, clients) = queue(2);
     let to = |target| queue.publish(target, Lane::Normal, ()).unwrap();
     let first = to(Target::Everyone);
@@ -157,8 +156,6 @@ fn versions_are_ordered_and_printed() {
     queue.try_lease().unwrap().complete();
     let again = to(Target::One(clients[0]));
     let last = to(Target::Everyone);
-    let in_order = [first, one, again, another, last];
-    assert!(in_order.is_sorted_by(|one, next| one < next && one != next));
-    let printed = in_order.map(|version| version.to_string());
+    let printed = [first, one, again, another, last].map(|version| version.to_string());
     assert_eq!(printed, ["v1", "v1:0.1#1", "v1:0.1#2", "v1:1.1#1", "v2"]);
 }

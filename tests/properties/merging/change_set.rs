@@ -64,13 +64,6 @@ fn the_checker_accepts_counts_although_they_are_not_idempotent() {
 }
 
 #[test]
-fn a_violation_prints_which_samples_broke_which_law() {
-    let error = check_laws(&[Latest(1), Latest(2)]).unwrap_err();
-    let text = error.to_string();
-    assert!(text.contains("commut") && text.contains('0') && text.contains('1'), "{text}");
-}
-
-#[test]
 fn none_is_the_identity_of_an_optional_request() {
     let some = Some(BTreeSet::from([1]));
     assert_eq!(merged(&None, &some), some);
@@ -152,32 +145,15 @@ fn lowering_the_cap_below_what_is_held_escalates() {
 }
 
 #[test]
-fn everything_intersects_all_but_nothing() {
-    let everything = ChangeSet::<u32>::everything();
-    assert!(everything.intersects(&ChangeSet::from([1])));
-    assert!(ChangeSet::from([1]).intersects(&everything));
-    assert!(everything.intersects(&everything));
-    assert!(!everything.intersects(&ChangeSet::nothing()));
-    assert!(!ChangeSet::nothing().intersects(&everything));
-    assert!(ChangeSet::from([1, 2]).intersects(&ChangeSet::from([2, 3])));
-    assert!(!ChangeSet::from([1, 2]).intersects(&ChangeSet::from([3])));
-}
-
-#[test]
 fn filtering_keeps_everything_whole() {
     assert!(ChangeSet::<u32>::everything().filtered(|_| false).is_everything());
     assert_eq!(ChangeSet::from([1, 2, 3]).filtered(|k| k % 2 == 1), ChangeSet::from([1, 3]));
 }
 
 #[test]
-fn a_set_says_its_cap_and_keeps_it_when_keys_go() {
-    let mut set = ChangeSet::from([1, 2, 3]).with_cap(8);
-    set.retain(|key| key % 2 == 1);
-    assert_eq!((set.len(), set.cap(), set.contains(&2)), (Some(2), Some(8), false));
-    assert_eq!(set.filtered(|key| *key > 1).cap(), Some(8));
-    let mut everything = ChangeSet::<u32>::everything();
-    everything.retain(|_| false);
-    assert_eq!((everything.cap(), everything.is_everything()), (None, true));
+fn a_set_keeps_its_cap_when_keys_go() {
+    let set = ChangeSet::from([1, 2, 3]).with_cap(3);
+    assert_eq!(set.filtered(|key| *key > 1), ChangeSet::from([2, 3]).with_cap(3));
 }
 
 fn any_set() -> impl Strategy<Value = ChangeSet<u8>> {
