@@ -73,24 +73,52 @@ impl<W: Bits> Sweep<W> {
         (next < to).then_some(next)
     }
 
+    /// Calls `look` with the words that may be other than zero, and which of their banks are meant,
+    /// until it finds something: first those `ahead` in the word `start`, then the words after it,
+    /// then those from the beginning on, and last the whole word `start`.
+    #[inline]
+    fn search<T>(
+        &self,
+        start: usize,
+        ahead: usize,
+        mut look: impl FnMut(usize, usize) -> Option<T>,
+    ) -> Option<T> {
+        for (from, to, of_start) in [(start, self.words().len(), ahead), (0, start + 1, usize::MAX)]
+        {
+            let mut next = from;
+            while let Some(word) = self.candidate(next, to) {
+                let found = look(word, if word == start { of_start } else { usize::MAX });
+                if found.is_some() {
+                    return found;
+                }
+                next = word + 1;
+            }
+        }
+        None
+    }
+
+    /// The lowest bank of a word that is in `banks`, behind the word as it was.
+    #[inline]
+    fn lowest_of(&self, index: usize, banks: usize, hidden: &mut usize) -> Option<(usize, usize)> {
+        loop {
+            // Relaxed: coherence shows what was inserted before. `remove` decides, or the caller
+            // looks at the bank.
+            let all = self.words()[index].load(Ordering::Relaxed);
+            if all != 0 || !self.clear_summary(index, hidden) {
+                return (all & banks != 0).then(|| (all, lowest(all & banks)));
+            }
+        }
+    }
+
     /// Takes the lowest bank of a word that is in `banks`.
     #[inline]
     fn take(&self, index: usize, banks: usize, hidden: &mut usize) -> Option<usize> {
-        let word = &self.words()[index];
-        loop {
-            // Relaxed: `remove` decides.
-            let all = word.load(Ordering::Relaxed);
-            if all == 0 && self.clear_summary(index, hidden) {
-                continue;
-            }
-            if all & banks == 0 {
-                return None;
-            }
-            let bank = lowest(all & banks);
-            if remove(word, all, bank) {
+        while let Some((all, bank)) = self.lowest_of(index, banks, hidden) {
+            if remove(&self.words()[index], all, bank) {
                 return Some(index * BITS + bank.trailing_zeros() as usize);
             }
         }
+        None
     }
 
     /// Takes the next bank of a set that has one word, from the cursor on.
@@ -116,8 +144,7 @@ impl<W: Bits> Sweep<W> {
         }
     }
 
-    /// Takes the next bank: first of the banks `ahead` in the word `start`, then of the words after
-    /// it, then of those from the beginning on, and last of the rest of that word.
+    /// Takes the next bank in the order of [`search`](Self::search).
     fn sweep(&self, start: usize, ahead: usize) -> Option<Popped> {
         let mut hidden = 0;
         // As a rule the round goes on in the same word. Relaxed: `take` decides.
@@ -126,49 +153,21 @@ impl<W: Bits> Sweep<W> {
         {
             return Some(Popped { bank, hidden });
         }
-        // The cursor's word twice: the second time all of it.
-        for (from, to, of_start) in [(start, self.words().len(), ahead), (0, start + 1, usize::MAX)]
-        {
-            let mut next = from;
-            while let Some(word) = self.candidate(next, to) {
-                let banks = if word == start { of_start } else { usize::MAX };
-                if let Some(bank) = self.take(word, banks, &mut hidden) {
-                    return Some(Popped { bank, hidden });
-                }
-                next = word + 1;
-            }
-        }
-        None
+        let bank = self.search(start, ahead, |word, banks| self.take(word, banks, &mut hidden))?;
+        Some(Popped { bank, hidden })
     }
 
     /// The next bank of the set from `from` on, round the end. It stays in the set.
     pub(crate) fn find(&self, from: usize) -> Option<usize> {
         let (start, ahead) = (self.word_of(from), usize::MAX << (from % BITS));
-        let within = |word: usize, banks: usize| {
-            // Relaxed: coherence shows what was inserted before. The caller looks at the bank.
-            let banks = self.words()[word].load(Ordering::Relaxed) & banks;
-            (banks != 0).then(|| word * BITS + banks.trailing_zeros() as usize)
-        };
-        let found = within(start, ahead);
         if self.bits.is_one() {
-            return found.or_else(|| within(start, usize::MAX));
+            let all = self.bits.only().load(Ordering::Relaxed); // as in `lowest_of`
+            let banks = if all & ahead == 0 { all } else { all & ahead };
+            return (banks != 0).then(|| banks.trailing_zeros() as usize);
         }
-        // The cursor's word twice, as in `sweep`.
-        let rounds = [(start + 1, self.words().len()), (0, start + 1)];
-        found.or_else(|| {
-            rounds.into_iter().find_map(|(from, to)| {
-                let mut next = from;
-                while let Some(word) = self.candidate(next, to) {
-                    let found = within(word, usize::MAX);
-                    if found.is_some() {
-                        return found;
-                    }
-                    if !self.clear_summary(word, &mut 0) {
-                        next = word + 1;
-                    }
-                }
-                None
-            })
+        self.search(start, ahead, |word, banks| {
+            let (_, bank) = self.lowest_of(word, banks, &mut 0)?;
+            Some(word * BITS + bank.trailing_zeros() as usize)
         })
     }
 
@@ -309,21 +308,11 @@ impl<W: Bits> ReadySet for Sweep<W> {
         if self.is_summary_empty() {
             return true;
         }
-        let words = self.words().len();
         // From the cursor on, because behind it the summary tends to be out of date.
         let start = self.word_of(self.cursor.load(Ordering::Relaxed));
-        [(start, words), (0, start)].into_iter().all(|(from, to)| {
-            let mut next = from;
-            while let Some(word) = self.candidate(next, to) {
-                // Relaxed: coherence shows an insert that happened before, and only that is
-                // promised.
-                if self.words()[word].load(Ordering::Relaxed) != 0 {
-                    return false;
-                }
-                next = word + 1;
-            }
-            true
-        })
+        // Relaxed: coherence shows an insert that happened before, and only that is promised.
+        let holds = |word: usize| self.words()[word].load(Ordering::Relaxed) != 0;
+        self.search(start, usize::MAX, |word, _| holds(word).then_some(())).is_none()
     }
 }
 
