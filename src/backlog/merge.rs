@@ -121,22 +121,6 @@ impl<K: Ord + Clone> Merge for BTreeSet<K> {
     }
 }
 
-macro_rules! merge_tuple {
-    ($($name:ident $index:tt),+) => {
-        /// Field by field; lawful if every field is.
-        impl<$($name: Merge),+> Merge for ($($name,)+) {
-            fn merge(&mut self, other: &Self) {
-                $(self.$index.merge(&other.$index);)+
-            }
-        }
-    };
-}
-
-merge_tuple!(A 0);
-merge_tuple!(A 0, B 1);
-merge_tuple!(A 0, B 1, C 2);
-merge_tuple!(A 0, B 1, C 2, D 3);
-
 /// Two or three samples for which a [`Merge`] breaks its word, by their places in the slice.
 ///
 /// ```

@@ -72,13 +72,6 @@ fn none_is_the_identity_of_an_optional_request() {
 }
 
 #[test]
-fn tuples_merge_field_by_field() {
-    let a = (BTreeSet::from([1]), Some(BTreeSet::from(["x"])), ());
-    let b = (BTreeSet::from([2]), None, ());
-    assert_eq!(merged(&a, &b), (BTreeSet::from([1, 2]), Some(BTreeSet::from(["x"])), ()));
-}
-
-#[test]
 fn empty_means_nothing_and_everything_is_said_explicitly() {
     let nothing = ChangeSet::<u32>::nothing();
     assert!(nothing.is_empty() && !nothing.is_everything() && !nothing.contains(&1));
