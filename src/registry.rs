@@ -208,8 +208,6 @@ pub(crate) struct Registry<S: Storage> {
     places: Limiter,
     /// The banks that have a vacant slot.
     vacancies: Sweep<S::Bits>,
-    /// The bank where a slot was taken or became vacant last. A hint.
-    cursor: AtomicUsize,
 }
 
 impl<S: Storage> Registry<S> {
@@ -220,7 +218,7 @@ impl<S: Storage> Registry<S> {
             capacity: usize,
         ) -> Self {
             let places = Limiter::new(capacity);
-            Registry { seats, places, vacancies, cursor: AtomicUsize::new(0) }
+            Registry { seats, places, vacancies }
         }
     }
 
@@ -254,14 +252,9 @@ impl<S: Storage> Registry<S> {
 
     /// Reserves a slot of a bank that is in the set.
     fn reserve_of_set(&self, banks: &Banks<S>) -> Option<Place> {
-        // Relaxed: a stale hint costs a step of the search.
-        let cursor = self.cursor.load(Ordering::Relaxed);
         // A bank without a vacancy is taken out of the set, so the search comes to an end.
-        while let Some(bank) = self.vacancies.find(cursor) {
+        while let Some(bank) = self.vacancies.first() {
             if let Some(slot) = self.reserve_in(banks, bank) {
-                if bank != cursor {
-                    self.cursor.store(bank, Ordering::Relaxed);
-                }
                 return Some(Place { bank, slot });
             }
         }
@@ -299,7 +292,6 @@ impl<S: Storage> Registry<S> {
         // In this order: a permit says that a vacancy can be found.
         banks[place.bank].retire(place.slot);
         self.vacancies.insert(place.bank);
-        self.cursor.store(place.bank, Ordering::Relaxed);
         self.places.release(1);
     }
 
@@ -423,18 +415,15 @@ mod tests {
     #[test]
     fn the_set_holds_the_banks_with_vacancies() {
         let (registry, banks) = registry(BANKS * SLOTS);
-        let in_set = || {
-            let is_in = |bank: usize| registry.vacancies.find(bank) == Some(bank);
-            core::array::from_fn::<_, BANKS, _>(is_in)
-        };
         for place in places() {
-            assert_eq!(in_set(), [place.bank == 0, true]);
+            assert_eq!(registry.vacancies.first(), Some(place.bank));
             assert_eq!(registry.reserve(&banks), Some(place));
         }
-        assert_eq!(in_set(), [false, false]);
-        for place in places() {
+        assert_eq!(registry.vacancies.first(), None);
+        let places: std::vec::Vec<_> = places().collect();
+        for &place in places.iter().rev() {
             registry.vacate(&banks, place);
-            assert_eq!(in_set(), [true, place.bank == 1]);
+            assert_eq!(registry.vacancies.first(), Some(place.bank));
         }
     }
 
