@@ -300,14 +300,14 @@ impl<S: Storage> Topics<S> {
         })
     }
 
-    /// Calls `visit` with the first bank of each group of neighbours in which the scope reaches a
-    /// client, and a mask for each bank, in ascending order.
+    /// Calls `visit` with each bank in which the scope reaches a client, in ascending order, and
+    /// the mask of those clients.
     #[inline]
     pub(crate) fn visit(
         &self,
         scope: &Scope<'_>,
         banks: usize,
-        mut visit: impl FnMut(usize, &[usize]),
+        mut visit: impl FnMut(usize, usize),
     ) {
         // Several words at a time: a small topic has few members, and a bank without any costs
         // little more than a load.
@@ -321,7 +321,11 @@ impl<S: Storage> Topics<S> {
                 let allowed = self.words(filter, first, len);
                 words = core::array::from_fn(|word| reached(words[word]) & reached(allowed[word]));
             }
-            visit(first, &words.map(reached)[..len]);
+            for (bank, mask) in (first..).zip(words.map(reached)) {
+                if mask != 0 {
+                    visit(bank, mask);
+                }
+            }
         }
     }
 

@@ -3,7 +3,6 @@
 
 use super::PushQueue;
 use crate::backlog::Backlog;
-use crate::convergence::Seq;
 use crate::error::{PublishError, PublishErrorKind};
 use crate::fan_out::GROUP;
 use crate::ready::ReadySet;
@@ -133,8 +132,8 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
                 }
                 return;
             }
-            self.topics.visit(&scope, self.banks().len(), |first, concerned| {
-                self.mark_banks(first, concerned, batch, recording);
+            self.topics.visit(&scope, self.banks().len(), |bank, mask| {
+                batch.add(bank, self.record_and_mark(bank, mask, lane, recording));
             });
         })
     }
@@ -154,19 +153,8 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
         // Numbered after the last mark: a version with this number may be waited for, so its reader
         // must see the marks. Numbered before, an idle client would pass for one that is up to
         // date.
-        self.published(self.number(), recipients, Until::Seq, recording)
-    }
-
-    #[inline]
-    fn published(
-        &self,
-        numbered: Option<Seq>,
-        recipients: Recipients,
-        until: Until,
-        recording: B::Recording,
-    ) -> Result<Version, PublishError<B::Request>> {
-        match numbered {
-            Some(number) => Ok(Version { number, recipients, until }),
+        match self.number() {
+            Some(number) => Ok(Version { number, recipients, until: Until::Seq }),
             None => Err(self.refused(PublishErrorKind::Closed, recording)),
         }
     }
@@ -183,9 +171,6 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
             return Err(self.refused(PublishErrorKind::Closed, recording));
         };
         self.fan_out(lane).raise(number);
-        // Read after the raise: a thread that found the queue drained before it had found it
-        // closed.
-        let numbered = (!self.is_closed()).then_some(number);
         if self.signal.is_heard() {
             let clients = self.clients();
             if clients > 0 {
@@ -193,7 +178,11 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
                 self.signal.interrupted();
             }
         }
-        self.published(numbered, Recipients::Everyone, Until::OnDemand(lane), recording)
+        // After the raise: a thread that found the queue drained before it had found it closed.
+        if self.is_closed() {
+            return Err(self.refused(PublishErrorKind::Closed, recording));
+        }
+        Ok(Version { number, recipients: Recipients::Everyone, until: Until::OnDemand(lane) })
     }
 
     #[cfg_attr(target_pointer_width = "64", inline(always))]
@@ -247,26 +236,6 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
         PublishError { kind, request: self.backlog.abandon(recording) }
     }
 
-    /// Records for the live slots of some neighbouring banks, a mask for each, and marks them.
-    #[inline]
-    fn mark_banks(
-        &self,
-        first: usize,
-        masks: &[usize],
-        batch: &mut ReadyBatch<'_, B, S, N>,
-        recording: &mut B::Recording,
-    ) {
-        let lane = batch.lane;
-        for (bank, &mask) in (first..).zip(masks).filter(|(_, mask)| **mask != 0) {
-            let ready = if B::RECORDS {
-                self.record_and_mark(bank, mask, lane, recording)
-            } else {
-                self.banks()[bank].mark(mask, lane).ready
-            };
-            batch.add(bank, ready);
-        }
-    }
-
     /// Records for the live slots of `mask`, then marks exactly those; the newly ready ones.
     fn record_and_mark(
         &self,
@@ -276,6 +245,9 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
         recording: &mut B::Recording,
     ) -> usize {
         let (word, seats) = (&self.banks()[bank], &self.registry.seats.as_ref()[bank]);
+        if !B::RECORDS {
+            return word.mark(mask, lane).ready;
+        }
         let mut recorded_for = [0; SLOTS];
         let (mut recorded, mut ready) = (0, 0);
         loop {

@@ -204,10 +204,10 @@ fn publish() -> Vec<Mutant> {
                 ),
                 (
                     "queue/publish.rs",
-                    "self.published(self.number(), recipients,",
-                    "self.published(
-                         early.filter(|_| BROKEN).unwrap_or_else(|| self.number()),
-                         recipients,",
+                    "match self.number() {
+            Some(number) => Ok(",
+                    "match early.filter(|_| BROKEN).unwrap_or_else(|| self.number()) {
+                         Some(number) => Ok(",
                 ),
             ],
             "convergence",
@@ -330,9 +330,10 @@ fn everyone() -> Vec<Mutant> {
                 ),
                 (
                     "queue/publish.rs",
-                    "let numbered = (!self.is_closed()).then_some(number);",
-                    "let numbered =
-                         (if BROKEN { open } else { !self.is_closed() }).then_some(number);",
+                    "if self.is_closed() {
+            return Err(self.refused(",
+                    "if (if BROKEN { !open } else { self.is_closed() }) {
+                         return Err(self.refused(",
                 ),
             ],
             "closing",
