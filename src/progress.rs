@@ -80,27 +80,12 @@ impl Progress {
 
     /// The slot's newcomer owes nothing up to `newest`.
     pub(crate) fn start(&self, slot: usize, newest: impl Fn() -> Seq) {
-        let completed = &self.completed[slot];
-        loop {
-            if WRAPS {
-                completed.store(ENTERED, Ordering::Relaxed); // as in `enter`
-            }
-            let number = newest();
-            self.begin(slot, number);
-            if !WRAPS {
-                return self.reach(slot, number);
-            }
-            // As in `reach`, and as in `enter`.
-            let entered = completed.compare_exchange(
-                ENTERED,
-                number.word(),
-                Ordering::Release,
-                Ordering::Relaxed, // retried
-            );
-            if entered.is_ok() {
-                return;
-            }
+        if WRAPS {
+            self.completed[slot].store(NONE, Ordering::Relaxed); // `enter` replaces it
         }
+        let number = self.enter(slot, newest(), newest);
+        self.begin(slot, number);
+        self.reach(slot, number);
     }
 
     /// The slot's owner will begin a push with `seen`, or with what this returns in its place.
@@ -157,11 +142,7 @@ impl Progress {
     /// The slot's owner has completed its push, which began with `number`.
     #[inline]
     pub(crate) fn complete(&self, slot: usize, number: Seq) {
-        if WRAPS {
-            self.reach_unless_aged(slot, number);
-        } else {
-            self.reach(slot, number);
-        }
+        self.reach(slot, number);
         let pushes = &self.pushes[slot];
         // Relaxed: the bank's word has handed over what the last owner wrote.
         let push = Push::after(pushes.load(Ordering::Relaxed), 0);
@@ -179,22 +160,23 @@ impl Progress {
         }
     }
 
+    /// Release: with the Acquire of `has_completed`; a checker that sees the number sees all that was
+    /// done to earn it.
+    ///
+    /// If the slot's number was forgotten since `enter`, that may be so long ago that this one would
+    /// compare wrongly.
     #[inline]
     fn reach(&self, slot: usize, number: Seq) {
-        // Release: with the Acquire of `has_completed`; a checker that sees the number sees all
-        // that was done to earn it.
-        self.completed[slot].store(number.word(), Ordering::Release);
-    }
-
-    /// As `reach`. If the slot's number was forgotten during the push, the push may have begun so
-    /// long ago that its own would compare wrongly.
-    fn reach_unless_aged(&self, slot: usize, number: Seq) {
-        let mut word = self.completed[slot].load(Ordering::Relaxed);
+        let completed = &self.completed[slot];
+        if !WRAPS {
+            return completed.store(number.word(), Ordering::Release);
+        }
+        let mut word = completed.load(Ordering::Relaxed);
         while word != NONE {
-            match self.completed[slot].compare_exchange_weak(
+            match completed.compare_exchange_weak(
                 word,
                 number.word(),
-                Ordering::Release, // as in `reach`
+                Ordering::Release, // as above
                 Ordering::Relaxed, // retried
             ) {
                 Ok(_) => return,
