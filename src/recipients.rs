@@ -1,7 +1,8 @@
 //! Which clients a publish concerned, remembered by its version.
 
-use crate::registry::ClientKey;
+use crate::slot::Lane;
 use crate::topics::{Scope, Topic};
+use crate::versions::ClientPush;
 
 /// How many topics a version remembers. A publish to more forgets its filter; if that is not
 /// enough, it is taken to concern every busy client.
@@ -11,7 +12,13 @@ const REMEMBERED: usize = 4;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Recipients {
     Everyone,
-    Client(ClientKey),
+    /// The same, of a publish on demand: until the visits of this lane have ended, idle clients
+    /// count too.
+    OnDemand(Lane),
+    /// The same of a barrier: for publishes on demand of both lanes.
+    Barrier,
+    /// One client, until this push of it is completed, or a later one.
+    Client(ClientPush),
     /// The clients reached through one of the first `any` topics, and, if there is a filter,
     /// through one of those from there up to `and`.
     Topics {

@@ -3,9 +3,7 @@
 use core::fmt;
 
 use crate::convergence::Seq;
-use crate::progress::Push;
 use crate::recipients::Recipients;
-use crate::slot::Lane;
 
 /// One publish, as returned by [`PushQueue::publish`](crate::PushQueue::publish). Ask the queue
 /// about it with [`is_converged`](crate::PushQueue::is_converged) and
@@ -37,30 +35,13 @@ use crate::slot::Lane;
 pub struct Version {
     pub(crate) number: Seq,
     pub(crate) recipients: Recipients,
-    pub(crate) until: Until,
-}
-
-/// What a version waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Until {
-    /// That everyone it concerned has a push that contains its number.
-    Seq,
-    /// The same, of a publish on demand: until the visits of this lane have ended, idle clients
-    /// count too.
-    OnDemand(Lane),
-    /// The same of a barrier: for publishes on demand of both lanes.
-    Barrier,
-    /// That this push of the client which it concerned is completed, or a later one.
-    Push(Push),
 }
 
 impl fmt::Display for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "v{}", self.number.word())?;
-        match (self.recipients, self.until) {
-            (Recipients::Client(client), Until::Push(push)) => {
-                write!(f, ":{client}#{}", push.count())
-            }
+        match self.recipients {
+            Recipients::Client(push) => write!(f, ":{}#{}", push.client, push.push.count()),
             _ => Ok(()),
         }
     }
@@ -71,21 +52,22 @@ mod tests {
     use std::vec::Vec;
 
     use super::*;
+    use crate::progress::Push;
     use crate::registry::ClientKey;
+    use crate::versions::ClientPush;
 
-    const fn to_many(number: usize, recipients: Recipients) -> Version {
-        Version { number: Seq::from_word(number), recipients, until: Until::Seq }
+    const fn version(number: usize, recipients: Recipients) -> Version {
+        Version { number: Seq::from_word(number), recipients }
     }
 
     fn to_one(number: usize, index: u32, count: u32) -> Version {
-        let recipients = Recipients::Client(ClientKey::of(index, 1));
-        let until = Until::Push(Push::from_count(count));
-        Version { number: Seq::from_word(number), recipients, until }
+        let (client, push) = (ClientKey::of(index, 1), Push::from_count(count));
+        version(number, Recipients::Client(ClientPush { client, push }))
     }
 
     #[test]
     fn they_print_as_their_numbers_and_pushes() {
-        let versions = [to_many(1, Recipients::Everyone), to_one(1, 7, 3), to_one(2, 4, 1)];
+        let versions = [version(1, Recipients::Everyone), to_one(1, 7, 3), to_one(2, 4, 1)];
         let printed: Vec<_> = versions.iter().map(|version| std::format!("{version}")).collect();
         assert_eq!(printed, ["v1", "v1:7.1#3", "v2:4.1#1"]);
     }

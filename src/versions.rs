@@ -4,7 +4,7 @@ use crate::convergence::Seq;
 use crate::progress::Push;
 use crate::recipients::Recipients;
 use crate::registry::ClientKey;
-use crate::version::{Until, Version};
+use crate::version::Version;
 
 mod sealed {
     pub trait Sealed {}
@@ -24,7 +24,7 @@ pub trait Versions: sealed::Sealed {
 
 /// A push of a client, for which a version of that client alone waits.
 #[doc(hidden)]
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ClientPush {
     pub(crate) client: ClientKey,
     pub(crate) push: Push,
@@ -32,11 +32,7 @@ pub struct ClientPush {
 
 impl ClientPush {
     pub(crate) const fn version(self) -> Version {
-        Version {
-            number: Seq::from_word(0),
-            recipients: Recipients::Client(self.client),
-            until: Until::Push(self.push),
-        }
+        Version { number: Seq::from_word(0), recipients: Recipients::Client(self) }
     }
 }
 
@@ -157,10 +153,8 @@ mod set {
         }
 
         fn add(&mut self, version: Version) {
-            match (version.recipients, version.until) {
-                (Recipients::Client(client), Until::Push(push)) => {
-                    self.add_push(client, push);
-                }
+            match version.recipients {
+                Recipients::Client(push) => self.pushes.push(push),
                 _ => self.add_numbered(version),
             }
         }
@@ -231,7 +225,7 @@ mod tests {
 
     fn to_all(number: usize) -> Version {
         let number = Seq::from_word(number);
-        Version { number, recipients: Recipients::Everyone, until: Until::Seq }
+        Version { number, recipients: Recipients::Everyone }
     }
 
     fn counts(set: &VersionSet) -> Vec<(usize, u32)> {
@@ -261,7 +255,9 @@ mod tests {
         let parts: Vec<_> = (0..).map_while(|index| part(&&set, index)).collect();
         assert_eq!(parts[..2], [to_all(3), to_all(2)]);
         assert_eq!(parts.len(), 3);
-        assert!(matches!(parts[2].recipients, Recipients::Client(key) if key.index() == 5));
+        assert!(
+            matches!(parts[2].recipients, Recipients::Client(push) if push.client.index() == 5)
+        );
         assert_eq!(part(&to_all(1), 0), Some(to_all(1)));
         assert_eq!(part(&to_all(1), 1), None);
     }

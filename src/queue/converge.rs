@@ -11,7 +11,7 @@ use crate::registry::{ClientKey, Place};
 use crate::signal::Signal;
 use crate::slot::{ALL, Lane, slots};
 use crate::storage::Storage;
-use crate::version::{Until, Version};
+use crate::version::Version;
 use crate::versions::{Versions, part};
 
 /// How far a wait has come: the clients that it has passed hold nothing back any more.
@@ -85,7 +85,7 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
             let earlier = version.numbered().iter().take(at.part);
             let listed = earlier.fold(0, |all, version| all | self.held_in(version, bank));
             let only = match part(&version, at.part)?.recipients {
-                Recipients::Client(client) => Some(client),
+                Recipients::Client(push) => Some(push.client),
                 _ => None,
             };
             at.pass_bank();
@@ -123,11 +123,7 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn barrier(&self) -> Version {
-        Version {
-            number: self.number_all(),
-            recipients: Recipients::Everyone,
-            until: Until::Barrier,
-        }
+        Version { number: self.number_all(), recipients: Recipients::Barrier }
     }
 
     /// Moves on to the first client that holds something back. True: there is none.
@@ -158,8 +154,8 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
     /// The banks in which a version can be held back.
     pub(super) fn banks_of(&self, version: &Version) -> Range<usize> {
         match version.recipients {
-            Recipients::Client(client) if self.registry.holds(client) => {
-                let bank = client.place().bank;
+            Recipients::Client(push) if self.registry.holds(push.client) => {
+                let bank = push.client.place().bank;
                 bank..bank + 1
             }
             Recipients::Client(_) => 0..0,
@@ -171,21 +167,21 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
     /// may lack one, unless it has completed this number.
     fn unmarked(&self, version: &Version) -> Option<Seq> {
         let is_pending = |lane| self.fan_out(lane).is_pending();
-        match version.until {
-            Until::OnDemand(lane) => is_pending(lane).then_some(version.number),
-            Until::Barrier => {
+        match version.recipients {
+            Recipients::OnDemand(lane) => is_pending(lane).then_some(version.number),
+            Recipients::Barrier => {
                 let lanes = Lane::BOTH.into_iter().filter(|&lane| is_pending(lane));
                 // The number of the last publish the caller knows of, or a later one.
                 lanes.map(|lane| self.fan_out(lane).newest()).max_by(|one, other| one.cmp(*other))
             }
-            Until::Seq | Until::Push(_) => None,
+            _ => None,
         }
     }
 
     /// The version with its number as it compares now.
     pub(super) fn known(&self, version: Version) -> Version {
-        match version.until {
-            Until::Push(_) => version,
+        match version.recipients {
+            Recipients::Client(_) => version,
             _ => Version { number: version.number.known_at(self.convergence.newest()), ..version },
         }
     }
@@ -221,7 +217,7 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
         });
         match version.recipients {
             // The place may have passed to another client, whom the version doesn't concern.
-            Recipients::Client(client) if held != 0 && !self.registry.holds(client) => 0,
+            Recipients::Client(push) if held != 0 && !self.registry.holds(push.client) => 0,
             _ => held,
         }
     }
@@ -229,8 +225,8 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
     /// Whether a place has completed a push that contains the version.
     pub(super) fn has_delivered(&self, version: &Version, place: Place) -> bool {
         let progress = self.progress(place.bank);
-        match version.until {
-            Until::Push(push) => progress.has_pushed(place.slot, push),
+        match version.recipients {
+            Recipients::Client(push) => progress.has_pushed(place.slot, push.push),
             _ => progress.has_completed(place.slot, version.number),
         }
     }
@@ -238,8 +234,8 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
     /// The slots of a bank that a publish may have concerned.
     pub(super) fn concerned(&self, recipients: &Recipients, bank: usize) -> usize {
         match recipients {
-            Recipients::Everyone => ALL,
-            Recipients::Client(client) => 1 << client.place().slot,
+            Recipients::Everyone | Recipients::OnDemand(_) | Recipients::Barrier => ALL,
+            Recipients::Client(push) => 1 << push.client.place().slot,
             Recipients::Topics { topics, any, and } => {
                 let (any, topics) = (usize::from(*any), &topics[..]);
                 let reached = self.topics.may_concern(&topics[..any], bank);

@@ -12,7 +12,8 @@ use crate::signal::Signal;
 use crate::slot::{ALL, Lane, SLOTS, slots};
 use crate::storage::Storage;
 use crate::topics::{Scope, Topic};
-use crate::version::{Until, Version};
+use crate::version::Version;
+use crate::versions::ClientPush;
 
 /// Which clients a publish is for. It touches no others.
 ///
@@ -154,7 +155,7 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
         // must see the marks. Numbered before, an idle client would pass for one that is up to
         // date.
         match self.number() {
-            Some(number) => Ok(Version { number, recipients, until: Until::Seq }),
+            Some(number) => Ok(Version { number, recipients }),
             None => Err(self.refused(PublishErrorKind::Closed, recording)),
         }
     }
@@ -182,7 +183,7 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
         if self.is_closed() {
             return Err(self.refused(PublishErrorKind::Closed, recording));
         }
-        Ok(Version { number, recipients: Recipients::Everyone, until: Until::OnDemand(lane) })
+        Ok(Version { number, recipients: Recipients::OnDemand(lane) })
     }
 
     #[cfg_attr(target_pointer_width = "64", inline(always))]
@@ -217,11 +218,9 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
             self.signal.interrupted();
         }
         match newest {
-            Ok(number) => Ok(Version {
-                number,
-                recipients: Recipients::Client(client),
-                until: Until::Push(push),
-            }),
+            Ok(number) => {
+                Ok(Version { number, recipients: Recipients::Client(ClientPush { client, push }) })
+            }
             Err(reason) => Err(self.refused(reason, recording)),
         }
     }

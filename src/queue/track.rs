@@ -75,8 +75,8 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
     pub(crate) fn recipients(&self, what: &impl Versions) -> Vec<ClientKey> {
         let mut clients = Vec::new();
         for version in what.numbered() {
-            if let Recipients::Client(client) = version.recipients {
-                clients.push(client);
+            if let Recipients::Client(push) = version.recipients {
+                clients.push(push.client);
                 continue;
             }
             for bank in self.banks_of(version) {
@@ -124,7 +124,7 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
 /// Those of some versions that may concern a client.
 fn versions_for(what: &impl Versions, client: ClientKey) -> impl Iterator<Item = Version> {
     let concerns = move |version: &Version| match version.recipients {
-        Recipients::Client(other) => other == client,
+        Recipients::Client(push) => push.client == client,
         _ => true,
     };
     let numbered = what.numbered().iter().copied().filter(concerns);
