@@ -300,6 +300,13 @@ impl<S: Storage> Topics<S> {
         })
     }
 
+    /// Whether a client of this place is subscribed to a topic that there is. A hint: an edit may
+    /// be under way.
+    pub(crate) fn has(&self, place: Place, topic: Topic) -> bool {
+        let members = |row: &Row<S>| row.word(place.bank).load(Ordering::Relaxed);
+        self.row(topic).is_some_and(|row| members(row) & 1 << (place.slot + NOW) != 0)
+    }
+
     /// Calls `visit` with each bank in which the scope reaches a client, in ascending order, and
     /// the mask of those clients.
     #[inline]

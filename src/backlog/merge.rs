@@ -1,5 +1,8 @@
 //! Merging two pending requests into one, and a checker for the laws that takes.
 
+use core::error::Error;
+use core::fmt;
+
 #[cfg(feature = "alloc")]
 use alloc::collections::BTreeSet;
 
@@ -135,6 +138,7 @@ impl<K: Ord + Clone> Merge for BTreeSet<K> {
 ///
 /// let violation = check_laws(&[LastWriterWins(1), LastWriterWins(2)]).unwrap_err();
 /// assert_eq!(violation, LawViolation::NotCommutative { a: 0, b: 1 });
+/// assert_eq!(violation.to_string(), "merge does not commute: sample 0 with 1 is not 1 with 0");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -156,6 +160,24 @@ pub enum LawViolation {
         c: usize,
     },
 }
+
+impl fmt::Display for LawViolation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotCommutative { a, b } => {
+                write!(f, "merge does not commute: sample {a} with {b} is not {b} with {a}")
+            }
+            Self::NotAssociative { a, b, c } => {
+                write!(
+                    f,
+                    "merge does not associate: ({a} with {b}) with {c} is not {a} with ({b} with {c})"
+                )
+            }
+        }
+    }
+}
+
+impl Error for LawViolation {}
 
 /// Checks the laws of [`Merge`] on every pair and every triple of `samples`.
 ///
