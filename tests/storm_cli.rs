@@ -127,11 +127,14 @@ fn debounce_and_pace_trade_freshness_for_pushes() {
     let adaptive = run(&["--debounce", "adaptive"]);
     let fixed = run(&["--debounce", "fixed"]);
     let paced = run(&["--pace", "adaptive"]);
+    let level = run(&["--pace", "fixed", "--interval", "2500"]);
     let slower = run(&["--pace", "fixed", "--interval", "5000"]);
     assert!(none.0 > adaptive.0 && none.1 < adaptive.1, "{none:?} {adaptive:?}");
     assert!(adaptive.1 < fixed.1, "{adaptive:?} {fixed:?}");
     assert!(fixed.0 >= paced.0 && paced.0 > slower.0, "{fixed:?} {paced:?} {slower:?}");
     assert!(fixed.1 <= paced.1 && paced.1 < slower.1, "{fixed:?} {paced:?} {slower:?}");
+    // The longest interval of the adaptive pace, kept also while few clients are busy.
+    assert!(paced.0 >= level.0 && paced.1 < level.1, "{paced:?} {level:?}");
 }
 
 /// What debounce and pace are for: fewer pushes than the queue of 1.4 sends, and fresher ones.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use std::{io, mem};
 
 /// How often the files are read. Two readings that are the same make a state.
-const PATROL: Duration = Duration::from_millis(500);
+pub(crate) const PATROL: Duration = Duration::from_millis(500);
 
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "TLS")]
@@ -98,12 +98,13 @@ impl Certificates {
     /// Watches the files from a thread of its own until the result is dropped.
     pub(crate) fn watch(
         mut self,
+        patrol: Duration,
         mut tell: impl FnMut(Result<(), String>) + Send + 'static,
     ) -> io::Result<CertificateWatch> {
         let (hints, received) = channel();
         thread::Builder::new().name("certificates".into()).spawn(move || {
             loop {
-                let at_once = match received.recv_timeout(PATROL) {
+                let at_once = match received.recv_timeout(patrol) {
                     Ok(()) => true,
                     Err(RecvTimeoutError::Timeout) => false,
                     Err(RecvTimeoutError::Disconnected) => return,
@@ -222,6 +223,24 @@ mod tests {
         files.write("key.pem", &new.1);
         assert!(certificates.look(false).is_none());
         assert_eq!(certificates.look(false), Some(Ok(())));
+    }
+
+    #[test]
+    fn a_watch_that_is_asked_looks_at_once() {
+        let (files, [old, new]) = (Files::new("asked"), [pair(), pair()]);
+        files.write("cert.pem", &old.0);
+        files.write("key.pem", &old.1);
+        files.write("ca.pem", &old.0);
+        let certificates = Certificates::load(&files.flags).unwrap().unwrap();
+        let (told, results) = channel();
+        let (never, long) = (Duration::from_secs(3_600), Duration::from_secs(60));
+        let watch = certificates.watch(never, move |result| drop(told.send(result))).unwrap();
+        files.write("key.pem", &new.1);
+        watch.look();
+        assert!(results.recv_timeout(long).unwrap().is_err());
+        files.write("cert.pem", &new.0);
+        watch.look();
+        assert_eq!(results.recv_timeout(long), Ok(Ok(())));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Runs the server: from files to clients, until the process ends.
 
 use crate::admin::{self, Sight};
-use crate::certificates::{CertificateWatch, Certificates};
+use crate::certificates::{self, CertificateWatch, Certificates};
 use crate::cli::Cli;
 use crate::fleet::replica::Replica;
 use crate::resources::{Resource, parse};
@@ -65,7 +65,8 @@ async fn serve(cli: Cli) -> Result<(), String> {
     say(&format!("admin page on http://{}", address(&admin)?));
     let certificates = Certificates::load(&cli.tls)?;
     let (server, duration) = (server(&cli, &ads, certificates.as_ref()), cli.duration);
-    let certificates = certificates.map(|them| them.watch(tell_of_certificates)).transpose();
+    let certificates =
+        certificates.map(|them| them.watch(certificates::PATROL, tell_of_certificates)).transpose();
     let certificates = certificates.map_err(|error| error.to_string())?;
     let watch = match cli.resources {
         Some(dir) => {

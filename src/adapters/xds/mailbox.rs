@@ -114,3 +114,47 @@ fn wake(mut state: MutexGuard<'_, State>) {
         reader.wake();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+    use std::sync::Arc;
+    use std::task::Wake;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Woken(AtomicUsize);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Relaxed);
+        }
+    }
+
+    #[test]
+    fn the_newest_reader_is_woken_and_sees_the_first_notice() {
+        let (mailbox, mut letters) = (Mailbox::default(), Letters::default());
+        let (old, new) = (Arc::<Woken>::default(), Arc::<Woken>::default());
+        for woken in [&old, &new] {
+            let waker = Waker::from(Arc::clone(woken));
+            assert!(mailbox.poll(&mut letters, &mut Context::from_waker(&waker)).is_pending());
+        }
+        assert!(mailbox.end(Notice::Left));
+        assert_eq!((old.0.load(Relaxed), new.0.load(Relaxed)), (0, 1));
+        assert!(mailbox.end(Notice::Stopped));
+        mailbox.review();
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(mailbox.poll(&mut letters, &mut context).is_ready());
+        assert_eq!((letters.end, letters.review), (Some(Notice::Left), true));
+        letters = Letters::default();
+        assert!(mailbox.poll(&mut letters, &mut context).is_pending());
+    }
+
+    #[test]
+    fn a_stream_that_has_ended_is_not_ended() {
+        let mailbox = Mailbox::default();
+        mailbox.close();
+        assert!(!mailbox.end(Notice::Disconnected));
+    }
+}

@@ -169,6 +169,24 @@ fn an_urgent_publish_ends_a_wait_if_asked_to() {
     });
 }
 
+/// It has its predecessor's slot, but not its pace.
+#[test]
+fn a_newcomer_is_not_held_up() {
+    paused(async {
+        let (queue, clients) = queue(1, 1);
+        let pace = Pace::new(Stretch::fixed(60_000 * MS));
+        let (_dispatcher, begun) = begun(&queue, pace, Backoff::NONE);
+        let version = publish(&queue, clients[0], 1);
+        begun.next().await;
+        queue.converged(version).await;
+        queue.unregister(clients[0]).unwrap();
+        publish(&queue, queue.register().unwrap(), 2);
+        let (at, _, bits) = begun.next().await;
+        assert_eq!(bits, 2);
+        assert!(at < 1_000, "{at}");
+    });
+}
+
 #[test]
 fn an_adaptive_pace_holds_nobody_up_while_the_queue_is_idle() {
     paused(async {

@@ -66,6 +66,14 @@ struct OfType {
     version_info: String,
     #[prost(int32, tag = "6")]
     config_status: i32,
+    #[prost(message, optional, tag = "8")]
+    error_state: Option<Failure>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Failure {
+    #[prost(string, tag = "3")]
+    details: String,
 }
 
 async fn rig(builder: impl FnOnce(ServerBuilder) -> ServerBuilder) -> Rig {
@@ -154,4 +162,25 @@ async fn clients_are_listed_with_how_far_they_are() {
         statuses.send(StatusRequest { node_matchers: vec![NodeMatcher { node_id }] });
         assert_eq!(statuses.next().await.config.len(), count);
     }
+}
+
+#[tokio::test]
+async fn a_rejection_and_a_client_that_is_owed_nothing_are_told_apart() {
+    let rig = rig(|server| server.client_status(true)).await;
+    let (mut one, mut two) = (rig.sotw().await, rig.sotw().await);
+    one.send(ask(CDS, &[]));
+    let response = one.expect(CDS, &["a@1"]).await;
+    one.send(nack(&response, &[], "no such thing"));
+    two.send(ask(RDS, &["unheard of"]));
+    one.silent().await;
+    two.silent().await;
+    let all = call::<_, StatusResponse>(&rig, FETCH, StatusRequest::default()).await.unwrap();
+    let mut seen: Vec<_> = all.config.iter().map(|config| &config.types[0]).collect();
+    seen.sort_by_key(|of_type| &of_type.type_url);
+    let seen = seen.into_iter().map(|of_type| {
+        let details = of_type.error_state.as_ref().map(|failure| &*failure.details);
+        (&*of_type.type_url, of_type.config_status, details)
+    });
+    let expected = [(CDS, 4, Some("no such thing")), (RDS, 2, None)];
+    assert_eq!(seen.collect::<Vec<_>>(), expected, "an error, and not sent");
 }

@@ -97,8 +97,9 @@ async fn switched() -> (Rig, Arc<AtomicBool>) {
     let world = |color: &str, names: &[&str]| -> Vec<_> {
         names.iter().map(|name| cluster(name, color)).collect()
     };
-    rig.ads.set("red", world("red", &["a", "b"])).unwrap();
+    // The view that clients move to has the older revision.
     rig.ads.set("blue", world("blue", &["b", "c"])).unwrap();
+    rig.ads.set("red", world("red", &["a", "b"])).unwrap();
     (rig, switch)
 }
 
@@ -125,13 +126,30 @@ async fn clients_move_to_another_view_on_the_same_stream() {
     assert_eq!(rogue.end().await.0, Code::PermissionDenied);
     assert_eq!(rig.ads.metrics().ended.denied, 1);
     // From now on it is told of that view, and of the other one no more.
+    sotw.silent().await;
+    let before = rig.ads.metrics().nothing;
     rig.ads.update("red", |edit| edit.put(cluster("b", "redder"))).unwrap();
     sotw.silent().await;
+    assert_eq!(rig.ads.metrics().nothing, before, "nobody is woken");
     let published = rig.ads.update("blue", |edit| edit.put(cluster("c", "bluer"))).unwrap();
     sotw.take(CDS, &["b@blue", "c@bluer"], &[]).await;
     delta.take(CDS, &["c@bluer"]).await;
     rig.ads.wait_acked(&published).await.unwrap();
     assert!(rig.ads.clients().iter().all(|seen| seen.view == Some("blue".into())));
+}
+
+#[tokio::test]
+async fn a_removed_view_is_forgotten_when_its_last_client_moves() {
+    let (rig, switch) = switched().await;
+    let mut client = rig.sotw().await;
+    client.send(ask(CDS, &[]));
+    client.take(CDS, &["a@red", "b@red"], &[]).await;
+    assert!(rig.ads.remove_view("red"));
+    assert_eq!(rig.ads.views().len(), 2, "it still has a client");
+    switch.store(true, Ordering::Relaxed);
+    rig.ads.review();
+    client.take(CDS, &["b@blue", "c@blue"], &[]).await;
+    assert_eq!(rig.ads.views(), [ViewId::from("blue")]);
 }
 
 #[tokio::test]
