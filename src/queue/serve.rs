@@ -283,6 +283,7 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
             self.signal.ready(count());
         }
     }
+
     /// A lease begins, with its permit.
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(crate) fn begin(&self) -> Option<(Ticket, B::Payload)> {
