@@ -160,11 +160,11 @@ impl Progress {
         }
     }
 
-    /// Release: with the Acquire of `has_completed`; a checker that sees the number sees all that was
-    /// done to earn it.
+    /// Stores the number that the slot has completed, unless its number was forgotten since
+    /// `enter`: that may be so long ago that this one would compare wrongly.
     ///
-    /// If the slot's number was forgotten since `enter`, that may be so long ago that this one would
-    /// compare wrongly.
+    /// Release: with the Acquire of `has_completed`. A checker that sees the number sees all that
+    /// was done to earn it.
     #[inline]
     fn reach(&self, slot: usize, number: Seq) {
         let completed = &self.completed[slot];

@@ -9,15 +9,15 @@ use crate::recipients::Recipients;
 /// about it with [`is_converged`](crate::PushQueue::is_converged) and
 /// [`laggards`](crate::PushQueue::laggards).
 ///
-/// Publishes to everyone and to topics have numbers; their versions print as `v42`. A publish to one
-/// client has none, so that publishers to different clients have nothing in common. Its version is
-/// that of the client's push that will contain it, and may be that of another publish which the same
-/// push contains. It prints as `v42:17.3#5`: the newest number, the client's [key](crate::ClientKey) and the
-/// count of its push.
+/// Publishes to everyone and to topics have numbers; their versions print as `v42`. A publish to
+/// one client has none, so that publishers to different clients have nothing in common. Its version
+/// is that of the client's push that will contain it, and may be that of another publish which the
+/// same push contains. It prints as `v42:17.3#5`: the newest number, the client's
+/// [key](crate::ClientKey) and the count of its push.
 ///
 /// On a 32-bit target numbers have 31 bits and wrap. A version may be asked about for ever all the
-/// same. It never converges early; one that is more than 2²⁹ publishes old may be late by one push of
-/// a client that is busy.
+/// same. It never converges early; one that is more than 2²⁹ publishes old may be late by one push
+/// of a client that is busy.
 ///
 /// ```
 /// use pushlane::{Config, Lane, PushQueue, Target, backlog::Dirty};

@@ -11,8 +11,9 @@
 //! | [`Pace`] | pushes, by client | |
 //! | [`Stretch`] | how long either waits: fixed, or by how busy the queue is | |
 
+use core::time::Duration;
+
 mod pace;
-mod stretch;
 
 #[cfg(feature = "alloc")]
 mod batches;
@@ -20,7 +21,66 @@ mod batches;
 #[cfg(feature = "alloc")]
 pub use batches::Debounce;
 pub use pace::Pace;
-pub use stretch::Stretch;
 
-#[cfg(doc)]
-use core::time::Duration;
+/// A time between a shortest, for an idle queue, and a longest, for a busy one.
+///
+/// It grows in proportion to the number of busy clients, which wait for a push or have one in
+/// progress. While the queue is idle, waiting only makes a change late. While it is busy, most
+/// clients would have to wait for their push anyway, and what is held back merges.
+///
+/// ```
+/// use core::time::Duration;
+/// use pushlane::debounce::Stretch;
+///
+/// let (shortest, longest) = (Duration::from_millis(20), Duration::from_millis(220));
+/// let quiet = Stretch::between(shortest, longest, 1_000);
+/// assert_eq!(quiet.at(0), shortest);
+/// assert_eq!(quiet.at(500), Duration::from_millis(120));
+/// assert_eq!(quiet.at(5_000), longest);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stretch {
+    shortest: Duration,
+    longest: Duration,
+    full: usize,
+}
+
+impl Stretch {
+    /// `shortest` while no client is busy, `longest` while `full` or more are.
+    ///
+    /// A `longest` below `shortest` counts as `shortest`, a `full` of 0 as 1.
+    #[must_use]
+    pub const fn between(shortest: Duration, longest: Duration, full: usize) -> Self {
+        Stretch { shortest, longest, full: if full == 0 { 1 } else { full } }
+    }
+
+    /// A time that does not depend on the queue.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use pushlane::debounce::Stretch;
+    ///
+    /// let quiet = Stretch::fixed(Duration::from_millis(100));
+    /// assert_eq!(quiet.at(0), quiet.at(1_000_000));
+    /// ```
+    #[must_use]
+    pub const fn fixed(time: Duration) -> Self {
+        Self::between(time, time, 1)
+    }
+
+    /// Whether it does not depend on the queue.
+    #[cfg(all(feature = "async", not(loom)))]
+    pub(crate) fn is_fixed(&self) -> bool {
+        self.longest <= self.shortest
+    }
+
+    /// The time while so many clients are busy.
+    #[must_use]
+    pub fn at(&self, busy: usize) -> Duration {
+        let more = self.longest.saturating_sub(self.shortest).as_nanos();
+        let (busy, full) = (busy.min(self.full) as u128, self.full as u128);
+        // At most `longest - shortest`; `u64` nanoseconds are 584 years.
+        let stretched = u64::try_from(more * busy / full).unwrap_or(u64::MAX);
+        self.shortest.saturating_add(Duration::from_nanos(stretched))
+    }
+}

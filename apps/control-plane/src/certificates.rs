@@ -178,13 +178,19 @@ mod tests {
         (cert.pem(), signing_key.serialize_pem())
     }
 
-    #[test]
-    fn a_broken_pair_is_told_once_and_the_next_good_one_is_used() {
-        let (files, [old, new]) = (Files::new("broken"), [pair(), pair()]);
+    /// Certificates from files with the first pair, and a second one.
+    fn loaded(name: &str) -> (Files, Certificates, [(String, String); 2]) {
+        let (files, [old, new]) = (Files::new(name), [pair(), pair()]);
         files.write("cert.pem", &old.0);
         files.write("key.pem", &old.1);
         files.write("ca.pem", &old.0);
-        let mut certificates = Certificates::load(&files.flags).unwrap().unwrap();
+        let certificates = Certificates::load(&files.flags).unwrap().unwrap();
+        (files, certificates, [old, new])
+    }
+
+    #[test]
+    fn a_broken_pair_is_told_once_and_the_next_good_one_is_used() {
+        let (files, mut certificates, [_, new]) = loaded("broken");
         assert!((0..3).all(|_| certificates.look(false).is_none()), "nothing has changed");
 
         // Half of a rotation: the new certificate with the old key.
@@ -213,11 +219,7 @@ mod tests {
 
     #[test]
     fn a_rotation_in_two_steps_is_not_complained_of() {
-        let (files, [old, new]) = (Files::new("steps"), [pair(), pair()]);
-        files.write("cert.pem", &old.0);
-        files.write("key.pem", &old.1);
-        files.write("ca.pem", &old.0);
-        let mut certificates = Certificates::load(&files.flags).unwrap().unwrap();
+        let (files, mut certificates, [_, new]) = loaded("steps");
         files.write("cert.pem", &new.0);
         assert!(certificates.look(false).is_none());
         files.write("key.pem", &new.1);
@@ -227,11 +229,7 @@ mod tests {
 
     #[test]
     fn a_watch_that_is_asked_looks_at_once() {
-        let (files, [old, new]) = (Files::new("asked"), [pair(), pair()]);
-        files.write("cert.pem", &old.0);
-        files.write("key.pem", &old.1);
-        files.write("ca.pem", &old.0);
-        let certificates = Certificates::load(&files.flags).unwrap().unwrap();
+        let (files, certificates, [_, new]) = loaded("asked");
         let (told, results) = channel();
         let (never, long) = (Duration::from_secs(3_600), Duration::from_secs(60));
         let watch = certificates.watch(never, move |result| drop(told.send(result))).unwrap();

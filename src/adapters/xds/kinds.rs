@@ -33,8 +33,8 @@ pub struct Kind {
     /// A state-of-the-world response is the complete set: clients remove what it leaves out.
     pub complete: bool,
     /// A state-of-the-world client that asks for a resource that doesn't exist is sent one with
-    /// nothing but the name (in field 1), so that it stops waiting. It can't be told otherwise. Like
-    /// a removal, it waits for routes that lead elsewhere.
+    /// nothing but the name (in field 1), so that it stops waiting. It can't be told otherwise.
+    /// Like a removal, that waits for routes that lead elsewhere.
     pub stand_in: bool,
     /// An incremental client that asks for a resource that doesn't exist is answered with a
     /// resource without contents, whose name and alias is what it has asked for. Envoy waits for

@@ -23,10 +23,10 @@
 //! patience. gRPC goes on using a cluster until it has all that its new route refers to, which it
 //! asks for step by step. Then it unsubscribes by itself, and nothing is left to remove.
 //!
-//! That endpoints which a state-of-the-world client asks for don't exist is told like a removal, so
-//! that a client which asks late goes to the new route and not to a cluster without endpoints. Only
-//! a client that subscribes to all clusters and has not answered them hears it at once: the answer
-//! may wait for it.
+//! A state-of-the-world client that asks for endpoints that don't exist is told so in the order of
+//! removals. One that asks late is sent its new route first, and doesn't go to a cluster without
+//! endpoints. A client that subscribes to all clusters, and has not answered them, is told at once:
+//! its answer may wait for it.
 //!
 //! The tables have no cycle, with clients that answer a type only when they have another
 //! (`there_is_always_a_next_step`). Whatever waits is sent after the
@@ -145,8 +145,7 @@ pub(super) fn removals_wait(rank: u8, by_name: bool, others: &[Standing]) -> boo
     (by_name && matches!(rank, CLUSTERS | LISTENERS)) || waits(&REMOVALS[usize::from(rank)], others)
 }
 
-/// Whether a client is told only later that what it has asked for of a type of this rank isn't
-/// there.
+/// Whether news that something of this rank doesn't exist have to wait for one of the others.
 pub(super) fn stand_ins_wait(rank: u8, others: &[Standing]) -> bool {
     let warms = |other: &Standing| other.rank == CLUSTERS && other.unanswered && !other.by_name;
     !(rank == ENDPOINTS && others.iter().any(warms)) && waits(&REMOVALS[usize::from(rank)], others)

@@ -61,8 +61,8 @@ pub(in crate::adapters::xds) struct Due {
     pub(in crate::adapters::xds) gone: Vec<Name>,
     /// The client has asked for it, doesn't have it, and there is no such resource.
     pub(in crate::adapters::xds) unknown: Vec<Name>,
-    /// State of the world: what the client is sent in place of what it has asked for and there
-    /// isn't. It counts as a removal.
+    /// State of the world: what stands in for resources that the client has asked for and that
+    /// don't exist. It counts as a removal.
     pub(in crate::adapters::xds) stand_ins: Vec<Resource>,
     /// A response is due even if it is empty.
     pub(in crate::adapters::xds) answer: bool,
