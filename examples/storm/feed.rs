@@ -1,8 +1,8 @@
 //! From changes to requests: what a design is given, and when.
 //!
-//! Configuration changes are debounced, as both versions of the control plane did: once it has been quiet for a
-//! while, or at the latest some seconds after the first, they become one request. Endpoint changes bypass that:
-//! each becomes a request at once.
+//! Configuration changes are debounced, as both versions of the control plane did: once it has been
+//! quiet for a while, or at the latest some seconds after the first, they become one request.
+//! Endpoint changes bypass that: each becomes a request at once.
 
 use crate::history::{History, Key};
 use crate::request::{Numbers, Request};
@@ -42,7 +42,8 @@ struct Batch {
 }
 
 impl<'a> Feed<'a> {
-    /// Debounced until the quiet period passes without a configuration change; not at all if there is none.
+    /// Debounced until the quiet period passes without a configuration change; not at all if there
+    /// is none.
     pub(crate) fn new(history: &'a History, quiet: Option<Stretch>) -> Self {
         let debounce = quiet.map(|quiet| Debounce::new(quiet, LONGEST));
         Self { history, debounce, made: 0 }

@@ -2,15 +2,17 @@
 //!
 //! Three things happen, again and again, 0.2 to 2.5 s after one another has begun:
 //!
-//! * a *deployment* (sixteen in twenty): objects of configuration in one namespace, one in five of them in another,
-//!   1 to 10 ms apart; four times in five 1 to 4 of them, else 5 to 60, as in recorded histories of clusters that
-//!   are kept in a repository;
-//! * a *rollout* (three in twenty): a service in one namespace gets 3 to 8 new sets of endpoints, 0.1 to 1.5 s
-//!   apart;
-//! * a *policy* for everyone (one in twenty): 1 to 3 objects of configuration in the root namespace.
+//! * a *deployment* (sixteen in twenty): objects of configuration in one namespace, one in five of
+//!   them in another, 1 to 10 ms apart; four times in five 1 to 4 of them, else 5 to 60, as in
+//!   recorded histories of clusters that are kept in a repository;
+//! * a *rollout* (three in twenty): a service in one namespace gets 3 to 8 new sets of endpoints,
+//!   0.1 to 1.5 s apart;
+//! * a *policy* for everyone (one in twenty): 1 to 3 objects of configuration in the root
+//!   namespace.
 //!
-//! There are 80 namespaces; the n-th is drawn 1/n as often as the first. Services and routes are the most frequent
-//! kinds of configuration. These times are proportions: `--rate` says how many changes happen a second on average.
+//! There are 80 namespaces; the n-th is drawn 1/n as often as the first. Services and routes are
+//! the most frequent kinds of configuration. These times are proportions: `--rate` says how many
+//! changes happen a second on average.
 
 use crate::dice::{Dice, Purpose};
 use crate::history::History;
@@ -40,7 +42,8 @@ pub(crate) fn generate(events: usize, rate: f64, seed: u64, root: &str) -> Histo
     let namespace = |dice: &mut Dice| format!("team-{:02}", dice.weighted(&popularity));
     let kind = |dice: &mut Dice| CONFIGURATION[dice.weighted(&weights)].0;
     let mut drawn: Vec<(u64, String, &str)> = Vec::new();
-    // Happenings overlap: so there have to be enough of them to be sure of the first `events` changes.
+    // Happenings overlap: so there have to be enough of them to be sure of the first `events`
+    // changes.
     let mut begins = 0;
     while drawn.iter().filter(|(at, ..)| *at < begins).count() < events {
         let mut at = begins;

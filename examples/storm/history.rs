@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-/// Kinds whose change is an endpoint change: pushed at once, without waiting for others, and as an increment.
+/// Kinds whose change is an endpoint change: pushed at once, without waiting for others, and as an
+/// increment.
 const ENDPOINT_LIKE: [&str; 6] =
     ["endpoint", "endpoints", "endpointslice", "instance", "pod", "workloadentry"];
 
@@ -98,8 +99,8 @@ impl History {
         times.push(t);
     }
 
-    /// Stretches or squeezes the times so that `rate` changes happen a second on average; gaps and bursts keep
-    /// their proportion.
+    /// Stretches or squeezes the times so that `rate` changes happen a second on average; gaps and
+    /// bursts keep their proportion.
     pub(crate) fn at_rate(mut self, times: &[f64], rate: f64, root: &str) -> Self {
         let first = times.first().copied().unwrap_or(0.0);
         let span = times.last().map_or(0.0, |last| last - first);

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 /// Adds up the time of what it is asked to time, less its own.
 ///
-/// This is the one number of a run that isn't reproducible. It is the time on the wall: to ask for that of the
-/// thread would take longer than most of what is timed. So a busy machine inflates it.
+/// This is the one number of a run that isn't reproducible. It is the time on the wall: to ask for
+/// that of the thread would take longer than most of what is timed. So a busy machine inflates it.
 #[derive(Debug)]
 pub(crate) struct Stopwatch {
     total: Duration,

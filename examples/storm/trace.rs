@@ -72,7 +72,8 @@ impl fmt::Display for Problem {
             Self::TooLong => write!(f, "longer than {LONGEST_LINE} bytes"),
             Self::NotUtf8 => f.write_str("not UTF-8"),
             Self::NotAChange(error) => {
-                // serde_json counts lines too, from 1 in every line: only its column means something here.
+                // serde_json counts lines too, from 1 in every line: only its column means
+                // something here.
                 let text = error.to_string();
                 let what = text.split(" at line ").next().unwrap_or(&text);
                 write!(f, "{what} (column {})", error.column())

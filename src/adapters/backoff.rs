@@ -6,7 +6,8 @@ use core::time::Duration;
 /// never exactly as long as another client.
 ///
 /// By default 10 ms after the first failure, twice as long after each further one, and 10 s at
-/// most. Of each wait, a random part of up to a half is taken off. A push that succeeds starts over.
+/// most. Of each wait, a random part of up to a half is taken off. A push that succeeds starts
+/// over.
 ///
 /// ```
 /// use std::time::Duration;

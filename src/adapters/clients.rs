@@ -9,8 +9,8 @@ use super::outcome::EvictReason;
 use super::push::{Handle, Push};
 use crate::client_map::ClientMap;
 
-/// A queue's handle and the value of each of its clients, its connection as a rule: a handle itself,
-/// so that a handler finds the client's value with [`Push::client`].
+/// A queue's handle and the value of each of its clients, its connection as a rule: a handle
+/// itself, so that a handler finds the client's value with [`Push::client`].
 ///
 /// ```
 /// # #[cfg(feature = "blocking")] {
@@ -64,8 +64,8 @@ impl<Q: Handle, T: Send + Sync + 'static> Push<Clients<Q, T>> {
 }
 
 impl<Q: Handle, T: Send + Sync + 'static> Builder<Clients<Q, T>> {
-    /// Called with the value of each client that has been evicted, which is taken out of the map; in
-    /// the place of [`on_evict`](Builder::on_evict).
+    /// Called with the value of each client that has been evicted, which is taken out of the map;
+    /// in the place of [`on_evict`](Builder::on_evict).
     pub fn close_evicted(
         self,
         callback: impl Fn(Arc<T>, EvictReason) + Send + Sync + 'static,

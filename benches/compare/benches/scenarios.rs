@@ -1,6 +1,7 @@
 //! `cargo bench -p pushlane-bench`: the scenarios alone, under criterion's command line.
 //!
-//! The report (`cargo run --release -p pushlane-bench -- report`) runs the same, and reads the results.
+//! The report (`cargo run --release -p pushlane-bench -- report`) runs the same, and reads the
+//! results.
 
 use criterion::Criterion;
 use pushlane_bench::scenarios::{ALL, Plan};

@@ -1,5 +1,5 @@
-//! The payload of the benchmarks: a set of keys, the same type for all designs, so that it is the designs that
-//! are compared and not their sets.
+//! The payload of the benchmarks: a set of keys, the same type for all designs, so that it is the
+//! designs that are compared and not their sets.
 
 use std::sync::Arc;
 

@@ -15,12 +15,13 @@ pub const JOURNAL: usize = 256;
 
 /// How a publish to all goes, see [`Lanes`].
 pub mod way {
-    /// To [`Target::Everyone`](pushlane::Target): on demand, where a request needs no place a client.
+    /// To [`Target::Everyone`](pushlane::Target): on demand, where a request needs no place a
+    /// client.
     pub const EVERYONE: usize = 0;
     /// To a topic that everyone is subscribed to.
     pub const DIRECT: usize = 1;
-    /// As `EVERYONE`, and at most 100 pushes are in progress at once. The peers limit nothing, so the other ways
-    /// don't either.
+    /// As `EVERYONE`, and at most 100 pushes are in progress at once. The peers limit nothing, so
+    /// the other ways don't either.
     pub const LIMITED: usize = 2;
 }
 

@@ -1,5 +1,5 @@
-//! What the peers and pushlane have to have in common before their speed is compared: nothing lost, one push
-//! in progress a client, merged.
+//! What the peers and pushlane have to have in common before their speed is compared: nothing lost,
+//! one push in progress a client, merged.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -45,7 +45,8 @@ fn serve<P: Peer>(peer: &P, clients: &[Client], take: &impl Fn(usize, &P::Reques
     true
 }
 
-/// Two publishers and two workers; `request` is published in each round, and `take` told what arrives.
+/// Two publishers and two workers; `request` is published in each round, and `take` told what
+/// arrives.
 fn run<P: Subject>(
     request: &(impl Fn(u32, u32) -> P::Request + Sync),
     take: &(impl Fn(usize, &P::Request) + Sync),

@@ -9,7 +9,8 @@ use pushlane::{ClientKey, Config, Lane, PushQueue, Scope, Target, Topic};
 
 type Set = Arc<ChangeSet<u32>>;
 
-/// The function whose instructions are counted, with all that it calls. Callgrind knows it by its name.
+/// The function whose instructions are counted, with all that it calls. Callgrind knows it by its
+/// name.
 #[inline(never)]
 pub(crate) fn counted<T>(operation: impl FnOnce() -> T) -> T {
     black_box(operation())

@@ -1,10 +1,11 @@
-//! One `tokio::sync::Notify` for each client, and a future that waits for it: what is written when there is a
-//! task for each connection.
+//! One `tokio::sync::Notify` for each client, and a future that waits for it: what is written when
+//! there is a task for each connection.
 //!
-//! A permit is kept for a client that nobody waits for at the moment, so nothing is lost, and two notifications
-//! merge into one. (A third makes a push too many, unless one looks for the permit before serving, as is done
-//! here.) The futures are in one `FuturesUnordered`, which is what an executor does with tasks,
-//! without the executor: those that were woken are polled, the others are not touched.
+//! A permit is kept for a client that nobody waits for at the moment, so nothing is lost, and two
+//! notifications merge into one. (A third makes a push too many, unless one looks for the permit
+//! before serving, as is done here.) The futures are in one `FuturesUnordered`, which is what an
+//! executor does with tasks, without the executor: those that were woken are polled, the others are
+//! not touched.
 
 use std::collections::VecDeque;
 use std::fmt;

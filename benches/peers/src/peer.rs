@@ -11,8 +11,8 @@ pub trait Peer: Send + Sync {
     where
         Self: 'a;
 
-    /// The design with so many clients, none of which waits for anything. Whatever can be allocated ahead
-    /// of time, is.
+    /// The design with so many clients, none of which waits for anything. Whatever can be allocated
+    /// ahead of time, is.
     fn with_clients(clients: u32) -> Self;
 
     /// Publishes for one client.
@@ -32,7 +32,8 @@ pub trait Peer: Send + Sync {
         }
     }
 
-    /// Begins a push, if a client waits for one. While other threads are at it, `None` may be wrong.
+    /// Begins a push, if a client waits for one. While other threads are at it, `None` may be
+    /// wrong.
     fn lease(&self) -> Option<Self::Lease<'_>>;
 
     /// Who is pushed to.

@@ -1,11 +1,11 @@
 //! kube-runtime's scheduler and its runner, which Kubernetes controllers in Rust are served by.
 //!
-//! The scheduler is the real one. The runner around it is not public; what it does with the scheduler is done
-//! here: it holds back what is being processed, and takes the next one. Requests go through the same kind
-//! of channel as there. Keys only.
+//! The scheduler is the real one. The runner around it is not public; what it does with the
+//! scheduler is done here: it holds back what is being processed, and takes the next one. Requests
+//! go through the same kind of channel as there. Keys only.
 //!
-//! Better than the original: keys are numbers instead of object references, what is published is due at
-//! once instead of at the timer's next millisecond, and nothing is looked up in a store.
+//! Better than the original: keys are numbers instead of object references, what is published is
+//! due at once instead of at the timer's next millisecond, and nothing is looked up in a store.
 
 use std::collections::HashSet;
 use std::fmt;

@@ -1,12 +1,13 @@
-//! The textbook's lock-free version: one atomic word of state for each client, and a bounded queue of those who
-//! wait.
+//! The textbook's lock-free version: one atomic word of state for each client, and a bounded queue
+//! of those who wait.
 //!
-//! Two bits, *dirty* and *active*. Whoever sets the first on a word that was zero puts the client into the
-//! queue; whoever ends a push and finds it set, does too. A client is in the queue at most once, so that the
-//! queue can't overflow. No lanes, no versions, no permits, and nobody comes or goes.
+//! Two bits, *dirty* and *active*. The publisher that sets the first on a word that was zero puts
+//! the client into the queue; so does the worker that ends a push and finds it set. A client is in the queue at most
+//! once, so that the queue can't overflow. No lanes, no versions, no permits, and nobody comes or
+//! goes.
 //!
-//! The queue is crossbeam's, which spins while another thread is stalled inside. A request, where there is
-//! one, waits in a place of its own behind a lock.
+//! The queue is crossbeam's, which spins while another thread is stalled inside. A request, where
+//! there is one, waits in a place of its own behind a lock.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -61,7 +62,7 @@ impl<R: Request> Peer for StateWords<R> {
     fn publish(&self, client: u32, request: &R) {
         let (state, cell) = &self.clients[client as usize];
         request.record(cell);
-        // AcqRel: what was written before is seen by whoever sets the next state.
+        // AcqRel: what was written before is seen by the thread that sets the next state.
         if state.fetch_or(DIRTY, Ordering::AcqRel) == 0 {
             self.wait_in_line(client);
         }

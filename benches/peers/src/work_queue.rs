@@ -1,11 +1,12 @@
-//! Dirty and processing sets: the work queue of client-go, which Kubernetes controllers are served by.
+//! Dirty and processing sets: the work queue of client-go, which Kubernetes controllers are served
+//! by.
 //!
-//! A key is added to the *dirty* set, and to the queue unless it is there or being processed. A worker moves
-//! it to the *processing* set; when it is done and the key is dirty again, the key goes back into the queue.
-//! So a key is processed once at a time, and additions merge.
+//! A key is added to the *dirty* set, and to the queue unless it is there or being processed. A
+//! worker moves it to the *processing* set; when it is done and the key is dirty again, the key
+//! goes back into the queue. So a key is processed once at a time, and additions merge.
 //!
-//! Keys only: what a worker needs it looks up elsewhere. Better than the original: parking_lot's locks, a fast
-//! hasher, and an addition of many keys under one lock.
+//! Keys only: what a worker needs it looks up elsewhere. Better than the original: parking_lot's
+//! locks, a fast hasher, and an addition of many keys under one lock.
 
 use std::collections::{HashSet, VecDeque};
 use std::fmt;

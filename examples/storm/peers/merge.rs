@@ -15,8 +15,8 @@ impl Merge for () {
     fn merge(&mut self, (): &Self) {}
 }
 
-/// Requests are shared between clients until one of them has to merge: only that one pays for a copy, and
-/// only the first time, because from then on its copy is its own.
+/// Requests are shared between clients until one of them has to merge: only that one pays for a
+/// copy, and only the first time, because from then on its copy is its own.
 impl<R: Merge + Clone> Merge for Arc<R> {
     fn merge(&mut self, other: &Self) {
         if !Arc::ptr_eq(self, other) {

@@ -1,6 +1,7 @@
 //! The two designs that a control plane had before, as good as each allows.
 //!
-//! The benchmarks compile these files too (`benches/peers`), and know some functions that the simulation doesn't need.
+//! The benchmarks compile these files too (`benches/peers`), and know some functions that the
+//! simulation doesn't need.
 
 pub mod limiter;
 pub mod locks;

@@ -283,7 +283,8 @@ fn clearing_the_cache_reaches_a_client_that_depends_on_nothing() {
     assert_eq!(client.filtered(&clear_cache(0).request), Some(clear_cache(0).request));
 }
 
-// --- what is asked ---------------------------------------------------------------------------------
+// --- what is asked
+// ---------------------------------------------------------------------------------
 
 #[test]
 fn a_scope_says_what_it_is_and_was() {

@@ -28,7 +28,8 @@ fn kept<T>(make: impl FnOnce() -> T) -> (T, f64) {
 
 /// Allocations of one publish, one lease, one end; in steady state.
 fn allocations<P: Subject>(request: &P::Request) -> [f64; 3] {
-    // Fewer than the journal remembers: what has fallen off it gets everything, which is another allocation.
+    // Fewer than the journal remembers: what has fallen off it gets everything, which is another
+    // allocation.
     let peer = P::with_clients(FEW);
     // Whatever grows, has grown by then.
     for client in 0..CYCLES {

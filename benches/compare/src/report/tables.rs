@@ -281,7 +281,7 @@ pub(super) fn performance(results: &Results, machine: &str) -> Fallible<String> 
         };
         writeln!(out, "![{}](performance/{plot}.svg)\n", sentence(shown.group))?;
     }
-    let times = "Publishers publish as fast as they can, so whoever holds workers up merges more and pushes less.";
+    let times = "Publishers publish as fast as they can, so a design that holds workers up merges more and pushes less.";
     contended(results, groups::CONTENDED, times, &mut out)?;
     writeln!(out, "![{}](performance/threads.svg)\n", sentence(groups::CONTENDED))?;
     let to_all =

@@ -1,4 +1,4 @@
-//! Clients that come and go. The peers know no registration: whoever is published to, is there.
+//! Clients that come and go. The peers know no registration: each client is there.
 
 use criterion::{BenchmarkId, Criterion};
 use pushlane::backlog::Dirty;

@@ -1,7 +1,9 @@
-//! Publishers and workers at once, as many of each: operations a second, that is publishes plus pushes.
+//! Publishers and workers at once, as many of each: operations a second, that is publishes plus
+//! pushes.
 //!
-//! Publishers publish to one of 1,000 clients after another as fast as they can, or to all of them at once, which
-//! counts as 1,000 publishes; workers serve as fast as they can and give way when there is nothing to serve.
+//! Publishers publish to one of 1,000 clients after another as fast as they can, or to all of them
+//! at once, which counts as 1,000 publishes; workers serve as fast as they can and give way when
+//! there is nothing to serve.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -31,7 +33,8 @@ static SEEN: Mutex<BTreeMap<Of, [f64; 3]>> = Mutex::new(BTreeMap::new());
 
 type Of = (&'static str, String, u32);
 
-/// How the operations of [`groups::CONTENDED`] and [`groups::CONTENDED_ALL`] divide, which criterion can't say.
+/// How the operations of [`groups::CONTENDED`] and [`groups::CONTENDED_ALL`] divide, which
+/// criterion can't say.
 #[derive(Debug)]
 pub struct Contended;
 
@@ -165,7 +168,8 @@ fn measure<P: Subject<Request = ()>>(
             let (publishes, pushes, time) = run_for(&peer, publish, serve, pairs, share);
             let sample = [publishes as f64, pushes as f64, time.as_secs_f64()];
             total = std::array::from_fn(|column| total[column] + sample[column]);
-            // A duration has no place for a part of a nanosecond, and for some an operation takes no more.
+            // A duration has no place for a part of a nanosecond, and for some an operation takes
+            // no more.
             let iterations = (publishes + pushes).max(1) as f64 / iteration(of);
             time.mul_f64(wanted as f64 / iterations)
         });

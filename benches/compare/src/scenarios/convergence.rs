@@ -1,5 +1,5 @@
-//! "Has everyone got it?", asked while one client in ten is busy with something newer: every bank is looked at.
-//! The peers can't answer.
+//! "Has everyone got it?", asked while one client in ten is busy with something newer: every bank
+//! is looked at. The peers can't answer.
 
 use criterion::{BenchmarkId, Criterion};
 use pushlane::backlog::Dirty;

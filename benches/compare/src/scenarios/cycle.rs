@@ -18,7 +18,8 @@ fn cycle<P: Subject>(group: Group<'_, '_>, clients: u32, label: &str, request: &
     let mut client = 0;
     group.bench_function(BenchmarkId::new(P::NAME, format!("{label}{clients}")), |bencher| {
         bencher.iter(|| {
-            // Prime to every number of clients here: all get their turn, neighbours not after one another.
+            // Prime to every number of clients here: all get their turn, neighbours not after one
+            // another.
             client = (client + 617) % clients;
             peer.publish(client, request);
             drain(&peer, 1);
@@ -35,7 +36,8 @@ pub(super) fn run(criterion: &mut Criterion, plan: Plan) {
         cycle::<Lanes<Dirty, { way::LIMITED }>>(group, clients, "", &());
         each_peer!(cycle(group, clients, "", &()));
     }
-    // Fewer than the journal remembers: with more, a client that is served in its turn gets everything.
+    // Fewer than the journal remembers: with more, a client that is served in its turn gets
+    // everything.
     for clients in plan.sizes([100]) {
         cycle::<Lanes<Bits<1>>>(group, clients, "payload, ", &[1]);
         cycle::<Lanes<Journal<Shared<Keys>, JOURNAL>>>(group, clients, "payload, ", keys);

@@ -1,4 +1,5 @@
-//! From a publish to the first line of its handler, which slept: each adapter, and what else one would use.
+//! From a publish to the first line of its handler, which slept: each adapter, and what else one
+//! would use.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -16,7 +17,7 @@ use tokio::sync::Notify;
 use super::{Plan, groups};
 use crate::subject::FastMergeQueue;
 
-/// Long enough for whoever has nothing to do to fall asleep.
+/// Long enough for a worker that has nothing to do to fall asleep.
 const PAUSE: Duration = Duration::from_micros(60);
 
 /// When a handler began.

@@ -1,6 +1,8 @@
-//! A publish to all clients, each of which is queued already, with as many other keys: what it costs to merge.
+//! A publish to all clients, each of which is queued already, with as many other keys: what it
+//! costs to merge.
 //!
-//! All clients hold the same request of an earlier publish, as after a change that concerned everybody.
+//! All clients hold the same request of an earlier publish, as after a change that concerned
+//! everybody.
 
 use std::time::Instant;
 

@@ -1,4 +1,5 @@
-//! What is published: the mesh's request, and with it what this control plane wants to know of it later.
+//! What is published: the mesh's request, and with it what this control plane wants to know of it
+//! later.
 
 use crate::request::{Carried, Numbers, meter};
 use pushlane::backlog::{Everything, Merge};
@@ -7,11 +8,12 @@ use pushlane::mesh::{ConfigKey, PushRequest, Reason, Service};
 /// A client has connected.
 pub(super) const CONNECTED: Reason = Reason::new("connected");
 
-/// So many changes for everyone came since the client's last push that they are not kept one by one.
+/// So many changes for everyone came since the client's last push that they are not kept one by
+/// one.
 const OUTRUN: Reason = Reason::new("outrun");
 
-/// A request, and the numbers of the requests that were merged into it. Shared between clients until one of them
-/// has to merge.
+/// A request, and the numbers of the requests that were merged into it. Shared between clients
+/// until one of them has to merge.
 #[derive(Debug)]
 pub(super) struct Load {
     request: PushRequest,

@@ -1,7 +1,7 @@
 //! From the numbers that a history replaces names by, to the names that a mesh speaks in.
 //!
-//! Each name is made once and shared from then on. Neither the history nor the clients tell the services of a
-//! namespace apart, so each namespace has one that stands for all.
+//! Each name is made once and shared from then on. Neither the history nor the clients tell the
+//! services of a namespace apart, so each namespace has one that stands for all.
 
 use crate::history::{History, Key};
 use crate::population::Client;
@@ -49,8 +49,8 @@ impl<'a> Words<'a> {
         }
     }
 
-    /// What a client depends on: its kinds in its namespaces, and the services there and in the root namespace,
-    /// whose endpoints concern everyone.
+    /// What a client depends on: its kinds in its namespaces, and the services there and in the
+    /// root namespace, whose endpoints concern everyone.
     pub(super) fn scope(&self, client: &Client) -> ClientScope {
         let namespaces = client.namespaces.iter().map(|&number| number as usize);
         let kinds = client.kinds.iter().filter(|&&kind| !self.history.endpoint_like(kind));

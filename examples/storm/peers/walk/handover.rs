@@ -29,7 +29,8 @@ impl<P: Clone> Walk<P> {
                 continue;
             };
             let (push, version) = (walk.push.clone(), walk.version);
-            // Each walk asks for one place at a time, so it goes behind the other walks that ask for one.
+            // Each walk asks for one place at a time, so it goes behind the other walks that ask
+            // for one.
             self.walks.push_back(walk);
             self.hand_over(push, version, connection, generation, now);
         }
@@ -109,8 +110,8 @@ impl<P: Clone> Walk<P> {
         Some(handover)
     }
 
-    /// The loop of this connection is back: it accepts what waits longest, until something keeps it busy.
-    /// True if that freed a place in the semaphore.
+    /// The loop of this connection is back: it accepts what waits longest, until something keeps it
+    /// busy. True if that freed a place in the semaphore.
     pub(super) fn accept_waiting(&mut self, number: usize, now: Duration) -> bool {
         let mut freed = false;
         while let Some(Some(connection)) = self.connections.get_mut(number) {

@@ -1,4 +1,5 @@
-//! The receiving side: a connection's loop accepts a push, waits in the limiter, suppresses what is stale.
+//! The receiving side: a connection's loop accepts a push, waits in the limiter, suppresses what is
+//! stale.
 
 use super::{Push, Receiver, Timer, Walk};
 use std::time::Duration;
@@ -12,7 +13,8 @@ impl<P: Clone> Walk<P> {
         }
         let turn = self.limiter.reserve(now);
         if turn <= now {
-            // No wait, and so no time for it to become stale: it was current when it was handed over.
+            // No wait, and so no time for it to become stale: it was current when it was handed
+            // over.
             if version == self.version {
                 self.deliver(number, push);
             } else {

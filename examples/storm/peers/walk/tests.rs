@@ -193,8 +193,8 @@ fn walks_meet_connections_in_any_order_and_begin_anywhere() {
     assert_eq!(second, first);
 }
 
-/// The script of the loss: the limiter holds connection 1 with v1 until 20 s; v2 is dropped at 16 s; v1 is
-/// suppressed as stale at 20 s. Nobody will ever bring it v2.
+/// The script of the loss: the limiter holds connection 1 with v1 until 20 s; v2 is dropped at 16
+/// s; v1 is suppressed as stale at 20 s. Nobody will ever bring it v2.
 #[test]
 fn a_push_suppressed_as_stale_after_the_newer_one_was_dropped_is_lost() {
     let mut walk = walk(Timing { rate: 0.05, burst: 1, ..Timing::default() }, 2);
