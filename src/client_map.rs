@@ -48,9 +48,9 @@ impl<T> Lock<T> {
 /// # Progress
 ///
 /// Each place has a lock, held while a pointer is copied or exchanged; no user code runs under it.
-/// `connect` holds one more lock while it registers. A `get` that finds nothing waits for that
-/// lock, because the client may be connecting. So the `Drop` of a request must not look into the
-/// map: it could wait for itself.
+/// `connect` holds one more lock while it registers. A `get` or a `disconnect` that finds nothing
+/// waits for that lock, because the client may be connecting. So the `Drop` of a request must not
+/// use the map: it could wait for itself.
 ///
 /// # Example
 ///
@@ -212,15 +212,8 @@ impl<T> ClientMap<T> {
     /// ```
     #[must_use]
     pub fn get(&self, client: ClientKey) -> Option<Arc<T>> {
-        let place = self.places.get(client.index())?;
-        let find = |place: &mut Option<Sitting<T>>| {
-            place
-                .as_ref()
-                .filter(|sitting| sitting.client == client)
-                .map(|it| Arc::clone(&it.value))
-        };
-        // Perhaps it has been registered, and its value is not stored yet.
-        place.with(find).or_else(|| self.connecting.with(|()| place.with(find)))
+        let is_it = |sitting: &&Sitting<T>| sitting.client == client;
+        self.look(client, |place| place.as_ref().filter(is_it).map(|it| Arc::clone(&it.value)))
     }
 
     /// Disconnects a client: takes its value out and unregisters it. Of several callers, one gets
@@ -259,8 +252,19 @@ impl<T> ClientMap<T> {
 
     /// Takes the client's value out.
     pub(crate) fn take(&self, client: ClientKey) -> Option<Arc<T>> {
+        let is_it = |sitting: &mut Sitting<T>| sitting.client == client;
+        self.look(client, |place| place.take_if(is_it).map(|it| it.value))
+    }
+
+    /// Looks once more if it finds nothing: perhaps the client has been registered, and its value
+    /// is not stored yet.
+    fn look<R>(
+        &self,
+        client: ClientKey,
+        look: impl Fn(&mut Option<Sitting<T>>) -> Option<R>,
+    ) -> Option<R> {
         let place = self.places.get(client.index())?;
-        place.with(|place| place.take_if(|it| it.client == client)).map(|it| it.value)
+        place.with(&look).or_else(|| self.connecting.with(|()| place.with(&look)))
     }
 
     /// The clients and their values, in the order of their places. Each place is looked at when the
@@ -381,25 +385,30 @@ mod tests {
     use crate::backlog::Dirty;
     use crate::config::Config;
 
+    type Look = fn(&ClientMap<u32>, ClientKey) -> Option<Arc<u32>>;
+
     #[test]
-    fn who_looks_for_a_client_that_is_being_registered_waits_for_its_value() {
-        let queue = PushQueue::<Dirty>::new(Config::new(1));
-        let map = &ClientMap::<u32>::for_queue(&queue);
-        let start = &Barrier::new(2);
-        thread::scope(|scope| {
-            let getter = map.connecting.with(|()| {
-                let client = queue.register().unwrap();
-                let getter = scope.spawn(move || {
+    fn a_look_for_a_client_that_is_being_registered_waits_for_its_value() {
+        for look in [ClientMap::get as Look, ClientMap::take] {
+            let queue = PushQueue::<Dirty>::new(Config::new(1));
+            let map = &ClientMap::<u32>::for_queue(&queue);
+            let start = &Barrier::new(2);
+            thread::scope(|scope| {
+                let looking = map.connecting.with(|()| {
+                    let client = queue.register().unwrap();
+                    let looking = scope.spawn(move || {
+                        start.wait();
+                        look(map, client)
+                    });
                     start.wait();
-                    map.get(client)
+                    // Time to look too early.
+                    (0..10_000).for_each(|_| thread::yield_now());
+                    let sitting = Sitting { client, value: Arc::new(7) };
+                    map.places[0].with(|place| *place = Some(sitting));
+                    looking
                 });
-                start.wait();
-                // Time to look too early.
-                (0..10_000).for_each(|_| thread::yield_now());
-                map.places[0].with(|place| *place = Some(Sitting { client, value: Arc::new(7) }));
-                getter
+                assert_eq!(looking.join().unwrap().as_deref(), Some(&7));
             });
-            assert_eq!(getter.join().unwrap().as_deref(), Some(&7));
-        });
+        }
     }
 }
