@@ -178,12 +178,14 @@ impl<T> ClientMap<T> {
             let sitting = Sitting { client, value: Arc::clone(&value) };
             Ok((client, self.places[client.index()].with(|place| place.replace(sitting))))
         });
-        let client = match registered {
-            // What sat here before, and was not disconnected, is dropped outside of the locks.
-            Ok((client, _before)) => client,
+        let (client, before) = match registered {
+            Ok(registered) => registered,
             Err(error) => return Err(ConnectError { kind: refusal(error), value }),
         };
         let undo = Undo { map: self, queue, client };
+        // What sat here before, and was not disconnected. Its destructor is the caller's code: it
+        // runs outside of the locks, and may panic.
+        drop(before);
         for &topic in topics {
             // Refused only if the client has been evicted already.
             let _ = queue.subscribe(client, topic);
@@ -287,7 +289,7 @@ impl<T> ClientMap<T> {
     }
 }
 
-/// Disconnects a client that could not be connected, also if the code of its request panicked.
+/// Disconnects a client that could not be connected, also if the caller's code panicked.
 struct Undo<'a, T, B: Backlog, S: Storage, N: Signal> {
     map: &'a ClientMap<T>,
     queue: &'a PushQueue<B, S, N>,

@@ -167,6 +167,26 @@ fn a_client_whose_first_publish_panics_is_not_connected() {
 }
 
 #[test]
+fn a_value_before_that_panics_does_not_leave_the_newcomer_behind() {
+    struct Fuse(bool);
+
+    impl Drop for Fuse {
+        fn drop(&mut self) {
+            assert!(!self.0, "a destructor that fails");
+        }
+    }
+
+    let queue = PushQueue::<Dirty>::new(Config::new(1));
+    let clients = ClientMap::<Fuse>::for_queue(&queue);
+    let connect = |fuse| clients.connect(&queue, Fuse(fuse), [], Lane::Normal, ());
+    let evicted = connect(true).unwrap();
+    queue.unregister(evicted).unwrap();
+    assert!(catch_unwind(AssertUnwindSafe(|| connect(false).is_ok())).is_err());
+    assert_eq!((queue.clients(), clients.iter().count()), (0, 0));
+    assert!(connect(false).is_ok());
+}
+
+#[test]
 fn a_closed_queue_gives_the_value_back() {
     let queue = PushQueue::<Dirty>::new(Config::new(2));
     let clients = ClientMap::<u32>::for_queue(&queue);
