@@ -8,7 +8,7 @@
 use std::prelude::v1::*;
 use std::vec;
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::{Buf, Bytes};
 use prost::{encode_length_delimiter, length_delimiter_len};
 
 use super::inbound::HEADER;
@@ -23,19 +23,19 @@ pub(super) const PART: usize = 16 << 10;
 const HEAD: usize = 160;
 
 /// Writes a field that holds text, bytes or a message. Tags are below 16.
-pub(super) fn put(tag: u8, value: &[u8], to: &mut BytesMut) {
+pub(super) fn put(tag: u8, value: &[u8], to: &mut Vec<u8>) {
     put_key(tag, value.len(), to);
-    to.put_slice(value);
+    to.extend_from_slice(value);
 }
 
 /// Writes a field that holds a number as text: with a base of 10 or 16.
-pub(super) fn put_number(tag: u8, mut number: u64, base: u64, to: &mut BytesMut) {
+pub(super) fn put_number<const BASE: u64>(tag: u8, mut number: u64, to: &mut Vec<u8>) {
     let mut digits = [0; 20];
     let mut first = digits.len();
     loop {
         first -= 1;
-        digits[first] = b"0123456789abcdef"[(number % base) as usize];
-        number /= base;
+        digits[first] = b"0123456789abcdef"[(number % BASE) as usize];
+        number /= BASE;
         if number == 0 {
             break;
         }
@@ -44,11 +44,16 @@ pub(super) fn put_number(tag: u8, mut number: u64, base: u64, to: &mut BytesMut)
 }
 
 /// Writes what comes before such a field's value.
-pub(super) fn put_key(tag: u8, length: usize, to: &mut BytesMut) {
+pub(super) fn put_key(tag: u8, length: usize, to: &mut Vec<u8>) {
     const LENGTH_DELIMITED: u8 = 2;
-    to.put_u8(tag << 3 | LENGTH_DELIMITED);
-    // A `BytesMut` grows.
-    let _ = encode_length_delimiter(length, to);
+    let key = tag << 3 | LENGTH_DELIMITED;
+    if length < 0x80 {
+        to.extend_from_slice(&[key, length as u8]);
+    } else {
+        to.push(key);
+        // A `Vec` grows.
+        let _ = encode_length_delimiter(length, to);
+    }
 }
 
 /// How many bytes such a field takes.
@@ -65,12 +70,12 @@ pub(super) struct Encoding {
 
 impl Encoding {
     /// Writes the beginning of a response, up to its first resource.
-    pub(super) fn begin<W: Wire>(mut reply: Reply, part: &mut BytesMut) -> Self {
+    pub(super) fn begin<W: Wire>(mut reply: Reply, part: &mut Vec<u8>) -> Self {
         let resources = core::mem::take(&mut reply.resources);
         let length: usize = resources.iter().map(|resource| field(W::length(resource))).sum();
         let start = part.len();
         part.reserve((HEADER + HEAD + length).min(PART));
-        part.put_bytes(0, HEADER);
+        part.extend_from_slice(&[0; HEADER]);
         W::head(&reply, part);
         let length = part.len() - start - HEADER + length;
         let length = u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes();
@@ -85,10 +90,10 @@ impl Encoding {
     }
 
     /// Writes on until the part is full or, `true`, the response is complete.
-    pub(super) fn fill<W: Wire>(&mut self, part: &mut BytesMut) -> bool {
+    pub(super) fn fill<W: Wire>(&mut self, part: &mut Vec<u8>) -> bool {
         loop {
             let fits = self.rest.len().min(PART.saturating_sub(part.len()));
-            part.put_slice(&self.rest[..fits]);
+            part.extend_from_slice(&self.rest[..fits]);
             self.rest.advance(fits);
             if !self.rest.is_empty() {
                 return false;
@@ -124,13 +129,13 @@ mod tests {
     }
 
     fn parts<W: Wire>(resources: &[Resource]) -> Vec<Bytes> {
-        let mut part = BytesMut::new();
+        let mut part = Vec::new();
         let mut encoding = Encoding::begin::<W>(reply(resources), &mut part);
         let mut parts = Vec::new();
         loop {
             let whole = if part.is_empty() { encoding.whole() } else { None };
             let complete = whole.is_none() && encoding.fill::<W>(&mut part);
-            parts.push(whole.unwrap_or_else(|| core::mem::take(&mut part).freeze()));
+            parts.push(whole.unwrap_or_else(|| core::mem::take(&mut part).into()));
             if complete {
                 return parts;
             }
@@ -199,11 +204,11 @@ mod tests {
     #[test]
     fn numbers_are_written_as_they_are_read() {
         for number in [0, 9, 10, 0xabc, u64::MAX] {
-            let mut field = BytesMut::new();
-            put_number(1, number, 10, &mut field);
+            let mut field = Vec::new();
+            put_number::<10>(1, number, &mut field);
             assert_eq!(field[2..], *number.to_string().as_bytes());
             field.clear();
-            put_number(1, number, 16, &mut field);
+            put_number::<16>(1, number, &mut field);
             assert_eq!(field[2..], *std::format!("{number:x}").as_bytes());
         }
     }

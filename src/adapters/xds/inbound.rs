@@ -4,27 +4,23 @@
 //! message. Most streams wait most of the time: here they hold no memory while they do.
 
 use core::future::poll_fn;
-use core::marker::PhantomData;
 use core::pin::Pin;
 use std::format;
 use std::prelude::v1::*;
 
-use bytes::{Buf, BufMut, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use http::HeaderMap;
 use tonic::Status;
 use tonic::codegen::Body as HttpBody;
 
-use super::wire::Wire;
-
 /// Before each message: whether it is compressed, and its length.
 pub(super) const HEADER: usize = 5;
 
-pub(super) struct Requests<W, B> {
-    body: Pin<Box<B>>,
+pub(super) struct Requests<'a, B> {
+    body: Pin<&'a mut B>,
     /// What has come of the next message. Freed with the last byte.
     buffer: BytesMut,
     most: usize,
-    wire: PhantomData<fn() -> W>,
 }
 
 /// Whether the requests are compressed: then they can't be read.
@@ -36,17 +32,17 @@ pub(super) fn is_compressed(headers: &HeaderMap) -> Option<Status> {
     Some(status)
 }
 
-impl<W: Wire, B: HttpBody> Requests<W, B> {
+impl<'a, B: HttpBody> Requests<'a, B> {
     /// Requests of up to `most` bytes.
-    pub(super) fn new(body: B, most: usize) -> Self {
-        Requests { body: Box::pin(body), buffer: BytesMut::new(), most, wire: PhantomData }
+    pub(super) fn new(body: Pin<&'a mut B>, most: usize) -> Self {
+        Requests { body, buffer: BytesMut::new(), most }
     }
 
-    /// The next request. `None`: the client has closed its half, or is gone. Nothing is lost if the
-    /// future is dropped.
-    pub(super) async fn next(&mut self) -> Result<Option<W::Request>, Status> {
+    /// The next request, encoded. `None`: the client has closed its half, or is gone. Nothing is
+    /// lost if the future is dropped.
+    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Status> {
         loop {
-            if let Some(request) = self.decode()? {
+            if let Some(request) = self.whole()? {
                 return Ok(Some(request));
             }
             let frame = poll_fn(|context| self.body.as_mut().poll_frame(context)).await;
@@ -57,7 +53,7 @@ impl<W: Wire, B: HttpBody> Requests<W, B> {
                         && self.length(data.chunk())? == Some(data.remaining())
                     {
                         data.advance(HEADER);
-                        return W::decode(data.copy_to_bytes(data.remaining())).map(Some);
+                        return Ok(Some(data.copy_to_bytes(data.remaining())));
                     }
                     self.buffer.reserve(data.remaining());
                     self.buffer.put(data);
@@ -85,7 +81,7 @@ impl<W: Wire, B: HttpBody> Requests<W, B> {
     }
 
     /// A request that has come as a whole.
-    fn decode(&mut self) -> Result<Option<W::Request>, Status> {
+    fn whole(&mut self) -> Result<Option<Bytes>, Status> {
         let length = self.length(&self.buffer)?;
         let Some(length) = length.filter(|length| *length <= self.buffer.len()) else {
             return Ok(None);
@@ -95,7 +91,7 @@ impl<W: Wire, B: HttpBody> Requests<W, B> {
         if self.buffer.is_empty() {
             self.buffer = BytesMut::new();
         }
-        W::decode(message).map(Some)
+        Ok(Some(message))
     }
 }
 
@@ -111,7 +107,7 @@ mod tests {
 
     use super::*;
     use crate::adapters::xds::proto::DiscoveryRequest;
-    use crate::adapters::xds::wire::Sotw;
+    use crate::adapters::xds::wire::{Sotw, Wire};
 
     /// Frames of some bytes each.
     struct Frames(Vec<Bytes>);
@@ -135,8 +131,8 @@ mod tests {
         [&[0][..], &length, &request.encode_to_vec()].concat()
     }
 
-    fn requests(bytes: &[u8], frame: usize) -> Requests<Sotw, Frames> {
-        Requests::new(Frames(bytes.chunks(frame).map(Bytes::copy_from_slice).collect()), 1_000)
+    fn frames(bytes: &[u8], frame: usize) -> Frames {
+        Frames(bytes.chunks(frame).map(Bytes::copy_from_slice).collect())
     }
 
     #[test]
@@ -144,9 +140,11 @@ mod tests {
         let (one, two) = (encoded("one"), encoded(&"two".repeat(100)));
         let all = [&*one, &two, &one].concat();
         for frame in 1..=all.len() {
-            let mut requests = requests(&all, frame);
+            let mut frames = frames(&all, frame);
+            let mut requests = Requests::new(Pin::new(&mut frames), 1_000);
             for expected in ["one", &"two".repeat(100), "one"] {
                 let request = pollster::block_on(requests.next()).unwrap().unwrap();
+                let request = Sotw::decode(&request).unwrap();
                 assert_eq!(Sotw::type_url(&request), expected);
             }
             assert_eq!(requests.buffer.capacity(), 0, "at rest it keeps no memory");
@@ -157,7 +155,11 @@ mod tests {
     #[test]
     fn what_can_not_be_read_is_refused() {
         let refused = |bytes: &[u8]| {
-            pollster::block_on(requests(bytes, 7).next()).err().map(|status| status.code())
+            let mut frames = frames(bytes, 7);
+            let next = pollster::block_on(Requests::new(Pin::new(&mut frames), 1_000).next());
+            let request =
+                next.and_then(|next| next.map(|it| Sotw::decode(&it).map(drop)).transpose());
+            request.err().map(|status| status.code())
         };
         let long = encoded(&"n".repeat(2_000));
         assert_eq!(refused(&long), Some(Code::ResourceExhausted));

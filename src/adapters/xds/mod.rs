@@ -42,6 +42,7 @@ mod resource;
 mod server;
 mod service;
 mod shared;
+mod sotw_request;
 mod state;
 mod status;
 mod store;

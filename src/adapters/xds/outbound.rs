@@ -10,7 +10,7 @@ use std::prelude::v1::*;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ::tokio::time::Instant;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::HeaderMap;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 
@@ -31,12 +31,27 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    replies: VecDeque<(Reply, Instant)>,
+    /// The first is kept in place: as a rule there is no other.
+    next: Option<(Reply, Instant)>,
+    more: VecDeque<(Reply, Instant)>,
     /// How the stream ends, once what is queued has been read.
     end: Option<Result<(), tonic::Status>>,
     /// When the transport last took a part of a response of which it has not taken all.
     part: Option<Instant>,
     reader: Option<Waker>,
+}
+
+impl State {
+    fn pop(&mut self) -> Option<(Reply, Instant)> {
+        let next = self.next.take();
+        self.next = self.more.pop_front();
+        next
+    }
+
+    fn clear(&mut self) {
+        self.next = None;
+        self.more.clear();
+    }
 }
 
 fn lock(shared: &Shared) -> MutexGuard<'_, State> {
@@ -55,24 +70,25 @@ impl Outbound {
 
     pub(super) fn send(&self, reply: Reply, now: Instant) {
         let mut state = lock(&self.0);
-        if state.replies.capacity() == 0 {
-            state.replies.reserve_exact(1);
+        if state.next.is_none() {
+            state.next = Some((reply, now));
+        } else {
+            state.more.push_back((reply, now));
         }
-        state.replies.push_back((reply, now));
         wake(state);
     }
 
     /// Since when the transport has taken nothing although there is something to take.
     pub(super) fn unread_since(&self) -> Option<Instant> {
         let state = lock(&self.0);
-        state.part.or_else(|| state.replies.front().map(|(_, since)| *since))
+        state.part.or_else(|| state.next.as_ref().map(|(_, since)| *since))
     }
 
     /// Nothing more follows. An error overtakes what is queued.
     pub(super) fn end(&self, result: Result<(), tonic::Status>) {
         let mut state = lock(&self.0);
         if result.is_err() {
-            state.replies.clear();
+            state.clear();
         }
         state.end.get_or_insert(result);
         wake(state);
@@ -120,7 +136,7 @@ impl<W: Wire> HttpBody for Responses<W> {
         if self.ended {
             return Poll::Ready(None);
         }
-        let mut part = BytesMut::new();
+        let mut part = Vec::new();
         let mut encoding = self.begun.take();
         loop {
             if let Some(begun) = &mut encoding {
@@ -128,13 +144,13 @@ impl<W: Wire> HttpBody for Responses<W> {
                 if whole.is_some() || !begun.fill::<W>(&mut part) {
                     self.begun = encoding;
                     lock(&self.shared).part = Some(Instant::now());
-                    let part = whole.unwrap_or_else(|| part.freeze());
+                    let part = whole.unwrap_or_else(|| part.into());
                     return Poll::Ready(Some(Ok(Frame::data(part))));
                 }
             }
             let mut state = lock(&self.shared);
             if part.len() < PART
-                && let Some((reply, since)) = state.replies.pop_front()
+                && let Some((reply, since)) = state.pop()
             {
                 // Until all of it has been taken.
                 state.part = Some(since);
@@ -145,7 +161,7 @@ impl<W: Wire> HttpBody for Responses<W> {
             state.part = None;
             if !part.is_empty() {
                 drop(state);
-                return Poll::Ready(Some(Ok(Frame::data(part.freeze()))));
+                return Poll::Ready(Some(Ok(Frame::data(part.into()))));
             }
             let Some(end) = state.end.take() else {
                 if !state.reader.as_ref().is_some_and(|reader| reader.will_wake(context.waker())) {
@@ -174,7 +190,7 @@ impl<W: Wire> HttpBody for Responses<W> {
 
 impl<W> Drop for Responses<W> {
     fn drop(&mut self) {
-        lock(&self.shared).replies.clear();
+        lock(&self.shared).clear();
         self.shared.info.mailbox.end(Notice::Left);
     }
 }

@@ -251,39 +251,6 @@ pub struct DiscoveryRequest {
     pub error_detail: Option<Status>,
 }
 
-/// A [`DiscoveryRequest`] as the server reads it. Most of them repeat all names and are gone at
-/// once: text stays in the memory that it came in, and the node, which is large, is apart.
-#[derive(Clone, PartialEq, Message)]
-pub(super) struct SotwRequest {
-    #[prost(bytes = "bytes", tag = "1")]
-    pub(super) version_info: Bytes,
-    #[prost(message, optional, boxed, tag = "2")]
-    pub(super) node: Option<Box<Node>>,
-    #[prost(bytes = "bytes", repeated, tag = "3")]
-    pub(super) resource_names: Vec<Bytes>,
-    #[prost(bytes = "bytes", tag = "4")]
-    pub(super) type_url: Bytes,
-    #[prost(bytes = "bytes", tag = "5")]
-    pub(super) response_nonce: Bytes,
-    #[prost(message, optional, tag = "6")]
-    pub(super) error_detail: Option<Status>,
-}
-
-impl SotwRequest {
-    /// Whether all that should be text is, but for the names: they are many, and looked at when
-    /// they change.
-    pub(super) fn is_text(&self) -> bool {
-        let mut fields = [&self.version_info, &self.type_url, &self.response_nonce].into_iter();
-        // Nearly all of it is ASCII, which is found out faster.
-        fields.all(|field| field.is_ascii() || str::from_utf8(field).is_ok())
-    }
-}
-
-/// A field that [is text](SotwRequest::is_text).
-pub(super) fn text(field: &Bytes) -> &str {
-    str::from_utf8(field).unwrap_or_default()
-}
-
 /// `DiscoveryResponse`, state of the world.
 #[derive(Clone, PartialEq, Eq, Message)]
 pub struct DiscoveryResponse {

@@ -19,7 +19,7 @@ use super::connection::Connection;
 use super::csds::{Each, FETCH, Fetch, STREAM};
 use super::health::{CHECK, Check, WATCH, Watch};
 use super::identity::Identity;
-use super::inbound::{Requests, is_compressed};
+use super::inbound::is_compressed;
 use super::outbound::Outbound;
 use super::state::Phase;
 use super::status::StreamInfo;
@@ -156,13 +156,12 @@ where
     let out = Outbound::new(Arc::clone(&info));
     let mut response = Response::new(Body::new(out.responses::<W>()));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-    let requests = Requests::<W, B>::new(body, server.limits.request_bytes);
     let stream = Stream::new(server, Arc::clone(&info), identity, connection.clone(), out);
     ::tokio::spawn(async move {
         if let Some(connection) = &connection {
             connection.begun(&info);
         }
-        stream.run(requests).await;
+        stream.run::<W, B>(body).await;
         if let Some(connection) = &connection {
             connection.ended(&info);
         }

@@ -4,34 +4,39 @@ use core::fmt;
 use std::format;
 use std::prelude::v1::*;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use prost::Message;
 use tonic::Status;
 
 use super::encoding::{field, put, put_key, put_number};
-use super::proto::{DeltaDiscoveryRequest, DeltaResource, Node, SotwRequest, text};
+use super::proto::{DeltaDiscoveryRequest, DeltaResource, Node};
 use super::resource::Resource;
+use super::sotw_request::SotwRequest;
 use super::subscription::{Received, Reply, Subscription, Variant};
 
 /// One of the two protocols.
 pub(super) trait Wire: Send + 'static {
     const VARIANT: Variant;
-    type Request: Send + 'static;
+    /// A request, or what is known of it, with the rest in the message.
+    type Request<'a>;
 
-    fn decode(message: Bytes) -> Result<Self::Request, Status>;
-    fn node(request: &mut Self::Request) -> Option<Node>;
-    fn type_url(request: &Self::Request) -> &str;
+    fn decode(message: &[u8]) -> Result<Self::Request<'_>, Status>;
+    fn node(request: &mut Self::Request<'_>) -> Option<Node>;
+    fn type_url<'a>(request: &'a Self::Request<'_>) -> &'a str;
     /// The longest name in the request.
-    fn longest(request: &Self::Request) -> &[u8];
+    fn longest<'a>(request: &'a Self::Request<'_>) -> &'a [u8];
     /// The newest revision of a shared store that the client says it has.
-    fn held(request: &Self::Request) -> u64;
-    fn read(subscription: &mut Subscription, request: &Self::Request) -> Result<Received, Status>;
+    fn held(request: &Self::Request<'_>) -> u64;
+    fn read(
+        subscription: &mut Subscription,
+        request: &Self::Request<'_>,
+    ) -> Result<Received, Status>;
     /// Writes a response but for its resources.
-    fn head(reply: &Reply, to: &mut BytesMut);
+    fn head(reply: &Reply, to: &mut Vec<u8>);
     /// Of a resource in a response: how long its field's value is.
     fn length(resource: &Resource) -> usize;
     /// Writes what comes before the resource's own bytes, and returns those.
-    fn resource(resource: &Resource, to: &mut BytesMut) -> Bytes;
+    fn resource(resource: &Resource, to: &mut Vec<u8>) -> Bytes;
 }
 
 fn unreadable(why: impl fmt::Display) -> Status {
@@ -42,10 +47,10 @@ fn unreadable(why: impl fmt::Display) -> Status {
 const CONTROL_PLANE: &[u8] = b"\x0a\x08pushlane";
 
 /// The fields that both protocols have. The resources are field 2 of both.
-fn common(reply: &Reply, to: &mut BytesMut) {
-    put_number(1, reply.revision, 10, to);
+fn common(reply: &Reply, to: &mut Vec<u8>) {
+    put_number::<10>(1, reply.revision, to);
     put(4, reply.type_url.as_bytes(), to);
-    put_number(5, reply.nonce.0, 16, to);
+    put_number::<16>(5, reply.nonce.0, to);
 }
 
 const RESOURCES: u8 = 2;
@@ -54,35 +59,36 @@ pub(super) struct Sotw;
 
 impl Wire for Sotw {
     const VARIANT: Variant = Variant::Sotw;
-    type Request = SotwRequest;
+    type Request<'a> = SotwRequest<'a>;
 
-    fn decode(message: Bytes) -> Result<SotwRequest, Status> {
-        let request = SotwRequest::decode(message).map_err(unreadable)?;
-        if request.is_text() { Ok(request) } else { Err(unreadable("text that is not UTF-8")) }
+    fn decode(message: &[u8]) -> Result<SotwRequest<'_>, Status> {
+        SotwRequest::decode(message).map_err(unreadable)
     }
 
-    fn node(request: &mut SotwRequest) -> Option<Node> {
+    fn node(request: &mut SotwRequest<'_>) -> Option<Node> {
         request.node.take().map(|node| *node)
     }
 
-    fn type_url(request: &SotwRequest) -> &str {
-        text(&request.type_url)
+    fn type_url<'a>(request: &'a SotwRequest<'_>) -> &'a str {
+        request.type_url
     }
 
-    fn longest(request: &SotwRequest) -> &[u8] {
-        let names = request.resource_names.iter();
-        names.max_by_key(|name| name.len()).map_or(b"", |name| &name[..])
+    fn longest<'a>(request: &'a SotwRequest<'_>) -> &'a [u8] {
+        request.longest
     }
 
-    fn held(request: &SotwRequest) -> u64 {
-        text(&request.version_info).parse().unwrap_or(0)
+    fn held(request: &SotwRequest<'_>) -> u64 {
+        request.version_info.parse().unwrap_or(0)
     }
 
-    fn read(subscription: &mut Subscription, request: &SotwRequest) -> Result<Received, Status> {
+    fn read(
+        subscription: &mut Subscription,
+        request: &SotwRequest<'_>,
+    ) -> Result<Received, Status> {
         subscription.sotw(request).map_err(unreadable)
     }
 
-    fn head(reply: &Reply, to: &mut BytesMut) {
+    fn head(reply: &Reply, to: &mut Vec<u8>) {
         common(reply, to);
         put(6, CONTROL_PLANE, to);
     }
@@ -91,7 +97,7 @@ impl Wire for Sotw {
         resource.sotw_any().len()
     }
 
-    fn resource(resource: &Resource, to: &mut BytesMut) -> Bytes {
+    fn resource(resource: &Resource, to: &mut Vec<u8>) -> Bytes {
         let any = resource.sotw_any();
         put_key(RESOURCES, any.len(), to);
         any
@@ -102,9 +108,9 @@ pub(super) struct Delta;
 
 impl Wire for Delta {
     const VARIANT: Variant = Variant::Delta;
-    type Request = DeltaDiscoveryRequest;
+    type Request<'a> = DeltaDiscoveryRequest;
 
-    fn decode(message: Bytes) -> Result<DeltaDiscoveryRequest, Status> {
+    fn decode(message: &[u8]) -> Result<DeltaDiscoveryRequest, Status> {
         DeltaDiscoveryRequest::decode(message).map_err(unreadable)
     }
 
@@ -136,7 +142,7 @@ impl Wire for Delta {
         Ok(subscription.delta(request))
     }
 
-    fn head(reply: &Reply, to: &mut BytesMut) {
+    fn head(reply: &Reply, to: &mut Vec<u8>) {
         common(reply, to);
         for name in &reply.unresolved {
             let unresolved = DeltaResource {
@@ -158,7 +164,7 @@ impl Wire for Delta {
         version + any + name + aliases.sum::<usize>() + ttl
     }
 
-    fn resource(resource: &Resource, to: &mut BytesMut) -> Bytes {
+    fn resource(resource: &Resource, to: &mut Vec<u8>) -> Bytes {
         put_key(RESOURCES, Self::length(resource), to);
         put(1, resource.version().as_bytes(), to);
         put(3, resource.name().as_bytes(), to);

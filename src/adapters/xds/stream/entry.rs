@@ -89,8 +89,11 @@ impl Entry {
         self.follow(server, view, &self.subscription.interest.nothing_of());
     }
 
-    /// Its interest has moved.
+    /// Its interest has moved, if it has: most requests repeat what was asked for.
     pub(super) fn moved(&self, server: &ServerState, view: &View, moved: &Moved) {
+        if moved.is_nothing() {
+            return;
+        }
         let type_url = &self.subscription.type_url;
         let watched = |name: &Name| Watched {
             name: name.clone(),
@@ -115,7 +118,7 @@ impl Entry {
 
     /// What is computed on demand, and nobody else of the view is subscribed to, is dropped.
     fn follow(&self, server: &ServerState, view: &View, moved: &Moved) {
-        if server.compute.is_some() && *moved != Moved::default() {
+        if server.compute.is_some() && !moved.is_nothing() {
             view.cache.follow((&server.store, view), &self.subscription.type_url, moved);
         }
     }

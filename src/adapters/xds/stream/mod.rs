@@ -73,6 +73,8 @@ pub(super) struct Stream {
     /// In the order in which they are sent.
     types: Vec<Entry>,
     nonces: u64,
+    /// Something has begun that has a deadline: the timer may have to come earlier.
+    sooner: bool,
     departed: bool,
 }
 
@@ -84,7 +86,7 @@ impl Stream {
         connection: Option<Arc<Connection>>,
         out: Outbound,
     ) -> Self {
-        let (view, changed, types, nonces, departed) = (None, None, Vec::new(), 0, false);
+        let (view, changed, types, nonces) = (None, None, Vec::new(), 0);
         let shared = Shared::new(server.shared());
         Stream {
             server,
@@ -97,12 +99,13 @@ impl Stream {
             shared,
             types,
             nonces,
-            departed,
+            sooner: false,
+            departed: false,
         }
     }
 
-    pub(super) async fn run<W: Wire, B: HttpBody>(mut self, requests: Requests<W, B>) {
-        let end = self.serve(requests).await;
+    pub(super) async fn run<W: Wire, B: HttpBody>(mut self, body: B) {
+        let end = self.serve::<W, B>(body).await;
         let counters = &self.server.counters;
         let (reason, result) = match end {
             End::Left => {
@@ -152,13 +155,16 @@ impl Stream {
         self.out.end(result);
     }
 
-    async fn serve<W: Wire, B: HttpBody>(&mut self, mut requests: Requests<W, B>) -> End {
+    async fn serve<W: Wire, B: HttpBody>(&mut self, body: B) -> End {
+        let body = pin!(body);
+        let mut requests = Requests::new(body, self.server.limits.request_bytes);
         let mut timer = pin!(sleep_until(self.info.since + self.server.limits.first_request));
         let (info, mut letters) = (Arc::clone(&self.info), Letters::default());
         loop {
             // Only forwards: most deadlines move away before they pass, and a timer that comes
             // early is set anew.
-            if let Some(deadline) = self.deadline().filter(|deadline| *deadline < timer.deadline())
+            if core::mem::take(&mut self.sooner)
+                && let Some(deadline) = self.deadline().filter(|at| *at < timer.deadline())
             {
                 timer.as_mut().reset(deadline);
             }
@@ -186,7 +192,7 @@ impl Stream {
             }
             match request {
                 Some(Ok(Some(request))) => {
-                    if let Err(status) = self.request::<W>(request) {
+                    if let Err(status) = self.request::<W>(&request) {
                         return End::Malformed(status);
                     }
                 }
@@ -206,7 +212,7 @@ impl Stream {
             {
                 return End::Malformed(status);
             }
-            for lease in letters.leases.drain(..) {
+            while let Some(lease) = letters.next_lease() {
                 self.granted(lease);
             }
             self.pump();

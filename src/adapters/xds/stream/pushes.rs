@@ -113,6 +113,7 @@ impl Stream {
                 && since.is_none()
             {
                 *since = Some(now);
+                self.sooner = true;
                 lease.release_permit();
                 self.server.counters.deferred.one();
             }
@@ -178,6 +179,7 @@ impl Stream {
             progress.answered = false;
         });
         self.out.send(reply, now);
+        self.sooner = true;
         if let Push::Held { mut lease, .. } = core::mem::replace(&mut entry.push, Push::None) {
             lease.release_permit();
             entry.push = Push::Sent { lease, at: now, incomplete: keep || cut };

@@ -19,7 +19,8 @@ use crate::adapters::xds::wire::Wire;
 use crate::error::RegisterError;
 
 impl Stream {
-    pub(super) fn request<W: Wire>(&mut self, mut request: W::Request) -> Result<(), Status> {
+    pub(super) fn request<W: Wire>(&mut self, message: &[u8]) -> Result<(), Status> {
+        let mut request = W::decode(message)?;
         self.server.counters.requests.one();
         let node = W::node(&mut request);
         if self.view.is_none() {
@@ -44,16 +45,15 @@ impl Stream {
                 name.len()
             )));
         }
-        self.shared.seen(W::held(&request));
+        self.sooner |= self.shared.seen(W::held(&request));
         let at = self.entry::<W>(type_url)?;
-        let before = self.subscriptions();
         let entry = &mut self.types[at];
         let received = W::read(&mut entry.subscription, &request)?;
         if received.stale {
             self.server.counters.stale.one();
         }
         let (now, most) = (self.subscriptions(), self.server.limits.subscriptions);
-        if now > most && now > before {
+        if now > most && received.moved.added.len() > received.moved.left.len() {
             // What its end gives up, it must have taken.
             self.moved(at, received.moved);
             return Err(Status::resource_exhausted(format!(
@@ -105,6 +105,7 @@ impl Stream {
     /// A request has been read into the subscription.
     fn received(&mut self, at: usize, received: Received) {
         let Received { answered, moved, due, abandoned, held, .. } = received;
+        let repeats = answered.is_some() && moved.is_nothing();
         if let Some(answered) = answered {
             self.answered(at, answered);
         }
@@ -122,6 +123,9 @@ impl Stream {
         self.moved(at, moved);
         if due {
             self.types[at].ask(&self.server, []);
+        }
+        if repeats {
+            return;
         }
         // Asked first: a type that can be seen of the stream is owed what it has asked for.
         let entry = &self.types[at];

@@ -25,13 +25,14 @@ impl Shared {
         Shared { server, reached, client: 0, since: None }
     }
 
-    /// The client says that it has this revision.
-    pub(super) fn seen(&mut self, revision: u64) {
+    /// The client says that it has this revision. True: the server is behind, and has a deadline.
+    pub(super) fn seen(&mut self, revision: u64) -> bool {
         self.client = self.client.max(revision);
         if self.since.is_none() && self.reached < self.client {
             self.reached = *self.server.borrow();
             self.since = (self.reached < self.client).then(Instant::now);
         }
+        self.since.is_some()
     }
 
     pub(super) fn is_behind(&mut self) -> bool {

@@ -22,6 +22,12 @@ pub(in crate::adapters::xds) struct Moved {
     pub(in crate::adapters::xds) wildcard: Option<bool>,
 }
 
+impl Moved {
+    pub(in crate::adapters::xds) fn is_nothing(&self) -> bool {
+        *self == Moved::default()
+    }
+}
+
 impl Interest {
     pub(in crate::adapters::xds) fn covers(&self, name: &str) -> bool {
         self.wildcard || self.names.contains(name)

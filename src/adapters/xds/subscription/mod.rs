@@ -207,7 +207,7 @@ impl Subscription {
         if let Some(keys) = keys {
             for key in keys.filter(|key| key.type_url == self.type_url) {
                 let there = set.resources.get(&key.name);
-                let there = there.filter(|there| self.interest.covers_resource(there));
+                let there = there.filter(|there| self.covers(there));
                 if there.is_some() || self.wants(&key.name, set) {
                     changed(&key.name, there.or_else(|| find(&key.name)));
                 }
@@ -237,6 +237,14 @@ impl Subscription {
             self.without_removals(&mut due);
         }
         due
+    }
+
+    /// Whether a resource concerns the client. What it has by this name does, unless that is only
+    /// on its way; so as a rule the names that it asked for need not be looked at.
+    fn covers(&self, resource: &Resource) -> bool {
+        let held = self.delivered.get(resource.name()).filter(|_| !self.delivered.lingering);
+        held.is_some_and(|held| held.shared_aliases().is_empty())
+            || self.interest.covers_resource(resource)
     }
 
     /// Whether a resource concerns the client, or has concerned it, by whatever name it knows it.

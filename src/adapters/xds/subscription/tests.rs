@@ -11,14 +11,15 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::format;
 use std::prelude::v1::*;
 
-use bytes::Bytes;
 use proptest::prelude::*;
+use prost::Message;
 
 use super::{Nonce, Reply, Subscription, Unsent, Variant};
 use crate::adapters::xds::change::Change;
 use crate::adapters::xds::kinds::Kind;
-use crate::adapters::xds::proto::{DeltaDiscoveryRequest, SotwRequest, Status};
+use crate::adapters::xds::proto::{DeltaDiscoveryRequest, DiscoveryRequest, Status};
 use crate::adapters::xds::resource::{Name, Resource, TypeUrl};
+use crate::adapters::xds::sotw_request::SotwRequest;
 use crate::adapters::xds::view::TypeSet;
 
 const NAMES: [&str; 4] = ["a", "b", "c", "d"];
@@ -164,16 +165,16 @@ impl World {
             self.refused.retain(|one| !added.iter().any(|name| name == one.name()));
             let new = added.iter().filter(|name| *name != "*" && !self.has.contains_key(&***name));
             self.waits.extend(new.map(|name| Name::from(&**name)));
-            self.subscription
-                .sotw(&SotwRequest {
-                    type_url: type_url.into(),
-                    resource_names: resource_names.into_iter().map(Bytes::from).collect(),
-                    version_info: self.version.clone().into(),
-                    response_nonce: nonce.into(),
-                    error_detail,
-                    ..Default::default()
-                })
-                .unwrap()
+            let request = DiscoveryRequest {
+                type_url,
+                resource_names,
+                version_info: self.version.clone(),
+                response_nonce: nonce,
+                error_detail,
+                node: None,
+            };
+            let request = request.encode_to_vec();
+            self.subscription.sotw(&SotwRequest::decode(&request).unwrap()).unwrap()
         } else {
             let mut subscribe = if self.legacy { Vec::new() } else { added };
             let mut held = HashMap::new();
