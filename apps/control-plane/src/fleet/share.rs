@@ -10,8 +10,11 @@
 //! rate is a tenth of the excess in a second. That is slow beside the two seconds after which the
 //! other replicas know of a client that has moved, so numbers don't swing.
 //!
-//! A replica that admits clients and has none may be out of their reach. For its sake the others
-//! end streams only at the lowest rate: it would never fill.
+//! A replica that admits clients and has none may be out of their reach, and would never fill. For
+//! its sake the others end streams only at the lowest rate, and no more than a tenth of the excess.
+//!
+//! Whatever the lowest rate is, a replica ends in a second no more than it has too many by then. A
+//! rate as high as the number of clients would otherwise move them all before the records tell.
 
 use std::time::{Duration, Instant};
 
@@ -58,8 +61,10 @@ pub(crate) fn shed(
     };
     let percent = if reached.iter().any(too_few) { 100 } else { SLACK };
     let (slow, fast) = (excess(places, SLACK), excess(&reached, percent));
-    let part = u32::try_from(fast / PART).unwrap_or(u32::MAX);
-    let rate = if least == 0 { 0 } else { part.min(most).max(least) };
+    let number = |streams: u64| u32::try_from(streams).unwrap_or(u32::MAX);
+    let fast_rate = number(fast / PART).min(most).max(least).min(number(fast));
+    let slow_rate = least.min(number(slow.div_ceil(PART)));
+    let rate = if least == 0 { 0 } else { fast_rate.max(slow_rate) };
     Shed { streams: slow.max(fast), rate }
 }
 
@@ -221,6 +226,39 @@ mod tests {
             let part = clients.iter().sum::<u64>() / replicas as u64;
             let near = |count: &u64| (part * 9 / 10..=part * 11 / 10 + 1).contains(count);
             assert!(clients.iter().all(near), "{clients:?}");
+        }
+    }
+
+    /// The last replica is out of reach, and records are a second old. At a rate with which all
+    /// clients could go in a second, they would: each time far more than are beyond the part.
+    #[test]
+    fn at_the_highest_rates_clients_do_not_move_all_the_time() {
+        for of_each in [10, 100] {
+            let (mut clients, begin) = (vec![of_each; 3], Instant::now());
+            clients[2] = 0;
+            let mut paces: Vec<_> = clients.iter().map(|_| Pace::new(begin)).collect();
+            let (mut told, mut gone, mut random) = (clients.clone(), 0, 1_u64);
+            for step in 0..2_000_u32 {
+                let now = begin + Duration::from_millis(100) * step;
+                if step.is_multiple_of(10) {
+                    told.clone_from(&clients);
+                }
+                let total = told.iter().sum();
+                let places: Vec<_> =
+                    told.iter().map(|it| Place { clients: *it, limit: 1 << 20 }).collect();
+                for at in 0..2 {
+                    let rates = (10 * of_each as u32, 1_000);
+                    let shed = shed((clients[at], 1 << 20), total, &places, rates);
+                    for _ in 0..paces[at].take(shed, now) {
+                        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                        clients[at] -= 1;
+                        clients[(random >> 33) as usize % 2] += 1;
+                        gone += 1;
+                    }
+                }
+            }
+            let all = clients.iter().sum::<u64>();
+            assert!(gone < 25 * all, "{gone} of {all} in 200 s: {clients:?}");
         }
     }
 
