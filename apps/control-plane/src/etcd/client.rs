@@ -1,11 +1,13 @@
 //! A client of etcd: four calls and a watch, each with a deadline.
 
 use super::flags::EtcdFlags;
+use super::login::Login;
 use super::proto::{
     KeyValue, LeaseGrantRequest, LeaseGrantResponse, LeaseKeepAliveRequest, LeaseKeepAliveResponse,
     RangeRequest, RangeResponse, TxnRequest, TxnResponse, WatchCreate, WatchRequest, WatchResponse,
 };
 use prost::Message;
+use std::error::Error;
 use std::fmt::Debug;
 use std::future::Future;
 use std::pin::Pin;
@@ -27,6 +29,7 @@ const PAGE: i64 = 500;
 pub(crate) struct Client {
     channel: Channel,
     endpoints: String,
+    login: Option<Login>,
 }
 
 /// A prefix's keys at one revision.
@@ -56,7 +59,8 @@ impl Client {
             [one] => one.connect_lazy(),
             _ => Channel::balance_list(endpoints.into_iter()),
         };
-        Ok(Self { channel, endpoints: names })
+        let login = flags.login()?.map(Login::new);
+        Ok(Self { channel, endpoints: names, login })
     }
 
     /// `etcd http://127.0.0.1:2379: what: why`.
@@ -77,7 +81,10 @@ impl Client {
         call: impl Future<Output = Result<T, Status>>,
     ) -> Result<T, String> {
         match tokio::time::timeout(CALL, call).await {
-            Ok(done) => done.map_err(|status| self.error(what, &why(&status))),
+            Ok(done) => done.map_err(|status| {
+                self.login.iter().for_each(|login| login.failed(&status));
+                self.error(what, &why(&status))
+            }),
             Err(_) => Err(self.error(what, &format!("no answer within {CALL:?}"))),
         }
     }
@@ -87,13 +94,32 @@ impl Client {
         Q: Message + Default + 'static,
         A: Message + Default + 'static,
     {
-        let call = async {
-            let mut grpc = self.grpc().await?;
-            let codec = ProstCodec::<Q, A>::default();
-            let path = PathAndQuery::from_static(path);
-            Ok(grpc.unary(Request::new(request), path, codec).await?.into_inner())
-        };
+        let call = async { self.call(path, self.signed(request).await?).await };
         self.within(what, call).await
+    }
+
+    /// Without a deadline.
+    pub(super) async fn call<Q, A>(
+        &self,
+        path: &'static str,
+        request: Request<Q>,
+    ) -> Result<A, Status>
+    where
+        Q: Message + Default + 'static,
+        A: Message + Default + 'static,
+    {
+        let mut grpc = self.grpc().await?;
+        let codec = ProstCodec::<Q, A>::default();
+        Ok(grpc.unary(request, PathAndQuery::from_static(path), codec).await?.into_inner())
+    }
+
+    /// With a token, if etcd asks for users.
+    async fn signed<Q>(&self, request: Q) -> Result<Request<Q>, Status> {
+        let mut request = Request::new(request);
+        if let Some(login) = &self.login {
+            login.sign(self, &mut request).await?;
+        }
+        Ok(request)
     }
 
     async fn streaming<Q, A>(
@@ -110,7 +136,7 @@ impl Client {
             let mut grpc = self.grpc().await?;
             let codec = ProstCodec::<Q, A>::default();
             let path = PathAndQuery::from_static(path);
-            let request = Request::new(Once(Some(request)));
+            let request = self.signed(Once(Some(request))).await?;
             Ok(grpc.streaming(request, path, codec).await?.into_inner())
         };
         self.within(what, call).await
@@ -120,7 +146,9 @@ impl Client {
         let mut grpc = tonic::client::Grpc::new(self.channel.clone());
         // What etcd stores it can send: a page or a burst of events is larger than tonic's default.
         grpc = grpc.max_decoding_message_size(usize::MAX);
-        grpc.ready().await.map_err(|error| Status::unavailable(chain(&error)))?;
+        grpc.ready()
+            .await
+            .map_err(|error| Status::unavailable(chain(error.to_string(), error.source())))?;
         Ok(grpc)
     }
 
@@ -215,18 +243,16 @@ impl Watching {
 }
 
 fn why(status: &Status) -> String {
-    match std::error::Error::source(status) {
-        Some(source) => format!("{}: {}", status.message(), chain(source)),
-        None => status.message().to_owned(),
-    }
+    chain(status.message().to_owned(), status.source())
 }
 
-/// An error and its causes in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut line = error.to_string();
-    let mut next = error.source();
+/// An error and its causes in one line. Most of them repeat what their own cause says.
+fn chain(mut line: String, mut next: Option<&dyn Error>) -> String {
     while let Some(cause) = next {
-        line = format!("{line}: {cause}");
+        let text = cause.to_string();
+        if !line.contains(&text) {
+            line = format!("{line}: {text}");
+        }
         next = cause.source();
     }
     line

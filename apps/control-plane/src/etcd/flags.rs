@@ -23,6 +23,12 @@ pub(crate) struct EtcdFlags {
     /// Its key, PEM
     #[arg(long, value_name = "FILE", requires = "etcd_cert")]
     etcd_key: Option<PathBuf>,
+    /// The user, if etcd asks for one
+    #[arg(long, value_name = "NAME", requires = "etcd_password")]
+    etcd_user: Option<String>,
+    /// The file with its password, without the line's end
+    #[arg(long, value_name = "FILE", requires = "etcd_user")]
+    etcd_password: Option<PathBuf>,
 }
 
 fn prefix(text: &str) -> Result<String, String> {
@@ -44,15 +50,33 @@ impl EtcdFlags {
         Ok((endpoints.collect::<Result<_, _>>()?, self.etcd.join(",")))
     }
 
+    /// The user and its password.
+    pub(super) fn login(&self) -> Result<Option<(String, String)>, String> {
+        let Some((user, file)) = self.etcd_user.as_ref().zip(self.etcd_password.as_ref()) else {
+            return Ok(None);
+        };
+        let password = String::from_utf8(read(file)?)
+            .map_err(|_| format!("{}: the password is not UTF-8", file.display()))?;
+        Ok(Some((user.clone(), password.trim_end_matches(['\r', '\n']).to_owned())))
+    }
+
     fn endpoint(&self, url: &str) -> Result<Endpoint, String> {
         let bad = |error: &dyn std::fmt::Display| format!("--etcd {url}: {error}");
+        let secure = url.starts_with("https://");
+        if !secure && !url.starts_with("http://") {
+            return Err(bad(&"expected a URL such as http://127.0.0.1:2379"));
+        }
+        let secrets = [&self.etcd_ca, &self.etcd_cert, &self.etcd_password];
+        if !secure && secrets.iter().any(|it| it.is_some()) {
+            return Err(bad(&"with certificates or a password, expected https"));
+        }
         let endpoint = Endpoint::from_shared(url.to_owned()).map_err(|error| bad(&error))?;
         let endpoint = endpoint
             .connect_timeout(Duration::from_secs(2))
             .http2_keep_alive_interval(Duration::from_secs(2))
             .keep_alive_timeout(Duration::from_secs(3))
             .keep_alive_while_idle(true);
-        if !url.starts_with("https:") {
+        if !secure {
             return Ok(endpoint);
         }
         let mut tls = ClientTlsConfig::new();

@@ -99,6 +99,20 @@ impl Fleet {
     }
 }
 
+/// The same trouble is told once, until all is well or something else happens.
+#[derive(Debug, Default)]
+struct Trouble(String);
+
+impl Trouble {
+    fn tell(&mut self, done: Result<(), String>, tell: &impl Fn(&str)) {
+        let why = done.err().unwrap_or_default();
+        if !why.is_empty() && why != self.0 {
+            tell(&why);
+        }
+        self.0 = why;
+    }
+}
+
 impl Member {
     /// Until `end`, which says how many clients have gone at the end. Then the record is written
     /// once more and left to expire.
@@ -112,11 +126,13 @@ impl Member {
         let mut convergence = Convergence::new(self.ads.clone(), self.lease);
         let (mut written, mut fleet) = (Written::default(), Fleet::default());
         let (mut pace, mut going) = (Pace::new(Instant::now()), Going::default());
-        let (mut first, mut trouble) = (true, String::new());
-        let mut took = Duration::ZERO;
+        let mut first = true;
+        let (mut of_record, mut of_others) = (Trouble::default(), Trouble::default());
+        let (mut took, mut retry) = (Duration::ZERO, LOOK);
         loop {
+            let pause = (took * (PART - 1)).clamp(LOOK, OTHERS).max(retry);
             let ending = tokio::select! {
-                () = tokio::time::sleep((took * (PART - 1)).clamp(LOOK, OTHERS)) => None,
+                () = tokio::time::sleep(pause) => None,
                 gone = &mut end => Some(gone.unwrap_or(0)),
             };
             while let Ok(step) = steps.try_recv() {
@@ -139,20 +155,11 @@ impl Member {
                 done = self.write(&mut written, &record).await;
             }
             if done.is_ok() && fleet.is_old(Instant::now()) {
-                fleet.read = Some(Instant::now());
-                if let Ok(records) = read(&self.client, &self.keys).await {
-                    fleet = Fleet::new(&records, Instant::now());
-                }
-                done = self.look_at_limit(&tell).await;
+                of_others.tell(self.look_at_others(&mut fleet, &tell).await, &tell);
             }
-            match done {
-                Ok(()) => trouble.clear(),
-                Err(why) if why == trouble => {}
-                Err(why) => {
-                    tell(&why);
-                    trouble = why;
-                }
-            }
+            // A retry must not cost the lease.
+            retry = if done.is_ok() { LOOK } else { (retry * 2).min(OTHERS).min(self.lease / 10) };
+            of_record.tell(done, &tell);
             if ending.is_some() {
                 return;
             }
@@ -164,6 +171,13 @@ impl Member {
                 self.ads.disconnect(stream);
             }
         }
+    }
+
+    async fn look_at_others(&self, fleet: &mut Fleet, tell: &impl Fn(&str)) -> Result<(), String> {
+        fleet.read = Some(Instant::now());
+        let records = read(&self.client, &self.keys).await;
+        let records = records.map(|records| *fleet = Fleet::new(&records, Instant::now()));
+        self.look_at_limit(tell).await.and(records)
     }
 
     /// The limit of streams that the operator has set for this replica, or for all.
@@ -290,14 +304,14 @@ pub(super) async fn read(client: &Client, keys: &Keys) -> Result<Vec<Record>, St
 
 /// The streams that go next, in order. To look at all of them takes long if they are many.
 #[derive(Debug, Default)]
-struct Going {
+pub(super) struct Going {
     /// The next one is the last.
     order: Vec<StreamId>,
     looked: Option<Instant>,
 }
 
 impl Going {
-    fn next(&mut self, ads: &Ads, count: u64, now: Instant) -> Vec<StreamId> {
+    pub(super) fn next(&mut self, ads: &Ads, count: u64, now: Instant) -> Vec<StreamId> {
         let count = count as usize;
         let old = self.looked.is_none_or(|looked| now.duration_since(looked) >= OTHERS);
         if count > 0 && (old || self.order.len() < count) {
@@ -337,6 +351,17 @@ mod tests {
         assert!(written.is_due(&clients, 3, after(1_000)));
         assert!(!written.is_due(&clients, 1_000, after(1_000)), "500 a second for 1000 replicas");
         assert!(written.is_due(&Record { joining: 1, ..record(7) }, 100, now), "bad news");
+    }
+
+    #[test]
+    fn the_same_trouble_is_told_once() {
+        let told = std::cell::RefCell::new(Vec::new());
+        let mut trouble = Trouble::default();
+        for why in ["a", "a", "b", "", "b"] {
+            let done = if why.is_empty() { Ok(()) } else { Err(why.to_owned()) };
+            trouble.tell(done, &|line| told.borrow_mut().push(line.to_owned()));
+        }
+        assert_eq!(*told.borrow(), ["a", "b", "b"]);
     }
 
     #[test]

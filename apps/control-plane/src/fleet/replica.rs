@@ -84,10 +84,9 @@ impl Replica {
         self.gate.end();
         let begin = Instant::now();
         let clients = self.ads.clients();
-        for (at, client) in (1..).zip(&clients) {
+        for (gone, client) in (1..).zip(&clients) {
             self.ads.disconnect(client.stream);
-            let due = drain.mul_f64(f64::from(at) / clients.len() as f64);
-            if let Some(left) = due.checked_sub(begin.elapsed()) {
+            if let Some(left) = due(gone, clients.len(), drain).checked_sub(begin.elapsed()) {
                 tokio::time::sleep(left).await;
             }
         }
@@ -95,6 +94,11 @@ impl Replica {
         let _ = tokio::time::timeout(most, self.member).await;
         self.others.iter().for_each(JoinHandle::abort);
     }
+}
+
+/// When so many of all clients are to have gone.
+fn due(gone: u32, all: usize, drain: Duration) -> Duration {
+    drain.mul_f64(f64::from(gone) / all as f64)
 }
 
 /// Takes over what etcd says into what is served.
@@ -158,5 +162,16 @@ impl Taker {
         }
         drop(source);
         let _ = self.steps.send(Step { revision, at: Instant::now(), published, broken_since });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn at_the_end_clients_go_evenly_over_the_time() {
+        let times = (1..=4).map(|gone| due(gone, 4, Duration::from_secs(2)).as_millis());
+        assert_eq!(times.collect::<Vec<_>>(), [500, 1_000, 1_500, 2_000]);
     }
 }

@@ -60,7 +60,8 @@ fn state(number: usize) -> [BTreeMap<String, String>; 2] {
     [part("c", 10), part("l", 5)]
 }
 
-fn start_etcd(dir: &std::path::Path, ports: [u16; 2]) -> Process {
+/// With more flags, each with its value.
+pub(crate) fn start_etcd(dir: &std::path::Path, ports: [u16; 2], more: &[(&str, &str)]) -> Process {
     let [clients, peers] = ports.map(|port| format!("http://127.0.0.1:{port}"));
     let cluster = format!("test={peers}");
     let data = dir.join("etcd").display().to_string();
@@ -74,7 +75,7 @@ fn start_etcd(dir: &std::path::Path, ports: [u16; 2]) -> Process {
         ("--initial-cluster", &cluster),
     ];
     let flags: Vec<String> =
-        flags.iter().flat_map(|(flag, it)| [*flag, *it]).map(String::from).collect();
+        flags.iter().chain(more).flat_map(|(flag, it)| [*flag, *it]).map(String::from).collect();
     Process::start("etcd", &flags, &dir.join("etcd.log"))
 }
 
@@ -84,7 +85,7 @@ impl Fleet {
         let _ = std::fs::remove_dir_all(&dir);
         std::fs::create_dir_all(&dir).unwrap();
         let etcd_ports = [free(), free()];
-        let etcd = start_etcd(&dir, etcd_ports);
+        let etcd = start_etcd(&dir, etcd_ports, &[]);
         let proxy = Proxy::start(format!("127.0.0.1:{}", etcd_ports[0])).await;
         let ports: Vec<_> = (0..REPLICAS).map(|_| [free(), free()]).collect();
         let mut fleet = Self {
@@ -158,7 +159,7 @@ impl Fleet {
 
     pub(crate) async fn restart_etcd(&mut self) {
         self.etcd.kill();
-        self.etcd = start_etcd(&self.dir, self.etcd_ports);
+        self.etcd = start_etcd(&self.dir, self.etcd_ports, &[]);
     }
 
     /// Waits until a replica has said this.
@@ -339,7 +340,7 @@ impl Drop for Fleet {
 
 /// Of the answer nothing is read.
 #[derive(Clone, PartialEq, Message)]
-struct Nothing {}
+pub(crate) struct Nothing {}
 
 #[derive(Clone, PartialEq, Message)]
 struct Compaction {

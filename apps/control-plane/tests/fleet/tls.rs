@@ -1,10 +1,15 @@
-//! etcd behind mutual TLS.
+//! etcd behind mutual TLS, and one that asks for users.
 
-use crate::fleet::free;
+use crate::fleet::{Nothing, free};
 use crate::processes::{Process, control_plane};
+use prost::Message;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use std::path::{Path, PathBuf};
+use std::process::Output;
 use std::time::{Duration, Instant};
+use tonic::codegen::http::uri::PathAndQuery;
+use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
+use tonic_prost::ProstCodec;
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -66,69 +71,164 @@ fn etcd(files: &Files, [clients, peers]: [u16; 2]) -> Process {
     Process::start("etcd", &flags, Path::new(&files.path("etcd.log")))
 }
 
-#[test]
-fn etcd_is_reached_with_certificates_and_a_wrong_one_is_one_line() {
-    let dir = std::env::temp_dir().join(format!("pushlane-fleet-tls-{}", std::process::id()));
-    let _ = std::fs::remove_dir_all(&dir);
-    std::fs::create_dir_all(&dir).unwrap();
-    let files = Files(dir);
-    let (ours, other) = (files.authority("ca"), files.authority("other"));
-    files.certificate("server", &ours);
-    files.certificate("client", &ours);
-    files.certificate("stranger", &other);
-    let cluster = r#"{"@type":"type.googleapis.com/envoy.config.cluster.v3.Cluster","name":"a"}"#;
-    let state = files.write("state.json", &format!("{{\"resources\":[{cluster}]}}"));
-    let ports = [free(), free()];
-    let _etcd = etcd(&files, ports);
-    let url = format!("https://127.0.0.1:{}", ports[0]);
-    let flags = |ca: &str, client: &str| {
-        let mut flags = vec!["--etcd".to_owned(), url.clone(), "--etcd-ca".into()];
-        flags.push(files.path(&format!("{ca}.pem")));
+/// etcd behind TLS, and what is needed to reach it.
+struct Secured {
+    files: Files,
+    ports: [u16; 2],
+    url: String,
+    etcd: Process,
+    state: String,
+}
+
+impl Secured {
+    fn start(name: &str) -> Self {
+        let dir = std::env::temp_dir().join(format!("pushlane-{name}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&dir);
+        std::fs::create_dir_all(&dir).unwrap();
+        let files = Files(dir);
+        let ours = files.authority("ca");
+        files.certificate("server", &ours);
+        files.certificate("client", &ours);
+        let cluster =
+            r#"{"@type":"type.googleapis.com/envoy.config.cluster.v3.Cluster","name":"a"}"#;
+        let state = files.write("state.json", &format!("{{\"resources\":[{cluster}]}}"));
+        let ports = [free(), free()];
+        let (etcd, url) = (etcd(&files, ports), format!("https://127.0.0.1:{}", ports[0]));
+        Self { files, ports, url, etcd, state }
+    }
+
+    fn flags(&self, ca: &str, client: &str) -> Vec<String> {
+        let mut flags = vec!["--etcd".to_owned(), self.url.clone(), "--etcd-ca".into()];
+        flags.push(self.files.path(&format!("{ca}.pem")));
         if !client.is_empty() {
             let (cert, key) = (format!("{client}.pem"), format!("{client}.key"));
-            flags.extend(["--etcd-cert".into(), files.path(&cert)]);
-            flags.extend(["--etcd-key".into(), files.path(&key)]);
+            flags.extend(["--etcd-cert".into(), self.files.path(&cert)]);
+            flags.extend(["--etcd-key".into(), self.files.path(&key)]);
         }
         flags
-    };
-    let put = |flags: Vec<String>| {
-        let mut all = vec!["put", &state];
+    }
+
+    fn put(&self, flags: &[String]) -> Output {
+        let mut all = vec!["put", &self.state];
         all.extend(flags.iter().map(String::as_str));
         control_plane(&all)
-    };
-    let end = Instant::now() + LONG;
-    loop {
-        let output = put(flags("ca", "client"));
-        if output.status.success() {
-            break;
-        }
-        assert!(Instant::now() < end, "{}", String::from_utf8_lossy(&output.stderr));
-        std::thread::sleep(Duration::from_millis(100));
     }
-    for (ca, client) in [("other", "client"), ("ca", "stranger"), ("ca", "")] {
-        let output = put(flags(ca, client));
-        let told = String::from_utf8(output.stderr).unwrap();
-        println!("{ca} {client}: {told}");
-        assert_eq!(output.status.code(), Some(2), "{told}");
-        assert!(told.lines().count() == 1 && told.starts_with(&format!("etcd {url}: ")), "{told}");
-        assert!(told.to_lowercase().contains("certificate"), "{told}");
-    }
-    let mut missing = flags("ca", "client");
-    missing[3] = files.path("nothing.pem");
-    let told = String::from_utf8(put(missing).stderr).unwrap();
-    assert!(told.lines().count() == 1 && told.contains("nothing.pem"), "{told}");
 
-    // A replica reads, watches and keeps its lease in the same way.
-    let log = files.path("replica.log");
-    let serve = ["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--for", "120"];
-    let serve = flags("ca", "client").into_iter().chain(serve.map(String::from));
-    let program = env!("CARGO_BIN_EXE_control-plane");
-    let replica = Process::start(program, &serve.collect::<Vec<_>>(), Path::new(&log));
-    while !["clients are admitted", "1 resources changed"]
-        .iter()
-        .all(|it| replica.log().contains(it))
-    {
+    /// Tries until etcd is there.
+    fn must_put(&self, flags: &[String]) {
+        let end = Instant::now() + LONG;
+        loop {
+            let output = self.put(flags);
+            if output.status.success() {
+                return;
+            }
+            assert!(Instant::now() < end, "{}", String::from_utf8_lossy(&output.stderr));
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// It fails, and says so in one line, with the endpoint.
+    fn fails(&self, flags: &[String], part: &str) {
+        let output = self.put(flags);
+        let told = String::from_utf8(output.stderr).unwrap();
+        println!("{told}");
+        assert_eq!(output.status.code(), Some(2), "{told}");
+        let begin = format!("etcd {}: ", self.url);
+        assert!(told.lines().count() == 1 && told.starts_with(&begin), "{told}");
+        assert!(told.to_lowercase().contains(part), "{told}");
+    }
+
+    fn replica(&self, flags: &[String]) -> Process {
+        let serve = ["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--for", "120"];
+        let serve = flags.iter().cloned().chain(serve.map(String::from));
+        let (log, program) = (self.files.path("replica.log"), env!("CARGO_BIN_EXE_control-plane"));
+        Process::start(program, &serve.collect::<Vec<_>>(), Path::new(&log))
+    }
+}
+
+fn until(replica: &Process, lines: &[&str]) {
+    let end = Instant::now() + LONG;
+    while !lines.iter().all(|it| replica.log().contains(it)) {
         assert!(Instant::now() < end, "{}", replica.log());
         std::thread::sleep(Duration::from_millis(50));
     }
+}
+
+const SERVES: [&str; 2] = ["clients are admitted", "1 resources changed"];
+
+#[test]
+fn etcd_is_reached_with_certificates_and_a_wrong_one_is_one_line() {
+    let secured = Secured::start("fleet-tls");
+    let other = secured.files.authority("other");
+    secured.files.certificate("stranger", &other);
+    let right = secured.flags("ca", "client");
+    secured.must_put(&right);
+    for (ca, client) in [("other", "client"), ("ca", "stranger"), ("ca", "")] {
+        secured.fails(&secured.flags(ca, client), "certificate");
+    }
+    let mut missing = right.clone();
+    missing[3] = secured.files.path("nothing.pem");
+    let told = String::from_utf8(secured.put(&missing).stderr).unwrap();
+    assert!(told.lines().count() == 1 && told.contains("nothing.pem"), "{told}");
+
+    // A replica reads, watches and keeps its lease in the same way.
+    until(&secured.replica(&right), &SERVES);
+}
+
+#[tokio::test]
+async fn a_user_logs_in_with_a_password_and_again_when_etcd_has_forgotten_it() {
+    let mut secured = Secured::start("fleet-users");
+    let certificate = secured.flags("ca", "client");
+    secured.must_put(&certificate);
+    secured.ask_for_users().await;
+    let login = |password: &str| {
+        let file = secured.files.write(&format!("password-{password}"), &format!("{password}\n"));
+        let more = ["--etcd-user".into(), "root".into(), "--etcd-password".into(), file];
+        [&certificate[..], &more].concat()
+    };
+    secured.fails(&certificate, "permission denied");
+    secured.fails(&login("wrong"), "invalid user id or password");
+    let right = login("right");
+    secured.must_put(&right);
+    let replica = secured.replica(&right);
+    until(&replica, &SERVES);
+    // When etcd starts it knows only tokens of the last moment, which are not on its disk yet.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    secured.etcd.kill();
+    secured.etcd = etcd(&secured.files, secured.ports);
+    secured.must_put(&right);
+    until(&replica, &["0 resources changed"]);
+}
+
+impl Secured {
+    /// Makes a user and has etcd refuse all that has none.
+    async fn ask_for_users(&self) {
+        let read = |name| std::fs::read(self.files.path(name)).unwrap();
+        let tls = ClientTlsConfig::new()
+            .ca_certificate(Certificate::from_pem(read("ca.pem")))
+            .identity(Identity::from_pem(read("client.pem"), read("client.key")));
+        let endpoint = Endpoint::from_shared(self.url.clone()).unwrap().tls_config(tls).unwrap();
+        let mut grpc = tonic::client::Grpc::new(endpoint.connect().await.unwrap());
+        for (method, names) in [
+            ("UserAdd", ["root", "right"]),
+            ("UserGrantRole", ["root", "root"]),
+            ("AuthEnable", [""; 2]),
+        ] {
+            grpc.ready().await.unwrap();
+            let path = PathAndQuery::try_from(format!("/etcdserverpb.Auth/{method}")).unwrap();
+            let [first, second] = names.map(String::from);
+            let request = tonic::Request::new(Names { first, second });
+            let _: tonic::Response<Nothing> =
+                grpc.unary(request, path, ProstCodec::<Names, Nothing>::default()).await.unwrap();
+        }
+    }
+}
+
+/// What these calls take.
+#[derive(Clone, PartialEq, Message)]
+struct Names {
+    #[prost(string, tag = "1")]
+    first: String,
+    #[prost(string, tag = "2")]
+    second: String,
 }
