@@ -54,12 +54,6 @@ impl Keys {
         format!("{}.replicas/{id}", self.prefix).into()
     }
 
-    /// What is written to measure etcd; nothing stays.
-    pub(crate) fn measure(&self) -> (Vec<u8>, Vec<u8>) {
-        let all = format!("{}.measure", self.prefix);
-        (format!("{all}/").into(), format!("{all}0").into())
-    }
-
     pub(crate) fn limits(&self) -> (Vec<u8>, Vec<u8>) {
         let all = format!("{}.limits", self.prefix);
         (format!("{all}/").into(), format!("{all}0").into())

@@ -27,7 +27,9 @@ pub(crate) enum Command {
     /// Set how many streams a replica admits, or each of all replicas. Streams beyond it end at
     /// --shed-rate. The limit stays in etcd until it is set to none
     Limit(Limit),
-    /// Measure how many writes and watchers etcd bears. What is written is removed again
+    /// Measure what etcd bears, and what a replica's own work costs. What is written is removed
+    /// again
+    #[command(subcommand)]
     Measure(Measure),
     /// Wait until all clients of all replicas have a revision. Exits with 0; with 1 if the time is
     /// up, and says who is behind; with 2 if etcd can't be read
@@ -125,7 +127,7 @@ impl Command {
     }
 }
 
-pub(super) fn connect(flags: &EtcdFlags) -> Result<(Client, Keys), String> {
+fn connect(flags: &EtcdFlags) -> Result<(Client, Keys), String> {
     Ok((Client::new(flags)?, Keys::new(&flags.etcd_prefix)))
 }
 
@@ -182,12 +184,17 @@ impl Put {
         operations.extend(gone);
         let success: Vec<_> =
             operations.into_iter().map(|it| RequestOp { request: Some(it) }).collect();
-        let count = success.len();
-        client.transact(TxnRequest { compare, success }).await.map_err(|why| {
-            if why.contains("too many operations") {
-                return format!("{why}: {count} are needed; etcd's --max-txn-ops allows more");
+        let (count, request) = (success.len(), TxnRequest { compare, success });
+        let bytes = request.encoded_len();
+        client.transact(request).await.map_err(|why| match () {
+            () if why.contains("too many operations") => {
+                format!("{why}: {count} are needed; etcd's --max-txn-ops allows more")
             }
-            why
+            // Of etcd, and of its gRPC library, which refuses what is larger by half a MiB.
+            () if why.contains("too large") || why.contains("larger than max") => {
+                format!("{why}: it has {bytes} bytes; etcd's --max-request-bytes allows more")
+            }
+            () => why,
         })
     }
 }

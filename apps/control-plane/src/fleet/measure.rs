@@ -1,101 +1,57 @@
-//! What etcd bears: writes, watchers, sizes of values.
+//! What etcd bears, and what a replica's own work costs.
 
-use super::command::connect;
+mod looks;
+mod replicas;
+mod writes;
+
 use crate::etcd::client::Client;
 use crate::etcd::flags::EtcdFlags;
-use crate::etcd::proto::{DeleteRangeRequest, Event, Op, PutRequest, RequestOp, TxnRequest};
-use crate::limits::{count, seconds};
-use clap::Args;
+use crate::etcd::keys::Keys;
+use crate::etcd::proto::{DeleteRangeRequest, Op, RequestOp, TxnRequest};
+use clap::Subcommand;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
-use tokio::task::JoinSet;
 
-#[derive(Clone, Debug, Args)]
-pub(crate) struct Measure {
-    /// Writers, each of which waits for its last write
-    #[arg(long, value_name = "N", default_value_t = 8, value_parser = count())]
-    writers: usize,
-    /// Watchers of all that is written, each on a connection of its own as a replica is
-    #[arg(long, value_name = "N", default_value_t = 100)]
-    watchers: usize,
-    /// Bytes of a value, at least 8
-    #[arg(long, value_name = "BYTES", default_value_t = 1_000, value_parser = count())]
-    bytes: usize,
-    /// For how long
-    #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds)]
-    seconds: Duration,
-    #[command(flatten)]
-    etcd: EtcdFlags,
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum Measure {
+    /// Writers and watchers of single keys
+    Writes(writes::Writes),
+    /// Replicas without clients, with all that they do in etcd
+    Replicas(replicas::Replicas),
+    /// What it takes a replica to look at its clients. Needs no etcd
+    Looks(looks::Looks),
 }
-
-/// How long the watchers may take to hear of the last write.
-const LAST: Duration = Duration::from_millis(500);
 
 impl Measure {
     pub(super) async fn run(self) -> Result<ExitCode, String> {
-        let (client, keys) = connect(&self.etcd)?;
-        let (begin, end) = keys.measure();
-        let next = client.revision(&begin).await? + 1;
-        let mut watches = Vec::new();
-        for _ in 0..self.watchers {
-            watches.push(Client::new(&self.etcd)?.watch((&begin, &end), next).await?);
+        match self {
+            Measure::Writes(writes) => writes.run().await?,
+            Measure::Replicas(replicas) => replicas.run().await?,
+            Measure::Looks(looks) => looks.run().await?,
         }
-        let (epoch, mut watchers) = (Instant::now(), JoinSet::new());
-        for mut watching in watches {
-            watchers.spawn(async move {
-                let mut delays = Vec::new();
-                let until = epoch + self.seconds + LAST;
-                while let Ok(Ok(response)) =
-                    tokio::time::timeout_at(until.into(), watching.next()).await
-                {
-                    delays.extend(response.events.iter().filter_map(|event| delay(event, epoch)));
-                }
-                delays
-            });
-        }
-        let mut writers = JoinSet::new();
-        for writer in 0..self.writers {
-            let client = Client::new(&self.etcd)?;
-            let key = [&*begin, writer.to_string().as_bytes()].concat();
-            writers.spawn(async move {
-                let mut took = Vec::new();
-                while epoch.elapsed() < self.seconds {
-                    let (at, mut value) = (Instant::now(), vec![0; self.bytes.max(8)]);
-                    value[..8].copy_from_slice(&(epoch.elapsed().as_micros() as u64).to_le_bytes());
-                    let put = Op::Put(PutRequest { key: key.clone(), value, lease: 0 });
-                    write(&client, put).await?;
-                    took.push(at.elapsed());
-                }
-                write(&client, Op::Delete(DeleteRangeRequest { key })).await?;
-                Ok::<_, String>(took)
-            });
-        }
-        let mut writes = Vec::new();
-        while let Some(done) = writers.join_next().await {
-            writes.extend(done.map_err(|error| error.to_string())??);
-        }
-        let wrote = epoch.elapsed().as_secs_f64();
-        let mut delays = Vec::new();
-        while let Some(done) = watchers.join_next().await {
-            delays.extend(done.map_err(|error| error.to_string())?);
-        }
-        let rate = |count: usize| count as f64 / wrote;
-        println!("writes    {:.0} a second, {}", rate(writes.len()), quantiles(&mut writes));
-        println!("events    {:.0} a second, {}", rate(delays.len()), quantiles(&mut delays));
         Ok(ExitCode::SUCCESS)
     }
 }
 
-async fn write(client: &Client, operation: Op) -> Result<(), String> {
-    let success = vec![RequestOp { request: Some(operation) }];
-    client.transact(TxnRequest { compare: Vec::new(), success }).await.map(drop)
+/// The same etcd with keys that nothing else has.
+fn apart(flags: &EtcdFlags) -> (EtcdFlags, Keys) {
+    let mut flags = flags.clone();
+    flags.etcd_prefix += ".measure";
+    let keys = Keys::new(&flags.etcd_prefix);
+    (flags, keys)
 }
 
-/// From before the write to its event.
-fn delay(event: &Event, epoch: Instant) -> Option<Duration> {
-    let written = event.kv.as_ref()?.value.first_chunk()?;
-    let written = Duration::from_micros(u64::from_le_bytes(*written));
-    Some(epoch.elapsed().saturating_sub(written))
+/// The revision of the write.
+async fn write(client: &Client, operation: Op) -> Result<u64, String> {
+    let success = vec![RequestOp { request: Some(operation) }];
+    let revision = client.transact(TxnRequest { compare: Vec::new(), success }).await?;
+    Ok(revision.map_or(0, |revision| revision as u64))
+}
+
+fn removal(key: Vec<u8>) -> Op {
+    Op::Delete(DeleteRangeRequest { key })
 }
 
 fn quantiles(times: &mut [Duration]) -> String {
@@ -105,4 +61,38 @@ fn quantiles(times: &mut [Duration]) -> String {
         times.get(at.min(times.len().saturating_sub(1))).copied().unwrap_or_default()
     };
     format!("p50 {:.1?}, p99 {:.1?}, at most {:.1?}", of(0.5), of(0.99), of(1.0))
+}
+
+/// The CPU time that the first endpoint's etcd has taken, as its metrics have it. They are read
+/// without TLS only.
+struct Cpu {
+    url: String,
+    begin: Option<(Instant, f64)>,
+}
+
+impl Cpu {
+    fn new(flags: &EtcdFlags) -> Self {
+        let url = flags.etcd.first().cloned().unwrap_or_default();
+        let begin = seconds_of(&url).map(|seconds| (Instant::now(), seconds));
+        Self { url, begin }
+    }
+
+    fn print(self) {
+        let end = seconds_of(&self.url);
+        if let Some(((begin, before), after)) = self.begin.zip(end) {
+            let part = (after - before) / begin.elapsed().as_secs_f64();
+            println!("etcd      {:.0} % of a core", part * 100.0);
+        }
+    }
+}
+
+fn seconds_of(url: &str) -> Option<f64> {
+    let host = url.strip_prefix("http://")?.trim_end_matches('/');
+    let mut stream = TcpStream::connect(host).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(2))).ok()?;
+    stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").ok()?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text).ok()?;
+    let mut lines = text.lines();
+    lines.find_map(|line| line.strip_prefix("process_cpu_seconds_total "))?.trim().parse().ok()
 }

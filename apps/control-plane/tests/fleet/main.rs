@@ -8,6 +8,7 @@
 //! Needs etcd (Debian: `etcd-server`) and a C compiler. All ports are of loopback.
 
 mod client;
+mod commands;
 mod fleet;
 mod processes;
 mod proxy;
