@@ -20,7 +20,8 @@ const OTHERS: Duration = Duration::from_secs(1);
 /// What looking at the clients may take: this part of a core. With many clients of which some come
 /// and go, a look takes long.
 const PART: u32 = 4;
-/// Records that all replicas together write in a second, at most: about half of what etcd bears.
+/// Records that all replicas together write in a second, at most: an eighth of what an etcd bears
+/// that shares two cores.
 const WRITES: u32 = 500;
 /// Records that a replica reads in a second, at most. So all that is read grows with the number of
 /// replicas, not with its square.
@@ -302,22 +303,30 @@ pub(super) async fn read(client: &Client, keys: &Keys) -> Result<Vec<Record>, St
     Ok(records)
 }
 
-/// The streams that go next, in order. To look at all of them takes long if they are many.
+/// The streams that go next, in order. To look at all of them takes long if they are many: it is
+/// done so seldom that it takes half of what looking for the record may.
 #[derive(Debug, Default)]
 pub(super) struct Going {
     /// The next one is the last.
     order: Vec<StreamId>,
     looked: Option<Instant>,
+    took: Duration,
 }
 
 impl Going {
     pub(super) fn next(&mut self, ads: &Ads, count: u64, now: Instant) -> Vec<StreamId> {
         let count = count as usize;
-        let old = self.looked.is_none_or(|looked| now.duration_since(looked) >= OTHERS);
-        if count > 0 && (old || self.order.len() < count) {
+        if count > 0 && (self.is_old(now) || self.order.len() < count) {
+            let begin = Instant::now();
             (self.order, self.looked) = (last_to_first(&ads.clients()), Some(now));
+            self.took = begin.elapsed();
         }
         self.order.split_off(self.order.len().saturating_sub(count))
+    }
+
+    fn is_old(&self, now: Instant) -> bool {
+        let pause = OTHERS.max(self.took * PART * 2);
+        self.looked.is_none_or(|looked| now.duration_since(looked) >= pause)
     }
 }
 
@@ -362,6 +371,18 @@ mod tests {
             trouble.tell(done, &|line| told.borrow_mut().push(line.to_owned()));
         }
         assert_eq!(*told.borrow(), ["a", "b", "b"]);
+    }
+
+    #[test]
+    fn a_look_that_takes_long_is_taken_less_often() {
+        let now = Instant::now();
+        let old = |took, ms| {
+            let took = Duration::from_millis(took);
+            let going = Going { looked: Some(now), took, ..Going::default() };
+            going.is_old(now + Duration::from_millis(ms))
+        };
+        assert!(Going::default().is_old(now) && !old(1, 999) && old(1, 1_000));
+        assert!(!old(300, 2_399) && old(300, 2_400));
     }
 
     #[test]
