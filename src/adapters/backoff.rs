@@ -35,7 +35,8 @@ impl Backoff {
         Backoff { first, most, is_cut_short: false }
     }
 
-    /// Whether a wait ends when something urgent is published to the client. Off by default.
+    /// Whether a wait ends when something urgent is published to the client. Off by default. It may
+    /// take 10 ms, or longer with very many clients that wait: each of them is looked at.
     ///
     /// ```
     /// use pushlane::adapters::Backoff;

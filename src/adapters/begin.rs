@@ -10,6 +10,8 @@ use core::pin::Pin;
 use core::task::{Context, Poll};
 use std::panic::catch_unwind;
 
+use super::builder::shielded;
+use super::waiting::Waiters;
 use crate::lease::Lease;
 use crate::queue::{Serve, Ticket};
 
@@ -18,8 +20,8 @@ use crate::queue::{Serve, Ticket};
 enum Failed {
     /// Nothing keeps it: it goes back into the queue.
     Unawaited,
-    /// [`poll_caught`] would keep it.
-    Awaited,
+    /// [`poll_caught`] would keep it, if it is of the queue with this signal.
+    Awaited(*const Waiters),
     Kept(Ticket),
 }
 
@@ -37,26 +39,27 @@ pub(super) fn poll_caught<Q>(
     context: &mut Context<'_>,
 ) -> Poll<Result<Option<Lease<Q>>, BeginFailed<Q>>>
 where
-    Q: Deref<Target: Serve> + Clone,
+    Q: Deref<Target: Serve<Signal = Waiters>> + Clone,
 {
-    FAILED.set(Failed::Awaited);
+    let before = FAILED.replace(Failed::Awaited(queue.as_queue().signal()));
     let polled = catch_unwind(AssertUnwindSafe(|| next.poll(context)));
-    let failed = FAILED.replace(Failed::Unawaited);
+    let lease = match FAILED.replace(before) {
+        Failed::Kept(ticket) => Some(Lease::without_request(queue.clone(), ticket)),
+        _ => None,
+    };
     match polled {
-        Ok(polled) => polled.map(Ok),
-        Err(panic) => Poll::Ready(Err((
-            panic,
-            match failed {
-                Failed::Kept(ticket) => Some(Lease::without_request(queue.clone(), ticket)),
-                _ => None,
-            },
-        ))),
+        Ok(polled) => {
+            // One that was kept all the same was a waker's, whose panic has been caught.
+            shielded(|| drop(lease));
+            polled.map(Ok)
+        }
+        Err(panic) => Poll::Ready(Err((panic, lease))),
     }
 }
 
-/// True if [`poll_caught`] runs on this thread: it keeps the lease.
-pub(super) fn keep_failed(ticket: &Ticket) -> bool {
-    let is_awaited = matches!(FAILED.get(), Failed::Awaited);
+/// True if [`poll_caught`] runs on this thread, for this queue: it keeps the lease.
+pub(super) fn keep_failed(signal: &Waiters, ticket: &Ticket) -> bool {
+    let is_awaited = matches!(FAILED.get(), Failed::Awaited(of) if core::ptr::eq(of, signal));
     if is_awaited {
         FAILED.set(Failed::Kept(*ticket));
     }

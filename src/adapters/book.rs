@@ -19,6 +19,11 @@ pub(super) struct Book<Q: Handle> {
     pub(super) clients: HashMap<usize, Entry<Q>>,
     /// Deadlines and ends of waits, by the client's place.
     pub(super) due: BTreeSet<(Duration, usize)>,
+    /// The places of the clients that wait.
+    pub(super) waiting: BTreeSet<usize>,
+    pub(super) watch: Watch,
+    /// The earliest time to look through `waiting` again.
+    pub(super) next_review: Duration,
     /// How long the keeper sleeps.
     pub(super) armed: Option<Duration>,
     pub(super) drain_by: Option<Duration>,
@@ -35,6 +40,17 @@ pub(super) struct Book<Q: Handle> {
     pub(super) busy: Option<(Duration, usize)>,
 }
 
+/// Whether the keeper notices that a client that waits has left, or has urgent work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Watch {
+    /// No client waits, as far as it knows.
+    Off,
+    /// It listens for it.
+    Listening,
+    /// It has just looked, and looks again at `next_review`.
+    Later,
+}
+
 /// A client with a push in progress, or one whose last push has failed.
 pub(super) struct Entry<Q: Handle> {
     pub(super) client: ClientKey,
@@ -43,6 +59,8 @@ pub(super) struct Entry<Q: Handle> {
 }
 
 pub(super) struct Ongoing<Q: Handle> {
+    /// Among all pushes that have begun.
+    pub(super) number: u64,
     pub(super) phase: Phase,
     pub(super) handler: Handler,
     pub(super) permit: Option<Permit<Q>>,
@@ -54,14 +72,28 @@ pub(super) struct Ongoing<Q: Handle> {
     pub(super) begun: Begun,
 }
 
+/// A push by its client and its number. When a handler that was given up returns, the client may
+/// have another push.
+#[derive(Clone, Copy)]
+pub(super) struct PushId {
+    pub(super) client: ClientKey,
+    pub(super) number: u64,
+}
+
 /// What is known of a push when it begins.
-#[derive(Clone)]
 pub(super) struct Begun {
     pub(super) at: Duration,
     pub(super) lane: Lane,
     /// How many publishes it contains, if that is measured.
     pub(super) publishes: u64,
     pub(super) span: PushSpan,
+}
+
+impl Begun {
+    /// Leaves no span behind: that ends outside of the lock.
+    pub(super) fn take(&mut self) -> Begun {
+        Begun { span: mem::replace(&mut self.span, PushSpan::none()), ..*self }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,7 +138,7 @@ pub(super) enum Due<Q: Handle> {
 }
 
 impl<Q: Handle> Book<Q> {
-    /// A push of a client, which has none.
+    /// A push of a client, which has none. It has been counted.
     pub(super) fn begin(
         &mut self,
         client: ClientKey,
@@ -121,6 +153,7 @@ impl<Q: Handle> Book<Q> {
             *entry = Entry { client, failures: 0, push: None };
         }
         entry.push = Some(Ongoing {
+            number: self.counts.begun,
             phase: Phase::Active,
             handler,
             permit,
@@ -139,10 +172,6 @@ impl<Q: Handle> Book<Q> {
         entry.and_then(|entry| entry.push.as_mut())
     }
 
-    pub(super) fn is_waiting(&mut self, client: ClientKey) -> bool {
-        self.push(client).is_some_and(|push| push.phase == Phase::Waiting)
-    }
-
     pub(super) fn is_handling(&self) -> bool {
         let mut pushes = self.clients.values().filter_map(|entry| entry.push.as_ref());
         pushes.any(Ongoing::is_handled)
@@ -158,10 +187,10 @@ impl<Q: Handle> Book<Q> {
     }
 
     pub(super) fn come_due(&mut self, place: usize) -> Due<Q> {
-        let Some(entry) = self.clients.get_mut(&place) else { return Due::Nothing };
-        if let Some(lease) = entry.take_waiting() {
+        if let Some(lease) = self.take_waiting(place) {
             return Due::Retry(lease);
         }
+        let Some(entry) = self.clients.get_mut(&place) else { return Due::Nothing };
         let Some(push) = &mut entry.push else { return Due::Nothing };
         push.due = None;
         // A push that has ended is settled, though its handler is still there.
@@ -171,11 +200,24 @@ impl<Q: Handle> Book<Q> {
         let handler = mem::replace(&mut push.handler, Handler::Returned);
         Due::Expired(entry.client, handler)
     }
-}
 
-impl<Q: Handle> Entry<Q> {
-    pub(super) fn take_waiting(&mut self) -> Option<Lease<Q>> {
-        let push = self.push.take_if(|push| push.phase == Phase::Waiting)?;
+    /// The client of the place waits from now on, until then if that is within the clock's range.
+    /// True if the keeper has to be told.
+    pub(super) fn wait(&mut self, place: usize, until: Option<Duration>) -> bool {
+        self.waiting.insert(place);
+        self.due.extend(until.map(|until| (until, place)));
+        until.is_some_and(|until| self.arm(until)) || self.watch == Watch::Off
+    }
+
+    /// Ends the wait of a place, if its client waits.
+    pub(super) fn take_waiting(&mut self, place: usize) -> Option<Lease<Q>> {
+        if !self.waiting.remove(&place) {
+            return None;
+        }
+        let push = self.clients.get_mut(&place)?.push.take()?;
+        if let Some(due) = push.due {
+            self.due.remove(&(due, place));
+        }
         push.lease
     }
 }

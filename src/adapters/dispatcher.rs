@@ -13,23 +13,23 @@ use futures_util::future::{AbortHandle, Abortable};
 use futures_util::stream::FuturesUnordered;
 
 use super::begin::poll_caught;
-use super::book::{End, Handler};
+use super::book::{End, Handler, PushId};
 use super::builder::{Builder, Panic, caught};
 use super::observe::PushSpan;
 use super::outcome::{Outcome, Stats, Unserved};
 use super::push::{Handle, Push};
 use super::pushes::Pushes;
-use super::timer::Timer;
+use super::timer::{LONGEST, Timer};
 use super::waiting::next;
 use super::wake::until;
 use crate::lease::Lease;
-use crate::registry::ClientKey;
 
 /// Serves a queue while it lives: calls `handler(push)` for each lease, and polls the future.
 ///
 /// It holds no work; the queue is the only place where work waits. At most as many handlers run as
 /// there are permits or, if handlers [release](Push::release_permit) them early, clients. Two never
-/// run for one client.
+/// run for one client, but for one that has ended its push by itself, runs on past its deadline and
+/// blocks its thread.
 ///
 /// * **Failure**: a handler that returns `Err` gives its push back. The client waits, longer after
 ///   each failure in a row ([`backoff`](Builder::backoff)), without a permit; what is published for
@@ -71,6 +71,7 @@ use crate::registry::ClientKey;
 /// # }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[must_use = "a dispatcher that is dropped serves nothing"]
 pub struct Dispatcher<Q: Handle> {
     pushes: Arc<Pushes<Q>>,
 }
@@ -95,6 +96,9 @@ impl<Q: Handle> Dispatcher<Q> {
 
     /// Closes the queue, serves what is pending, and ends when the last handler has, or after
     /// `within`, when handlers are dropped. Clients that back off are not hurried.
+    ///
+    /// It ends with the future that serves: later than `within` if that is not polled, or if a
+    /// handler blocks the thread that polls it.
     ///
     /// If this future is dropped, so is the dispatcher.
     ///
@@ -206,9 +210,6 @@ impl Tasks for FuturesUnordered<Task> {
 /// How many leases may begin before the executor gets its turn.
 const AT_ONCE: usize = 64;
 
-/// No sleep is longer: not every timer can count as far as a `Duration`.
-const LONGEST: Duration = Duration::from_secs(3_600);
-
 async fn serve<Q, T, S, H, F>(end: EndOnDrop<Q>, timer: Arc<T>, mut tasks: S, handler: Arc<H>)
 where
     Q: Handle,
@@ -278,12 +279,12 @@ fn begin<Q, H, F>(
 {
     let Some(lease) = pushes.admit(lease) else { return };
     let (abort, registration) = AbortHandle::new_pair();
-    let (client, pushes, handler) = (lease.key(), Arc::clone(pushes), Arc::clone(handler));
-    let (push, span) = pushes.begin(lease, Handler::Task(abort));
+    let (pushes, handler) = (Arc::clone(pushes), Arc::clone(handler));
+    let (push, id, span) = pushes.begin(lease, Handler::Task(abort));
     // Called in the task, so that a panic before its first await is caught as well.
     let handled = Box::pin(async move { handler(push).await });
     let handling =
-        Abortable::new(Handling { client, pushes, span, handled: Some(handled) }, registration);
+        Abortable::new(Handling { id, pushes, span, handled: Some(handled) }, registration);
     tasks.spawn(async move {
         let _ = handling.await;
     });
@@ -291,7 +292,7 @@ fn begin<Q, H, F>(
 
 /// A handler's future. It reports its end once, however it ends.
 struct Handling<Q: Handle, F: Future> {
-    client: ClientKey,
+    id: PushId,
     pushes: Arc<Pushes<Q>>,
     span: PushSpan,
     handled: Option<Pin<Box<F>>>,
@@ -302,7 +303,7 @@ impl<Q: Handle, F: Future> Handling<Q, F> {
         // First what it still holds: the push above all.
         let Some(handled) = self.handled.take() else { return };
         let dropped = caught(|| self.span.within(|| drop(handled)));
-        self.pushes.returned(self.client, dropped.and(result));
+        self.pushes.returned(self.id, dropped.and(result));
     }
 }
 

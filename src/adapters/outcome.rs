@@ -62,16 +62,17 @@ impl fmt::Display for EvictReason {
 
 /// The clients with work left when the time of a drain, or of a wait for it, was up.
 ///
-/// Nothing is lost: the work is in the queue, or in pushes in progress.
+/// Nothing is lost: the work is in the queue, or in pushes in progress. None: the queue has not been
+/// closed, so a drain of it has not begun.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unserved(pub(super) Vec<ClientKey>);
 
 impl Unserved {
-    /// The clients that have something pending, or a push in progress.
-    pub(super) fn of(queue: &(impl Serve + ?Sized)) -> Self {
-        let mut clients = Vec::new();
-        queue.as_queue().each_unserved(|client| clients.push(client));
-        Unserved(clients)
+    /// The clients that have something pending, or a push in progress; or that the queue is open.
+    pub(super) fn check(queue: &(impl Serve + ?Sized)) -> Result<(), Self> {
+        let (queue, mut clients) = (queue.as_queue(), Vec::new());
+        queue.each_unserved(|client| clients.push(client));
+        if clients.is_empty() && queue.is_closed() { Ok(()) } else { Err(Unserved(clients)) }
     }
 
     /// The clients, in the order of their places.
@@ -82,7 +83,11 @@ impl Unserved {
 
 impl fmt::Display for Unserved {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} clients have not got all that they are owed", self.0.len())
+        match self.0.len() {
+            0 => f.write_str("the queue has not been closed"),
+            1 => f.write_str("1 client has not got all that it is owed"),
+            clients => write!(f, "{clients} clients have not got all that they are owed"),
+        }
     }
 }
 
@@ -115,7 +120,7 @@ pub struct Stats {
     /// Clients that wait to be tried again, or for their pace.
     pub backing_off: usize,
     /// Pushes that have begun. Each of them is in progress, or has ended in one of the ways below,
-    /// or with the eviction of its client.
+    /// or with its client: that was evicted, or had left when the deadline passed.
     pub begun: u64,
     /// Pushes that have completed.
     pub completed: u64,

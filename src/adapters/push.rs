@@ -189,8 +189,9 @@ impl<Q: Handle> Push<Q> {
     }
 
     /// Takes the push out of its handler, to be ended later and elsewhere. What the handler returns
-    /// then counts for nothing; the deadline stays. Until it ends, and its handler has returned, no
-    /// other push to the client begins.
+    /// then counts for nothing; the deadline stays, for as long as the dispatcher serves. Until it
+    /// ends, and its handler has returned or has reached the deadline, no other push to the client
+    /// begins.
     ///
     /// ```
     /// # #[cfg(feature = "blocking")] {

@@ -33,7 +33,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use event_listener::Event;
 
-use super::book::{Begun, Book, End, Handler, Phase};
+use super::book::{Begun, Book, End, Handler, Ongoing, Phase, PushId, Watch};
 use super::builder::{Options, Panic, caught, shielded};
 use super::observe::{Ended, PushSpan};
 use super::outcome::{EvictReason, PushError, Stats, Unserved};
@@ -94,6 +94,9 @@ impl<Q: Handle> Pushes<Q> {
         let book = Book {
             clients: HashMap::new(),
             due: BTreeSet::new(),
+            waiting: BTreeSet::new(),
+            watch: Watch::Off,
+            next_review: Duration::ZERO,
             armed: None,
             drain_by: None,
             is_stopping: false,
@@ -151,7 +154,7 @@ impl<Q: Handle> Pushes<Q> {
             push.phase = Phase::Waiting;
             push.lease = Some(lease);
         }
-        let is_earlier = book.arm(until) || self.options.backoff.is_cut_short;
+        let is_earlier = book.wait(place, Some(until));
         drop(book);
         if is_earlier {
             notify(&self.changed, usize::MAX);
@@ -179,7 +182,7 @@ impl<Q: Handle> Pushes<Q> {
         self: &Arc<Self>,
         mut lease: Lease<Q>,
         handler: Handler,
-    ) -> (Push<Q>, PushSpan) {
+    ) -> (Push<Q>, PushId, PushSpan) {
         let (client, permit) = (lease.key(), lease.take_permit());
         let now = self.now();
         let deadline = self.options.limit.and_then(|limit| now.checked_add(limit));
@@ -194,21 +197,23 @@ impl<Q: Handle> Pushes<Q> {
             });
         }
         let mut book = self.book();
-        let entry = book.begin(client, handler, permit, deadline, begun.clone());
-        let failures = entry.failures;
         book.counts.begun += 1;
+        let id = PushId { client, number: book.counts.begun };
+        let failures = book.begin(client, handler, permit, deadline, begun.take()).failures;
         let is_earlier = deadline.is_some_and(|deadline| book.arm(deadline));
         drop(book);
         shielded(|| begun.span = PushSpan::new(client, begun.lane, failures.saturating_add(1)));
+        // Not under the lock: a span is the subscriber's code.
+        let span = begun.span.clone();
         if let Some(push) = self.book().push(client) {
-            push.begun.span = begun.span.clone();
+            push.begun.span = span;
         }
         shielded(|| self.options.observer.begun(client, &begun, queued));
         if is_earlier {
             notify(&self.changed, usize::MAX);
         }
         let push = Push::new(lease, failures.saturating_add(1), deadline, Arc::clone(self));
-        (push, begun.span)
+        (push, id, begun.span)
     }
 
     /// User code has panicked while a lease began; the lease is there if its client is known.
@@ -217,8 +222,8 @@ impl<Q: Handle> Pushes<Q> {
         let (client, permit) = (lease.key(), lease.take_permit());
         let begun = self.begun(&lease, self.now());
         let mut book = self.book();
-        book.begin(client, Handler::Returned, permit, None, begun);
         book.counts.begun += 1;
+        book.begin(client, Handler::Returned, permit, None, begun);
         drop(book);
         let failure = End::Fail(self.panicked(client, panic));
         self.give_back(lease, Some(failure));
@@ -243,23 +248,26 @@ impl<Q: Handle> Pushes<Q> {
 
     /// The push has been dropped, or ended from outside of its handler.
     pub(super) fn give_back(&self, lease: Lease<Q>, end: Option<End>) {
-        let client = lease.key();
+        let (client, now) = (lease.key(), self.now());
         let mut book = self.book();
         let Some(push) = book.push(client) else { unreachable!("in the book until it is back") };
         push.lease = Some(lease);
         let before = if end.is_some() { mem::replace(&mut push.end, end) } else { None };
-        let rest = self.settle(&mut book, client);
+        let rest = self.settle(&mut book, client, now);
         drop(book);
         shielded(|| drop(before));
         self.finish(rest);
     }
 
     /// The handler has returned. False if it had been given up at its deadline.
-    pub(super) fn returned(&self, client: ClientKey, result: Result<End, Panic>) -> bool {
+    pub(super) fn returned(&self, id: PushId, result: Result<End, Panic>) -> bool {
+        let client = id.client;
         let end = result.unwrap_or_else(|panic| End::Fail(self.panicked(client, panic)));
         let mut end = Some(end);
+        let now = self.now();
         let mut book = self.book();
-        let Some(push) = book.push(client).filter(|push| push.is_handled()) else {
+        let is_it = |push: &&mut Ongoing<Q>| push.number == id.number && push.is_handled();
+        let Some(push) = book.push(client).filter(is_it) else {
             drop(book);
             shielded(|| drop(end));
             return false;
@@ -269,7 +277,7 @@ impl<Q: Handle> Pushes<Q> {
         if push.end.is_none() && !(push.is_detached && matches!(end, Some(End::Complete))) {
             push.end = end.take();
         }
-        let rest = self.settle(&mut book, client);
+        let rest = self.settle(&mut book, client, now);
         let is_last = book.is_stopping && !book.is_handling();
         drop(book);
         shielded(|| drop(end));
@@ -280,8 +288,9 @@ impl<Q: Handle> Pushes<Q> {
         true
     }
 
-    /// Decides what becomes of a push, if it has reached both of its ends.
-    fn settle(&self, book: &mut Book<Q>, client: ClientKey) -> Option<Rest<Q>> {
+    /// Decides what becomes of a push, if it has reached both of its ends. The clock was read before
+    /// the lock was taken.
+    fn settle(&self, book: &mut Book<Q>, client: ClientKey, now: Duration) -> Option<Rest<Q>> {
         let is_stopping = book.is_stopping;
         let entry = book.clients.get_mut(&client.index())?;
         let push = entry.push.as_mut()?;
@@ -300,7 +309,7 @@ impl<Q: Handle> Pushes<Q> {
             // Nobody waits for the handler of a client that is gone.
             rest.lease = push.lease.take();
             if rest.lease.is_some() {
-                rest.ended = Some((push.begun.clone(), Ended::Evicted));
+                rest.ended = Some((push.begun.take(), Ended::Evicted));
                 rest.dropped = push.end.take();
                 book.clients.remove(&client.index());
             }
@@ -317,7 +326,6 @@ impl<Q: Handle> Pushes<Q> {
             End::Requeue(_) => Ended::Requeued,
             End::Fail(_) => Ended::Failed,
         };
-        rest.ended = Some((push.begun.clone(), how));
         let wait = match end {
             End::Complete => {
                 entry.failures = 0;
@@ -340,11 +348,13 @@ impl<Q: Handle> Pushes<Q> {
                 self.options.backoff.after(failures, random)
             }
         };
-        let until = self.now().checked_add(wait);
+        let until = now.checked_add(wait);
+        if !rest.is_evicted {
+            rest.ended = Some((push.begun.take(), how));
+        }
         if rest.is_evicted {
-            push.phase = Phase::Evicting;
             // It ends when its client has been unregistered.
-            rest.ended = None;
+            push.phase = Phase::Evicting;
         } else if rest.is_complete || wait.is_zero() || is_stopping {
             rest.lease = push.lease.take();
             entry.push = None;
@@ -354,14 +364,10 @@ impl<Q: Handle> Pushes<Q> {
         } else {
             push.phase = Phase::Waiting;
             push.due = until;
+            rest.is_earlier = book.wait(client.index(), until);
         }
         if let Some(due) = due {
             book.due.remove(&(due, client.index()));
-        }
-        if let Some(until) = until.filter(|_| book.is_waiting(client)) {
-            book.due.insert((until, client.index()));
-            // So that the keeper listens for what would cut the wait short.
-            rest.is_earlier = book.arm(until) || self.options.backoff.is_cut_short;
         }
         Some(rest)
     }
@@ -411,13 +417,14 @@ impl<Q: Handle> Pushes<Q> {
                 true
             }
         };
+        let now = self.now();
         let mut book = self.book();
         book.counts.evicted += u64::from(is_evicted);
         let permit = book.push(client).and_then(|push| {
             push.phase = Phase::Evicted;
             push.permit.take()
         });
-        let rest = self.settle(&mut book, client);
+        let rest = self.settle(&mut book, client, now);
         drop(book);
         drop(permit);
         self.finish(rest);
@@ -476,15 +483,14 @@ impl<Q: Handle> Pushes<Q> {
         if self.book().was_drained || self.queue.as_queue().is_drained() {
             return Ok(());
         }
-        let unserved = Unserved::of(self.queue.as_queue());
-        if unserved.clients().is_empty() { Ok(()) } else { Err(unserved) }
+        Unserved::check(self.queue.as_queue())
     }
 
     pub(super) fn stats(&self) -> Stats {
         let book = self.book();
-        let pushes = || book.clients.values().filter_map(|entry| entry.push.as_ref());
-        let backing_off = pushes().filter(|push| push.phase == Phase::Waiting).count();
-        Stats { in_progress: pushes().count() - backing_off, backing_off, ..book.counts }
+        let pushes = book.clients.values().filter(|entry| entry.push.is_some()).count();
+        let backing_off = book.waiting.len();
+        Stats { in_progress: pushes - backing_off, backing_off, ..book.counts }
     }
 
     /// Nothing in here panics half-way, so a poisoned book is a good one.

@@ -3,6 +3,9 @@
 use core::future::Future;
 use core::time::Duration;
 
+/// No sleep is longer: not every timer can count as far as a `Duration`.
+pub(super) const LONGEST: Duration = Duration::from_secs(3_600);
+
 /// A clock, and a future that sleeps by it: all that a [`Dispatcher`](super::Dispatcher) needs to
 /// know of its executor.
 ///
@@ -33,7 +36,8 @@ pub trait Timer: Send + Sync + 'static {
     /// The time that has passed since some moment, always the same one.
     fn now(&self) -> Duration;
 
-    /// Completes when so much time has passed. Early is harmless, late is late.
+    /// Completes when so much time has passed. Early is harmless: what is left is slept again. Late
+    /// is late.
     fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send;
 }
 
@@ -129,9 +133,10 @@ impl Timer for EmbassyTimer {
     }
 
     fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send {
+        // Not beyond what its clock can count.
+        let ticks = embassy_time::Duration::try_from(duration.min(LONGEST));
         // Late rather than early: what is left of a tick would be waited for by spinning.
-        let ticks = embassy_time::Duration::try_from(duration);
         let tick = embassy_time::Duration::from_ticks(1);
-        embassy_time::Timer::after(ticks.map_or(embassy_time::Duration::MAX, |ticks| ticks + tick))
+        embassy_time::Timer::after(ticks.map_or(tick, |ticks| ticks + tick))
     }
 }

@@ -113,7 +113,7 @@ impl Signal for Waiters {
 
     #[cfg(not(loom))]
     fn keep_failed(&self, ticket: &Ticket) -> bool {
-        super::begin::keep_failed(ticket)
+        super::begin::keep_failed(self, ticket)
     }
 
     fn closed(&self) {

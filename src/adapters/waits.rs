@@ -11,7 +11,7 @@ use std::time::Instant;
 use super::blocking::block_on_until;
 use super::delivery::{self, Delivered, Laggards};
 use super::outcome::Unserved;
-use super::timer::Timer;
+use super::timer::{LONGEST, Timer};
 use super::waiting::Waiters;
 use crate::backlog::Backlog;
 use crate::queue::PushQueue;
@@ -55,7 +55,7 @@ impl<B: Backlog, S: Storage> PushQueue<B, S, Waiters> {
     ) -> Result<Delivered, Laggards> {
         let mut tracker = self.track(version);
         let converged = self.signal().until(|| tracker.advance());
-        in_time(converged, timer.sleep(within)).await;
+        by(timer, within, converged).await;
         delivery::look(tracker)
     }
 
@@ -69,8 +69,8 @@ impl<B: Backlog, S: Storage> PushQueue<B, S, Waiters> {
         timer: &impl Timer,
         within: Duration,
     ) -> Result<(), Unserved> {
-        let is_drained = in_time(self.drained(), timer.sleep(within)).await;
-        is_drained.ok_or_else(|| Unserved::of(self))
+        let is_drained = by(timer, within, self.drained()).await;
+        is_drained.map_or_else(|| Unserved::check(self), Ok)
     }
 
     /// As [`converged_within`](PushQueue::converged_within), for a thread that sleeps meanwhile.
@@ -111,7 +111,20 @@ impl<B: Backlog, S: Storage> PushQueue<B, S, Waiters> {
     #[cfg(feature = "blocking")]
     pub fn wait_drained(&self, within: Duration) -> Result<(), Unserved> {
         let by = Instant::now().checked_add(within);
-        block_on_until(by, self.drained()).ok_or_else(|| Unserved::of(self))
+        block_on_until(by, self.drained()).map_or_else(|| Unserved::check(self), Ok)
+    }
+}
+
+/// Awaits a future for so long at most by the timer's clock, however early its sleeps end.
+async fn by<F: Future>(timer: &impl Timer, within: Duration, future: F) -> Option<F::Output> {
+    let end = timer.now().checked_add(within);
+    let mut future = pin!(future);
+    loop {
+        let left = end.map_or(LONGEST, |end| end.saturating_sub(timer.now()));
+        let output = in_time(future.as_mut(), timer.sleep(left.min(LONGEST))).await;
+        if output.is_some() || end.is_some_and(|end| end <= timer.now()) {
+            return output;
+        }
     }
 }
 

@@ -108,13 +108,14 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
         if is_owed { Lane::Urgent } else { lane }
     }
 
-    /// Whether a publish to everyone came after `seen` and may not be marked yet.
-    pub(super) fn is_behind_fan_out(&self, seen: Seq) -> bool {
+    /// The most urgent lane of a publish to everyone that came after `seen` and may not be marked
+    /// yet.
+    pub(super) fn behind_fan_out(&self, seen: Seq) -> Option<Lane> {
         let is_owed = |lane| {
             let fan_out = self.fan_out(lane);
             fan_out.is_pending() && fan_out.newest().cmp(seen).is_gt()
         };
-        B::ON_DEMAND && Lane::BOTH.into_iter().any(is_owed)
+        Lane::BOTH.into_iter().find(|&lane| B::ON_DEMAND && is_owed(lane))
     }
 
     /// Whether every client that a publish on demand concerns has been marked, or needs no mark. If

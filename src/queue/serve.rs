@@ -353,18 +353,15 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
     pub(crate) fn outlook(&self, ticket: &Ticket) -> Outlook {
         // Before the bank: what is visited by now has its marks.
         let Place { bank, slot } = ticket.place();
-        let behind = self.is_behind_fan_out(ticket.seen);
+        let behind = self.behind_fan_out(ticket.seen);
         let now = self.banks()[bank].load();
         let is_in = |mask: usize| mask & 1 << slot != 0;
         if !is_in(now.in_progress()) {
             Outlook::Gone
-        } else if is_in(now.waiting_in(Lane::Urgent)) {
+        } else if behind == Some(Lane::Urgent) || is_in(now.waiting_in(Lane::Urgent)) {
             Outlook::Superseded(Lane::Urgent)
-        } else if is_in(now.waiting()) {
+        } else if behind.is_some() || is_in(now.waiting()) {
             Outlook::Superseded(Lane::Normal)
-        } else if behind {
-            // Whichever lane it came through: the push would contain it.
-            Outlook::Superseded(Lane::Urgent)
         } else {
             Outlook::Current
         }

@@ -32,6 +32,7 @@ use super::push::{Handle, Push};
 /// * **[`drain`](Pool::drain)** ends in good order. **Dropping** the pool ends it abruptly, without
 ///   waiting: each thread ends after the push it is at, and all that is pending stays in the queue,
 ///   for another pool.
+#[must_use = "a pool that is dropped serves nothing"]
 pub struct Pool<Q: Handle> {
     workers: Arc<Workers<Q>>,
 }

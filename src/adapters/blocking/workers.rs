@@ -79,10 +79,9 @@ impl<Q: Handle> Workers<Q> {
         let at_work = AtWork(&self);
         while let Some(lease) = self.next_lease() {
             let Some(lease) = self.pushes.admit(lease) else { continue };
-            let (push, span) = self.pushes.begin(lease, Handler::Thread);
-            let client = push.key();
+            let (push, id, span) = self.pushes.begin(lease, Handler::Thread);
             let result = caught(|| span.within(|| (self.handler)(push))).map(Into::into);
-            if !self.pushes.returned(client, result) && !self.take_back() {
+            if !self.pushes.returned(id, result) && !self.take_back() {
                 // Not at work since its deadline.
                 mem::forget(at_work);
                 return;

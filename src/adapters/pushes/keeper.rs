@@ -4,53 +4,73 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::Pushes;
-use crate::adapters::book::{Book, Due, Entry, Handler, Phase};
+use crate::adapters::book::{Book, Due, Handler, Phase, Watch};
 use crate::adapters::builder::shielded;
 use crate::adapters::observe::Moment;
 use crate::adapters::outcome::EvictReason;
 use crate::adapters::push::Handle;
 use crate::adapters::waiting::Either;
 use crate::adapters::wake::{Listener, notify};
+use crate::lease::Lease;
 use crate::queue::{Outlook, Serve};
 use crate::slot::Lane;
+
+/// How long to wait at least between two looks at the clients that wait.
+const REVIEWS: Duration = Duration::from_millis(10);
+/// And how many times as long as a look takes.
+const SHARE: u32 = 20;
 
 impl<Q: Handle> Pushes<Q> {
     /// What the keeper waits for beside the clock.
     pub(in crate::adapters) fn disturbed(&self) -> Either {
-        let is_cut_short = self.options.backoff.is_cut_short && self.stats().backing_off > 0;
+        let now = self.now();
+        let mut book = self.book();
+        book.watch = match book.waiting.is_empty() {
+            true => Watch::Off,
+            false if now < book.next_review => Watch::Later,
+            false => Watch::Listening,
+        };
+        let listens = book.watch == Watch::Listening;
+        drop(book);
         let interruptions = || Listener::of(self.queue.as_queue().signal().interruptions());
-        Either { ready: Listener::of(&self.changed), end: is_cut_short.then(interruptions) }
+        Either { ready: Listener::of(&self.changed), end: listens.then(interruptions) }
     }
 
-    /// Ends the waits of clients that have left, or that have urgent work.
-    fn cut_short(&self) {
+    /// Ends the waits of clients that have left and, if it is to be so, of those that have urgent
+    /// work. It looks at each client that waits, so it takes its time in between.
+    fn review(&self) {
+        let began = self.now();
         let mut book = self.book();
-        let Book { clients, due, .. } = &mut *book;
-        let cut = |entry: &mut Entry<Q>| {
-            let push = entry.push.as_ref().filter(|push| push.phase == Phase::Waiting)?;
-            match push.lease.as_ref()?.outlook() {
-                Outlook::Gone | Outlook::Superseded(Lane::Urgent) => {}
-                Outlook::Current | Outlook::Superseded(Lane::Normal) => return None,
+        if book.waiting.is_empty() || began < book.next_review {
+            return;
+        }
+        let Book { clients, waiting, .. } = &*book;
+        let is_over = |place: &&usize| {
+            let push = clients.get(place).and_then(|entry| entry.push.as_ref());
+            match push.and_then(|push| push.lease.as_ref()).map(Lease::outlook) {
+                Some(Outlook::Gone) => true,
+                Some(Outlook::Superseded(Lane::Urgent)) => self.options.backoff.is_cut_short,
+                _ => false,
             }
-            due.remove(&(push.due?, entry.client.index()));
-            entry.take_waiting()
         };
-        let ended: Vec<_> = clients.values_mut().filter_map(cut).collect();
+        let over: Vec<_> = waiting.iter().filter(is_over).copied().collect();
+        let ended: Vec<_> = over.into_iter().filter_map(|place| book.take_waiting(place)).collect();
         drop(book);
         ended.into_iter().for_each(|lease| self.end(lease, false));
+        let now = self.now();
+        let pause = REVIEWS.max(now.saturating_sub(began).saturating_mul(SHARE));
+        self.book().next_review = now.saturating_add(pause);
     }
 
     /// Works off what is due, and says when to come again. `stuck` is called for each thread that
     /// has to be given up.
     #[cfg_attr(not(feature = "blocking"), allow(unused_variables))]
     pub(in crate::adapters) fn turn(&self, stuck: &mut dyn FnMut()) -> Option<Duration> {
-        if self.options.backoff.is_cut_short {
-            self.cut_short();
-        }
+        self.review();
         self.look();
         loop {
-            let mut book = self.book();
             let now = self.now();
+            let mut book = self.book();
             if !book.is_stopping && book.drain_by.is_some_and(|by| by <= now) {
                 drop(book);
                 self.stop();
@@ -65,7 +85,7 @@ impl<Q: Handle> Pushes<Q> {
                             self.end(lease, false);
                         }
                         Due::Expired(client, handler) => {
-                            let rest = self.settle(&mut book, client);
+                            let rest = self.settle(&mut book, client, now);
                             let is_over = rest.is_some();
                             drop(book);
                             self.finish(rest);
@@ -88,7 +108,8 @@ impl<Q: Handle> Pushes<Q> {
                     let drain_by = book.drain_by.filter(|_| !book.is_stopping);
                     let due = book.due.first().map(|(due, _)| *due);
                     let look = self.options.observer.next_look().filter(|_| !book.is_stopping);
-                    book.armed = due.into_iter().chain(drain_by).chain(look).min();
+                    let review = (book.watch == Watch::Later).then_some(book.next_review);
+                    book.armed = due.into_iter().chain(drain_by).chain(look).chain(review).min();
                     return book.armed;
                 }
             }
@@ -120,9 +141,9 @@ impl<Q: Handle> Pushes<Q> {
     pub(in crate::adapters) fn stop(&self) {
         let mut book = self.book();
         book.is_stopping = true;
-        let waiting: Vec<_> = book.clients.values_mut().filter_map(Entry::take_waiting).collect();
-        let Book { clients, due, .. } = &mut *book;
-        due.retain(|(_, place)| clients.get(place).is_some_and(|entry| entry.push.is_some()));
+        let places: Vec<_> = book.waiting.iter().copied().collect();
+        let waiting: Vec<_> =
+            places.into_iter().filter_map(|place| book.take_waiting(place)).collect();
         drop(book);
         waiting.into_iter().for_each(|lease| self.end(lease, false));
         notify(&self.changed, usize::MAX);

@@ -7,6 +7,7 @@ mod async_waiting;
 mod attempts;
 mod behaviour;
 mod embassy;
+mod endings;
 mod only_pool;
 mod only_tokio;
 mod pacing;

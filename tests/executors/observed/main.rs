@@ -1,7 +1,7 @@
 //! What a dispatcher reports, to the recorder of `metrics` and to the subscriber of `tracing`.
 
 use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use std::time::Duration;
 
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
@@ -208,4 +208,44 @@ fn a_subscriber_sees_each_push_and_what_went_wrong() {
     has(&["WARN", "client evicted", "client=1.1", "a push had not ended after 4s"]);
     has(&["WARN", "client evicted", "client=2.1", "3 pushes failed in a row"]);
     has(&["push{client=1.1", "outcome=\"evicted\"", "close"]);
+}
+
+/// A subscriber is user code: it may ask the dispatcher for its counts whenever it is called.
+#[test]
+fn a_subscriber_is_called_without_the_dispatchers_lock() {
+    let _alone = ALONE.lock();
+    let dispatcher = Arc::new(OnceLock::<Dispatcher<Queue>>::new());
+    let (asks, calls) = (Arc::clone(&dispatcher), Arc::new(Mutex::new(Vec::new())));
+    let log = Arc::clone(&calls);
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::DEBUG)
+        .with_span_events(tracing_subscriber::fmt::format::FmtSpan::FULL)
+        .with_writer(move || {
+            // On another thread, so that a lock that is held fails the test and hangs nothing.
+            let (asks, (answer, answered)) = (Arc::clone(&asks), mpsc::channel());
+            std::thread::spawn(move || answer.send(asks.get().map(Dispatcher::stats)));
+            log.lock().unwrap().push(answered.recv_timeout(Duration::from_secs(5)).is_ok());
+            io::sink()
+        })
+        .finish();
+    tracing::subscriber::with_default(subscriber, || {
+        virtual_time(async {
+            let queue = queue();
+            let clients: Vec<ClientKey> = (0..2).map(|_| queue.register().unwrap()).collect();
+            let fails = clients[1];
+            let started = Dispatcher::builder(Arc::clone(&queue))
+                .backoff(Backoff::new(Duration::from_millis(1), Duration::from_millis(1)))
+                .attempts(2)
+                .start(move |push| async move {
+                    if push.key() == fails { Err("no route".into()) } else { Ok(()) }
+                });
+            assert!(dispatcher.set(started).is_ok());
+            for &client in &clients {
+                publish(&queue, client, Lane::Normal, 7);
+            }
+            queue.converged(queue.barrier()).await;
+        });
+    });
+    let calls = calls.lock().unwrap();
+    assert!(calls.len() > 10 && calls.iter().all(|answered| *answered), "{calls:?}");
 }
