@@ -119,10 +119,13 @@ impl Pace {
 
     /// How many of the streams may go now. What wasn't wanted earlier is not made up for.
     pub(crate) fn take(&mut self, shed: Shed, now: Instant) -> u64 {
+        let earliest = match (shed.streams, shed.rate) {
+            (0, _) | (_, 0) => Some(now),
+            _ => now.checked_sub(LATE),
+        };
+        self.next = earliest.map_or(self.next, |earliest| self.next.max(earliest));
         let Some(interval) = Duration::from_secs(1).checked_div(shed.rate) else { return 0 };
         let interval = interval.max(Duration::from_nanos(1));
-        let earliest = if shed.streams == 0 { Some(now) } else { now.checked_sub(LATE) };
-        self.next = earliest.map_or(self.next, |earliest| self.next.max(earliest));
         let mut count = 0;
         while count < shed.streams && self.next <= now {
             self.next += interval;
@@ -271,8 +274,10 @@ mod tests {
         assert_eq!(gone, 100, "ten seconds");
         let later = begin + Duration::from_secs(100);
         assert_eq!(pace.take(Shed { rate: 100, ..shed }, later), 201, "a caller that is late");
-        let later = begin + Duration::from_secs(200);
-        assert_eq!(pace.take(Shed { streams: 0, ..shed }, later), 0);
-        assert_eq!(pace.take(shed, later), 1, "no burst after a pause");
+        for (seconds, pause) in [(200, Shed { streams: 0, ..shed }), (300, Shed::default())] {
+            let later = begin + Duration::from_secs(seconds);
+            assert_eq!(pace.take(pause, later), 0);
+            assert_eq!(pace.take(shed, later), 1, "no burst after a pause");
+        }
     }
 }
