@@ -46,7 +46,7 @@ impl Controller {
 
 fn main() -> Outcome {
     let queue = Arc::new(AsyncQueue::<Dirty>::new(Config::new(1_000).permits(4)));
-    let objects = Clients::new(Arc::clone(&queue), 1_000);
+    let objects = Clients::new(Arc::clone(&queue));
     let world = Arc::new(Mutex::new(World::default()));
     let (keys, handle) = (HashMap::new(), Arc::clone(&world));
     let mut controller = Controller { objects: objects.clone(), keys, world: handle };

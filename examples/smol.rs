@@ -19,10 +19,11 @@ struct Connection {
 fn main() -> Outcome {
     let config = Config::new(1_000).topics(1);
     let queue: QueueHandle<ChangeSet<&str>> = Arc::new(AsyncQueue::new(config));
-    let clients = Clients::<_, Connection>::new(Arc::clone(&queue), 1_000);
+    let clients = Clients::<_, Connection>::new(Arc::clone(&queue));
 
     let (dispatcher, serving) = Dispatcher::builder(clients.clone())
         .deadline(Duration::from_secs(5))
+        .close_evicted(|_connection, reason| println!("a connection is closed: {reason}"))
         .on_failure(|client, attempt, error| println!("{client}, attempt {attempt}: {error}"))
         .run(SmolTimer::default(), |mut push| async move {
             let Some(connection) = push.client() else { return Ok(()) };

@@ -20,7 +20,7 @@ struct Connection {
 async fn serve() -> Outcome {
     let config = Config::new(10_000).topics(2).permits(32);
     let queue: QueueHandle<ChangeSet<&str>> = Arc::new(AsyncQueue::new(config));
-    let clients = Clients::<_, Connection>::new(Arc::clone(&queue), 10_000);
+    let clients = Clients::<_, Connection>::new(Arc::clone(&queue));
     let evicted = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&evicted);
 

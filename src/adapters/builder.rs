@@ -177,7 +177,9 @@ impl<Q: Handle> Builder<Q> {
         self
     }
 
-    /// Called after a client has been evicted, once for each.
+    /// Called after a client has been evicted, once for each. The value of a client of
+    /// [`Clients`](super::Clients) stays where it is: [`close_evicted`](Builder::close_evicted)
+    /// takes it out.
     pub fn on_evict(
         mut self,
         callback: impl Fn(ClientKey, EvictReason) + Send + Sync + 'static,

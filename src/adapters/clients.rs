@@ -8,6 +8,7 @@ use super::builder::Builder;
 use super::outcome::EvictReason;
 use super::push::{Handle, Push};
 use crate::client_map::ClientMap;
+use crate::queue::Serve;
 
 /// A queue's handle and the value of each of its clients, its connection as a rule: a handle
 /// itself, so that a handler finds the client's value with [`Push::client`].
@@ -22,7 +23,7 @@ use crate::client_map::ClientMap;
 /// struct Connection(mpsc::Sender<u32>);
 ///
 /// let queue = Arc::new(AsyncQueue::<Bits<1>>::new(Config::new(1_000).topics(8)));
-/// let clients = Clients::<_, Connection>::new(queue, 1_000);
+/// let clients = Clients::<_, Connection>::new(queue);
 ///
 /// let pool = Dispatcher::builder(clients.clone())
 ///     .close_evicted(|connection, reason| drop((connection, reason)))
@@ -45,9 +46,10 @@ pub struct Clients<Q, T> {
 }
 
 impl<Q: Handle, T: Send + Sync + 'static> Clients<Q, T> {
-    /// The values of the clients of a queue that has room for so many.
-    pub fn new(queue: Q, capacity: usize) -> Self {
-        Clients { queue, map: Arc::new(ClientMap::new(capacity)) }
+    /// The values of the clients of a queue: none so far.
+    pub fn new(queue: Q) -> Self {
+        let map = Arc::new(ClientMap::for_queue(queue.as_queue()));
+        Clients { queue, map }
     }
 
     /// The values: connects and disconnects clients.

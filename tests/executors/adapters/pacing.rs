@@ -359,7 +359,7 @@ async fn a_client_that_leaves_ends_a_wait_if_urgent_publishes_do<R: Rig>() {
 #[test]
 fn a_handler_finds_the_value_of_its_client() {
     let queue: Queue = Arc::new(AsyncQueue::new(Config::new(2)));
-    let clients = Clients::<Queue, u32>::new(Arc::clone(&queue), 2);
+    let clients = Clients::<Queue, u32>::new(Arc::clone(&queue));
     let (close, closed) = Log::new();
     let (log, seen) = Log::new();
     let pool = Dispatcher::builder(clients.clone())
