@@ -77,10 +77,30 @@ impl Stretch {
     /// The time while so many clients are busy.
     #[must_use]
     pub fn at(&self, busy: usize) -> Duration {
+        if busy >= self.full {
+            return self.longest.max(self.shortest);
+        }
         let more = self.longest.saturating_sub(self.shortest).as_nanos();
-        let (busy, full) = (busy.min(self.full) as u128, self.full as u128);
-        // At most `longest - shortest`; `u64` nanoseconds are 584 years.
-        let stretched = u64::try_from(more * busy / full).unwrap_or(u64::MAX);
+        // Less than `longest - shortest`; `u64` nanoseconds are 584 years.
+        let stretched = more.saturating_mul(busy as u128) / self.full as u128;
+        let stretched = u64::try_from(stretched).unwrap_or(u64::MAX);
         self.shortest.saturating_add(Duration::from_nanos(stretched))
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_busy_queue_waits_the_longest_time_however_long_that_is() {
+        for full in [1, 10, usize::MAX] {
+            let stretch = Stretch::between(Duration::ZERO, Duration::MAX, full);
+            assert_eq!(stretch.at(0), Duration::ZERO);
+            assert_eq!(stretch.at(full), Duration::MAX);
+            assert!(stretch.at(full - 1) < Duration::MAX);
+        }
+        let (shortest, longest) = (Duration::from_secs(2), Duration::from_secs(1));
+        assert_eq!(Stretch::between(shortest, longest, 1).at(1), shortest);
     }
 }
