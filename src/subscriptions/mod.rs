@@ -9,8 +9,9 @@
 //! Locks are taken in this order: the holder's shard, then the keys' shards in ascending order. A
 //! publisher takes the lock of one key's shard, while it copies the members.
 //!
-//! A key's destructor is the caller's code. It runs when the locks have been given back: keys that
-//! nobody needs are collected in a vector, `dead`, that is made before the first lock is taken.
+//! A key's destructor is the caller's code. It runs when the locks have been given back, also if a
+//! comparison panics: what owns a key is declared before the first lock is taken. Keys that nobody
+//! needs any more are collected in a vector, `dead`.
 //!
 //! With millions of subscriptions every step misses the cache, so what a client changes is done in
 //! batches: their shards are locked first, then all that is needed is read, where the misses
@@ -156,12 +157,11 @@ impl<K: Hash + Eq> Subscriptions<K> {
     /// ```
     pub fn subscribe(&self, client: ClientKey, key: K) -> Result<(), Stale> {
         let hash = self.hasher.hash_one(&key);
-        let mut dead = Vec::new();
+        let (mut key, mut dead) = (Some(key), Vec::new());
         let mut holders = self.holders(client);
         let holder = self.holder(&mut holders, client, &mut dead)?;
-        let (id, is_new, spare) = self.shard(hash).add(hash, key, client);
-        dead.extend(spare);
-        if is_new {
+        let added = self.shard(hash).add(hash, &mut key, client);
+        if let Some((id, true)) = added {
             holder.keys.push(id);
         }
         Ok(())
@@ -239,10 +239,11 @@ impl<K: Hash + Eq> Subscriptions<K> {
             batch.sort_unstable_by_key(|&(hash, _)| shard_of(hash));
             let mut locked = self.lock_all(batch.iter().map(|&(hash, _)| hash));
             locked.read_ahead(batch.iter().map(|(hash, key)| (*hash, key.as_ref())));
-            for (id, slot) in batch {
-                let Some(key) = slot.take() else { continue };
-                let (found, is_new, spare) = locked.shard(*id).add(*id, key, client);
-                (*id, *slot) = (found, spare);
+            for (id, key) in batch {
+                let Some((found, is_new)) = locked.shard(*id).add(*id, key, client) else {
+                    continue;
+                };
+                *id = found;
                 if is_new {
                     holder.keys.push(found);
                 }
@@ -398,7 +399,9 @@ impl<K: Hash + Eq> Subscriptions<K> {
     /// How many clients have subscriptions.
     #[must_use]
     pub fn subscribers(&self) -> usize {
-        self.holders.iter().map(|shard| lock(shard).len()).sum()
+        // A key's comparison that panics may leave a holder without keys.
+        let subscribes = |holder: &&Holder| !holder.keys.is_empty();
+        self.holders.iter().map(|shard| lock(shard).values().filter(subscribes).count()).sum()
     }
 
     fn append<Q>(&self, key: &Q, clients: &mut Vec<ClientKey>)

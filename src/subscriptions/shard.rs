@@ -64,19 +64,25 @@ impl<K> Shard<K> {
         }
     }
 
-    /// Makes the client a member of the key. Says whether it was none before, and gives the key
-    /// back if the shard has it already.
-    pub(super) fn add(&mut self, hash: u64, key: K, client: ClientKey) -> (Id, bool, Option<K>)
+    /// Makes the client a member of the key, and says whether it was none before. Takes the key
+    /// only if the shard doesn't have it yet, and not if a comparison panics. `None`: there was no
+    /// key.
+    pub(super) fn add(
+        &mut self,
+        hash: u64,
+        key: &mut Option<K>,
+        client: ClientKey,
+    ) -> Option<(Id, bool)>
     where
         K: Eq,
     {
-        let (Ok(id) | Err(id)) = self.search(hash, |it| *it == key);
-        let (entry, spare) = match self.entries.entry(id) {
-            Occupied(entry) => (entry.into_mut(), Some(key)),
-            Vacant(place) => (place.insert(Entry { key, members: Members::default() }), None),
+        let (Ok(id) | Err(id)) = self.search(hash, |it| Some(it) == key.as_ref());
+        let entry = match self.entries.entry(id) {
+            Occupied(entry) => entry.into_mut(),
+            Vacant(place) => place.insert(Entry { key: key.take()?, members: Members::default() }),
         };
         self.len += usize::from(entry.members.is_empty());
-        (id, entry.members.insert(client), spare)
+        Some((id, entry.members.insert(client)))
     }
 
     /// Removes a member. Keys that nobody needs any more go to `dead`.

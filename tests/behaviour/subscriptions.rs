@@ -1,7 +1,9 @@
 //! Subscriptions to keys, while clients come and go and publishers look keys up.
 
 use std::collections::BTreeSet;
+use std::hash::{Hash, Hasher};
 use std::mem::ManuallyDrop;
+use std::panic::catch_unwind;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Barrier, LazyLock, mpsc};
 use std::thread;
@@ -90,6 +92,57 @@ fn no_key_is_dropped_under_a_lock() {
     assert_eq!((NOSY.keys(), NOSY.clients(&Nosy(4))), (1, vec![second]));
     assert_eq!(NOSY.subscribe(first, Nosy(4)), Err(Stale));
     assert_eq!(NOSY.leave(second), 1);
+}
+
+/// A key that panics when it is compared with a fuse. A fuse's destructor has another thread use the
+/// table, and waits for it.
+struct Fragile {
+    key: u32,
+    is_fuse: bool,
+}
+
+static FRAGILE: LazyLock<Subscriptions<Fragile>> = LazyLock::new(Subscriptions::new);
+static FREE: AtomicUsize = AtomicUsize::new(0);
+
+impl PartialEq for Fragile {
+    fn eq(&self, other: &Self) -> bool {
+        assert!(!self.is_fuse && !other.is_fuse, "a comparison that fails");
+        self.key == other.key
+    }
+}
+
+impl Eq for Fragile {}
+
+impl Hash for Fragile {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.key.hash(state);
+    }
+}
+
+impl Drop for Fragile {
+    fn drop(&mut self) {
+        if self.is_fuse {
+            let (done, is_done) = mpsc::channel();
+            thread::spawn(move || done.send(FRAGILE.keys() + FRAGILE.subscribers()));
+            let answer = is_done.recv_timeout(Duration::from_secs(10));
+            FREE.fetch_add(usize::from(answer.is_ok()), Relaxed);
+        }
+    }
+}
+
+#[test]
+fn a_comparison_that_panics_leaves_no_trace_and_no_lock() {
+    let queue = queue(2);
+    let (one, other) = (queue.register().unwrap(), queue.register().unwrap());
+    let key = |is_fuse| Fragile { key: 1, is_fuse };
+    FRAGILE.subscribe(one, key(false)).unwrap();
+    let subscribe = || FRAGILE.subscribe(other, key(true));
+    let set = || FRAGILE.set(other, [key(true)]);
+    assert!(catch_unwind(subscribe).is_err() && catch_unwind(set).is_err());
+    assert_eq!(FREE.load(Relaxed), 2, "no key was dropped under a lock");
+    assert_eq!((FRAGILE.keys(), FRAGILE.subscribers()), (1, 1));
+    FRAGILE.subscribe(other, key(false)).unwrap();
+    assert_eq!(FRAGILE.clients(&key(false)), [one, other]);
 }
 
 /// While others come and go, a subscription that stays is found each time.
@@ -253,8 +306,8 @@ fn keys_that_collide_have_their_own_members() {
     #[derive(PartialEq, Eq)]
     struct Same(u8);
 
-    impl std::hash::Hash for Same {
-        fn hash<H: std::hash::Hasher>(&self, _: &mut H) {}
+    impl Hash for Same {
+        fn hash<H: Hasher>(&self, _: &mut H) {}
     }
 
     let queue = queue(3);
