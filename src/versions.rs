@@ -15,9 +15,10 @@ mod sealed {
 ///
 /// Sealed: these are all there are.
 pub trait Versions: sealed::Sealed {
+    /// Those that are not of one client.
     #[doc(hidden)]
     fn numbered(&self) -> &[Version];
-    /// In the order of the keys, no two of one client.
+    /// Those of one client, in the order of the keys, no two of one client.
     #[doc(hidden)]
     fn pushes(&self) -> &[ClientPush];
 }
@@ -49,11 +50,17 @@ impl sealed::Sealed for Version {}
 
 impl Versions for Version {
     fn numbered(&self) -> &[Version] {
-        core::slice::from_ref(self)
+        match self.recipients {
+            Recipients::Client(_) => &[],
+            _ => core::slice::from_ref(self),
+        }
     }
 
     fn pushes(&self) -> &[ClientPush] {
-        &[]
+        match &self.recipients {
+            Recipients::Client(push) => core::slice::from_ref(push),
+            _ => &[],
+        }
     }
 }
 
@@ -127,16 +134,14 @@ mod set {
         /// both remember; to add many versions, [`extend`](Extend::extend) the set.
         pub fn join(&mut self, other: impl Into<VersionSet>) {
             let other = other.into();
-            for version in other.numbered {
-                self.add_numbered(version);
-            }
+            self.numbered.extend(other.numbered);
             self.pushes.extend(other.pushes);
             self.sort();
             self.stale += other.stale;
         }
 
-        /// How many clients were not published to, because their keys were
-        /// [stale](crate::Stale): they had left.
+        /// How many keys of clients were not published to, because they were
+        /// [stale](crate::Stale): the clients had left. A key that came twice counts twice.
         pub const fn stale(&self) -> usize {
             self.stale
         }
@@ -146,21 +151,21 @@ mod set {
             self.numbered.is_empty() && self.pushes.is_empty()
         }
 
-        fn add_numbered(&mut self, version: Version) {
-            if !self.numbered.contains(&version) {
-                self.numbered.push(version);
-            }
-        }
-
         fn add(&mut self, version: Version) {
             match version.recipients {
                 Recipients::Client(push) => self.pushes.push(push),
-                _ => self.add_numbered(version),
+                _ => self.numbered.push(version),
             }
         }
 
-        /// For each client its last push: that contains the earlier ones.
+        /// Each number once, and for each client its last push: that contains the earlier ones.
         pub(crate) fn sort(&mut self) {
+            // Only what is the same is left out, so numbers that wrap are no matter.
+            let number = |version: &Version| version.number.word();
+            if !self.numbered.is_sorted_by(|a, b| number(a) < number(b)) {
+                self.numbered.sort_by_key(number);
+                self.numbered.dedup();
+            }
             if self.pushes.is_sorted_by(|a, b| a.client < b.client) {
                 return;
             }
@@ -253,7 +258,7 @@ mod tests {
         set.extend([to_all(3), to_one(5, 1, 1), to_all(2), to_all(3)]);
         assert!(!set.is_empty());
         let parts: Vec<_> = (0..).map_while(|index| part(&&set, index)).collect();
-        assert_eq!(parts[..2], [to_all(3), to_all(2)]);
+        assert_eq!(parts[..2], [to_all(2), to_all(3)]);
         assert_eq!(parts.len(), 3);
         assert!(
             matches!(parts[2].recipients, Recipients::Client(push) if push.client.index() == 5)

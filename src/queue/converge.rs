@@ -48,6 +48,9 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
     /// * it subscribed to a topic of the publish afterwards, and has completed no push since;
     /// * it left such a topic a moment ago, and has other work pending.
     ///
+    /// So the answer may be `false` once more after it was `true`. A tracker
+    /// ([`track`](PushQueue::track)) doesn't go back.
+    ///
     /// A version remembers up to four topics. A publish whose topics and filter are more waits as
     /// if it had no filter; one to more than four topics waits for every busy client.
     ///
@@ -78,23 +81,35 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
         &self,
         version: V,
     ) -> impl Iterator<Item = ClientKey> + use<'_, B, S, N, V> {
-        let mut at = Cursor::START;
-        let banks = core::iter::from_fn(move || {
-            let (bank, held) = self.held_from(&mut at, &version)?;
-            // Those that hold an earlier version back too have come out already.
-            let earlier = version.numbered().iter().take(at.part);
-            let listed = earlier.fold(0, |all, version| all | self.held_in(version, bank));
-            let only = match part(&version, at.part)?.recipients {
-                Recipients::Client(push) => Some(push.client),
-                _ => None,
-            };
-            at.pass_bank();
-            Some((bank, held & !listed, only))
-        });
-        banks.flat_map(move |(bank, held, only)| {
-            let keys = slots(held).map(move |slot| self.registry.key(Place { bank, slot }));
-            // The place may have passed to another client since, whom the version doesn't concern.
-            keys.filter(move |&key| only.is_none_or(|only| only == key))
+        // Bank by bank, so that a client that several versions wait for comes once: first those
+        // that a number holds back, then those of the pushes.
+        let (mut banks, mut bank) = (0..self.banks().len(), usize::MAX);
+        let (mut listed, mut held, mut passed) = (0, 0, 0);
+        core::iter::from_fn(move || {
+            loop {
+                if let Some(slot) = slots(held).next() {
+                    held &= !(1 << slot);
+                    return Some(self.registry.key(Place { bank, slot }));
+                }
+                match version.pushes().get(passed) {
+                    Some(push) if push.client.place().bank == bank => {
+                        passed += 1;
+                        let one = self.held_in(&push.version(), bank);
+                        if one & !listed != 0 {
+                            return Some(push.client);
+                        }
+                    }
+                    next => {
+                        if version.numbered().is_empty() {
+                            banks.start = next?.client.place().bank;
+                        }
+                        bank = banks.next()?;
+                        let numbered = version.numbered().iter();
+                        listed = numbered.fold(0, |all, version| all | self.held_in(version, bank));
+                        held = listed;
+                    }
+                }
+            }
         })
     }
 
@@ -102,7 +117,7 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
     /// converged, so have all versions that the caller knows of.
     ///
     /// Never early. It is late by one push of a client to which something is published between this
-    /// call and the look.
+    /// call and the look, also if a look before that found it converged.
     ///
     /// Wait-free, one atomic addition. Works on a closed queue too.
     ///
@@ -128,11 +143,6 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
 
     /// Moves on to the first client that holds something back. True: there is none.
     pub(crate) fn advance(&self, at: &mut Cursor, what: &impl Versions) -> bool {
-        self.held_from(at, what).is_none()
-    }
-
-    /// Moves on to the first bank that holds something back, and says which of its slots do.
-    fn held_from(&self, at: &mut Cursor, what: &impl Versions) -> Option<(usize, usize)> {
         while let Some(version) = part(what, at.part) {
             let version = self.known(version);
             let banks = self.banks_of(&version);
@@ -142,13 +152,13 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
             while at.bank < banks.end {
                 at.slots &= self.held_back(&version, at.bank, unmarked);
                 if at.slots != 0 {
-                    return Some((at.bank, at.slots));
+                    return false;
                 }
                 at.pass_bank();
             }
             *at = Cursor { part: at.part + 1, ..Cursor::START };
         }
-        None
+        true
     }
 
     /// The banks in which a version can be held back.

@@ -15,9 +15,9 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
     /// them, but clients that follow each other and have neighbouring places share the recording
     /// and one atomic exchange. Sorted keys are cheapest.
     ///
-    /// A client whose key is stale has left, and is no error: the set says how many there were
-    /// ([`VersionSet::stale`]). A client that comes twice is published to once or twice, and
-    /// counted once.
+    /// A client whose key is stale has left, and is no error: the set says how many such keys there
+    /// were ([`VersionSet::stale`]). A client that comes twice is published to once or twice, and
+    /// is once in the set.
     ///
     /// Lock-free where the backlog is. Allocates 12 bytes a client for the set.
     ///

@@ -5,7 +5,6 @@ use core::ops::Deref;
 
 use super::PushQueue;
 use crate::backlog::Backlog;
-use crate::recipients::Recipients;
 use crate::registry::{ClientKey, Place};
 use crate::signal::Signal;
 use crate::slot::slots;
@@ -75,10 +74,6 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
     pub(crate) fn recipients(&self, what: &impl Versions) -> Vec<ClientKey> {
         let mut clients = Vec::new();
         for version in what.numbered() {
-            if let Recipients::Client(push) = version.recipients {
-                clients.push(push.client);
-                continue;
-            }
             for bank in self.banks_of(version) {
                 let live = self.banks()[bank].load().live();
                 let concerned = live & self.concerned(&version.recipients, bank);
@@ -123,12 +118,7 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
 
 /// Those of some versions that may concern a client.
 fn versions_for(what: &impl Versions, client: ClientKey) -> impl Iterator<Item = Version> {
-    let concerns = move |version: &Version| match version.recipients {
-        Recipients::Client(push) => push.client == client,
-        _ => true,
-    };
-    let numbered = what.numbered().iter().copied().filter(concerns);
     let pushes = what.pushes();
     let push = pushes.binary_search_by_key(&client, |push| push.client);
-    numbered.chain(push.ok().map(|index| pushes[index].version()))
+    what.numbered().iter().copied().chain(push.ok().map(|index| pushes[index].version()))
 }

@@ -221,6 +221,22 @@ fn a_set_is_done_when_all_its_versions_are() {
 
 /// The client completes one of the two, and owes the other.
 #[test]
+fn a_laggard_of_a_set_comes_once_also_if_its_push_ends_meanwhile() {
+    let (queue, clients) = queue(2);
+    for single in [false, true] {
+        let first = publish(&queue, Target::Everyone);
+        let lease = queue.try_lease().unwrap();
+        let target = if single { Target::One(lease.key()) } else { Target::Everyone };
+        let change = VersionSet::from_iter([first, publish(&queue, target)]);
+        let mut laggards = queue.laggards(&change);
+        assert_eq!(laggards.next(), Some(clients[0]));
+        lease.complete();
+        assert!(laggards.eq([clients[1]]));
+        serve(&queue);
+    }
+}
+
+#[test]
 fn a_client_that_owes_two_versions_of_a_set_owes_both() {
     let (queue, clients) = queue(1);
     let first = publish(&queue, Target::One(clients[0]));
