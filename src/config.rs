@@ -41,6 +41,9 @@ impl Config {
     /// How many topics there are to subscribe to; each takes one machine word for every
     /// [`SLOTS`](crate::SLOTS) clients. Static storage has its own number; another one here does
     /// not compile. Default: 0.
+    ///
+    /// A number that memory can't hold is not lowered: making the queue panics or aborts, as a
+    /// `Vec` of that size would.
     #[must_use]
     pub const fn topics(mut self, topics: usize) -> Self {
         self.topics = topics;

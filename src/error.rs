@@ -5,7 +5,10 @@ use core::fmt;
 
 use crate::topics::Topic;
 
-/// The key's client has left, been evicted, or never was a client of this queue.
+/// The key's client has left, or has been evicted.
+///
+/// A key of another queue is stale too, unless a client of this queue has the same place and the
+/// same generation. A key doesn't know its queue: don't mix the keys of several.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stale;
 

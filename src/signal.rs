@@ -11,7 +11,9 @@ use crate::queue::Ticket;
 /// then `ready` has been called since.
 ///
 /// Implementations must not block and must not panic. They may use the queue: no lock is held when
-/// they are called. (A publish that is made here calls `ready` again.)
+/// they are called. A publish that is made here calls `ready` again, and so may a lease when it
+/// begins or ends. So don't serve clients here: each one that waits would be a recursion deeper,
+/// and many overflow the stack. Wake a worker.
 pub trait Signal {
     /// There may be work for up to `leases` more leases. Called at most once for each publish, each
     /// completion, each permit that comes back by itself, each growth of the limit, each lease that
