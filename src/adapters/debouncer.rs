@@ -68,7 +68,9 @@ const LOOK: Duration = Duration::from_millis(10);
 ///
 /// # Progress
 ///
-/// `offer` takes one lock, for as long as a merge of two requests. It publishes outside of it.
+/// `offer` takes one lock, for as long as a merge of two requests. It publishes, and drops the
+/// request that has been merged, outside of it. The merge and the code of the scope run under the
+/// lock, and must not use the debouncer.
 pub struct Debouncer<S: Ord + Clone, R: Merge>(Arc<Alive<S, R>>);
 
 /// Ends the driver with the last clone.
@@ -145,20 +147,20 @@ where
     /// the driver, merged with what comes meanwhile.
     pub fn offer(&self, scope: S, lane: Lane, request: R) {
         let held = &self.0.0;
+        // Dropped after the lock is given back, also if the merge panics.
+        let mut request = Some(request);
         let mut state = held.state();
-        if state.has_ended {
-            drop(state);
-            return (held.publish)(scope, lane, request);
-        }
-        let now = (held.clock)();
-        let at_once = state.debounce.offer(scope.clone(), lane, request, now);
+        let at_once = state.has_ended || {
+            let now = (held.clock)();
+            state.debounce.admit(scope.clone(), lane, &mut request, now)
+        };
         let due = state.debounce.next_due(0);
         let is_earlier = due.is_some_and(|due| state.armed.is_none_or(|armed| due < armed));
         drop(state);
         if is_earlier {
             notify(&held.changed, usize::MAX);
         }
-        if let Some(request) = at_once {
+        if at_once && let Some(request) = request {
             (held.publish)(scope, lane, request);
         }
     }

@@ -110,31 +110,43 @@ impl<S: Ord + Clone, R: Merge> Debounce<S, R> {
     /// An event of a scope, at `now`. What comes back is to be published at once: an urgent event,
     /// or a leading edge. Times must not go backwards.
     pub fn offer(&mut self, scope: S, lane: Lane, request: R, now: Duration) -> Option<R> {
+        let mut request = Some(request);
+        let at_once = self.admit(scope, lane, &mut request, now);
+        request.filter(|_| at_once)
+    }
+
+    /// Whether the request is to be published at once. Otherwise it has been taken, or merged: what
+    /// is left of it then is to be dropped.
+    pub(crate) fn admit(
+        &mut self,
+        scope: S,
+        lane: Lane,
+        request: &mut Option<R>,
+        now: Duration,
+    ) -> bool {
         if lane == Lane::Urgent {
-            return Some(request);
+            return true;
         }
         let Some(batch) = self.scopes.get_mut(&scope) else {
             self.by_latest.insert((now, scope.clone()));
-            let (held, at_once) = if self.leading {
-                (None, Some(request))
-            } else {
+            let held = if self.leading { None } else { request.take().map(|it| (now, it)) };
+            if held.is_some() {
                 self.by_first.insert((now, scope.clone()));
-                (Some((now, request)), None)
-            };
+            }
             self.scopes.insert(scope, Batch { latest: now, held });
-            return at_once;
+            return self.leading;
         };
         self.by_latest.remove(&(batch.latest, scope.clone()));
         self.by_latest.insert((now, scope.clone()));
         batch.latest = now;
-        match &mut batch.held {
-            Some((_, held)) => held.merge(&request),
-            None => {
-                batch.held = Some((now, request));
+        match (&mut batch.held, &*request) {
+            (Some((_, held)), Some(request)) => held.merge(request),
+            _ => {
+                batch.held = request.take().map(|it| (now, it));
                 self.by_first.insert((now, scope));
             }
         }
-        None
+        false
     }
 
     /// When to ask [`take_due`](Debounce::take_due) next, if no event comes and `busy` stays as it

@@ -1,6 +1,8 @@
 //! What holds back: a debounce in front of the queue, and a pace for each client. In virtual time.
 
-use std::sync::Arc;
+use std::mem::ManuallyDrop;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use pushlane::adapters::{Backoff, Debouncer, TokioTimer};
@@ -107,6 +109,53 @@ fn a_driver_that_is_dropped_leaves_nothing_behind() {
         events.offer('b', Lane::Normal, Bits(2));
         assert_eq!(published.so_far(), [('a', 1), ('b', 2)]);
     });
+}
+
+/// An event whose destructor offers another one.
+#[derive(Clone)]
+struct Echo {
+    back: Option<Debouncer<char, Echo>>,
+    merges: bool,
+}
+
+impl pushlane::backlog::Merge for Echo {
+    fn merge(&mut self, other: &Self) {
+        assert!(other.merges, "a merge that fails");
+    }
+}
+
+impl Drop for Echo {
+    fn drop(&mut self) {
+        if let Some(events) = self.back.take() {
+            events.offer('b', Lane::Normal, Echo { back: None, merges: true });
+        }
+    }
+}
+
+#[test]
+fn an_event_that_has_been_merged_is_dropped_outside_of_the_lock() {
+    for merges in [true, false] {
+        let (log, published) = Log::new();
+        let debounce = Debounce::new(Stretch::fixed(100 * MS), 1_000 * MS);
+        let (events, driving) = Debouncer::new(
+            queue(1, 1).0,
+            debounce,
+            TokioTimer::default(),
+            move |_queue: &Queue, scope, _lane, _echo: Echo| log(scope),
+        );
+        events.offer('a', Lane::Normal, Echo { back: None, merges: true });
+        let driving = ManuallyDrop::new(driving); // not while the lock may be held
+        let (done, is_done) = mpsc::channel();
+        std::thread::spawn(move || {
+            let echo = Echo { back: Some(events.clone()), merges };
+            let offer = AssertUnwindSafe(|| events.offer('a', Lane::Normal, echo));
+            done.send(catch_unwind(offer).is_ok())
+        });
+        let offered = is_done.recv_timeout(10_000 * MS).expect("it is dropped under the lock");
+        assert_eq!(offered, merges);
+        drop(ManuallyDrop::into_inner(driving));
+        assert_eq!(published.so_far(), ['a', 'b']);
+    }
 }
 
 /// When the pushes to a client begin, in milliseconds.
