@@ -38,9 +38,9 @@ impl Letters {
     }
 
     pub(super) fn next_lease(&mut self) -> Option<PushLease> {
-        let first = self.first.take();
+        let first = self.first.take()?;
         self.first = self.more.pop();
-        first
+        Some(first)
     }
 }
 

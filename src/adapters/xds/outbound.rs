@@ -43,9 +43,9 @@ struct State {
 
 impl State {
     fn pop(&mut self) -> Option<(Reply, Instant)> {
-        let next = self.next.take();
+        let next = self.next.take()?;
         self.next = self.more.pop_front();
-        next
+        Some(next)
     }
 
     fn clear(&mut self) {
