@@ -389,3 +389,28 @@ proptest! {
         }
     }
 }
+
+/// Known by an alias that it loses, it is none of the client's any more.
+#[test]
+fn a_resource_that_loses_its_alias_is_removed() {
+    let type_url = TypeUrl::from(TypeUrl::VIRTUAL_HOST);
+    let name = Name::from("rc/a");
+    let host = |version| Resource::new(TypeUrl::VIRTUAL_HOST, "rc/a", version, "");
+    let kind = Kind::of(&type_url);
+    let mut subscription = Subscription::new(type_url.clone(), Variant::Delta, kind);
+    let mut set = TypeSet::default();
+    set.put(name.clone(), Some(host("1").with_aliases(["rc/www"])));
+    subscription.delta(&DeltaDiscoveryRequest {
+        resource_names_subscribe: ["rc/www".into()].into(),
+        ..Default::default()
+    });
+    let due = subscription.due(&set, None);
+    assert_eq!(due.changed.len(), 1);
+    subscription.compose(&set, (1, 1), due, (false, false), Nonce(1));
+    let answer = DeltaDiscoveryRequest { response_nonce: "1".into(), ..Default::default() };
+    assert!(subscription.delta(&answer).answered.is_some());
+    set.put(name.clone(), Some(host("2")));
+    let hint = Change::of(&type_url, [name.clone()], 2);
+    let due = subscription.due(&set, Some(&hint));
+    assert_eq!((due.gone, due.changed.len()), ([name].into(), 0));
+}
