@@ -1,4 +1,4 @@
-//! Logging in to an etcd that asks for users: a password becomes a token, which goes with each call.
+//! Logging in to an etcd that asks for users: a password becomes a token, which each call carries.
 
 use super::client::Client;
 use super::proto::{AuthenticateRequest, AuthenticateResponse};

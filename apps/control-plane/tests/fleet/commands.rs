@@ -1,4 +1,4 @@
-//! What `put`, `wait` and `status` say and how they exit: one line for each fault, with the endpoint.
+//! What `put`, `wait` and `status` say and how they exit: one line for a fault, with the endpoint.
 
 use crate::fleet::{free, start_etcd};
 use crate::processes::{Process, control_plane};
