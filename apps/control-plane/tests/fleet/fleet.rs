@@ -21,6 +21,8 @@ const REPLICAS: usize = 3;
 const LONG: Duration = Duration::from_secs(180);
 /// By how many seconds the clocks of the replicas are wrong.
 const SKEW: [i64; REPLICAS] = [3_600, -86_400, 0];
+/// What a replica takes at most in kB, whatever has happened to it.
+const MOST: u64 = 35_000;
 /// Replicas that are cut off for so long lose their clients.
 const LEASE: &str = "6";
 
@@ -241,7 +243,12 @@ impl Fleet {
             state(number)
         );
         let (revision, at) = (self.revisions[number], self.begin.elapsed());
-        println!("{at:4.0?} {what}: revision {revision} after {:.1?}", begin.elapsed());
+        let memory = self.memory();
+        println!(
+            "{at:4.0?} {what}: revision {revision} after {:.1?}; memory {memory:?} kB",
+            begin.elapsed()
+        );
+        assert!(memory.iter().all(|memory| *memory < MOST), "{what}: {memory:?} kB");
     }
 
     pub(crate) fn hold(&self, hold: bool) {
@@ -307,7 +314,7 @@ impl Fleet {
     }
 
     fn memory(&self) -> Vec<u64> {
-        self.replicas.iter().flatten().map(Process::memory).collect()
+        self.replicas.iter().flatten().filter_map(Process::memory).collect()
     }
 
     /// Has etcd forget all but the newest revision.

@@ -2,8 +2,8 @@
 //! what goes wrong with them.
 //!
 //! After each fault: every client has what etcd has; `wait` has become true, and when it did, every
-//! client had the revision; and no client was ever served a revision older than one that it had
-//! acknowledged.
+//! client had the revision; no client was ever served a revision older than one that it had
+//! acknowledged; and no replica takes much more memory than at the beginning.
 //!
 //! Needs etcd (Debian: `etcd-server`) and a C compiler. All ports are of loopback.
 

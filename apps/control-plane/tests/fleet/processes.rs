@@ -49,11 +49,11 @@ impl Process {
         text
     }
 
-    /// Resident memory in kB.
-    pub(crate) fn memory(&self) -> u64 {
+    /// Resident memory in kB, unless it has ended.
+    pub(crate) fn memory(&self) -> Option<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-        line.trim().trim_end_matches(" kB").parse().unwrap()
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+        Some(line.trim().trim_end_matches(" kB").parse().unwrap())
     }
 }
 
