@@ -1,6 +1,6 @@
 //! Destructors of requests that panic, in each operation that drops one.
 
-use crate::rig::{
+use super::rig::{
     Kind, On, Queue, Request, assert_intact, for_each_kind, panic_quietly, panics, publish, queue,
     was_told,
 };

@@ -5,7 +5,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use crate::rig::{
+use super::rig::{
     Kind, On, Queue, act, assert_intact, for_each_kind, hook, panics, publish, queue, was_told,
 };
 use pushlane::backlog::{Backlog, Locked};
@@ -172,10 +172,10 @@ fn an_interrupt_that_registers_is_answered() {
 }
 
 /// A handle whose clone panics when it is told to.
-struct Handle(Arc<Queue<Locked<crate::rig::Request>>>, Arc<AtomicBool>);
+struct Handle(Arc<Queue<Locked<super::rig::Request>>>, Arc<AtomicBool>);
 
 impl Deref for Handle {
-    type Target = Queue<Locked<crate::rig::Request>>;
+    type Target = Queue<Locked<super::rig::Request>>;
 
     fn deref(&self) -> &Self::Target {
         &self.0
@@ -191,7 +191,7 @@ impl Clone for Handle {
 
 #[test]
 fn a_handle_whose_clone_panics_takes_neither_push_nor_permit_with_it() {
-    let (queue, clients) = queue::<Locked<crate::rig::Request>>(4, 3);
+    let (queue, clients) = queue::<Locked<super::rig::Request>>(4, 3);
     let handle = Handle(Arc::new(queue), Arc::default());
     let queue = &handle.0;
     queue.set_permits(10);

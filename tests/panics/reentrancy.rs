@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use crate::rig::{Kind, On, Queue, for_each_kind, hook, is_hook_left, publish, queue};
+use super::rig::{Kind, On, Queue, for_each_kind, hook, is_hook_left, publish, queue};
 use pushlane::backlog::Dirty;
 use pushlane::storage::Heap;
 use pushlane::{ClientKey, Config, Lane, PushQueue, Signal, Target};

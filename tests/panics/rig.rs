@@ -142,15 +142,15 @@ macro_rules! for_each_kind {
     ($($name:ident),* $(,)?) => {
         mod locked {
             use pushlane::backlog::Locked;
-            $(#[test] fn $name() { super::$name::<Locked<crate::rig::Request>>(); })*
+            $(#[test] fn $name() { super::$name::<Locked<super::super::rig::Request>>(); })*
         }
         mod shared {
             use pushlane::backlog::Shared;
-            $(#[test] fn $name() { super::$name::<Shared<crate::rig::Request>>(); })*
+            $(#[test] fn $name() { super::$name::<Shared<super::super::rig::Request>>(); })*
         }
         mod journal {
             use pushlane::backlog::{Journal, Shared};
-            $(#[test] fn $name() { super::$name::<Journal<Shared<crate::rig::Request>, 4>>(); })*
+            $(#[test] fn $name() { super::$name::<Journal<Shared<super::super::rig::Request>, 4>>(); })*
         }
     };
 }
