@@ -62,8 +62,8 @@ impl fmt::Display for EvictReason {
 
 /// The clients with work left when the time of a drain, or of a wait for it, was up.
 ///
-/// Nothing is lost: the work is in the queue, or in pushes in progress. None: the queue has not been
-/// closed, so a drain of it has not begun.
+/// Nothing is lost: the work is in the queue, or in pushes in progress. Without clients it says
+/// that the queue has not been closed, so that no drain of it has begun.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unserved(pub(super) Vec<ClientKey>);
 

@@ -288,8 +288,8 @@ impl<Q: Handle> Pushes<Q> {
         true
     }
 
-    /// Decides what becomes of a push, if it has reached both of its ends. The clock was read before
-    /// the lock was taken.
+    /// Decides what becomes of a push, if it has reached both of its ends. The clock is read before
+    /// the lock is taken.
     fn settle(&self, book: &mut Book<Q>, client: ClientKey, now: Duration) -> Option<Rest<Q>> {
         let is_stopping = book.is_stopping;
         let entry = book.clients.get_mut(&client.index())?;

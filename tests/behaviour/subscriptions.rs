@@ -94,8 +94,8 @@ fn no_key_is_dropped_under_a_lock() {
     assert_eq!(NOSY.leave(second), 1);
 }
 
-/// A key that panics when it is compared with a fuse. A fuse's destructor has another thread use the
-/// table, and waits for it.
+/// A key that panics when it is compared with a fuse. A fuse's destructor has another thread use
+/// the table, and waits for it.
 struct Fragile {
     key: u32,
     is_fuse: bool,

@@ -1,8 +1,8 @@
 //! A sharded map of clients and a channel of those who wait: the merge queue without its one lock.
 //!
 //! Each client's entry says that it is pending with a request, or processing, perhaps with one that
-//! came meanwhile; an idle client has none. The publisher that makes an entry pending sends the client
-//! through the channel.
+//! came meanwhile; an idle client has none. The publisher that makes an entry pending sends the
+//! client through the channel.
 
 use std::fmt;
 

@@ -2,9 +2,9 @@
 //! of those who wait.
 //!
 //! Two bits, *dirty* and *active*. The publisher that sets the first on a word that was zero puts
-//! the client into the queue; so does the worker that ends a push and finds it set. A client is in the queue at most
-//! once, so that the queue can't overflow. No lanes, no versions, no permits, and nobody comes or
-//! goes.
+//! the client into the queue; so does the worker that ends a push and finds it set. A client is in
+//! the queue at most once, so that the queue can't overflow. No lanes, no versions, no permits, and
+//! nobody comes or goes.
 //!
 //! The queue is crossbeam's, which spins while another thread is stalled inside. A request, where
 //! there is one, waits in a place of its own behind a lock.

@@ -23,6 +23,8 @@ const SHARE: u32 = 20;
 impl<Q: Handle> Pushes<Q> {
     /// What the keeper waits for beside the clock.
     pub(in crate::adapters) fn disturbed(&self) -> Either {
+        // First: a client that begins to wait from here on finds a listener, or is seen below.
+        let ready = Listener::of(&self.changed);
         let now = self.now();
         let mut book = self.book();
         book.watch = match book.waiting.is_empty() {
@@ -33,7 +35,7 @@ impl<Q: Handle> Pushes<Q> {
         let listens = book.watch == Watch::Listening;
         drop(book);
         let interruptions = || Listener::of(self.queue.as_queue().signal().interruptions());
-        Either { ready: Listener::of(&self.changed), end: listens.then(interruptions) }
+        Either { ready, end: listens.then(interruptions) }
     }
 
     /// Ends the waits of clients that have left and, if it is to be so, of those that have urgent

@@ -145,7 +145,7 @@ pub(super) fn removals_wait(rank: u8, by_name: bool, others: &[Standing]) -> boo
     (by_name && matches!(rank, CLUSTERS | LISTENERS)) || waits(&REMOVALS[usize::from(rank)], others)
 }
 
-/// Whether news that something of this rank doesn't exist have to wait for one of the others.
+/// Whether the news that something of this rank doesn't exist has to wait for one of the others.
 pub(super) fn stand_ins_wait(rank: u8, others: &[Standing]) -> bool {
     let warms = |other: &Standing| other.rank == CLUSTERS && other.unanswered && !other.by_name;
     !(rank == ENDPOINTS && others.iter().any(warms)) && waits(&REMOVALS[usize::from(rank)], others)
