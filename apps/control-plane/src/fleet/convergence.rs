@@ -15,7 +15,8 @@
 //! * The record of a replica that dies stays until its lease expires, and so do its clients in it.
 //!   A replica that finds a record of its own name counts a client as joining for the time of a
 //!   lease. A replica that ends in good order leaves its record to expire.
-//! * A replica that can't renew its lease ends its streams before the lease expires: see `fence`.
+//! * A replica that can't renew its lease ends its streams when half of the lease is left: see
+//!   `fence`. So its clients stay counted while they connect elsewhere.
 //! * A client that has rejected something that is still kept from it has neither that nor anything
 //!   later.
 //! * Records are compared before they are written: one that is late on the wire replaces no newer
@@ -23,8 +24,10 @@
 //! * A record may be written later if it says more than the one before. One that takes something
 //!   back is written at once.
 //!
-//! What is not promised: a client that is away from all replicas for longer than three quarters of
-//! a lease is not counted while it is away. Nor is a client for the moment of its move that had all
+//! What is not promised: a client that is away from all replicas for longer than a quarter of a
+//! lease is not counted while it is away: half of a lease is what a replica that is cut off leaves
+//! it, and for a quarter it may be joining. (If the replica has died it is more than half, and if
+//! the client left by itself three quarters.) Nor is a client for the moment of its move that had all
 //! there was when it left, or one that is new: it is sent R with its first response. A process that
 //! is stopped by a signal is like a dead one, although clients are connected to it. Times are
 //! differences on each machine's own monotonic clock, so clocks that are set differently don't

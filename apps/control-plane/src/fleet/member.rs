@@ -131,7 +131,9 @@ impl Member {
         let (mut of_record, mut of_others) = (Trouble::default(), Trouble::default());
         let (mut took, mut retry) = (Duration::ZERO, LOOK);
         loop {
-            let pause = (took * (PART - 1)).clamp(LOOK, OTHERS).max(retry);
+            // Short leases are kept too.
+            let most = OTHERS.min(self.lease / 10);
+            let pause = (took * (PART - 1)).min(most).max(retry);
             let ending = tokio::select! {
                 () = tokio::time::sleep(pause) => None,
                 gone = &mut end => Some(gone.unwrap_or(0)),
@@ -228,7 +230,7 @@ impl Member {
         valid: &watch::Sender<Instant>,
     ) -> Result<(), String> {
         if let Some(lease) = &mut written.lease
-            && lease.renewed.elapsed() >= self.lease / 3
+            && lease.renewed.elapsed() >= self.lease / 6
         {
             let begin = Instant::now();
             match self.client.keep_alive(lease.id).await? {

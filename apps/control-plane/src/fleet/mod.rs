@@ -25,7 +25,7 @@ pub(crate) struct FleetFlags {
     #[arg(long, value_name = "ADDRESS", requires = "etcd")]
     pub(crate) advertise: Option<String>,
     /// How long the record of a replica stays that does not renew it. A replica that is cut off
-    /// from etcd for nearly as long ends its streams, so that its clients are counted elsewhere
+    /// from etcd for half of it ends its streams, so that its clients are counted elsewhere
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
     pub(crate) lease: Duration,
     /// Streams a second that are ended while this replica has more than its share, or a tenth of

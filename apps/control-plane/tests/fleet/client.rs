@@ -84,16 +84,19 @@ where
 }
 
 impl Client {
-    /// For ever; each time with another replica, drawn from `random`.
+    /// For ever; each time with another replica, drawn from `random`. From one that is not there or
+    /// refuses it goes to the next.
     pub(crate) async fn run(self: Arc<Self>, replicas: Vec<String>, mut random: u64) {
+        let mut next = None;
         loop {
             random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            let address = &replicas[(random >> 33) as usize % replicas.len()];
-            if self.index.is_multiple_of(2) {
-                self.sotw(address).await;
+            let at = next.unwrap_or((random >> 33) as usize) % replicas.len();
+            let opened = if self.index.is_multiple_of(2) {
+                self.sotw(&replicas[at]).await
             } else {
-                self.delta(address).await;
-            }
+                self.delta(&replicas[at]).await
+            };
+            next = opened.is_none().then_some(at + 1);
             tokio::time::sleep(Duration::from_millis(100 + (random >> 40) % 200)).await;
         }
     }
@@ -102,7 +105,8 @@ impl Client {
         Some(Node { id: format!("client-{}", self.index), ..Node::default() })
     }
 
-    async fn sotw(&self, address: &str) {
+    /// `None`: there was no stream.
+    async fn sotw(&self, address: &str) -> Option<()> {
         let held = self.held.lock().unwrap().clone();
         let first = TYPES.iter().zip(&held).map(|(kind, held)| DiscoveryRequest {
             node: self.node(),
@@ -111,7 +115,7 @@ impl Client {
             ..DiscoveryRequest::default()
         });
         let opened = open(address, "StreamAggregatedResources", first.collect()).await;
-        let Some((requests, mut responses)) = opened else { return };
+        let (requests, mut responses) = opened?;
         let mut first = true;
         while let Some(response) = self.next(&mut responses).await {
             let DiscoveryResponse { version_info, resources, type_url, nonce, .. } = response;
@@ -131,13 +135,15 @@ impl Client {
                 ..DiscoveryRequest::default()
             };
             if requests.send(ack).is_err() {
-                return;
+                break;
             }
             self.streams.fetch_add(usize::from(std::mem::take(&mut first)), SeqCst);
         }
+        Some(())
     }
 
-    async fn delta(&self, address: &str) {
+    /// `None`: there was no stream.
+    async fn delta(&self, address: &str) -> Option<()> {
         let held = self.held.lock().unwrap().clone();
         let versions = |held: &Held| {
             let each = held.resources.iter();
@@ -151,7 +157,7 @@ impl Client {
             ..DeltaDiscoveryRequest::default()
         });
         let opened = open(address, "DeltaAggregatedResources", first.collect()).await;
-        let Some((requests, mut responses)) = opened else { return };
+        let (requests, mut responses) = opened?;
         let mut first = true;
         while let Some(response) = self.next(&mut responses).await {
             let response: DeltaDiscoveryResponse = response;
@@ -172,10 +178,11 @@ impl Client {
                 ..DeltaDiscoveryRequest::default()
             };
             if requests.send(ack).is_err() {
-                return;
+                break;
             }
             self.streams.fetch_add(usize::from(std::mem::take(&mut first)), SeqCst);
         }
+        Some(())
     }
 
     /// `None`: the stream has ended, or is to.
