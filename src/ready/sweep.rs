@@ -57,6 +57,20 @@ impl<W: Bits> Sweep<W> {
         summary.fold(0, |all, word| all | word.load(Ordering::Relaxed)) == 0
     }
 
+    /// Whether a set that has many words is empty. Not inlined with [`ReadySet::is_empty`], which
+    /// each publish and each lease calls.
+    #[inline(never)]
+    fn are_all_empty(&self) -> bool {
+        if self.is_summary_empty() {
+            return true;
+        }
+        // From the cursor on, because behind it the summary tends to be out of date.
+        let start = self.word_of(self.cursor.load(Ordering::Relaxed));
+        // Relaxed: as in `is_empty`.
+        let holds = |word: usize| self.words()[word].load(Ordering::Relaxed) != 0;
+        self.search(start, usize::MAX, |word, _| holds(word).then_some(())).is_none()
+    }
+
     /// The first of the words `from..to` that may be other than zero.
     #[inline]
     fn candidate(&self, from: usize, to: usize) -> Option<usize> {
@@ -301,16 +315,10 @@ impl<W: Bits> ReadySet for Sweep<W> {
     #[inline]
     fn is_empty(&self) -> bool {
         if self.bits.is_one() {
-            return self.bits.only().load(Ordering::Relaxed) == 0; // as below
+            // Relaxed: coherence shows an insert that happened before, and only that is promised.
+            return self.bits.only().load(Ordering::Relaxed) == 0;
         }
-        if self.is_summary_empty() {
-            return true;
-        }
-        // From the cursor on, because behind it the summary tends to be out of date.
-        let start = self.word_of(self.cursor.load(Ordering::Relaxed));
-        // Relaxed: coherence shows an insert that happened before, and only that is promised.
-        let holds = |word: usize| self.words()[word].load(Ordering::Relaxed) != 0;
-        self.search(start, usize::MAX, |word, _| holds(word).then_some(())).is_none()
+        self.are_all_empty()
     }
 }
 
