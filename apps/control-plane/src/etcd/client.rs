@@ -1,6 +1,6 @@
 //! A client of etcd: four calls and a watch, each with a deadline.
 
-use super::flags::EtcdFlags;
+use super::flags::{EtcdFlags, Secrets};
 use super::login::Login;
 use super::proto::{
     KeyValue, LeaseGrantRequest, LeaseGrantResponse, LeaseKeepAliveRequest, LeaseKeepAliveResponse,
@@ -8,9 +8,10 @@ use super::proto::{
 };
 use prost::Message;
 use std::error::Error;
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use tonic::codegen::http::uri::PathAndQuery;
@@ -25,11 +26,32 @@ const CALL: Duration = Duration::from_secs(3);
 const PAGE: i64 = 500;
 
 /// A handle, cheap to clone. It reconnects by itself.
-#[derive(Clone, Debug)]
+///
+/// When a call has failed, the files of certificates and passwords are read again. If they hold
+/// something else by then, the next call is made with it. Files that can't be used change nothing.
+#[derive(Clone)]
 pub(crate) struct Client {
+    flags: Arc<EtcdFlags>,
+    access: Arc<Mutex<Arc<Access>>>,
+}
+
+struct Access {
+    secrets: Secrets,
     channel: Channel,
-    endpoints: String,
     login: Option<Login>,
+}
+
+impl Access {
+    /// Connects when it is first used.
+    fn new(flags: &EtcdFlags, secrets: Secrets) -> Result<Self, String> {
+        // A single endpoint says why it can't be reached; a list only passes over those that can't.
+        let channel = match &*flags.endpoints(&secrets)? {
+            [one] => one.connect_lazy(),
+            many => Channel::balance_list(many.iter().cloned()),
+        };
+        let login = secrets.login.clone().map(Login::new);
+        Ok(Self { secrets, channel, login })
+    }
 }
 
 /// A prefix's keys at one revision.
@@ -50,17 +72,35 @@ impl<T: Unpin> Stream for Once<T> {
     }
 }
 
+impl Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("flags", &self.flags).finish_non_exhaustive()
+    }
+}
+
 impl Client {
     /// Reads the certificates; connects when it is first used.
     pub(crate) fn new(flags: &EtcdFlags) -> Result<Self, String> {
-        let (endpoints, names) = flags.endpoints()?;
-        // A single endpoint says why it can't be reached; a list only passes over those that can't.
-        let channel = match &*endpoints {
-            [one] => one.connect_lazy(),
-            _ => Channel::balance_list(endpoints.into_iter()),
-        };
-        let login = flags.login()?.map(Login::new);
-        Ok(Self { channel, endpoints: names, login })
+        let access = Arc::new(Access::new(flags, flags.secrets()?)?);
+        Ok(Self { flags: Arc::new(flags.clone()), access: Arc::new(Mutex::new(access)) })
+    }
+
+    fn locked(&self) -> MutexGuard<'_, Arc<Access>> {
+        self.access.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn access(&self) -> Arc<Access> {
+        Arc::clone(&self.locked())
+    }
+
+    /// After a failure. Whether the files hold something else than what has been in use.
+    fn read_again(&self) -> Result<bool, String> {
+        let secrets = self.flags.secrets()?;
+        if secrets == self.access().secrets {
+            return Ok(false);
+        }
+        *self.locked() = Arc::new(Access::new(&self.flags, secrets)?);
+        Ok(true)
     }
 
     /// `etcd http://127.0.0.1:2379: what: why`.
@@ -68,11 +108,22 @@ impl Client {
         // With TLS 1.3 a client that is refused sees no more than that.
         let ends = ["connection closed", "broken pipe", "reset"];
         let closed = ends.iter().any(|end| why.contains(end));
-        let hint = match closed && self.endpoints.starts_with("https:") {
+        let endpoints = self.flags.etcd.join(",");
+        let hint = match closed && endpoints.starts_with("https:") {
             true => "; is the client certificate one that etcd accepts?",
             false => "",
         };
-        format!("etcd {}: {what}: {why}{hint}", self.endpoints)
+        format!("etcd {endpoints}: {what}: {why}{hint}")
+    }
+
+    /// As `error`, for a call that has failed.
+    fn failure(&self, what: &str, why: &str) -> String {
+        let told = self.error(what, why);
+        match self.read_again() {
+            Ok(false) => told,
+            Ok(true) => format!("{told}; the files of secrets have changed and are used now"),
+            Err(bad) => format!("{told}; {bad}"),
+        }
     }
 
     async fn within<T>(
@@ -82,10 +133,10 @@ impl Client {
     ) -> Result<T, String> {
         match tokio::time::timeout(CALL, call).await {
             Ok(done) => done.map_err(|status| {
-                self.login.iter().for_each(|login| login.failed(&status));
-                self.error(what, &why(&status))
+                self.access().login.iter().for_each(|login| login.failed(&status));
+                self.failure(what, &why(&status))
             }),
-            Err(_) => Err(self.error(what, &format!("no answer within {CALL:?}"))),
+            Err(_) => Err(self.failure(what, &format!("no answer within {CALL:?}"))),
         }
     }
 
@@ -116,7 +167,7 @@ impl Client {
     /// With a token, if etcd asks for users.
     async fn signed<Q>(&self, request: Q) -> Result<Request<Q>, Status> {
         let mut request = Request::new(request);
-        if let Some(login) = &self.login {
+        if let Some(login) = &self.access().login {
             login.sign(self, &mut request).await?;
         }
         Ok(request)
@@ -143,7 +194,7 @@ impl Client {
     }
 
     async fn grpc(&self) -> Result<tonic::client::Grpc<Channel>, Status> {
-        let mut grpc = tonic::client::Grpc::new(self.channel.clone());
+        let mut grpc = tonic::client::Grpc::new(self.access().channel.clone());
         // What etcd stores it can send: a page or a burst of events is larger than tonic's default.
         grpc = grpc.max_decoding_message_size(usize::MAX);
         grpc.ready()

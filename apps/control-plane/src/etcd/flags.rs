@@ -17,7 +17,7 @@ pub(crate) struct EtcdFlags {
     /// Certificates of the authorities that etcd's certificate may come from, PEM
     #[arg(long, value_name = "FILE")]
     etcd_ca: Option<PathBuf>,
-    /// The certificate shown to etcd, PEM
+    /// The certificate shown to etcd, PEM. The files are read again when a call has failed
     #[arg(long, value_name = "FILE", requires = "etcd_key")]
     etcd_cert: Option<PathBuf>,
     /// Its key, PEM
@@ -31,6 +31,16 @@ pub(crate) struct EtcdFlags {
     etcd_password: Option<PathBuf>,
 }
 
+/// What the files of secrets hold.
+#[derive(PartialEq)]
+pub(super) struct Secrets {
+    ca: Option<Vec<u8>>,
+    /// A certificate and its key.
+    identity: Option<(Vec<u8>, Vec<u8>)>,
+    /// A user and its password.
+    pub(super) login: Option<(String, String)>,
+}
+
 fn prefix(text: &str) -> Result<String, String> {
     let text = text.trim_end_matches('/');
     if text.is_empty() { Err("expected a prefix of keys".into()) } else { Ok(text.into()) }
@@ -41,17 +51,25 @@ impl EtcdFlags {
         !self.etcd.is_empty()
     }
 
-    /// What to connect to, and how it is called in messages.
-    pub(crate) fn endpoints(&self) -> Result<(Vec<Endpoint>, String), String> {
+    /// What to connect to.
+    pub(super) fn endpoints(&self, secrets: &Secrets) -> Result<Vec<Endpoint>, String> {
         if self.etcd.is_empty() {
             return Err("--etcd says where etcd is; it is missing".into());
         }
-        let endpoints = self.etcd.iter().map(|url| self.endpoint(url));
-        Ok((endpoints.collect::<Result<_, _>>()?, self.etcd.join(",")))
+        self.etcd.iter().map(|url| self.endpoint(url, secrets)).collect()
     }
 
-    /// The user and its password.
-    pub(super) fn login(&self) -> Result<Option<(String, String)>, String> {
+    /// Reads the files.
+    pub(super) fn secrets(&self) -> Result<Secrets, String> {
+        let ca = self.etcd_ca.as_deref().map(read).transpose()?;
+        let identity = match (&self.etcd_cert, &self.etcd_key) {
+            (Some(cert), Some(key)) => Some((read(cert)?, read(key)?)),
+            _ => None,
+        };
+        Ok(Secrets { ca, identity, login: self.login()? })
+    }
+
+    fn login(&self) -> Result<Option<(String, String)>, String> {
         let Some((user, file)) = self.etcd_user.as_ref().zip(self.etcd_password.as_ref()) else {
             return Ok(None);
         };
@@ -60,14 +78,14 @@ impl EtcdFlags {
         Ok(Some((user.clone(), password.trim_end_matches(['\r', '\n']).to_owned())))
     }
 
-    fn endpoint(&self, url: &str) -> Result<Endpoint, String> {
+    fn endpoint(&self, url: &str, secrets: &Secrets) -> Result<Endpoint, String> {
         let bad = |error: &dyn std::fmt::Display| format!("--etcd {url}: {error}");
         let secure = url.starts_with("https://");
         if !secure && !url.starts_with("http://") {
             return Err(bad(&"expected a URL such as http://127.0.0.1:2379"));
         }
-        let secrets = [&self.etcd_ca, &self.etcd_cert, &self.etcd_password];
-        if !secure && secrets.iter().any(|it| it.is_some()) {
+        let files = [&self.etcd_ca, &self.etcd_cert, &self.etcd_password];
+        if !secure && files.iter().any(|it| it.is_some()) {
             return Err(bad(&"with certificates or a password, expected https"));
         }
         let endpoint = Endpoint::from_shared(url.to_owned()).map_err(|error| bad(&error))?;
@@ -80,11 +98,11 @@ impl EtcdFlags {
             return Ok(endpoint);
         }
         let mut tls = ClientTlsConfig::new();
-        if let Some(ca) = &self.etcd_ca {
-            tls = tls.ca_certificate(Certificate::from_pem(read(ca)?));
+        if let Some(ca) = &secrets.ca {
+            tls = tls.ca_certificate(Certificate::from_pem(ca));
         }
-        if let (Some(cert), Some(key)) = (&self.etcd_cert, &self.etcd_key) {
-            tls = tls.identity(Identity::from_pem(read(cert)?, read(key)?));
+        if let Some((cert, key)) = &secrets.identity {
+            tls = tls.identity(Identity::from_pem(cert, key));
         }
         endpoint.tls_config(tls).map_err(|error| bad(&error))
     }

@@ -2,30 +2,22 @@
 
 use super::client::Client;
 use super::proto::{AuthenticateRequest, AuthenticateResponse};
-use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::{Request, Status};
 
 /// A user and its password.
-#[derive(Clone)]
 pub(super) struct Login {
     name: String,
     password: String,
     /// As etcd gave it. It forgets tokens that are not used for some minutes, and all when it
     /// starts.
-    token: Arc<Mutex<Option<MetadataValue<Ascii>>>>,
-}
-
-impl fmt::Debug for Login {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Login").field("name", &self.name).finish_non_exhaustive()
-    }
+    token: Mutex<Option<MetadataValue<Ascii>>>,
 }
 
 impl Login {
     pub(super) fn new((name, password): (String, String)) -> Self {
-        Self { name, password, token: Arc::default() }
+        Self { name, password, token: Mutex::default() }
     }
 
     fn token(&self) -> MutexGuard<'_, Option<MetadataValue<Ascii>>> {

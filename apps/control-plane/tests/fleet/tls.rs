@@ -1,14 +1,15 @@
 //! etcd behind mutual TLS, and one that asks for users.
 
-use crate::fleet::{Nothing, free};
+use crate::fleet::free;
 use crate::processes::{Process, control_plane};
 use prost::Message;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::time::{Duration, Instant};
+use tonic::client::Grpc;
 use tonic::codegen::http::uri::PathAndQuery;
-use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 use tonic_prost::ProstCodec;
 
 const LONG: Duration = Duration::from_secs(60);
@@ -158,7 +159,7 @@ const SERVES: [&str; 2] = ["clients are admitted", "1 resources changed"];
 
 #[test]
 fn etcd_is_reached_with_certificates_and_a_wrong_one_is_one_line() {
-    let secured = Secured::start("fleet-tls");
+    let mut secured = Secured::start("fleet-tls");
     let other = secured.files.authority("other");
     secured.files.certificate("stranger", &other);
     let right = secured.flags("ca", "client");
@@ -171,18 +172,27 @@ fn etcd_is_reached_with_certificates_and_a_wrong_one_is_one_line() {
     let told = String::from_utf8(secured.put(&missing).stderr).unwrap();
     assert!(told.lines().count() == 1 && told.contains("nothing.pem"), "{told}");
 
-    // A replica reads, watches and keeps its lease in the same way.
-    until(&secured.replica(&right), &SERVES);
+    // A replica reads, watches and keeps its lease in the same way, also after all certificates
+    // have been replaced.
+    let replica = secured.replica(&right);
+    until(&replica, &SERVES);
+    secured.etcd.kill();
+    let newer = secured.files.authority("ca");
+    secured.files.certificate("server", &newer);
+    secured.files.certificate("client", &newer);
+    secured.etcd = etcd(&secured.files, secured.ports);
+    secured.must_put(&right);
+    until(&replica, &["the files of secrets have changed", "0 resources changed"]);
 }
 
 #[tokio::test]
-async fn a_user_logs_in_with_a_password_and_again_when_etcd_has_forgotten_it() {
+async fn a_user_logs_in_with_a_password_and_again_with_another_when_etcd_has_forgotten_it() {
     let mut secured = Secured::start("fleet-users");
     let certificate = secured.flags("ca", "client");
     secured.must_put(&certificate);
     secured.ask_for_users().await;
     let login = |password: &str| {
-        let file = secured.files.write(&format!("password-{password}"), &format!("{password}\n"));
+        let file = secured.files.write(password, &format!("{password}\n"));
         let more = ["--etcd-user".into(), "root".into(), "--etcd-password".into(), file];
         [&certificate[..], &more].concat()
     };
@@ -192,6 +202,8 @@ async fn a_user_logs_in_with_a_password_and_again_when_etcd_has_forgotten_it() {
     secured.must_put(&right);
     let replica = secured.replica(&right);
     until(&replica, &SERVES);
+    secured.change_password("changed").await;
+    secured.files.write("right", "changed");
     // When etcd starts it knows only tokens of the last moment, which are not on its disk yet.
     tokio::time::sleep(Duration::from_millis(500)).await;
     secured.etcd.kill();
@@ -201,27 +213,49 @@ async fn a_user_logs_in_with_a_password_and_again_when_etcd_has_forgotten_it() {
 }
 
 impl Secured {
-    /// Makes a user and has etcd refuse all that has none.
-    async fn ask_for_users(&self) {
+    async fn connect(&self) -> Grpc<Channel> {
         let read = |name| std::fs::read(self.files.path(name)).unwrap();
         let tls = ClientTlsConfig::new()
             .ca_certificate(Certificate::from_pem(read("ca.pem")))
             .identity(Identity::from_pem(read("client.pem"), read("client.key")));
         let endpoint = Endpoint::from_shared(self.url.clone()).unwrap().tls_config(tls).unwrap();
-        let mut grpc = tonic::client::Grpc::new(endpoint.connect().await.unwrap());
+        Grpc::new(endpoint.connect().await.unwrap())
+    }
+
+    /// Makes a user and has etcd refuse all that has none.
+    async fn ask_for_users(&self) {
+        let mut grpc = self.connect().await;
         for (method, names) in [
             ("UserAdd", ["root", "right"]),
             ("UserGrantRole", ["root", "root"]),
             ("AuthEnable", [""; 2]),
         ] {
-            grpc.ready().await.unwrap();
-            let path = PathAndQuery::try_from(format!("/etcdserverpb.Auth/{method}")).unwrap();
-            let [first, second] = names.map(String::from);
-            let request = tonic::Request::new(Names { first, second });
-            let _: tonic::Response<Nothing> =
-                grpc.unary(request, path, ProstCodec::<Names, Nothing>::default()).await.unwrap();
+            call(&mut grpc, method, names, None).await;
         }
     }
+
+    async fn change_password(&self, to: &str) {
+        let mut grpc = self.connect().await;
+        let token = call(&mut grpc, "Authenticate", ["root", "right"], None).await;
+        call(&mut grpc, "UserChangePassword", ["root", to], Some(token)).await;
+    }
+}
+
+async fn call(
+    grpc: &mut Grpc<Channel>,
+    method: &str,
+    names: [&str; 2],
+    token: Option<String>,
+) -> String {
+    grpc.ready().await.unwrap();
+    let path = PathAndQuery::try_from(format!("/etcdserverpb.Auth/{method}")).unwrap();
+    let [first, second] = names.map(String::from);
+    let mut request = tonic::Request::new(Names { first, second });
+    if let Some(token) = token {
+        request.metadata_mut().insert("token", token.parse().unwrap());
+    }
+    let codec = ProstCodec::<Names, Token>::default();
+    grpc.unary(request, path, codec).await.unwrap().into_inner().token
 }
 
 /// What these calls take.
@@ -231,4 +265,11 @@ struct Names {
     first: String,
     #[prost(string, tag = "2")]
     second: String,
+}
+
+/// What one of them answers.
+#[derive(Clone, PartialEq, Message)]
+struct Token {
+    #[prost(string, tag = "2")]
+    token: String,
 }
