@@ -12,6 +12,8 @@
 //!   another replica before it had acknowledged R, it is still counted there.
 //! * A client that leaves before it has acknowledged counts as if it were still here for the time
 //!   of a lease. By then it is counted where it has connected anew.
+//! * A client that leaves and has acknowledged all may have left before R was served here, and be on
+//!   its way when R is everywhere else. So for a quarter of a lease the record doesn't say R.
 //! * The record of a replica that dies stays until its lease expires, and so do its clients in it.
 //!   A replica that finds a record of its own name counts a client as joining for the time of a
 //!   lease. A replica that ends in good order leaves its record to expire.
@@ -24,14 +26,12 @@
 //! * A record may be written later if it says more than the one before. One that takes something
 //!   back is written at once.
 //!
-//! What is not promised: a client that is away from all replicas for longer than a quarter of a
-//! lease is not counted while it is away: half of a lease is what a replica that is cut off leaves
-//! it, and for a quarter it may be joining. (If the replica has died it is more than half, and if
-//! the client left by itself three quarters.) Nor is a client for the moment of its move that had all
-//! there was when it left, or one that is new: it is sent R with its first response. A process that
-//! is stopped by a signal is like a dead one, although clients are connected to it. Times are
-//! differences on each machine's own monotonic clock, so clocks that are set differently don't
-//! matter.
+//! What is not promised: a client that needs longer than a quarter of a lease until it has connected
+//! anew and has answered is not counted meanwhile. (If its replica is cut off it has a quarter more,
+//! and more than half a lease if the replica has died or ends in good order.) Nor is a client that is
+//! new: it is sent R with its first response. A process that is stopped by a signal is like a dead
+//! one, although clients are connected to it. Times are differences on each machine's own monotonic
+//! clock, so clocks that are set differently don't matter.
 
 use pushlane::adapters::xds::{Ads, ClientStatus, Published, StreamId};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -68,6 +68,15 @@ struct Joining {
     left: Option<Instant>,
 }
 
+/// Clients that had acknowledged all, and then left.
+#[derive(Clone, Copy, Debug)]
+struct Gone {
+    /// When they were last seen.
+    after: Instant,
+    /// When they are back.
+    until: Instant,
+}
+
 #[derive(Debug)]
 pub(super) struct Convergence {
     ads: Ads,
@@ -84,13 +93,17 @@ pub(super) struct Convergence {
     settled: BTreeSet<StreamId>,
     /// Streams that haven't.
     joining: BTreeMap<StreamId, Joining>,
+    /// In order.
+    gone: VecDeque<Gone>,
+    /// At the last look at the clients.
+    looked: Instant,
     /// Until then a client counts as joining: it may have been the predecessor's.
     inherited: Option<Instant>,
     /// The lowest revision that a client has rejected and still lacks.
     rejected: Option<u64>,
     rejections: Vec<String>,
-    /// Streams opened and rejections, at the last look at the clients.
-    counted: (u64, u64),
+    /// Streams opened, rejections and streams open, at that look.
+    counted: (u64, u64, u64),
 }
 
 impl Convergence {
@@ -109,7 +122,9 @@ impl Convergence {
             inherited: None,
             rejected: None,
             rejections: Vec::new(),
-            counted: (0, 0),
+            gone: VecDeque::new(),
+            looked: Instant::now(),
+            counted: (0, 0, 0),
         }
     }
 
@@ -147,7 +162,9 @@ impl Convergence {
     /// here.
     async fn is_held(&mut self, now: Instant) -> bool {
         let Some(step) = self.waiting.front() else { return false };
-        self.joining.values().any(|it| it.since <= step.at) || self.has_departed(0, now).await
+        let joining = self.joining.values().any(|it| it.since <= step.at);
+        let gone = self.gone.iter().any(|it| it.after < step.at && now < it.until);
+        joining || gone || self.has_departed(0, now).await
     }
 
     /// Whether a client has just left without an answer to this step, which has been answered.
@@ -174,16 +191,24 @@ impl Convergence {
 
     fn look_at_clients(&mut self, now: Instant) {
         let metrics = self.ads.metrics();
-        let counted = (metrics.opened, metrics.nacks);
+        let counted = (metrics.opened, metrics.nacks, metrics.streams);
         let quiet = self.joining.is_empty() && self.rejected.is_none();
-        if std::mem::replace(&mut self.counted, counted) == counted && quiet {
+        let looked = std::mem::replace(&mut self.looked, now);
+        if self.counted == counted && quiet {
             return;
         }
         // First the streams, then what is owed: what a stream asks for in between is seen.
         let clients = self.ads.clients();
+        // A stream that has ended may still be among them: then the next look is one, too.
+        self.counted = (metrics.opened, metrics.nacks, clients.len() as u64);
         let behind: BTreeSet<_> = self.ads.behind().iter().map(|client| client.stream).collect();
         let open: BTreeSet<_> = clients.iter().map(|client| client.stream).collect();
+        let settled = self.settled.len();
         self.settled.retain(|stream| open.contains(stream));
+        self.gone.retain(|it| now < it.until);
+        if self.settled.len() < settled {
+            self.gone.push_back(Gone { after: looked, until: now + self.grace / 4 });
+        }
         for client in &clients {
             if self.settled.contains(&client.stream) {
                 continue;

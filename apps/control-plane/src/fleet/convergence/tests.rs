@@ -65,50 +65,121 @@ async fn until(mut holds: impl FnMut() -> bool) {
     }
 }
 
+/// A server, and two clients that have acknowledged all there is: revision 1.
+struct Rig {
+    ads: Ads,
+    server: tokio::task::JoinHandle<()>,
+    convergence: Convergence,
+    clients: Vec<Client>,
+}
+
+impl Rig {
+    async fn start() -> Self {
+        let ads = Ads::builder().start();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let serve = Server::plaintext(&ads).serve(listener, std::future::pending());
+        let server = tokio::spawn(async { serve.await.unwrap() });
+        let convergence = Convergence::new(ads.clone(), GRACE);
+        let mut rig = Self { ads, server, convergence, clients: Vec::new() };
+        rig.publish(1);
+        for id in ["first", "second"] {
+            rig.clients.push(Client::connect(address, id).await);
+        }
+        rig.acknowledge(&[0, 1]).await;
+        while rig.convergence.settled.len() < 2 {
+            rig.revision(Instant::now()).await;
+            tokio::task::yield_now().await;
+        }
+        rig
+    }
+
+    fn publish(&mut self, revision: u64) {
+        let cluster = Resource::new(TypeUrl::CLUSTER, "c", revision.to_string(), vec![]);
+        let published = self.ads.set("default", [cluster]).unwrap();
+        let (at, published) = (Instant::now(), vec![published]);
+        self.convergence.published(Step { revision, at, published, broken_since: None });
+    }
+
+    async fn acknowledge(&mut self, clients: &[usize]) {
+        for &client in clients {
+            self.clients[client].acknowledge().await;
+        }
+    }
+
+    /// Until so many clients lack the newest revision.
+    async fn late(&self, count: usize) {
+        let newest = &self.convergence.waiting.back().unwrap().published[0];
+        until(|| self.ads.laggards(newest).len() == count).await;
+    }
+
+    /// The last `count` of the clients stay.
+    async fn leave(&mut self, count: usize) {
+        self.clients.drain(..self.clients.len() - count);
+        until(|| self.ads.metrics().streams == count as u64).await;
+    }
+
+    async fn revision(&mut self, now: Instant) -> u64 {
+        self.convergence.look(now).await.revision
+    }
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+const MOMENT: Duration = Duration::from_millis(1);
+
 #[tokio::test]
 async fn clients_that_left_with_different_debts_hold_all_of_them_for_one_grace() {
-    let ads = Ads::builder().start();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let server = Server::plaintext(&ads).serve(listener, std::future::pending());
-    let server = tokio::spawn(server);
-    let mut convergence = Convergence::new(ads.clone(), GRACE);
-    let publish = |convergence: &mut Convergence, revision: u64| {
-        let cluster = Resource::new(TypeUrl::CLUSTER, "c", revision.to_string(), vec![]);
-        let published = ads.set("default", [cluster]).unwrap();
-        let (at, published) = (Instant::now(), vec![published]);
-        convergence.published(Step { revision, at, published, broken_since: None });
-    };
-    let late = |convergence: &Convergence| {
-        let newest = convergence.waiting.back().unwrap();
-        ads.laggards(&newest.published[0]).len()
-    };
-    publish(&mut convergence, 1);
-    let (mut first, mut second) =
-        (Client::connect(address, "first").await, Client::connect(address, "second").await);
-    first.acknowledge().await;
-    second.acknowledge().await;
-    while convergence.settled.len() < 2 {
-        convergence.look(Instant::now()).await;
-        tokio::task::yield_now().await;
-    }
-    publish(&mut convergence, 2);
-    first.acknowledge().await;
-    second.acknowledge().await;
-    until(|| late(&convergence) == 0).await;
+    let mut rig = Rig::start().await;
+    rig.publish(2);
+    rig.acknowledge(&[0, 1]).await;
+    rig.late(0).await;
     // The first lacks 3, the second only 4.
-    publish(&mut convergence, 3);
-    second.acknowledge().await;
-    until(|| late(&convergence) == 1).await;
-    publish(&mut convergence, 4);
-    assert_eq!(convergence.look(Instant::now()).await.revision, 2);
-    drop((first, second));
-    until(|| ads.metrics().streams == 0 && late(&convergence) == 0).await;
+    rig.publish(3);
+    rig.acknowledge(&[1]).await;
+    rig.late(1).await;
+    rig.publish(4);
+    assert_eq!(rig.revision(Instant::now()).await, 2);
+    rig.leave(0).await;
+    rig.late(0).await;
 
     let left = Instant::now();
-    let mut at = async |after| convergence.look(left + after).await.revision;
-    assert_eq!(at(Duration::ZERO).await, 2);
-    assert_eq!(at(GRACE - Duration::from_millis(1)).await, 2, "they may be on their way");
-    assert_eq!(at(GRACE).await, 4);
-    server.abort();
+    assert_eq!(rig.revision(left).await, 2);
+    assert_eq!(rig.revision(left + GRACE - MOMENT).await, 2, "they may be on their way");
+    assert_eq!(rig.revision(left + GRACE).await, 4);
+}
+
+#[tokio::test]
+async fn a_client_that_left_with_all_there_was_holds_what_comes_next_for_a_quarter_of_that() {
+    let mut rig = Rig::start().await;
+    rig.leave(1).await;
+    rig.publish(2);
+    rig.acknowledge(&[0]).await;
+    rig.late(0).await;
+
+    let left = Instant::now();
+    assert_eq!(rig.revision(left).await, 1);
+    assert_eq!(rig.revision(left + GRACE / 4 - MOMENT).await, 1, "it may be on its way");
+    assert_eq!(rig.revision(left + GRACE / 4).await, 2);
+    rig.publish(3);
+    rig.acknowledge(&[0]).await;
+    rig.late(0).await;
+    assert_eq!(rig.revision(left + GRACE / 4).await, 3);
+}
+
+#[tokio::test]
+async fn a_client_that_left_and_had_what_the_others_lack_holds_nothing() {
+    let mut rig = Rig::start().await;
+    rig.publish(2);
+    rig.acknowledge(&[0]).await;
+    rig.late(1).await;
+    assert_eq!(rig.revision(Instant::now()).await, 1);
+    rig.leave(1).await;
+    rig.acknowledge(&[0]).await;
+    rig.late(0).await;
+    assert_eq!(rig.revision(Instant::now()).await, 2);
 }
