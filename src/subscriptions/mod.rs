@@ -14,9 +14,9 @@
 //! needs any more are collected in a vector, `dead`.
 //!
 //! With millions of subscriptions every step misses the cache, so what a client changes is done in
-//! batches: their shards are locked first, then all that is needed is read, where the misses
-//! overlap, and then it is changed.
+//! batches: see `locked`.
 
+mod locked;
 mod members;
 mod shard;
 
@@ -24,7 +24,6 @@ use alloc::boxed::Box;
 use core::borrow::Borrow;
 use core::fmt;
 use core::hash::{BuildHasher, Hash};
-use core::hint::black_box;
 use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard};
@@ -32,15 +31,13 @@ use std::vec::Vec;
 
 use crate::error::Stale;
 use crate::registry::ClientKey;
-use shard::{Entry, Id, Shard};
+use locked::BATCH;
+use shard::{Id, Shard};
 
 /// Shards of the holders.
 const SHARDS: usize = 64;
 /// Shards of the keys. A batch locks few of them.
 const KEY_SHARDS: usize = 256;
-/// How many keys are changed under one set of locks.
-const BATCH: usize = 32;
-
 /// From any key to the exact clients that subscribe to it.
 ///
 /// A [`Topic`](crate::Topic) is a bitmap over all clients: right for a few large groups, such as a
@@ -436,71 +433,6 @@ impl<K: Hash + Eq> Subscriptions<K> {
             self.remove_all(before.client, &mut before.keys, dead);
         }
         if holder.client == client { Ok(holder) } else { Err(Stale) }
-    }
-
-    /// Locks the shards of these keys, which come in the order of their shards.
-    fn lock_all(&self, ids: impl Iterator<Item = Id>) -> Locked<'_, K> {
-        let mut guards: Vec<(usize, RwLockWriteGuard<'_, Shard<K>>)> = Vec::with_capacity(BATCH);
-        for id in ids {
-            let shard = shard_of(id);
-            if guards.last().is_none_or(|&(last, _)| last != shard) {
-                guards.push((shard, self.shard(id)));
-            }
-        }
-        Locked { guards, at: 0 }
-    }
-
-    /// Removes the client from these keys. Those without members go to `dead`.
-    fn remove_all(&self, client: ClientKey, ids: &mut [Id], dead: &mut Vec<K>) {
-        for batch in ids.chunks_mut(BATCH) {
-            batch.sort_unstable_by_key(|&id| shard_of(id));
-            let mut locked = self.lock_all(batch.iter().copied());
-            locked.read_ahead(batch.iter().map(|&id| (id, None)));
-            for &id in &*batch {
-                locked.shard(id).remove(id, client, dead);
-            }
-        }
-    }
-}
-
-/// The shards of a batch of keys.
-struct Locked<'a, K> {
-    guards: Vec<(usize, RwLockWriteGuard<'a, Shard<K>>)>,
-    /// The last one that was asked for.
-    at: usize,
-}
-
-impl<K> Locked<'_, K> {
-    /// The shard of a key. The keys of a batch come in the order of their shards.
-    fn shard(&mut self, id: Id) -> &mut Shard<K> {
-        let shard = shard_of(id);
-        while self.guards[self.at].0 != shard {
-            self.at = (self.at + 1) % self.guards.len();
-        }
-        &mut self.guards[self.at].1
-    }
-
-    /// Reads what is about to be changed for these keys. No lock is taken and nothing changed in
-    /// between, so the processor waits for several at once; the less there is to do for each, the
-    /// more of them.
-    fn read_ahead<'k>(&self, keys: impl Iterator<Item = (Id, Option<&'k K>)>)
-    where
-        K: Eq + 'k,
-    {
-        let mut guards = self.guards.iter();
-        let mut shard = guards.next();
-        let mut found: [Option<(&Entry<K>, Option<&K>)>; BATCH] = [None; BATCH];
-        for (found, (id, key)) in found.iter_mut().zip(keys) {
-            while shard.is_some_and(|(shard, _)| *shard != shard_of(id)) {
-                shard = guards.next();
-            }
-            *found = shard.and_then(|(_, shard)| Some((shard.entry(id)?, key)));
-        }
-        let found = found.iter().flatten();
-        let read = found.clone().map(|(entry, _)| entry.members.look());
-        black_box(read.fold(0, usize::wrapping_add));
-        let read = found.map(|(entry, key)| usize::from(key.is_some_and(|key| *key == entry.key)));
-        black_box(read.fold(0, usize::wrapping_add));
     }
 }
 
