@@ -4,6 +4,7 @@ use core::fmt;
 use core::time::Duration;
 use std::prelude::v1::*;
 use std::sync::Arc;
+use std::time::Instant;
 
 use ::tokio::task::JoinHandle;
 use ::tokio::time::timeout;
@@ -399,6 +400,13 @@ impl Ads {
     /// before counts for nothing. Without [`Builder::shared_revisions`] nobody waits for it.
     pub fn reached(&self, revision: u64) {
         self.server.reached(revision);
+    }
+
+    /// The shared store was asked for its newest revision at or after `asked`, and this was it. A
+    /// client that said before `asked` that it has a later one has it from another store, or from
+    /// this one before it was restored from a backup: it waits no longer.
+    pub fn store_is_at(&self, asked: Instant, revision: u64) {
+        self.server.store_is_at(asked, revision);
     }
 
     /// What the view holds now. `None`: it has never been set.

@@ -4,6 +4,7 @@ use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::collections::{BTreeMap, VecDeque};
 use std::prelude::v1::*;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use ::tokio::sync::watch;
 
@@ -59,6 +60,15 @@ pub(super) struct Wishes {
     pub(super) shared_revisions: bool,
 }
 
+/// How far the server is in the store that it shares with others.
+#[derive(Clone, Copy)]
+pub(super) struct Reached {
+    /// The newest revision that is served. Without a shared store it is beyond every revision.
+    pub(super) revision: u64,
+    /// When the store was asked last, and the revision that it had then.
+    pub(super) store: Option<(Instant, u64)>,
+}
+
 pub(super) struct ServerState {
     pub(super) limits: Limits,
     pub(super) queue: Arc<Queue>,
@@ -79,8 +89,7 @@ pub(super) struct ServerState {
     newest: AtomicU64,
     /// At most `limits.streams`. A count and nothing else: relaxed.
     stream_limit: AtomicUsize,
-    /// The newest revision of the shared store; if there is none, beyond all of them.
-    reached: watch::Sender<u64>,
+    reached: watch::Sender<Reached>,
     pub(super) nacks: Mutex<VecDeque<Arc<Nack>>>,
     pub(super) departures: Mutex<VecDeque<Arc<Departure>>>,
 }
@@ -121,7 +130,10 @@ impl ServerState {
             streams: Mutex::default(),
             newest: AtomicU64::new(0),
             stream_limit: AtomicUsize::new(limits.streams),
-            reached: watch::Sender::new(if shared_revisions { 0 } else { u64::MAX }),
+            reached: watch::Sender::new(Reached {
+                revision: if shared_revisions { 0 } else { u64::MAX },
+                store: None,
+            }),
             nacks: Mutex::default(),
             departures: Mutex::default(),
             limits,
@@ -202,14 +214,18 @@ impl ServerState {
 
     pub(super) fn reached(&self, revision: u64) {
         self.reached.send_if_modified(|reached| {
-            let later = revision > *reached;
-            *reached = revision.max(*reached);
+            let later = revision > reached.revision;
+            reached.revision = revision.max(reached.revision);
             later
         });
     }
 
-    /// The newest revision of the shared store, for who waits for it.
-    pub(super) fn shared(&self) -> watch::Receiver<u64> {
+    pub(super) fn store_is_at(&self, asked: Instant, revision: u64) {
+        self.reached.send_modify(|reached| reached.store = Some((asked, revision)));
+    }
+
+    /// How far the server is in the shared store, for streams that wait for it.
+    pub(super) fn shared(&self) -> watch::Receiver<Reached> {
         self.reached.subscribe()
     }
 

@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | `PREFIX/VIEW/TYPE/NAME` | a `google.protobuf.Any` with the resource; TYPE is its message, without `type.googleapis.com/` |
 //! | `PREFIX/VIEW` | the view's marker: every transaction of `put` writes it |
-//! | `PREFIX.replicas/ID` | a replica's record, JSON, under its lease |
+//! | `PREFIX.replicas/ID/LEASE` | a replica's record, JSON, under its lease |
 //! | `PREFIX.limits/ID` | how many streams a replica admits, in digits; `*` stands for all others |
 //!
 //! A view is served as soon as its marker or a resource exists. Because of the marker each
@@ -50,8 +50,9 @@ impl Keys {
         (format!("{all}/").into(), format!("{all}0").into())
     }
 
-    pub(crate) fn replica(&self, id: &str) -> Vec<u8> {
-        format!("{}.replicas/{id}", self.prefix).into()
+    /// Two processes with one name have two records: each counts its own clients.
+    pub(crate) fn replica(&self, id: &str, lease: i64) -> Vec<u8> {
+        format!("{}.replicas/{id}/{lease:x}", self.prefix).into()
     }
 
     pub(crate) fn limits(&self) -> (Vec<u8>, Vec<u8>) {
@@ -122,8 +123,8 @@ mod tests {
             |(begin, end): (Vec<u8>, Vec<u8>), key: &[u8]| begin <= key.to_vec() && *key < *end;
         assert!(within(keys.state(), &keys.marker("v")));
         assert!(within(keys.state(), &keys.resource("v", "t", "n")));
-        assert!(!within(keys.state(), &keys.replica("r")));
-        assert!(within(keys.replicas(), &keys.replica("r")));
+        assert!(!within(keys.state(), &keys.replica("r", 7)));
+        assert!(within(keys.replicas(), &keys.replica("r", 7)));
         assert!(
             within(keys.limits(), &keys.limit(None))
                 && within(keys.limits(), &keys.limit(Some("r")))

@@ -7,7 +7,8 @@
 //!   Otherwise an event was missed, and the state is read anew.
 //! * An event that is not newer than the state is a duplicate if its key is as new as it says;
 //!   otherwise it came too late, and the state is read anew.
-//! * Of a state that is read anew, only what differs is a change.
+//! * Of a state that is read anew, only what differs is a change. If its revision is lower than one
+//!   before, etcd was restored, and all of it is a change.
 //!
 //! One revision is one change. A value that can't be read changes nothing for its key: what was
 //! served before stays.
@@ -29,6 +30,8 @@ pub(crate) struct Change {
     pub(crate) faults: Vec<String>,
     /// Revisions of values that can't be served: nobody has those revisions.
     pub(crate) broken_since: Option<u64>,
+    /// etcd was restored: this is the whole state, and what was known before is void.
+    pub(crate) restored: bool,
 }
 
 #[derive(Debug, Default)]
@@ -85,7 +88,11 @@ impl Replay {
 
     /// The whole state, read at a revision.
     pub(crate) fn snapshot(&mut self, kvs: Vec<KeyValue>, revision: i64) -> Change {
-        let mut change = Change { revision: number(revision), ..Change::default() };
+        let restored = revision < self.revision;
+        if restored {
+            *self = Self::new(self.keys.clone());
+        }
+        let mut change = Change { revision: number(revision), restored, ..Change::default() };
         let mut before = std::mem::take(&mut self.held);
         let old_views = std::mem::take(&mut self.views);
         self.revision = revision;

@@ -214,7 +214,7 @@ fn load(path: &Path) -> Result<Vec<Resource>, String> {
 impl Status {
     async fn run(self) -> Result<ExitCode, String> {
         let (client, keys) = connect(&self.etcd)?;
-        let records = read(&client, &keys).await?;
+        let (records, _) = read(&client, &keys).await?;
         records.iter().for_each(|record| println!("{record}"));
         let (count, clients) = (records.len(), records.iter().map(|it| it.clients).sum::<u64>());
         let joining: u64 = records.iter().map(|record| record.joining).sum();
@@ -251,7 +251,7 @@ impl Wait {
         loop {
             let left = end.saturating_duration_since(Instant::now());
             match tokio::time::timeout(left, read(&client, &keys)).await {
-                Ok(Ok(records)) if everywhere(&records, self.revision) => {
+                Ok(Ok((records, _))) if everywhere(&records, self.revision) => {
                     return Ok(ExitCode::SUCCESS);
                 }
                 Ok(read) => last = read,
@@ -259,7 +259,7 @@ impl Wait {
             }
             tokio::time::sleep(AGAIN).await;
         }
-        let records = last?;
+        let (records, _) = last?;
         if records.is_empty() {
             eprintln!("there is no replica");
         }

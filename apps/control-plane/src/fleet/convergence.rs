@@ -15,8 +15,11 @@
 //! * A client that leaves and has acknowledged all may have left before R was served here, and be on
 //!   its way when R is everywhere else. So for a quarter of a lease the record doesn't say R.
 //! * The record of a replica that dies stays until its lease expires, and so do its clients in it.
-//!   A replica that finds a record of its own name counts a client as joining for the time of a
-//!   lease. A replica that ends in good order leaves its record to expire.
+//!   A process that is started with the same name has a record of its own. A replica that ends in
+//!   good order leaves its record to expire.
+//! * When etcd has been restored, its revisions begin lower and say something else. All streams end
+//!   then, and the record says of no revision that all have it for the time of a lease: by then
+//!   clients are counted where they have connected anew.
 //! * A replica that can't renew its lease ends its streams when half of the lease is left: see
 //!   `fence`. So its clients stay counted while they connect elsewhere.
 //! * A client that has rejected something that is still kept from it has neither that nor anything
@@ -48,6 +51,8 @@ pub(super) struct Step {
     pub(super) at: Instant,
     pub(super) published: Vec<Published>,
     pub(super) broken_since: Option<u64>,
+    /// etcd was restored: earlier steps are of another history.
+    pub(super) restored: bool,
 }
 
 /// What goes into the record.
@@ -97,8 +102,8 @@ pub(super) struct Convergence {
     gone: VecDeque<Gone>,
     /// At the last look at the clients.
     looked: Instant,
-    /// Until then a client counts as joining: it may have been the predecessor's.
-    inherited: Option<Instant>,
+    /// Until then a client counts as joining: streams have ended because etcd was restored.
+    restored: Option<Instant>,
     /// The lowest revision that a client has rejected and still lacks.
     rejected: Option<u64>,
     rejections: Vec<String>,
@@ -119,7 +124,7 @@ impl Convergence {
             departed: BTreeMap::new(),
             settled: BTreeSet::new(),
             joining: BTreeMap::new(),
-            inherited: None,
+            restored: None,
             rejected: None,
             rejections: Vec::new(),
             gone: VecDeque::new(),
@@ -128,12 +133,11 @@ impl Convergence {
         }
     }
 
-    /// There is a record of another process with this replica's name.
-    pub(super) fn inherit(&mut self) {
-        self.inherited = Some(Instant::now() + self.grace);
-    }
-
     pub(super) fn published(&mut self, step: Step) {
+        if step.restored {
+            *self = Self::new(self.ads.clone(), self.grace);
+            self.restored = Some(step.at + self.grace);
+        }
         self.applied = step.revision;
         self.broken_since = step.broken_since;
         self.waiting.push_back(step);
@@ -251,11 +255,11 @@ impl Convergence {
             let late: BTreeSet<_> = late.map(|client| (client.node_id, client.stream)).collect();
             behind.extend(late.into_iter().map(|(node, _)| node));
         }
-        self.inherited = self.inherited.filter(|until| now < *until);
+        self.restored = self.restored.filter(|until| now < *until);
         let behind_count = behind.len() as u64;
         behind.truncate(NAMED);
         let long = self.joining.values().filter(|it| now >= it.since + self.grace / 4);
-        let joining = long.count() as u64 + u64::from(self.inherited.is_some());
+        let joining = long.count() as u64 + u64::from(self.restored.is_some());
         Seen {
             clients: self.ads.metrics().streams,
             applied: self.applied,

@@ -127,7 +127,6 @@ impl Member {
         let mut convergence = Convergence::new(self.ads.clone(), self.lease);
         let (mut written, mut fleet) = (Written::default(), Fleet::default());
         let (mut pace, mut going) = (Pace::new(Instant::now()), Going::default());
-        let mut first = true;
         let (mut of_record, mut of_others) = (Trouble::default(), Trouble::default());
         let (mut took, mut retry) = (Duration::ZERO, LOOK);
         loop {
@@ -142,10 +141,6 @@ impl Member {
                 convergence.published(step);
             }
             let mut done = self.renew(&mut written, &valid).await;
-            if done.is_ok() && std::mem::replace(&mut first, done.is_err()) && written.at > Some(0)
-            {
-                convergence.inherit();
-            }
             let begin = Instant::now();
             let mut record = self.record(&mut convergence).await;
             took = begin.elapsed();
@@ -177,9 +172,12 @@ impl Member {
     }
 
     async fn look_at_others(&self, fleet: &mut Fleet, tell: &impl Fn(&str)) -> Result<(), String> {
-        fleet.read = Some(Instant::now());
-        let records = read(&self.client, &self.keys).await;
-        let records = records.map(|records| *fleet = Fleet::new(&records, Instant::now()));
+        let begin = Instant::now();
+        fleet.read = Some(begin);
+        let records = read(&self.client, &self.keys).await.map(|(records, revision)| {
+            self.ads.store_is_at(begin, revision);
+            *fleet = Fleet::new(&records, Instant::now());
+        });
         self.look_at_limit(tell).await.and(records)
     }
 
@@ -223,7 +221,7 @@ impl Member {
         }
     }
 
-    /// Makes sure that there is a lease, and that the revision of the record is known.
+    /// Makes sure that there is a lease.
     async fn renew(
         &self,
         written: &mut Written,
@@ -247,19 +245,22 @@ impl Member {
             *written = Written { lease: Some(Lease { id, renewed }), ..Written::default() };
             valid.send_replace(until);
         }
-        if written.at.is_none() {
-            let key = self.keys.replica(&self.id);
-            let end = [&*key, &[0]].concat();
-            let there = self.client.range((&key, &end)).await?;
-            written.at = Some(there.kvs.first().map_or(0, |kv| kv.mod_revision));
-        }
         Ok(())
     }
 
-    /// Writes the record, unless another process has written it meanwhile.
+    /// Writes the record, unless it is not the one that is known.
     async fn write(&self, written: &mut Written, record: &Record) -> Result<(), String> {
-        let (Some(lease), Some(at)) = (&written.lease, written.at) else { return Ok(()) };
-        let key = self.keys.replica(&self.id);
+        let Some(lease) = &written.lease else { return Ok(()) };
+        let key = self.keys.replica(&self.id, lease.id);
+        let at = match written.at {
+            Some(at) => at,
+            None => {
+                let there = self.client.range((&key, &[&*key, &[0]].concat())).await?;
+                // etcd may have been restored since the record was made.
+                record.fits(there.revision)?;
+                there.kvs.first().map_or(0, |kv| kv.mod_revision)
+            }
+        };
         let compare = Compare {
             result: Compare::EQUAL,
             target: Compare::MOD,
@@ -278,9 +279,8 @@ impl Member {
                 written.last = Some(Instant::now());
                 Ok(())
             }
-            // It expired with an earlier lease, or an earlier call was carried out after all. If it
-            // happens again and again, two replicas have one name.
-            Ok(None) => Err(format!("the record of {}: another process has written it", self.id)),
+            // An earlier call was carried out after all, or etcd was restored.
+            Ok(None) => Err(format!("the record of {}: it is not what was written", self.id)),
             Err(why) => {
                 if why.contains("lease not found") {
                     *written = Written::default();
@@ -291,18 +291,20 @@ impl Member {
     }
 }
 
-/// All records, by one read.
-pub(super) async fn read(client: &Client, keys: &Keys) -> Result<Vec<Record>, String> {
+/// All records, by one read, and etcd's revision.
+pub(super) async fn read(client: &Client, keys: &Keys) -> Result<(Vec<Record>, u64), String> {
     let (begin, end) = keys.replicas();
+    let there = client.range((&begin, &end)).await?;
     let mut records = Vec::new();
-    for kv in client.range((&begin, &end)).await?.kvs {
-        let record = Record::parse(&kv.value).map_err(|why| {
+    for kv in there.kvs {
+        let record = Record::parse(&kv.value)
+            .and_then(|record| record.fits(there.revision).map(|()| record));
+        records.push(record.map_err(|why| {
             let key = String::from_utf8_lossy(&kv.key);
             format!("key {key:?}, revision {}: {why}", kv.mod_revision)
-        })?;
-        records.push(record);
+        })?);
     }
-    Ok(records)
+    Ok((records, u64::try_from(there.revision).unwrap_or(0)))
 }
 
 /// The streams that go next, in order. To look at all of them takes long if they are many: it is

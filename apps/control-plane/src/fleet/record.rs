@@ -35,6 +35,16 @@ impl Record {
         earlier.joining == 0 && !self.has(earlier.revision)
     }
 
+    /// Whether etcd, which is at this revision, can have had what the record speaks of. If not, it
+    /// was restored from an older state, and the record is of before.
+    pub(crate) fn fits(&self, newest: i64) -> Result<(), String> {
+        let applied = self.applied;
+        if i64::try_from(applied).is_ok_and(|applied| applied <= newest) {
+            return Ok(());
+        }
+        Err(format!("revision {applied} is served, etcd is at {newest}: it was restored"))
+    }
+
     pub(crate) fn to_text(&self) -> String {
         json!({
             "id": self.id,
@@ -116,6 +126,12 @@ mod tests {
         let record = Record { revision: 7, ..Record::default() };
         assert!(record.has(7) && !record.has(8));
         assert!(!Record { joining: 1, ..record }.has(7));
+    }
+
+    #[test]
+    fn a_record_of_before_etcd_was_restored_says_nothing() {
+        let record = Record { applied: 7, ..Record::default() };
+        assert!(record.fits(7).is_ok() && record.fits(6).is_err());
     }
 
     #[test]

@@ -126,8 +126,17 @@ impl Taker {
     }
 
     fn change(&self, change: Change, counts: BTreeMap<String, usize>) {
-        let Change { revision, views, faults, broken_since } = change;
+        let Change { revision, views, faults, broken_since, restored } = change;
         let (mut published, mut changed) = (Vec::new(), 0);
+        if restored {
+            (self.complain)(&format!(
+                "etcd is at revision {revision} and has been later: it was restored; all streams end"
+            ));
+            // A view's revision only grows.
+            for view in self.ads.views() {
+                self.ads.remove_view(view);
+            }
+        }
         for (name, view) in views {
             if view.gone {
                 self.ads.remove_view(name);
@@ -144,6 +153,12 @@ impl Taker {
             published.push(done);
         }
         self.ads.reached(revision);
+        if restored {
+            // What a stream has been sent is of other revisions.
+            for client in self.ads.clients() {
+                self.ads.disconnect(client.stream);
+            }
+        }
         (self.say)(&format!("etcd: revision {revision}, {changed} resources changed"));
         faults.iter().for_each(|fault| (self.complain)(fault));
         let mut source = self.source.lock().unwrap_or_else(PoisonError::into_inner);
@@ -161,7 +176,8 @@ impl Taker {
             source.faults = faults;
         }
         drop(source);
-        let _ = self.steps.send(Step { revision, at: Instant::now(), published, broken_since });
+        let at = Instant::now();
+        let _ = self.steps.send(Step { revision, at, published, broken_since, restored });
     }
 }
 

@@ -7,30 +7,43 @@ use std::time::{Duration, Instant};
 
 const LONG: Duration = Duration::from_secs(60);
 
-struct Etcd {
-    dir: PathBuf,
-    url: String,
-    _process: Process,
+pub(crate) struct Etcd {
+    pub(crate) dir: PathBuf,
+    pub(crate) url: String,
+    ports: [u16; 2],
+    process: Process,
 }
 
 impl Etcd {
-    fn start(name: &str, more: &[(&str, &str)]) -> Self {
+    pub(crate) fn start(name: &str, more: &[(&str, &str)]) -> Self {
         let dir = std::env::temp_dir().join(format!("pushlane-{name}-{}", std::process::id()));
         let _ = std::fs::remove_dir_all(&dir);
         std::fs::create_dir_all(&dir).unwrap();
         let ports = [free(), free()];
         let process = start_etcd(&dir, ports, more);
-        let etcd = Self { dir, url: format!("http://127.0.0.1:{}", ports[0]), _process: process };
-        let end = Instant::now() + LONG;
-        while etcd.run(&["status"]).0 != Some(0) {
-            assert!(Instant::now() < end, "etcd does not start");
-            std::thread::sleep(Duration::from_millis(100));
-        }
+        let etcd = Self { dir, url: format!("http://127.0.0.1:{}", ports[0]), ports, process };
+        etcd.answers();
         etcd
     }
 
+    fn answers(&self) {
+        let end = Instant::now() + LONG;
+        while self.run(&["status"]).0 != Some(0) {
+            assert!(Instant::now() < end, "etcd does not start");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// Begins again with nothing.
+    pub(crate) fn wipe(&mut self) {
+        self.process.kill();
+        std::fs::remove_dir_all(self.dir.join("etcd")).unwrap();
+        self.process = start_etcd(&self.dir, self.ports, &[]);
+        self.answers();
+    }
+
     /// The exit code, standard output and standard error.
-    fn run(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
+    pub(crate) fn run(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
         run(&[arguments, &["--etcd", &self.url]].concat())
     }
 
@@ -54,7 +67,7 @@ impl Drop for Etcd {
     }
 }
 
-fn path(file: &Path) -> &str {
+pub(crate) fn path(file: &Path) -> &str {
     file.to_str().unwrap()
 }
 

@@ -12,6 +12,7 @@ mod commands;
 mod fleet;
 mod processes;
 mod proxy;
+mod restored;
 mod skew;
 mod tls;
 

@@ -1,6 +1,6 @@
 //! Revisions of a store that several servers share: nobody is taken back to an older state.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pushlane::adapters::xds::proto::{DeltaDiscoveryRequest, DiscoveryRequest};
 use pushlane::adapters::xds::{Ads, Limits, Server};
@@ -62,6 +62,24 @@ async fn a_client_that_would_wait_for_ever_is_sent_elsewhere() {
     let (code, reason) = client.end().await;
     assert_eq!(code, Code::Unavailable);
     assert_eq!(reason, "the client has had revision 7000, this server is at 100");
+}
+
+#[tokio::test]
+async fn a_client_is_not_made_to_wait_for_a_revision_that_the_store_does_not_have() {
+    let rig = rig(Duration::from_secs(60)).await;
+    let early = Instant::now();
+    let mut sotw = rig.sotw().await;
+    sotw.send(DiscoveryRequest { version_info: "7000".into(), ..ask(CDS, &[]) });
+    sotw.silent().await;
+    rig.ads.store_is_at(early, 100);
+    sotw.silent().await;
+    rig.ads.store_is_at(Instant::now(), 7000);
+    sotw.silent().await;
+    rig.ads.store_is_at(Instant::now(), 100);
+    let response = sotw.expect(CDS, &["c@100"]).await;
+    sotw.send(ack(&response, &[]));
+    put(&rig, 101);
+    sotw.expect(CDS, &["c@101"]).await;
 }
 
 #[tokio::test]

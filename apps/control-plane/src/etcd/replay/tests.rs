@@ -83,6 +83,15 @@ fn what_was_missed_is_noticed() {
 }
 
 #[test]
+fn a_state_of_a_lower_revision_is_a_change_as_a_whole() {
+    let mut replay = replay();
+    let change = replay.snapshot(vec![kv("a", 5, 1)], 8);
+    assert_eq!((text(&change).as_str(), change.restored), ("8: v@5 +a@5", true));
+    let change = replay.snapshot(vec![kv("a", 5, 1)], 8);
+    assert_eq!((text(&change).as_str(), change.restored), ("8:", false));
+}
+
+#[test]
 fn a_state_that_is_read_anew_changes_what_differs() {
     let mut replay = replay();
     let change = replay.snapshot(vec![kv("b", 7, 3), kv("c", 14, 1)], 20);

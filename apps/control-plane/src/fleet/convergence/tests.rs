@@ -98,7 +98,8 @@ impl Rig {
         let cluster = Resource::new(TypeUrl::CLUSTER, "c", revision.to_string(), vec![]);
         let published = self.ads.set("default", [cluster]).unwrap();
         let (at, published) = (Instant::now(), vec![published]);
-        self.convergence.published(Step { revision, at, published, broken_since: None });
+        let (broken_since, restored) = (None, false);
+        self.convergence.published(Step { revision, at, published, broken_since, restored });
     }
 
     async fn acknowledge(&mut self, clients: &[usize]) {

@@ -122,7 +122,7 @@ struct Looker {
 impl Looker {
     /// The newest revision that all records say, or 0 if records are missing.
     async fn everywhere(&self) -> Result<u64, String> {
-        let records = read(&self.client, &self.keys).await?;
+        let (records, _) = read(&self.client, &self.keys).await?;
         let all = records.iter().map(|it| if it.joining == 0 { it.revision } else { 0 }).min();
         Ok(all.filter(|_| records.len() == self.replicas).unwrap_or(0))
     }

@@ -1,0 +1,125 @@
+//! What must not make `wait` say yes too early, or leave a client with an old state: two processes
+//! with one name, and an etcd that begins again at lower revisions.
+
+use crate::client::Client;
+use crate::commands::{Etcd, path};
+use crate::fleet::free;
+use crate::processes::Process;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::{Duration, Instant};
+
+const LONG: Duration = Duration::from_secs(60);
+/// All processes have it.
+const NAME: &str = "one";
+
+struct Replica {
+    process: Process,
+    address: String,
+}
+
+/// Waits until it admits clients.
+async fn start(etcd: &Etcd, port: u16) -> Replica {
+    let (address, admin) = (format!("127.0.0.1:{port}"), format!("127.0.0.1:{}", free()));
+    let log = etcd.dir.join(format!("{port}.log"));
+    let _ = std::fs::remove_file(&log);
+    let flags = [
+        ("--etcd", etcd.url.as_str()),
+        ("--replica", NAME),
+        ("--listen", &address),
+        ("--admin", &admin),
+        ("--lease", "3"),
+        ("--for", "120"),
+    ];
+    let flags: Vec<_> =
+        flags.iter().flat_map(|(flag, it)| [*flag, *it].map(String::from)).collect();
+    let process = Process::start(env!("CARGO_BIN_EXE_control-plane"), &flags, &log);
+    until("clients are admitted", || process.log().contains("clients are admitted")).await;
+    Replica { process, address }
+}
+
+async fn until(what: &str, holds: impl Fn() -> bool) {
+    let end = Instant::now() + LONG;
+    while !holds() {
+        assert!(Instant::now() < end, "waited in vain: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// State of the world, and delta.
+fn connect(replica: &Replica) -> [Arc<Client>; 2] {
+    [0, 1].map(|index| {
+        let client = Arc::new(Client { index, ..Client::default() });
+        tokio::spawn(Arc::clone(&client).run(vec![replica.address.clone()], 1));
+        client
+    })
+}
+
+/// The numbers of the clusters that the client has.
+fn clusters(client: &Client) -> Vec<String> {
+    let held = client.held.lock().unwrap();
+    held[0].resources.values().map(|(number, _)| number.clone()).collect()
+}
+
+/// Puts one cluster with this number, and returns the revision.
+fn put(etcd: &Etcd, number: &str) -> String {
+    let kind = "type.googleapis.com/envoy.config.cluster.v3.Cluster";
+    let text = format!(r#"{{"@type":"{kind}","name":"c","altStatName":"{number}"}}"#);
+    let file = etcd.dir.join("one.json");
+    std::fs::write(&file, format!("{{\"resources\":[{text}]}}")).unwrap();
+    let (code, revision, said) = etcd.run(&["put", path(&file)]);
+    assert_eq!(code, Some(0), "{said}");
+    revision.trim().to_owned()
+}
+
+fn wait(etcd: &Etcd, revision: &str, timeout: &str) -> Result<(), String> {
+    let (code, _, said) = etcd.run(&["wait", "--revision", revision, "--timeout", timeout]);
+    if code == Some(0) { Ok(()) } else { Err(said) }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_of_two_processes_with_one_name_are_counted() {
+    let etcd = Etcd::start("names", &[]);
+    let first = start(&etcd, free()).await;
+    let clients = connect(&first);
+    put(&etcd, "1");
+    until("the first state", || clients.iter().all(|client| clusters(client) == ["1"])).await;
+    clients[0].hold.store(true, SeqCst);
+    let revision = put(&etcd, "2");
+    let second = start(&etcd, free()).await;
+    // Twice as long as a lease.
+    let said = wait(&etcd, &revision, "6s").expect_err("a client has not answered");
+    assert!(said.contains("client-0") && said.contains(&first.address), "{said}");
+    assert!(!said.contains(&second.address), "{said}");
+    clients[0].hold.store(false, SeqCst);
+    wait(&etcd, &revision, "30s").unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_etcd_that_begins_again_leaves_no_client_with_an_old_state() {
+    for restarted in [false, true] {
+        let mut etcd = Etcd::start("restored", &[]);
+        let mut replica = start(&etcd, free()).await;
+        let clients = connect(&replica);
+        let has =
+            |number: &str| clients.iter().all(|client| clusters(client) == [number.to_owned()]);
+        for number in 1..40 {
+            put(&etcd, &number.to_string());
+        }
+        until("the old state", || has("39")).await;
+        etcd.wipe();
+        if restarted {
+            replica.process.kill();
+            let port = replica.address.rsplit(':').next().unwrap().parse().unwrap();
+            replica = start(&etcd, port).await;
+        }
+        let revision = put(&etcd, "new");
+        wait(&etcd, &revision, "30s").unwrap();
+        assert!(restarted || replica.process.log().contains("it was restored"));
+        // What `wait` doesn't promise: clients that are away. They come back within a second.
+        until("the new state", || has("new")).await;
+        let revision = put(&etcd, "newer");
+        wait(&etcd, &revision, "30s").unwrap();
+        assert!(has("newer"), "restarted: {restarted}");
+    }
+}
