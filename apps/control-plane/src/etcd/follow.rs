@@ -16,6 +16,8 @@ pub(crate) enum Told {
     Change(Change, BTreeMap<String, usize>),
     /// Something is wrong, in one line. It is tried again.
     Trouble(String),
+    /// It is well again.
+    Following,
 }
 
 /// Never returns.
@@ -67,6 +69,7 @@ impl Follower {
         }
         let next = self.replay.revision() + 1;
         let mut watch = self.client.watch((&begin, &end), next).await?;
+        tell(Told::Following);
         loop {
             let response = watch.next().await?;
             if response.canceled {

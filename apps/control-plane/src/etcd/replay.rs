@@ -21,6 +21,9 @@ use pushlane::adapters::xds::Resource;
 use pushlane::adapters::xds::proto::Any;
 use std::collections::BTreeMap;
 
+/// Values that can't be served, and are named with each change.
+const NAMED: usize = 50;
+
 /// What one revision changes, or a state that was read anew.
 #[derive(Debug, Default)]
 pub(crate) struct Change {
@@ -28,7 +31,10 @@ pub(crate) struct Change {
     pub(crate) views: BTreeMap<String, ViewChange>,
     /// What is wrong with values in it.
     pub(crate) faults: Vec<String>,
-    /// Revisions of values that can't be served: nobody has those revisions.
+    /// All that can't be served since, the oldest first: no client has their revisions. Some are
+    /// named.
+    pub(crate) broken: Vec<String>,
+    pub(crate) broken_count: usize,
     pub(crate) broken_since: Option<u64>,
     /// etcd was restored: this is the whole state, and what was known before is void.
     pub(crate) restored: bool,
@@ -65,8 +71,8 @@ pub(crate) struct Replay {
     held: BTreeMap<Vec<u8>, Held>,
     /// The newest revision of each view's keys.
     views: BTreeMap<String, i64>,
-    /// Keys whose value can't be served, and since which revision.
-    broken: BTreeMap<Vec<u8>, i64>,
+    /// Keys whose value can't be served, since which revision, and why.
+    broken: BTreeMap<Vec<u8>, (i64, String)>,
     /// Resources by the last part of their type.
     counts: BTreeMap<String, usize>,
 }
@@ -185,18 +191,12 @@ impl Replay {
                 if let Some((type_url, name)) = &parsed.resource {
                     match resource(type_url, name, mod_revision, &value) {
                         Ok(resource) => view.puts.push(resource),
-                        Err(why) => {
-                            self.broken.insert(key.clone(), mod_revision);
-                            change.faults.push(fault(&key, mod_revision, &why));
-                        }
+                        Err(why) => self.breaks(&key, mod_revision, &why, change),
                     }
                 }
                 place = Some(parsed);
             }
-            Err(why) => {
-                self.broken.insert(key.clone(), mod_revision);
-                change.faults.push(fault(&key, mod_revision, why));
-            }
+            Err(why) => self.breaks(&key, mod_revision, why, change),
         }
         let kind = place.as_ref().and_then(Place::kind).map(str::to_owned);
         if self.held.insert(key, Held { mod_revision, version, place }).is_none()
@@ -204,6 +204,12 @@ impl Replay {
         {
             *self.counts.entry(kind).or_default() += 1;
         }
+    }
+
+    fn breaks(&mut self, key: &[u8], revision: i64, why: &str, change: &mut Change) {
+        let fault = fault(key, revision, why);
+        change.faults.push(fault.clone());
+        self.broken.insert(key.to_vec(), (revision, fault));
     }
 
     fn removed(&mut self, key: &[u8], held: Held, change: &mut Change) {
@@ -222,7 +228,11 @@ impl Replay {
             change.at = self.views.get(view).copied().map_or(0, number);
             change.gone = self.nothing_of(view);
         }
-        change.broken_since = self.broken.values().copied().map(number).min();
+        let mut broken: Vec<_> = self.broken.values().collect();
+        broken.sort_unstable();
+        change.broken_since = broken.first().map(|(since, _)| number(*since));
+        change.broken_count = broken.len();
+        change.broken = broken.into_iter().take(NAMED).map(|(_, fault)| fault.clone()).collect();
     }
 
     fn nothing_of(&self, view: &str) -> bool {

@@ -66,7 +66,8 @@ impl Replica {
         let (end, ended) = oneshot::channel();
         let (valid, is_valid) = watch::channel(Instant::now());
         let fence = fence::keep(ads.clone(), Arc::clone(&gate), fleet.lease, is_valid, complain);
-        let taker = Taker { ads: ads.clone(), source, steps, fault, say, complain };
+        let broken = (0, Vec::new());
+        let mut taker = Taker { ads: ads.clone(), source, steps, fault, broken, say, complain };
         let follower = follow(client, keys, move |told| taker.take(told));
         Ok(Self {
             ads: ads.clone(),
@@ -107,12 +108,14 @@ struct Taker {
     source: Arc<Mutex<Source>>,
     steps: mpsc::UnboundedSender<Step>,
     fault: Arc<Mutex<Option<String>>>,
+    /// How many values can't be served, and some of them.
+    broken: (usize, Vec<String>),
     say: Print,
     complain: Print,
 }
 
 impl Taker {
-    fn take(&self, told: Told) {
+    fn take(&mut self, told: Told) {
         match told {
             Told::Change(change, counts) => self.change(change, counts),
             Told::Trouble(line) => {
@@ -122,11 +125,16 @@ impl Taker {
                 source.fault_count = 1;
                 source.faults = vec![line];
             }
+            Told::Following => {
+                let mut source = self.source.lock().unwrap_or_else(PoisonError::into_inner);
+                (source.fault_count, source.faults) = self.broken.clone();
+            }
         }
     }
 
-    fn change(&self, change: Change, counts: BTreeMap<String, usize>) {
-        let Change { revision, views, faults, broken_since, restored } = change;
+    fn change(&mut self, change: Change, counts: BTreeMap<String, usize>) {
+        let Change { revision, views, faults, broken, broken_count, broken_since, restored } =
+            change;
         let (mut published, mut changed) = (Vec::new(), 0);
         if restored {
             (self.complain)(&format!(
@@ -169,12 +177,14 @@ impl Taker {
         if let Some(newest) = published.last().filter(|published| !published.is_empty()) {
             source.newest = Some(newest.clone());
         }
-        if !faults.is_empty() || broken_since.is_none() {
-            let mut fault = self.fault.lock().unwrap_or_else(PoisonError::into_inner);
-            *fault = faults.first().cloned();
-            source.fault_count = faults.len();
-            source.faults = faults;
-        }
+        let mut fault = self.fault.lock().unwrap_or_else(PoisonError::into_inner);
+        *fault = broken.first().map(|oldest| match broken_count {
+            1 => oldest.clone(),
+            some => format!("{oldest}; and {} more", some - 1),
+        });
+        drop(fault);
+        self.broken = (broken_count, broken);
+        (source.fault_count, source.faults) = self.broken.clone();
         drop(source);
         let at = Instant::now();
         let _ = self.steps.send(Step { revision, at, published, broken_since, restored });

@@ -129,9 +129,11 @@ fn commands_exit_with_what_they_found() {
         assert_eq!(code, Some(2), "{command:?}");
         one_line(&said, &format!("etcd {nowhere}: "), "Connection refused");
     }
+    let file = etcd.dir.join("ca.pem");
+    std::fs::write(&file, "").unwrap();
     for (flags, part) in [
         (&["--etcd", "127.0.0.1:2379"][..], "expected a URL"),
-        (&["--etcd", &nowhere, "--etcd-ca", "ca.pem"], "expected https"),
+        (&["--etcd", &nowhere, "--etcd-ca", path(&file)], "expected https"),
         (&[], "it is missing"),
     ] {
         let (code, _, said) = run(&[&["status"], flags].concat());

@@ -126,6 +126,27 @@ fn a_broken_value_keeps_what_was_served() {
     assert_eq!((text(&changes[0]).as_str(), changes[0].broken_since), ("11: v@11 +a@11", None));
 }
 
+#[test]
+fn the_oldest_value_that_is_still_broken_is_named_first() {
+    let mut replay = replay();
+    let broken = |name, revision, version| {
+        let value = b"\xff".to_vec();
+        Event { kind: 0, kv: Some(KeyValue { value, ..kv(name, revision, version) }) }
+    };
+    let events = vec![broken("b", 10, 4), broken("a", 11, 2), broken("c", 12, 1)];
+    let mut named = |events| {
+        let changes = replay.events(events).unwrap();
+        let change = changes.last().unwrap();
+        let key = |fault: &String| fault.split('"').nth(1).unwrap().to_owned();
+        (change.broken_since, change.broken.iter().map(key).collect::<Vec<_>>())
+    };
+    let keys = |names: &str| names.chars().map(|name| format!("/p/v/a.Cluster/{name}")).collect();
+    assert_eq!(named(events), (Some(10), keys("bac")));
+    assert_eq!(named(vec![delete("c", 13)]), (Some(10), keys("ba")));
+    assert_eq!(named(vec![put("b", 14, 5)]), (Some(11), keys("a")));
+    assert_eq!(named(vec![put("a", 15, 3)]), (None, Vec::new()));
+}
+
 /// etcd: the keys, and all that has happened to them.
 #[derive(Default)]
 struct Store {
