@@ -188,8 +188,15 @@ pub(crate) fn count() -> impl Fn(&str) -> Result<usize, String> + Clone + Send +
 
 pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text.parse().map_err(|_| "expected a number of seconds".to_owned())?;
+    // An instant and a duration of more may be more than an instant holds.
+    if seconds > MOST {
+        return Err(format!("expected at most {MOST} seconds"));
+    }
     Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
 }
+
+/// Thirty years.
+const MOST: f64 = 1e9;
 
 #[cfg(test)]
 mod tests {

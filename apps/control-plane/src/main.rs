@@ -40,8 +40,7 @@ fn main() -> ExitCode {
 fn check(cli: &cli::Cli) -> Result<(), String> {
     let dir = cli.resources.as_deref().unwrap_or(".".as_ref());
     let found = resources::find(dir).map_err(|error| error.to_string())?;
-    let (file, content) = found
-        .ok_or_else(|| format!("none of {} in {}", resources::FILES.join(", "), dir.display()))?;
+    let (file, content) = found.ok_or_else(|| resources::nothing_in(dir))?;
     match resources::parse(file, &content) {
         Ok(resources) => {
             let warnings = references::dangling(&resources);

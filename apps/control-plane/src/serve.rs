@@ -4,7 +4,7 @@ use crate::admin::{self, Sight};
 use crate::certificates::{self, CertificateWatch, Certificates};
 use crate::cli::Cli;
 use crate::fleet::replica::Replica;
-use crate::resources::{Resource, parse};
+use crate::resources::{FILES, Resource, nothing_in, parse};
 use crate::signals::{Signals, Told};
 use crate::source::Source;
 use crate::virtual_hosts::with_domains;
@@ -70,6 +70,9 @@ async fn serve(cli: Cli) -> Result<(), String> {
     let certificates = certificates.map_err(|error| error.to_string())?;
     let watch = match cli.resources {
         Some(dir) => {
+            if !FILES.iter().any(|file| dir.join(file).exists()) {
+                say(&format!("{}: nothing is served yet", nothing_in(&dir)));
+            }
             Some(Watch::new(dir, move |news| taker.take(news)).map_err(|error| error.to_string())?)
         }
         None if replica.is_some() => None,

@@ -8,7 +8,7 @@ use crate::etcd::flags::EtcdFlags;
 use crate::etcd::keys::Keys;
 use crate::etcd::proto::{Compare, DeleteRangeRequest, Op, PutRequest, RequestOp, TxnRequest};
 use crate::limits::seconds;
-use crate::resources::{Resource, find, parse};
+use crate::resources::{Resource, find, nothing_in, parse};
 use crate::source::lines;
 use clap::{Args, Subcommand};
 use prost::Message;
@@ -59,7 +59,7 @@ pub(crate) struct Limit {
     #[arg(value_name = "N", value_parser = limit)]
     streams: Wanted,
     /// Only this replica's; it prevails over that of all
-    #[arg(long, value_name = "NAME", value_parser = view)]
+    #[arg(long, value_name = "NAME", value_parser = super::name)]
     replica: Option<String>,
     #[command(flatten)]
     etcd: EtcdFlags,
@@ -202,8 +202,7 @@ impl Put {
 fn load(path: &Path) -> Result<Vec<Resource>, String> {
     let bad = |error: std::io::Error| format!("{}: {error}", path.display());
     let (name, content) = if path.is_dir() {
-        let (name, content) =
-            find(path).map_err(bad)?.ok_or_else(|| format!("{}: no file", path.display()))?;
+        let (name, content) = find(path).map_err(bad)?.ok_or_else(|| nothing_in(path))?;
         (name.to_owned(), content)
     } else {
         (path.display().to_string(), crate::file::read(path).map_err(bad)?)

@@ -59,6 +59,11 @@ pub(crate) fn find(dir: &Path) -> io::Result<Option<(&'static str, Vec<u8>)>> {
     Ok(None)
 }
 
+/// What is wrong with a directory that has none of the files.
+pub(crate) fn nothing_in(dir: &Path) -> String {
+    format!("none of {} in {}", FILES.join(", "), dir.display())
+}
+
 /// All resources of a file, or all that is wrong with it. The name tells the format.
 pub(crate) fn parse(file: &str, content: &[u8]) -> Result<Vec<Resource>, Vec<Fault>> {
     let text = str::from_utf8(content)

@@ -16,6 +16,32 @@ fn what_would_serve_nobody_is_refused() {
     assert!(refused(&["--streams", "100000000000"]).contains("may take 120.0 TB of memory"));
 }
 
+#[test]
+fn what_nobody_means_is_refused() {
+    let etcd = ["--etcd", "http://127.0.0.1:1"];
+    for (flags, part) in [
+        (["--replica", ""], "expected a name"),
+        (["--replica", "*"], "expected a name"),
+        (["--replica", "a/b"], "expected a name"),
+        (["--lease", "0.5"], "expected at least 1 second"),
+        (["--keepalive", "1.8e19"], "expected at most"),
+    ] {
+        assert!(refused(&[&etcd[..], &flags].concat()).contains(part), "{flags:?}");
+    }
+    let wait = ["wait", "--revision", "1", "--timeout", "1.8e19"];
+    assert!(refused(&[&wait[..], &etcd].concat()).contains("expected at most"));
+    for flag in ["--lease", "--shed-rate"] {
+        assert!(refused(&[flag, "5"]).contains("--etcd <URLS>"), "{flag}");
+    }
+}
+
+#[test]
+fn a_directory_without_a_file_is_told_of() {
+    let plane = Plane::start(&["--resources", "/nowhere"]);
+    let file = "none of resources.b64.json, resources.json, resources.yaml in /nowhere";
+    plane.line(&format!("{file}: nothing is served yet"));
+}
+
 /// The estimate that `--streams` is judged by is neither too low nor too high.
 #[cfg(target_os = "linux")]
 #[test]

@@ -31,7 +31,7 @@ pub(crate) struct Replicas {
     #[arg(long, value_name = "SECONDS", default_value = "20", value_parser = seconds)]
     seconds: Duration,
     /// How long a record stays that is not renewed
-    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = crate::fleet::lease)]
     lease: Duration,
     #[command(flatten)]
     etcd: EtcdFlags,
