@@ -209,6 +209,6 @@ fn complain(line: &str) {
 }
 
 /// Text from clients must not control the terminal.
-fn plain(line: &str) -> String {
+pub(crate) fn plain(line: &str) -> String {
     line.chars().map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).collect()
 }

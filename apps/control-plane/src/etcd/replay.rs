@@ -257,7 +257,7 @@ fn number(revision: i64) -> u64 {
 fn resource(type_url: &str, name: &str, revision: i64, value: &[u8]) -> Result<Resource, String> {
     let any = Any::decode(value).map_err(|error| format!("expected an Any: {error}"))?;
     if any.type_url != type_url {
-        return Err(format!("expected an Any of {type_url}, found {:?}", any.type_url));
+        return Err(format!("expected an Any of {type_url:?}, found {:?}", any.type_url));
     }
     Ok(with_domains(Resource::new(type_url, name, revision.to_string(), any.value)))
 }

@@ -5,10 +5,11 @@ use super::member::read;
 use super::record::Record;
 use crate::etcd::client::Client;
 use crate::etcd::flags::EtcdFlags;
-use crate::etcd::keys::Keys;
+use crate::etcd::keys::{Keys, Place};
 use crate::etcd::proto::{Compare, DeleteRangeRequest, Op, PutRequest, RequestOp, TxnRequest};
 use crate::limits::seconds;
 use crate::resources::{Resource, find, nothing_in, parse};
+use crate::serve::plain;
 use crate::source::lines;
 use clap::{Args, Subcommand};
 use prost::Message;
@@ -121,7 +122,7 @@ impl Command {
             }),
         };
         done.unwrap_or_else(|why| {
-            eprintln!("{why}");
+            why.lines().for_each(|line| eprintln!("{}", plain(line)));
             ExitCode::from(FAILED)
         })
     }
@@ -138,6 +139,11 @@ impl Put {
         let mut desired = BTreeMap::new();
         for Resource { type_url, name, value } in resources {
             let key = keys.resource(&self.view, &type_url, &name);
+            let place =
+                Place { view: self.view.clone(), resource: Some((type_url.clone(), name.clone())) };
+            if keys.parse(&key).as_ref() != Ok(&place) {
+                return Err(format!("{name:?} of type {type_url:?}: no key can say this type"));
+            }
             desired.insert(key, Any { type_url, value: value.into() }.encode_to_vec());
         }
         for _ in 0..ATTEMPTS {

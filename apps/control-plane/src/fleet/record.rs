@@ -1,5 +1,6 @@
 //! A replica's record: what others know of it.
 
+use crate::serve::plain;
 use serde_json::{Value, json};
 use std::fmt;
 
@@ -86,17 +87,18 @@ impl Record {
 /// One line, for people.
 impl fmt::Display for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Record { id, address, clients, stream_limit, applied, revision, joining, .. } = self;
+        let Record { clients, stream_limit, applied, revision, joining, .. } = self;
+        let (id, address) = (plain(&self.id), plain(&self.address));
         write!(f, "{id} at {address}: {clients} of {stream_limit} clients, ")?;
         write!(f, "serves {applied}, all have {revision}")?;
         if *joining > 0 {
             write!(f, ", {joining} joining")?;
         }
         if self.behind_count > 0 {
-            write!(f, ", {} behind: {}", self.behind_count, self.behind.join("; "))?;
+            write!(f, ", {} behind: {}", self.behind_count, plain(&self.behind.join("; ")))?;
         }
         if let Some(fault) = &self.fault {
-            write!(f, ", {fault}")?;
+            write!(f, ", {}", plain(fault))?;
         }
         Ok(())
     }
@@ -119,6 +121,14 @@ mod tests {
         };
         assert_eq!(Record::parse(record.to_text().as_bytes()), Ok(record));
         assert!(Record::parse(b"{}").is_err() && Record::parse(b"\xff").is_err());
+    }
+
+    #[test]
+    fn what_clients_say_does_not_control_the_terminal() {
+        let behind = vec!["\x1b[2Jnode\n".into()];
+        let record = Record { behind, behind_count: 1, ..Record::default() };
+        let said = record.to_string();
+        assert!(said.contains("[2Jnode") && !said.chars().any(char::is_control), "{said:?}");
     }
 
     #[test]

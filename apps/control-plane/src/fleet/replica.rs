@@ -195,6 +195,33 @@ impl Taker {
 mod tests {
     use super::*;
 
+    #[tokio::test]
+    async fn trouble_with_etcd_is_told_until_it_is_over() {
+        let source = Arc::new(Mutex::new(Source::new(None)));
+        let mut taker = Taker {
+            ads: Ads::builder().start(),
+            source: Arc::clone(&source),
+            steps: mpsc::unbounded_channel().0,
+            fault: Arc::default(),
+            broken: (0, Vec::new()),
+            say: |_| {},
+            complain: |_| {},
+        };
+        let mut faults = |told| {
+            taker.take(told);
+            source.lock().unwrap().faults.clone()
+        };
+        let change = Change {
+            broken: vec!["key".into()],
+            broken_count: 1,
+            broken_since: Some(7),
+            ..Change::default()
+        };
+        assert_eq!(faults(Told::Change(change, BTreeMap::new())), ["key"]);
+        assert_eq!(faults(Told::Trouble("etcd is away".into())), ["etcd is away"]);
+        assert_eq!(faults(Told::Following), ["key"]);
+    }
+
     #[test]
     fn at_the_end_clients_go_evenly_over_the_time() {
         let times = (1..=4).map(|gone| due(gone, 4, Duration::from_secs(2)).as_millis());

@@ -1,6 +1,6 @@
 //! Flags that make no sense, and what the limits cost.
 
-use crate::plane::Plane;
+use crate::plane::{Dir, Plane};
 use std::fs;
 use std::process::Command;
 
@@ -32,6 +32,17 @@ fn what_nobody_means_is_refused() {
     assert!(refused(&[&wait[..], &etcd].concat()).contains("expected at most"));
     for flag in ["--lease", "--shed-rate"] {
         assert!(refused(&[flag, "5"]).contains("--etcd <URLS>"), "{flag}");
+    }
+}
+
+#[test]
+fn a_type_that_no_key_can_say_is_not_put() {
+    let dir = Dir::new("put");
+    for type_url in ["other.example/a.Type", "type.googleapis.com/a/Type"] {
+        let resource = format!(r#"{{"type_url":"{type_url}","name":"x","value":""}}"#);
+        dir.replace("resources.b64.json", &format!(r#"{{"resources":[{resource}]}}"#));
+        let said = refused(&["put", &dir.path(""), "--etcd", "http://127.0.0.1:1"]);
+        assert!(said.contains(&format!("\"x\" of type {type_url:?}: no key")), "{said}");
     }
 }
 
