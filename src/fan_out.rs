@@ -143,7 +143,7 @@ impl FanOut {
 
     /// The group's banks have been marked and put into the ready set.
     pub(crate) fn end(&self) {
-        // Release: with the Acquire in `is_pending` and in `remains`.
+        // Release: with the Acquire in `is_pending` and in `is_pending_or_seen`.
         self.visits.fetch_sub(ONE_BEGUN, Ordering::Release);
     }
 }

@@ -45,6 +45,7 @@ assert!(queue.is_converged(version));
 //!
 //! * [`backlog`]: what a publish carries, and how requests for one client merge.
 //! * [`ready`] and [`storage`]: the order of service, and where a queue lives.
+//! * [`debounce`]: quiet periods before a publish, and a pace for the pushes to each client.
 //! * `adapters` (feature `async`): futures on any executor, threads, tokio, and an xDS server.
 //! * `mesh` (feature `mesh`): the ready-made push request of a service mesh.
 //!
@@ -144,12 +145,13 @@ pub use version::Version;
 pub use versions::VersionSet;
 pub use versions::Versions;
 
-/// The README's programs are tests, too.
+/// The README's first program is a test, too. The others need a runtime: `verify/package.sh` runs
+/// them.
 #[cfg(all(doctest, feature = "spin"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
 
-/// So are the guide's.
+/// So are all of the guide's.
 #[cfg(all(doctest, feature = "spin", feature = "async"))]
 #[doc = include_str!("../docs/guide.md")]
 struct Guide;

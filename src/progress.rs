@@ -55,7 +55,7 @@ const fn is_unknown(completed: usize) -> bool {
 /// How far each slot of a bank is. Its owner writes, before it lets go of the slot.
 ///
 /// An array for each field: with a struct for each slot, a push among a million clients takes
-/// longer (see docs/performance.md).
+/// longer.
 pub(crate) struct Progress {
     completed: [AtomicUsize; SLOTS],
     /// The count of the last completed push, of any client of the slot, and how many were given

@@ -16,9 +16,9 @@ use crate::queue::Ticket;
 /// and many overflow the stack. Wake a worker.
 pub trait Signal {
     /// There may be work for up to `leases` more leases. Called at most once for each publish, each
-    /// completion, each permit that comes back by itself, each growth of the limit, each lease that
-    /// uncovers further work, and each group of clients that a worker marks for a publish to
-    /// everyone.
+    /// end of a push, each permit that comes back by itself, each growth of the limit, each lease
+    /// that uncovers further work, each look for a lease that finds none although there is work, and
+    /// each group of clients that a worker marks for a publish to everyone.
     fn ready(&self, leases: usize);
 
     /// Whether the signal has listeners. If not, the queue skips work that only serves
@@ -29,13 +29,14 @@ pub trait Signal {
     }
 
     /// A push has completed, or a client has left: convergence may have been reached, or the end of
-    /// a drain. Called at most once for each, for a publish on demand that ends after closing, and
-    /// for each group of clients that is marked for such a publish.
+    /// a drain. Called at most once for each, and for each group of clients that a worker marks for
+    /// a publish to everyone.
     #[inline]
     fn progress(&self) {}
 
-    /// A publish may have reached a client whose push is in progress, or such a client has left: a
-    /// worker may look whether to go on. Called once for each publish, after its marks.
+    /// A publish may have reached a client whose push is in progress, or a client has left: a worker
+    /// may look whether to go on. Called at most once for each publish, after its marks, and for each
+    /// client that leaves.
     #[inline]
     fn interrupted(&self) {}
 

@@ -293,7 +293,7 @@ impl<S: Storage> Topics<S> {
         groups.map(|(first, group)| {
             let load = |word: &AtomicUsize| {
                 let word = word.load(Ordering::Relaxed); // the gate has ordered it
-                // Who has left is rare.
+                // Few words have a member that has left.
                 if word <= ALL { word } else { reached(word) }
             };
             (first, group.iter().map(load))

@@ -2,8 +2,7 @@
 //! chooses the client.
 //!
 //! The path from `try_lease` to the end of the push is inlined into its caller where code size
-//! permits: a lease that is returned through memory costs more than an atomic operation (see
-//! docs/performance.md).
+//! permits: a lease that is returned through memory costs more than an atomic operation.
 
 use core::ops::Deref;
 

@@ -56,7 +56,7 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
     /// What the queue is doing now. Wait-free; one load a bank, and nothing is counted for it
     /// elsewhere.
     ///
-    /// A publish to everyone that records nothing for each client counts as leases come to its
+    /// A publish to everyone that records nothing for each client counts as workers mark its
     /// clients, not at once.
     ///
     /// ```

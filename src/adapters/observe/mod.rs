@@ -1,6 +1,6 @@
 //! Reports pushes to `metrics` and to `tracing`, each behind its feature.
 //!
-//! Without the features the types here have no size and their methods are empty.
+//! Without the features [`Observer`] and [`PushSpan`] have no size and their methods are empty.
 
 #[cfg(feature = "metrics")]
 mod meters;

@@ -268,7 +268,7 @@ impl Ads {
         for (type_url, name) in resources {
             changed.entry(type_url.into()).or_default().insert(name.into());
         }
-        // Before it is published, so that who is told computes anew.
+        // Before it is published, so that a stream that is told computes anew.
         let place = self.server.store.view(&view);
         for (type_url, names) in &changed {
             names.iter().for_each(|name| place.cache.invalidate(type_url, name));

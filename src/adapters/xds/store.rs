@@ -152,8 +152,8 @@ impl View {
 #[derive(Default)]
 pub(super) struct Store {
     views: RwLock<HashMap<ViewId, Arc<View>>>,
-    /// The newest revision. Held while a change is made *and* published, so that who is told of a
-    /// revision has been told of all earlier ones.
+    /// The newest revision. Held while a change is made *and* published, so that a stream that is
+    /// told of a revision has been told of all earlier ones.
     newest: Mutex<u64>,
 }
 
