@@ -12,6 +12,8 @@ pub(super) const LONGEST: Duration = Duration::from_secs(3_600);
 /// [`TokioTimer`], [`SmolTimer`] and [`EmbassyTimer`] are at hand, each behind its feature. A test
 /// brings a clock of its own.
 ///
+/// It must not panic: that ends the future that serves, as dropping it does.
+///
 /// ```
 /// use std::time::{Duration, Instant};
 /// use pushlane::adapters::Timer;
