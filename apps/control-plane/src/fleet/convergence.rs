@@ -102,6 +102,8 @@ pub(super) struct Convergence {
     gone: VecDeque<Gone>,
     /// At the last look at the clients.
     looked: Instant,
+    /// The first step has been answered by all, and waits for clients that come or have left.
+    held: bool,
     /// Until then a client counts as joining: streams have ended because etcd was restored.
     restored: Option<Instant>,
     /// The lowest revision that a client has rejected and still lacks.
@@ -128,6 +130,7 @@ impl Convergence {
             rejected: None,
             rejections: Vec::new(),
             gone: VecDeque::new(),
+            held: false,
             looked: Instant::now(),
             counted: (0, 0, 0),
         }
@@ -153,6 +156,7 @@ impl Convergence {
         if let Some(newest) = self.answered.checked_sub(1) {
             self.has_departed(newest, now).await;
         }
+        self.held = false;
         while self.answered > 0 && !self.is_held(now).await {
             self.answered -= 1;
             if let Some(step) = self.waiting.pop_front() {
@@ -168,7 +172,8 @@ impl Convergence {
         let Some(step) = self.waiting.front() else { return false };
         let joining = self.joining.values().any(|it| it.since <= step.at);
         let gone = self.gone.iter().any(|it| it.after < step.at && now < it.until);
-        joining || gone || self.has_departed(0, now).await
+        self.held = joining || gone || self.has_departed(0, now).await;
+        self.held
     }
 
     /// Whether a client has just left without an answer to this step, which has been answered.
@@ -254,6 +259,9 @@ impl Convergence {
             let late = step.published.iter().flat_map(|published| self.ads.laggards(published));
             let late: BTreeSet<_> = late.map(|client| (client.node_id, client.stream)).collect();
             behind.extend(late.into_iter().map(|(node, _)| node));
+        }
+        if self.held {
+            behind.push("clients that have just come or left".into());
         }
         self.restored = self.restored.filter(|until| now < *until);
         let behind_count = behind.len() as u64;

@@ -163,9 +163,14 @@ async fn a_client_that_left_with_all_there_was_holds_what_comes_next_for_a_quart
     rig.late(0).await;
 
     let left = Instant::now();
-    assert_eq!(rig.revision(left).await, 1);
+    let seen = rig.convergence.look(left).await;
+    assert_eq!(
+        (seen.revision, &*seen.behind),
+        (1, &["clients that have just come or left".into()][..])
+    );
     assert_eq!(rig.revision(left + GRACE / 4 - MOMENT).await, 1, "it may be on its way");
-    assert_eq!(rig.revision(left + GRACE / 4).await, 2);
+    let seen = rig.convergence.look(left + GRACE / 4).await;
+    assert_eq!((seen.revision, seen.behind_count), (2, 0));
     rig.publish(3);
     rig.acknowledge(&[0]).await;
     rig.late(0).await;
