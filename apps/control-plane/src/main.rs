@@ -29,7 +29,7 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
-            eprintln!("{why}");
+            why.lines().for_each(serve::complain);
             ExitCode::FAILURE
         }
     }
@@ -44,7 +44,7 @@ fn check(cli: &cli::Cli) -> Result<(), String> {
     match resources::parse(file, &content) {
         Ok(resources) => {
             let warnings = references::dangling(&resources);
-            warnings.iter().for_each(|warning| eprintln!("{file}: warning: {warning}"));
+            warnings.iter().for_each(|it| serve::complain(&format!("{file}: warning: {it}")));
             let summary = match warnings.len() {
                 0 => format!("{file}: {} resources, nothing wrong", resources.len()),
                 some => format!("{file}: {} resources, warnings: {some}", resources.len()),
@@ -52,8 +52,7 @@ fn check(cli: &cli::Cli) -> Result<(), String> {
             if cli.strict && !warnings.is_empty() {
                 return Err(summary);
             }
-            println!("{summary}");
-            Ok(())
+            serve::print(&summary)
         }
         Err(faults) => Err(source::lines(file, &faults).join("\n")),
     }

@@ -204,8 +204,14 @@ fn say(line: &str) {
     let _ = writeln!(std::io::stdout(), "{}", plain(line));
 }
 
-fn complain(line: &str) {
+pub(crate) fn complain(line: &str) {
     let _ = writeln!(std::io::stderr(), "{}", plain(line));
+}
+
+/// Prints what a command was asked for.
+pub(crate) fn print(line: &str) -> Result<(), String> {
+    writeln!(std::io::stdout(), "{}", plain(line))
+        .map_err(|error| format!("standard output: {error}"))
 }
 
 /// Text from clients must not control the terminal.

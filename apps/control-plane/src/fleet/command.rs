@@ -9,7 +9,7 @@ use crate::etcd::keys::{Keys, Place};
 use crate::etcd::proto::{Compare, DeleteRangeRequest, Op, PutRequest, RequestOp, TxnRequest};
 use crate::limits::seconds;
 use crate::resources::{Resource, find, nothing_in, parse};
-use crate::serve::plain;
+use crate::serve::{complain, print};
 use crate::source::lines;
 use clap::{Args, Subcommand};
 use prost::Message;
@@ -122,7 +122,7 @@ impl Command {
             }),
         };
         done.unwrap_or_else(|why| {
-            why.lines().for_each(|line| eprintln!("{}", plain(line)));
+            why.lines().for_each(complain);
             ExitCode::from(FAILED)
         })
     }
@@ -148,7 +148,8 @@ impl Put {
         }
         for _ in 0..ATTEMPTS {
             if let Some(revision) = self.attempt(&client, &keys, &desired).await? {
-                println!("{revision}");
+                print(&revision.to_string())
+                    .map_err(|why| format!("revision {revision} is written; {why}"))?;
                 return Ok(ExitCode::SUCCESS);
             }
         }
@@ -220,13 +221,15 @@ impl Status {
     async fn run(self) -> Result<ExitCode, String> {
         let (client, keys) = connect(&self.etcd)?;
         let (records, _) = read(&client, &keys).await?;
-        records.iter().for_each(|record| println!("{record}"));
+        for record in &records {
+            print(&record.to_string())?;
+        }
         let (count, clients) = (records.len(), records.iter().map(|it| it.clients).sum::<u64>());
         let joining: u64 = records.iter().map(|record| record.joining).sum();
         let all = records.iter().map(|record| record.revision).min().unwrap_or(0);
         match joining {
-            0 => println!("{count} replicas, {clients} clients, all have {all}"),
-            some => println!("{count} replicas, {clients} clients, {some} joining"),
+            0 => print(&format!("{count} replicas, {clients} clients, all have {all}"))?,
+            some => print(&format!("{count} replicas, {clients} clients, {some} joining"))?,
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -266,10 +269,10 @@ impl Wait {
         }
         let (records, _) = last?;
         if records.is_empty() {
-            eprintln!("there is no replica");
+            complain("there is no replica");
         }
         let late = records.iter().filter(|record| !record.has(self.revision));
-        late.for_each(|record| eprintln!("{record}"));
+        late.for_each(|record| complain(&record.to_string()));
         Ok(ExitCode::from(1))
     }
 }

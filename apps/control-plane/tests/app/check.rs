@@ -36,3 +36,18 @@ fn a_reference_that_leads_nowhere_is_a_warning_or_an_error() {
     dir.replace("resources.json", "{");
     assert!(!check(&dir, &[]).0);
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_cannot_be_printed_is_an_error() {
+    let dir = Dir::new("full");
+    dir.replace("resources.json", &clusters(&["a"]));
+    let output = Command::new(env!("CARGO_BIN_EXE_control-plane"))
+        .args(["--check", "--resources", &dir.path("")])
+        .stdout(std::fs::File::options().write(true).open("/dev/full").unwrap())
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.starts_with("standard output: ") && said.lines().count() == 1, "{said}");
+}
