@@ -192,8 +192,13 @@ fn resource(from: &Resource) -> xds::Resource {
 async fn report(ads: Ads, published: Published, begin: Instant) {
     let revision = published.revision();
     match ads.wait_acked(&published).await {
-        Ok(_) => {
-            say(&format!("revision {revision}: acknowledged by all after {:.1?}", begin.elapsed()))
+        Ok(acked) => {
+            let left = match acked.departed.len() {
+                0 => String::new(),
+                some => format!(", {some} left before they had"),
+            };
+            let took = begin.elapsed();
+            say(&format!("revision {revision}: acknowledged by all after {took:.1?}{left}"));
         }
         Err(rejected) => rejected.nacks.iter().for_each(|nack| complain(&nack.to_string())),
     }

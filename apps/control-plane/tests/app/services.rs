@@ -113,3 +113,21 @@ async fn a_response_that_is_too_large_is_a_line_if_it_is_asked_for() {
     assert!(told[0].contains("Cluster"), "{told:?}");
     assert!(lines(&[]).await.is_empty());
 }
+
+#[test]
+fn a_client_that_leaves_is_not_one_that_has_acknowledged() {
+    let dir = dir("leaves");
+    let plane = Plane::start(&["--resources", &dir.path("")]);
+    plane.line("revision 1: acknowledged by all");
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let _client = runtime.block_on(client(&plane));
+    dir.replace("resources.json", &clusters(&["a"]));
+    plane.line("1 resources, 1 changed");
+    // Its connection with it.
+    drop(runtime);
+    let said = plane.line("revision 2: ");
+    assert!(
+        said.contains("acknowledged by all") && said.ends_with("left before they had"),
+        "{said}"
+    );
+}
