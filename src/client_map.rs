@@ -91,7 +91,8 @@ struct Sitting<T> {
 }
 
 impl<T> ClientMap<T> {
-    /// A map for a queue of this [capacity](PushQueue::capacity). Takes about 32 bytes a place.
+    /// A map for a queue of this [capacity](PushQueue::capacity). Takes 24 bytes a place on a
+    /// 64-bit target.
     ///
     /// ```
     /// use pushlane::ClientMap;

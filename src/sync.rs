@@ -1,4 +1,5 @@
-//! The only file that names an atomic or a lock: `portable-atomic` and `spin`, or loom's.
+//! The atomics and the lock of the queue: `portable-atomic` and `spin`, or loom's. No other file of
+//! the queue names one.
 
 #[cfg(loom)]
 pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, AtomicUsize};

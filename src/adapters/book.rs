@@ -1,4 +1,6 @@
 //! [`Book`]: the clients of an adapter that have a push in progress, or whose last one has failed.
+//!
+//! Times are those of the adapter's clock. The keeper (`pushes/keeper.rs`) works off what is due.
 
 use alloc::collections::BTreeSet;
 use core::mem;
@@ -24,7 +26,7 @@ pub(super) struct Book<Q: Handle> {
     pub(super) watch: Watch,
     /// The earliest time to look through `waiting` again.
     pub(super) next_review: Duration,
-    /// How long the keeper sleeps.
+    /// Until when the keeper sleeps; `None`: until it is notified.
     pub(super) armed: Option<Duration>,
     pub(super) drain_by: Option<Duration>,
     /// No push begins, and none waits.
@@ -68,6 +70,7 @@ pub(super) struct Ongoing<Q: Handle> {
     pub(super) lease: Option<Lease<Q>>,
     pub(super) end: Option<End>,
     pub(super) is_detached: bool,
+    /// Its deadline, or the end of its wait.
     pub(super) due: Option<Duration>,
     pub(super) begun: Begun,
 }
@@ -99,6 +102,7 @@ impl Begun {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
     Active,
+    /// Its client waits for the next attempt, or for its pace; the lease is in the book.
     Waiting,
     /// Its client is being unregistered.
     Evicting,

@@ -80,9 +80,9 @@
 //! # What these two cost
 //!
 //! A push through a dispatcher, from the lease to the end of a handler that does nothing, takes
-//! 6,450 instructions. Without the features there is no code for either. Compiled in and not used,
-//! they cost the queue's operations nothing, and a push 290 instructions. In use, metrics cost 650
-//! more (with `metrics-exporter-prometheus`), and a span 6,800 (with `tracing_subscriber::fmt`,
+//! 6,400 instructions. Without the features there is no code for either. Compiled in and not used,
+//! they cost the queue's operations nothing, and a push 310 instructions. In use, metrics cost 630
+//! more (with `metrics-exporter-prometheus`), and a span 6,300 (with `tracing_subscriber::fmt`,
 //! which formats its fields). `cargo run --release -p pushlane-instructions --features
 //! metrics,tracing` counts them.
 //!

@@ -41,7 +41,8 @@ pub(crate) struct Served {
 #[derive(Clone, Copy)]
 struct Turn(usize);
 
-/// Set if the bank has not been in the set for this turn.
+/// Set if the bank has not been in the set for this turn, so that the set must be told: see
+/// [`ReadySet::pass`].
 const JOINED: usize = 1 << SLOTS;
 
 impl Turn {

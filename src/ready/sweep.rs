@@ -306,7 +306,7 @@ impl<W: Bits> ReadySet for Sweep<W> {
     }
 
     fn pass(&self, bank: usize) {
-        // As in `take_of_one`, and as in `pop`.
+        // The cursor moves behind the bank, as if it had been popped.
         let cursor =
             if self.bits.is_one() { (1_usize << bank).wrapping_neg() << 1 } else { bank + 1 };
         self.cursor.store(cursor, Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! A publish to everyone, whose marks are made by those who serve.
+//! A publish to everyone, whose marks are made by workers.
 
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, BenchmarkId, Criterion};

@@ -18,6 +18,7 @@ use crate::slot::Lane;
 
 /// A subscription and its place in the queue.
 pub(super) struct Entry {
+    /// Its type's place in the order of sending.
     pub(super) rank: u8,
     pub(super) subscription: Subscription,
     pub(super) key: ClientKey,
@@ -30,12 +31,12 @@ pub(super) struct Entry {
 /// The push of one type that is in progress.
 pub(super) enum Push {
     None,
-    /// It waits for other types, or has just come.
+    /// It waits for other types since then; `None`: it has just come.
     Held {
         lease: PushLease,
         since: Option<Instant>,
     },
-    /// It waits for the answer.
+    /// It waits for the answer. If the response was incomplete, the lease then goes back.
     Sent {
         lease: PushLease,
         at: Instant,

@@ -66,6 +66,7 @@ pub(super) struct Stream {
     identity: Option<Identity>,
     connection: Option<Arc<Connection>>,
     out: Outbound,
+    /// From the first request on.
     view: Option<Arc<View>>,
     /// Told when the view changes.
     changed: Option<watch::Receiver<()>>,
