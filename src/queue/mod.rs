@@ -95,7 +95,7 @@ pub(crate) use track::Outcome;
 /// backlog's lock is held: with feature `std` it panics, without it deadlocks.
 ///
 /// A vacant slot keeps at most one request, until its next client comes. It is there if a publish
-/// was under way when the last client left.
+/// was under way when the last client left, or a panic unwound.
 pub struct PushQueue<B: Backlog, S: Storage = Heap, N: Signal = NoSignal> {
     /// Every slot's state. Any thread, at any time, by one transition.
     banks: Banks<S>,

@@ -1,4 +1,4 @@
-//! The gRPC service: two methods, one stream each.
+//! The gRPC service: a stream for each call of either protocol, and the small services beside them.
 
 use core::convert::Infallible;
 use core::task::{Context, Poll};
