@@ -22,8 +22,8 @@ use crate::sync::{AtomicUsize, Ordering, const_fn};
 ///
 /// A key is valid from [`register`](crate::PushQueue::register) until
 /// [`unregister`](crate::PushQueue::unregister); afterwards every operation with it answers
-/// [`Stale`](crate::Stale) and does nothing. Generations have 31 bits on a 64-bit target (21 on a
-/// 32-bit one): a key kept while its slot changes hands that many times (two thousand million; two
+/// [`Stale`](crate::Stale) and does nothing. Generations have 31 bits on a 64-bit target (22 on a
+/// 32-bit one): a key kept while its slot changes hands that many times (two thousand million; four
 /// million) could be taken for a later client's.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ClientKey {
