@@ -20,6 +20,7 @@
 //! * When etcd has been restored, its revisions begin lower and say something else. All streams end
 //!   then, and the record says of no revision that all have it for the time of a lease: by then
 //!   clients are counted where they have connected anew.
+//! * A replica admits clients when its record has been written.
 //! * A replica that can't renew its lease ends its streams when half of the lease is left: see
 //!   `fence`. So its clients stay counted while they connect elsewhere.
 //! * A client that has rejected something that is still kept from it has neither that nor anything

@@ -47,6 +47,10 @@ pub(super) struct Member {
 struct Lease {
     id: i64,
     renewed: Instant,
+    /// Until when it is valid at least.
+    until: Instant,
+    /// A record has been written under it: clients are counted.
+    counted: bool,
 }
 
 /// What is in etcd, as far as it is known.
@@ -150,7 +154,7 @@ impl Member {
             }
             let is_due = written.is_due(&record, fleet.replicas, Instant::now());
             if done.is_ok() && (is_due || ending.is_some()) {
-                done = self.write(&mut written, &record).await;
+                done = self.write(&mut written, &record, &valid).await;
             }
             if done.is_ok() && fleet.is_old(Instant::now()) {
                 of_others.tell(self.look_at_others(&mut fleet, &tell).await, &tell);
@@ -233,8 +237,10 @@ impl Member {
             let begin = Instant::now();
             match self.client.keep_alive(lease.id).await? {
                 Some(until) => {
-                    lease.renewed = begin;
-                    valid.send_replace(until);
+                    (lease.renewed, lease.until) = (begin, until);
+                    if lease.counted {
+                        valid.send_replace(until);
+                    }
                 }
                 None => *written = Written::default(),
             }
@@ -242,15 +248,21 @@ impl Member {
         if written.lease.is_none() {
             let renewed = Instant::now();
             let (id, until) = self.client.grant(self.lease).await?;
-            *written = Written { lease: Some(Lease { id, renewed }), ..Written::default() };
-            valid.send_replace(until);
+            let lease = Lease { id, renewed, until, counted: false };
+            *written = Written { lease: Some(lease), ..Written::default() };
         }
         Ok(())
     }
 
-    /// Writes the record, unless it is not the one that is known.
-    async fn write(&self, written: &mut Written, record: &Record) -> Result<(), String> {
-        let Some(lease) = &written.lease else { return Ok(()) };
+    /// Writes the record, unless it is not the one that is known. The first one makes the lease
+    /// valid: a replica without a record must not have clients.
+    async fn write(
+        &self,
+        written: &mut Written,
+        record: &Record,
+        valid: &watch::Sender<Instant>,
+    ) -> Result<(), String> {
+        let Some(lease) = &mut written.lease else { return Ok(()) };
         let key = self.keys.replica(&self.id, lease.id);
         let at = match written.at {
             Some(at) => at,
@@ -277,6 +289,9 @@ impl Member {
             Ok(Some(revision)) => {
                 (written.at, written.record) = (Some(revision), Some(record.clone()));
                 written.last = Some(Instant::now());
+                if !std::mem::replace(&mut lease.counted, true) {
+                    valid.send_replace(lease.until);
+                }
                 Ok(())
             }
             // An earlier call was carried out after all, or etcd was restored.

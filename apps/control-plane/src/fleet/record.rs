@@ -2,7 +2,11 @@
 
 use crate::serve::plain;
 use serde_json::{Value, json};
+use std::borrow::Cow;
 use std::fmt;
+
+/// Of the name of a client or its reason, and of a fault.
+const LETTERS: usize = 300;
 
 /// Written under the replica's lease, as JSON.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -56,9 +60,9 @@ impl Record {
             "applied": self.applied,
             "revision": self.revision,
             "joining": self.joining,
-            "behind": self.behind,
+            "behind": self.behind.iter().map(|it| short(it)).collect::<Vec<_>>(),
             "behind_count": self.behind_count,
-            "fault": self.fault,
+            "fault": self.fault.as_deref().map(short),
         })
         .to_string()
     }
@@ -81,6 +85,15 @@ impl Record {
             behind_count: number("behind_count")?,
             fault: string("fault"),
         })
+    }
+}
+
+/// Clients choose their names, and what they say when they reject: a record that were too large for
+/// etcd could not be written.
+fn short(text: &str) -> Cow<'_, str> {
+    match text.char_indices().nth(LETTERS) {
+        Some((end, _)) => format!("{}…", &text[..end]).into(),
+        None => text.into(),
     }
 }
 
@@ -121,6 +134,15 @@ mod tests {
         };
         assert_eq!(Record::parse(record.to_text().as_bytes()), Ok(record));
         assert!(Record::parse(b"{}").is_err() && Record::parse(b"\xff").is_err());
+    }
+
+    #[test]
+    fn what_clients_say_does_not_make_a_record_too_large() {
+        let (behind, fault) = (vec!["ü".repeat(1_000_000); 10], Some("x".repeat(1_000_000)));
+        let record = Record { behind, fault, ..Record::default() };
+        assert!(record.to_text().len() < 10_000);
+        let there = Record::parse(record.to_text().as_bytes()).unwrap();
+        assert_eq!(there.behind[0], "ü".repeat(LETTERS) + "…");
     }
 
     #[test]

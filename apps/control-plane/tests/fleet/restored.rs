@@ -20,6 +20,12 @@ struct Replica {
 
 /// Waits until it admits clients.
 async fn start(etcd: &Etcd, port: u16) -> Replica {
+    let replica = begin(etcd, port);
+    until("clients are admitted", || replica.process.log().contains("clients are admitted")).await;
+    replica
+}
+
+fn begin(etcd: &Etcd, port: u16) -> Replica {
     let (address, admin) = (format!("127.0.0.1:{port}"), format!("127.0.0.1:{}", free()));
     let log = etcd.dir.join(format!("{port}.log"));
     let _ = std::fs::remove_file(&log);
@@ -34,7 +40,6 @@ async fn start(etcd: &Etcd, port: u16) -> Replica {
     let flags: Vec<_> =
         flags.iter().flat_map(|(flag, it)| [*flag, *it].map(String::from)).collect();
     let process = Process::start(env!("CARGO_BIN_EXE_control-plane"), &flags, &log);
-    until("clients are admitted", || process.log().contains("clients are admitted")).await;
     Replica { process, address }
 }
 
@@ -122,4 +127,14 @@ async fn an_etcd_that_begins_again_leaves_no_client_with_an_old_state() {
         wait(&etcd, &revision, "30s").unwrap();
         assert!(has("newer"), "restarted: {restarted}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_whose_record_cannot_be_written_has_no_clients() {
+    let etcd = Etcd::start("small", &[("--max-request-bytes", "100")]);
+    let replica = begin(&etcd, free());
+    until("too large", || replica.process.log().contains("too large")).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let log = replica.process.log();
+    assert!(!log.contains("clients are admitted"), "{log}");
 }
