@@ -4,18 +4,20 @@ use super::client::Client;
 use super::keys::Keys;
 use super::replay::{Change, Replay};
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Between two attempts, at first and at most.
 const RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
+/// A connection that has lasted for so long was well: no call takes as long.
+const WELL: Duration = Duration::from_secs(10);
 
 /// What is told.
 #[derive(Debug)]
 pub(crate) enum Told {
     /// Changes, and how many resources there are of each kind since.
     Change(Change, BTreeMap<String, usize>),
-    /// Something is wrong, in one line. It is tried again.
-    Trouble(String),
+    /// Something is wrong, in one line, and whether it is news. It is tried again.
+    Trouble(String, bool),
     /// It is well again.
     Following,
 }
@@ -23,21 +25,35 @@ pub(crate) enum Told {
 /// Never returns.
 pub(crate) async fn follow(client: Client, keys: Keys, mut tell: impl FnMut(Told)) {
     let mut follower = Follower { client, replay: Replay::new(keys.clone()), keys, stale: true };
-    let (mut pause, mut last) = (RETRY.0, String::new());
+    let mut attempts = Attempts::default();
     loop {
-        let before = follower.replay.revision();
+        let (before, begin) = (follower.replay.revision(), Instant::now());
         let Err(trouble) = follower.round(&mut tell).await;
-        if follower.replay.revision() > before {
-            pause = RETRY.0;
-        }
-        // The same trouble is told once, until something else happens.
-        if trouble != last || pause == RETRY.0 {
-            let at = follower.replay.revision();
-            tell(Told::Trouble(format!("{trouble}; revision {at} is served meanwhile")));
-            last = trouble;
-        }
+        let at = follower.replay.revision();
+        let (pause, is_news) = attempts.failed(&trouble, at > before || begin.elapsed() >= WELL);
+        tell(Told::Trouble(format!("{trouble}; revision {at} is served meanwhile"), is_news));
         tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(RETRY.1);
+    }
+}
+
+/// Attempts that have failed.
+#[derive(Default)]
+struct Attempts {
+    pause: Duration,
+    last: String,
+}
+
+impl Attempts {
+    /// How long to wait, and whether the trouble is news: the same one is news once, until all
+    /// `was_well`.
+    fn failed(&mut self, trouble: &str, was_well: bool) -> (Duration, bool) {
+        if was_well {
+            *self = Self::default();
+        }
+        let is_news = trouble != self.last;
+        self.last = trouble.to_owned();
+        self.pause = (self.pause * 2).clamp(RETRY.0, RETRY.1);
+        (self.pause, is_news)
     }
 }
 
@@ -93,5 +109,27 @@ impl Follower {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_trouble_is_news_again_when_all_was_well_in_between() {
+        let mut attempts = Attempts::default();
+        let mut failed = |trouble, was_well| {
+            let (pause, is_news) = attempts.failed(trouble, was_well);
+            (pause.as_millis(), is_news)
+        };
+        assert_eq!(failed("a", false), (50, true));
+        assert_eq!(failed("a", false), (100, false));
+        assert_eq!(failed("b", false), (200, true));
+        assert_eq!(failed("b", true), (50, true));
+        for _ in 0..10 {
+            failed("b", false);
+        }
+        assert_eq!(failed("b", false), (2_000, false));
     }
 }

@@ -118,10 +118,12 @@ impl Taker {
     fn take(&mut self, told: Told) {
         match told {
             Told::Change(change, counts) => self.change(change, counts),
-            Told::Trouble(line) => {
-                (self.complain)(&line);
+            Told::Trouble(line, is_news) => {
+                if is_news {
+                    (self.complain)(&line);
+                }
                 let mut source = self.source.lock().unwrap_or_else(PoisonError::into_inner);
-                source.rejects += 1;
+                source.rejects += u64::from(is_news);
                 source.fault_count = 1;
                 source.faults = vec![line];
             }
@@ -218,8 +220,9 @@ mod tests {
             ..Change::default()
         };
         assert_eq!(faults(Told::Change(change, BTreeMap::new())), ["key"]);
-        assert_eq!(faults(Told::Trouble("etcd is away".into())), ["etcd is away"]);
+        assert_eq!(faults(Told::Trouble("etcd is away".into(), true)), ["etcd is away"]);
         assert_eq!(faults(Told::Following), ["key"]);
+        assert_eq!(faults(Told::Trouble("etcd is away".into(), false)), ["etcd is away"]);
     }
 
     #[test]
