@@ -1,8 +1,8 @@
-//! The queues under test: every backlog with every order of service.
+//! The queues under test: every backlog, swept and in the order of arrival.
 
 use std::sync::Arc;
 
-use pushlane::backlog::{Backlog, Bits, Dirty, Everything, Journal, Merge, Shared};
+use pushlane::backlog::{Backlog, Bits, Dirty, Everything, Journal, Locked, Merge, Shared};
 use pushlane::ready::{Fifo, Sweep};
 
 use crate::round::{self, Round};
@@ -60,6 +60,16 @@ impl Kind for Shared<Streams> {
     }
 }
 
+impl Kind for Locked<Streams> {
+    fn request(stream: usize) -> Streams {
+        Streams(1 << stream)
+    }
+
+    fn streams(payload: &Streams) -> u32 {
+        payload.0
+    }
+}
+
 /// So short that clients fall off it all the time.
 pub(crate) type Ring = Journal<Shared<Streams>, 64>;
 
@@ -75,11 +85,13 @@ impl Kind for Ring {
 
 type Run = fn(&Round, &Tally, &Verdict);
 
-pub(crate) const QUEUES: [(&str, Run); 8] = [
+pub(crate) const QUEUES: [(&str, Run); 10] = [
     ("Dirty, Sweep", round::run::<Dirty, Sweep>),
     ("Dirty, Fifo", round::run::<Dirty, Fifo>),
     ("Bits, Sweep", round::run::<Bits<1>, Sweep>),
     ("Bits, Fifo", round::run::<Bits<1>, Fifo>),
+    ("Locked, Sweep", round::run::<Locked<Streams>, Sweep>),
+    ("Locked, Fifo", round::run::<Locked<Streams>, Fifo>),
     ("Shared, Sweep", round::run::<Shared<Streams>, Sweep>),
     ("Shared, Fifo", round::run::<Shared<Streams>, Fifo>),
     ("Journal, Sweep", round::run::<Ring, Sweep>),
