@@ -1,4 +1,4 @@
-"""Envoy, with what it used to wait for in vain: scoped routes, secrets, endpoints after a reconnect, virtual hosts."""
+"""Envoy, with what it can wait for in vain: scoped routes, secrets, endpoints after a reconnect, virtual hosts."""
 
 import contextlib
 import json
