@@ -157,7 +157,8 @@ impl Member {
                 done = self.write(&mut written, &record, &valid).await;
             }
             if done.is_ok() && fleet.is_old(Instant::now()) {
-                of_others.tell(self.look_at_others(&mut fleet, &tell).await, &tell);
+                let looked = self.look_at_others(&mut written, &mut fleet, &tell).await;
+                of_others.tell(looked, &tell);
             }
             // A retry must not cost the lease.
             retry = if done.is_ok() { LOOK } else { (retry * 2).min(OTHERS).min(self.lease / 10) };
@@ -175,11 +176,20 @@ impl Member {
         }
     }
 
-    async fn look_at_others(&self, fleet: &mut Fleet, tell: &impl Fn(&str)) -> Result<(), String> {
+    async fn look_at_others(
+        &self,
+        written: &mut Written,
+        fleet: &mut Fleet,
+        tell: &impl Fn(&str),
+    ) -> Result<(), String> {
         let begin = Instant::now();
         fleet.read = Some(begin);
         let records = read(&self.client, &self.keys).await.map(|(records, revision)| {
             self.ads.store_is_at(begin, revision);
+            // Removed by somebody, it is written again.
+            if !records.iter().any(|it| it.id == self.id && it.address == self.address) {
+                (written.at, written.record) = (None, None);
+            }
             *fleet = Fleet::new(&records, Instant::now());
         });
         self.look_at_limit(tell).await.and(records)

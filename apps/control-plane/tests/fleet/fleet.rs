@@ -347,7 +347,7 @@ impl Drop for Fleet {
 
 /// Of the answer nothing is read.
 #[derive(Clone, PartialEq, Message)]
-struct Nothing {}
+pub(crate) struct Nothing {}
 
 #[derive(Clone, PartialEq, Message)]
 struct Compaction {

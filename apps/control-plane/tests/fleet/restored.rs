@@ -1,13 +1,18 @@
 //! What must not make `wait` say yes too early, or leave a client with an old state: two processes
-//! with one name, and an etcd that begins again at lower revisions.
+//! with one name, records that can't be written or are removed, and an etcd that begins again at
+//! lower revisions.
 
 use crate::client::Client;
 use crate::commands::{Etcd, path};
-use crate::fleet::free;
+use crate::fleet::{Nothing, free};
 use crate::processes::Process;
+use prost::Message;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
+use tonic::codegen::http::uri::PathAndQuery;
+use tonic::transport::Endpoint;
+use tonic_prost::ProstCodec;
 
 const LONG: Duration = Duration::from_secs(60);
 /// All processes have it.
@@ -137,4 +142,29 @@ async fn a_replica_whose_record_cannot_be_written_has_no_clients() {
     tokio::time::sleep(Duration::from_millis(500)).await;
     let log = replica.process.log();
     assert!(!log.contains("clients are admitted"), "{log}");
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Deletion {
+    #[prost(string, tag = "1")]
+    key: String,
+    #[prost(string, tag = "2")]
+    end: String,
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_was_removed_is_written_again() {
+    let etcd = Etcd::start("removed", &[]);
+    let _replica = start(&etcd, free()).await;
+    until("a record", || etcd.run(&["status"]).1.contains("0 of 10000 clients")).await;
+    // So that nothing else is to be written.
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    let channel = Endpoint::from_shared(etcd.url.clone()).unwrap().connect().await.unwrap();
+    let mut grpc = tonic::client::Grpc::new(channel);
+    grpc.ready().await.unwrap();
+    let (key, end) = ("/pushlane.replicas/".into(), "/pushlane.replicas0".into());
+    let path = PathAndQuery::from_static("/etcdserverpb.KV/DeleteRange");
+    let codec = ProstCodec::<Deletion, Nothing>::default();
+    grpc.unary(tonic::Request::new(Deletion { key, end }), path, codec).await.unwrap();
+    until("a record", || etcd.run(&["status"]).1.contains("1 replicas")).await;
 }
