@@ -77,11 +77,11 @@ ADMIN PAGE, for browsers at / and for programs at
 
 FILES, of which the first that exists is read:
   resources.b64.json  {\"resources\": [{\"type_url\": ..., \"name\": ..., \"value\": base64}]}: exact bytes
-  resources.json      {\"resources\": [{\"@type\": ..., ...}]}: proto3 JSON, as Envoy reads it from files
+  resources.json      {\"resources\": [{\"@type\": ..., ...}]}: proto3 JSON, as in Envoy's files
   resources.yaml      the same as YAML
 
-A resource that is absent from the file is removed. Before the first file nothing is served. A file with a fault
-changes nothing; each fault is reported with line, column, resource and field. Replace the file by renaming another
+A resource that is absent from the file is removed. Before the first file nothing is served. A file with a fault \
+changes nothing; each fault is reported with line, column, resource and field. Replace the file by renaming another \
 one over it. SIGHUP reads resources and certificates at once; SIGTERM and SIGINT drain and exit.";
 
 #[cfg(test)]
