@@ -14,9 +14,10 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
+use tokio::task::JoinSet;
 use tonic::codegen::http::uri::PathAndQuery;
 use tonic::codegen::tokio_stream::Stream;
-use tonic::transport::Channel;
+use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status, Streaming};
 use tonic_prost::ProstCodec;
 
@@ -25,10 +26,11 @@ const CALL: Duration = Duration::from_secs(3);
 /// Keys that are read at once. All pages of a snapshot are of one revision.
 const PAGE: i64 = 500;
 
-/// A handle, cheap to clone. It reconnects by itself.
+/// A handle, cheap to clone.
 ///
-/// When a call has failed, the files of certificates and passwords are read again. If they hold
-/// something else by then, the next call is made with it. Files that can't be used change nothing.
+/// When a call has failed, the next one connects anew, to another endpoint if there is one. The
+/// files of certificates and passwords are read again then. If they hold something else, it is used
+/// from then on. Files that can't be used change nothing.
 #[derive(Clone)]
 pub(crate) struct Client {
     flags: Arc<EtcdFlags>,
@@ -37,20 +39,62 @@ pub(crate) struct Client {
 
 struct Access {
     secrets: Secrets,
-    channel: Channel,
+    endpoints: Vec<Endpoint>,
+    connection: Mutex<Connection>,
     login: Option<Login>,
 }
 
+#[derive(Default)]
+struct Connection {
+    /// `None`: at first, and after a failure.
+    channel: Option<Channel>,
+    /// The endpoint of this or the last connection.
+    to: Option<usize>,
+}
+
 impl Access {
-    /// Connects when it is first used.
     fn new(flags: &EtcdFlags, secrets: Secrets) -> Result<Self, String> {
-        // A single endpoint says why it can't be reached; a list only passes over those that can't.
-        let channel = match &*flags.endpoints(&secrets)? {
-            [one] => one.connect_lazy(),
-            many => Channel::balance_list(many.iter().cloned()),
-        };
+        let endpoints = flags.endpoints(&secrets)?;
         let login = secrets.login.clone().map(Login::new);
-        Ok(Self { secrets, channel, login })
+        Ok(Self { secrets, endpoints, connection: Mutex::default(), login })
+    }
+
+    fn connection(&self) -> MutexGuard<'_, Connection> {
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Connects to the endpoint that is the first to answer. The one before comes last: it may be
+    /// there and serve nothing.
+    async fn channel(&self) -> Result<Channel, Status> {
+        let last = {
+            let connection = self.connection();
+            if let Some(channel) = &connection.channel {
+                return Ok(channel.clone());
+            }
+            connection.to
+        };
+        let (others, last): (Vec<_>, Vec<_>) =
+            (0..self.endpoints.len()).partition(|at| Some(*at) != last);
+        let mut why = String::new();
+        for group in [others, last] {
+            let mut attempts = JoinSet::new();
+            for at in group {
+                let endpoint = self.endpoints[at].clone();
+                attempts.spawn(async move { (at, endpoint.connect().await) });
+            }
+            while let Some(attempt) = attempts.join_next().await {
+                match attempt {
+                    Ok((at, Ok(channel))) => {
+                        let new = Connection { channel: Some(channel.clone()), to: Some(at) };
+                        *self.connection() = new;
+                        return Ok(channel);
+                    }
+                    Ok((_, Err(error))) => why = chain(error.to_string(), error.source()),
+                    Err(error) => why = error.to_string(),
+                }
+            }
+        }
+        Err(Status::unavailable(why))
     }
 }
 
@@ -118,6 +162,7 @@ impl Client {
 
     /// As `error`, for a call that has failed.
     fn failure(&self, what: &str, why: &str) -> String {
+        self.access().connection().channel = None;
         let told = self.error(what, why);
         match self.read_again() {
             Ok(false) => told,
@@ -194,7 +239,7 @@ impl Client {
     }
 
     async fn grpc(&self) -> Result<tonic::client::Grpc<Channel>, Status> {
-        let mut grpc = tonic::client::Grpc::new(self.access().channel.clone());
+        let mut grpc = tonic::client::Grpc::new(self.access().channel().await?);
         // What etcd stores it can send: a page or a burst of events is larger than tonic's default.
         grpc = grpc.max_decoding_message_size(usize::MAX);
         grpc.ready()

@@ -124,6 +124,11 @@ fn commands_exit_with_what_they_found() {
     one_line(&said, path(&etcd.dir), "No such file");
 
     let nowhere = format!("http://127.0.0.1:{}", free());
+    for endpoints in [[&nowhere, &etcd.url], [&etcd.url, &nowhere]].repeat(5) {
+        let endpoints = endpoints.map(String::as_str).join(",");
+        let (code, _, said) = run(&["status", "--etcd", &endpoints]);
+        assert_eq!(code, Some(0), "one of them is there: {said}");
+    }
     for command in [&wait[..], &["status"], &["limit", "5"]] {
         let (code, _, said) = run(&[command, &["--etcd", &nowhere]].concat());
         assert_eq!(code, Some(2), "{command:?}");

@@ -39,7 +39,7 @@ fn begin(etcd: &Etcd, port: u16) -> Replica {
         ("--replica", NAME),
         ("--listen", &address),
         ("--admin", &admin),
-        ("--lease", "3"),
+        ("--lease", "6"),
         ("--for", "120"),
     ];
     let flags: Vec<_> =
@@ -98,7 +98,7 @@ async fn clients_of_two_processes_with_one_name_are_counted() {
     let revision = put(&etcd, "2");
     let second = start(&etcd, free()).await;
     // Twice as long as a lease.
-    let said = wait(&etcd, &revision, "6s").expect_err("a client has not answered");
+    let said = wait(&etcd, &revision, "12s").expect_err("a client has not answered");
     assert!(said.contains("client-0") && said.contains(&first.address), "{said}");
     assert!(!said.contains(&second.address), "{said}");
     clients[0].hold.store(false, SeqCst);
