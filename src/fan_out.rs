@@ -162,7 +162,7 @@ mod tests {
     fn visits(fan_out: &FanOut) -> Vec<usize> {
         core::iter::from_fn(|| {
             let group = fan_out.begin()?;
-            assert!(fan_out.is_pending());
+            assert!(fan_out.is_pending() && fan_out.is_pending_or_seen());
             fan_out.end();
             Some(group)
         })
