@@ -72,7 +72,7 @@ ADMIN PAGE, for browsers at / and for programs at
   /status.json             the directory, its faults, the newest change, counters
   /clients.json            every stream, with what it subscribes to and how far it is
   /config_dump[?node=ID]   names, versions and sizes of the resources, all or those of a node
-  /ready                   200 as soon as a file has been read, 503 before
+  /ready                   200 while there is a state and clients are admitted, else 503
   /healthz                 200 as long as the process runs
 
 FILES, of which the first that exists is read:

@@ -150,8 +150,10 @@ where
     let info = StreamInfo::new(server.next_stream(), peer, names, W::VARIANT);
     if !server.enter(&info) {
         server.counters.refusals.full.one();
-        let most = server.stream_limit();
-        return Err(Status::resource_exhausted(std::format!("{most} streams are open already")));
+        return Err(Status::resource_exhausted(match server.stream_limit() {
+            0 => "no stream is admitted now".into(),
+            most => std::format!("{most} streams are open already"),
+        }));
     }
     let out = Outbound::new(Arc::clone(&info));
     let mut response = Response::new(Body::new(out.responses::<W>()));

@@ -61,7 +61,11 @@ impl Sight {
     /// Why clients can't be served yet.
     fn unready(&self) -> Option<&'static str> {
         let source = self.source.lock().unwrap_or_else(PoisonError::into_inner);
-        source.good.is_none().then_some("no file has been read yet")
+        if source.good.is_none() {
+            return Some("nothing has been read yet");
+        }
+        // A replica without a lease, or with a limit of 0.
+        (self.ads.stream_limit() == 0).then_some("no client is admitted")
     }
 }
 
@@ -155,4 +159,22 @@ async fn show_ready(State(sight): State<Sight>) -> impl IntoResponse {
 
 fn in_json(value: &Value) -> impl IntoResponse + use<> {
     ([(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store")], format!("{value:#}\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_server_without_a_state_or_that_admits_no_client_is_not_ready() {
+        let (ads, mut state) = (Ads::builder().start(), Source::new(None));
+        let unready = |state: &Source| {
+            Sight { ads: ads.clone(), source: Arc::new(Mutex::new(state.clone())) }.unready()
+        };
+        assert_eq!(unready(&state), Some("nothing has been read yet"));
+        state.good("file", &[]);
+        assert_eq!(unready(&state), None);
+        ads.set_stream_limit(0);
+        assert_eq!(unready(&state), Some("no client is admitted"));
+    }
 }

@@ -99,9 +99,12 @@ async fn the_limit_of_streams_can_be_changed() {
     let rig = rig(Duration::from_secs(60)).await;
     let _one = rig.sotw().await;
     assert_eq!(rig.ads.set_stream_limit(1), 20);
-    let error = Sotw::open(rig.channel().await, SOTW).await.map(|_| ()).unwrap_err();
-    assert_eq!(error.message(), "1 streams are open already");
-    assert_eq!(rig.ads.set_stream_limit(1_000), 1);
+    for (limit, why) in [(1, "1 streams are open already"), (0, "no stream is admitted now")] {
+        rig.ads.set_stream_limit(limit);
+        let error = Sotw::open(rig.channel().await, SOTW).await.map(|_| ()).unwrap_err();
+        assert_eq!(error.message(), why);
+    }
+    assert_eq!(rig.ads.set_stream_limit(1_000), 0);
     assert_eq!(rig.ads.stream_limit(), 20, "no more than it was made for");
     let _two = rig.sotw().await;
 }
