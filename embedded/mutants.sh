@@ -21,7 +21,7 @@ perl -0pi -e 's/^members = \[.*?\]/members = []/ms; s/^\[\[.*?\n\n//gms' "$copy/
 
 # Some mistakes show only if the interrupt comes before one of few instructions while a rare state
 # lasts. The first is the seed of a plain run.
-seeds=(2654435769 1 2 3 4)
+seeds=(2654435769 1 2 3 4 5 6 7)
 
 found=0 missed=0 unknown=0
 in_copy() { # build or run `firmware` with `seed`
