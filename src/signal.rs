@@ -17,8 +17,8 @@ use crate::queue::Ticket;
 pub trait Signal {
     /// There may be work for up to `leases` more leases. Called at most once for each publish, each
     /// end of a push, each permit that comes back by itself, each growth of the limit, each lease
-    /// that uncovers further work, each look for a lease that finds none although there is work, and
-    /// each group of clients that a worker marks for a publish to everyone.
+    /// that uncovers further work, each look for a lease that finds none although there is work,
+    /// and each group of clients that a worker marks for a publish to everyone.
     fn ready(&self, leases: usize);
 
     /// Whether the signal has listeners. If not, the queue skips work that only serves
@@ -34,9 +34,9 @@ pub trait Signal {
     #[inline]
     fn progress(&self) {}
 
-    /// A publish may have reached a client whose push is in progress, or a client has left: a worker
-    /// may look whether to go on. Called at most once for each publish, after its marks, and for each
-    /// client that leaves.
+    /// A publish may have reached a client whose push is in progress, or a client has left: a
+    /// worker may look whether to go on. Called at most once for each publish, after its marks, and
+    /// for each client that leaves.
     #[inline]
     fn interrupted(&self) {}
 

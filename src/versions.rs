@@ -158,8 +158,8 @@ mod set {
             }
         }
 
-        /// By number, without neighbours that are the same; and for each client its last push, which
-        /// contains the earlier ones.
+        /// By number, without neighbours that are the same; and for each client its last push,
+        /// which contains the earlier ones.
         pub(crate) fn sort(&mut self) {
             // Only what is the same is left out, so numbers that wrap are no matter.
             let number = |version: &Version| version.number.word();

@@ -1,12 +1,12 @@
 //! `cargo run --release --example soak -- --minutes 10`: everything at once, at random, for as long
 //! as you like.
 //!
-//! Rounds of a second or so, each on a fresh queue: every backlog, swept and in the order of arrival,
-//! in turn. In each round, several threads publish, lease, complete, fail, come and go; an oracle
-//! knows what has to arrive. Nothing may be lost, nothing may converge early or never, a client has
-//! one lease at a time, permits and places are conserved. The first violation ends the soak with
-//! exit code 1, and says how to begin with that round again. (The draws are those of the seed; how
-//! the threads interleave is not.)
+//! Rounds of a second or so, each on a fresh queue: every backlog, swept and in the order of
+//! arrival, in turn. In each round, several threads publish, lease, complete, fail, come and go; an
+//! oracle knows what has to arrive. Nothing may be lost, nothing may converge early or never, a
+//! client has one lease at a time, permits and places are conserved. The first violation ends the
+//! soak with exit code 1, and says how to begin with that round again. (The draws are those of the
+//! seed; how the threads interleave is not.)
 //!
 //! In reading order:
 //!

@@ -69,9 +69,9 @@ impl<B: Backlog, S: Storage, N: Signal> PushQueue<B, S, N> {
     /// All that the caller wrote before is visible to those leases. The version says when all of
     /// them have completed.
     ///
-    /// Lock-free; and the backlog's lock, to record the request. A publish to one client, and one to
-    /// everyone that records nothing for each client, take the same time for any number of clients;
-    /// any other takes time in proportion to the banks.
+    /// Lock-free; and the backlog's lock, to record the request. A publish to one client, and one
+    /// to everyone that records nothing for each client, take the same time for any number of
+    /// clients; any other takes time in proportion to the banks.
     ///
     /// # Errors
     ///

@@ -1,5 +1,5 @@
-//! Who can be served now: sets of banks that hold a ready client. A bank is the word of
-//! [`SLOTS`](crate::SLOTS) neighbouring clients; a slot is one of them.
+//! Sets of banks that hold a ready client. A bank is the word of [`SLOTS`](crate::SLOTS)
+//! neighbouring clients; a slot is one of them.
 //!
 //! * [`Sweep`]: a bitmap swept round robin. Lock-free, no allocation, safe from interrupt handlers.
 //! * `Fifo` (feature `crossbeam-queue`): arrival order; spins while a peer is stalled

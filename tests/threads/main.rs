@@ -1,7 +1,7 @@
 //! Two publishers and two workers over ten thousand clients, and over so few that they all meet in
-//! two banks, with an oracle that knows what has to arrive: nothing is lost, nothing converges early
-//! or never, a client has one lease at a time, and permits are conserved. Bounded by work, not by
-//! time.
+//! two banks, with an oracle that knows what has to arrive: nothing is lost, nothing converges
+//! early or never, a client has one lease at a time, and permits are conserved. Bounded by work,
+//! not by time.
 //!
 //! * `oracle`: what was published and what has arrived;
 //! * `run`: the threads.

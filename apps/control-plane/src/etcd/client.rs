@@ -1,7 +1,7 @@
 //! A client of etcd: four calls and a watch, each with a deadline.
 
-use super::flags::{EtcdFlags, Secrets};
-use super::login::Login;
+use super::access::{Access, chain};
+use super::flags::EtcdFlags;
 use super::proto::{
     KeyValue, LeaseGrantRequest, LeaseGrantResponse, LeaseKeepAliveRequest, LeaseKeepAliveResponse,
     RangeRequest, RangeResponse, TxnRequest, TxnResponse, WatchCreate, WatchRequest, WatchResponse,
@@ -14,10 +14,9 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
-use tokio::task::JoinSet;
 use tonic::codegen::http::uri::PathAndQuery;
 use tonic::codegen::tokio_stream::Stream;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 use tonic::{Request, Status, Streaming};
 use tonic_prost::ProstCodec;
 
@@ -35,67 +34,6 @@ const PAGE: i64 = 500;
 pub(crate) struct Client {
     flags: Arc<EtcdFlags>,
     access: Arc<Mutex<Arc<Access>>>,
-}
-
-struct Access {
-    secrets: Secrets,
-    endpoints: Vec<Endpoint>,
-    connection: Mutex<Connection>,
-    login: Option<Login>,
-}
-
-#[derive(Default)]
-struct Connection {
-    /// `None`: at first, and after a failure.
-    channel: Option<Channel>,
-    /// The endpoint of this or the last connection.
-    to: Option<usize>,
-}
-
-impl Access {
-    fn new(flags: &EtcdFlags, secrets: Secrets) -> Result<Self, String> {
-        let endpoints = flags.endpoints(&secrets)?;
-        let login = secrets.login.clone().map(Login::new);
-        Ok(Self { secrets, endpoints, connection: Mutex::default(), login })
-    }
-
-    fn connection(&self) -> MutexGuard<'_, Connection> {
-        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Connects to the endpoint that is the first to answer. The one before comes last: it may be
-    /// there and serve nothing.
-    async fn channel(&self) -> Result<Channel, Status> {
-        let last = {
-            let connection = self.connection();
-            if let Some(channel) = &connection.channel {
-                return Ok(channel.clone());
-            }
-            connection.to
-        };
-        let (others, last): (Vec<_>, Vec<_>) =
-            (0..self.endpoints.len()).partition(|at| Some(*at) != last);
-        let mut why = String::new();
-        for group in [others, last] {
-            let mut attempts = JoinSet::new();
-            for at in group {
-                let endpoint = self.endpoints[at].clone();
-                attempts.spawn(async move { (at, endpoint.connect().await) });
-            }
-            while let Some(attempt) = attempts.join_next().await {
-                match attempt {
-                    Ok((at, Ok(channel))) => {
-                        let new = Connection { channel: Some(channel.clone()), to: Some(at) };
-                        *self.connection() = new;
-                        return Ok(channel);
-                    }
-                    Ok((_, Err(error))) => why = chain(error.to_string(), error.source()),
-                    Err(error) => why = error.to_string(),
-                }
-            }
-        }
-        Err(Status::unavailable(why))
-    }
 }
 
 /// A prefix's keys at one revision.
@@ -125,7 +63,7 @@ impl Debug for Client {
 impl Client {
     /// Reads the certificates; connects when it is first used.
     pub(crate) fn new(flags: &EtcdFlags) -> Result<Self, String> {
-        let access = Arc::new(Access::new(flags, flags.secrets()?)?);
+        let access = Arc::new(Access::new(flags)?);
         Ok(Self { flags: Arc::new(flags.clone()), access: Arc::new(Mutex::new(access)) })
     }
 
@@ -139,11 +77,8 @@ impl Client {
 
     /// After a failure. Whether the files hold something else than what has been in use.
     fn read_again(&self) -> Result<bool, String> {
-        let secrets = self.flags.secrets()?;
-        if secrets == self.access().secrets {
-            return Ok(false);
-        }
-        *self.locked() = Arc::new(Access::new(&self.flags, secrets)?);
+        let Some(newer) = self.access().read_again(&self.flags)? else { return Ok(false) };
+        *self.locked() = Arc::new(newer);
         Ok(true)
     }
 
@@ -162,7 +97,7 @@ impl Client {
 
     /// As `error`, for a call that has failed.
     fn failure(&self, what: &str, why: &str) -> String {
-        self.access().connection().channel = None;
+        self.access().disconnect();
         let told = self.error(what, why);
         match self.read_again() {
             Ok(false) => told,
@@ -178,7 +113,7 @@ impl Client {
     ) -> Result<T, String> {
         match tokio::time::timeout(CALL, call).await {
             Ok(done) => done.map_err(|status| {
-                self.access().login.iter().for_each(|login| login.failed(&status));
+                self.access().login().iter().for_each(|login| login.failed(&status));
                 self.failure(what, &why(&status))
             }),
             Err(_) => Err(self.failure(what, &format!("no answer within {CALL:?}"))),
@@ -212,7 +147,7 @@ impl Client {
     /// With a token, if etcd asks for users.
     async fn signed<Q>(&self, request: Q) -> Result<Request<Q>, Status> {
         let mut request = Request::new(request);
-        if let Some(login) = &self.access().login {
+        if let Some(login) = self.access().login() {
             login.sign(self, &mut request).await?;
         }
         Ok(request)
@@ -340,16 +275,4 @@ impl Watching {
 
 fn why(status: &Status) -> String {
     chain(status.message().to_owned(), status.source())
-}
-
-/// An error and its causes in one line. Most of them repeat what their own cause says.
-fn chain(mut line: String, mut next: Option<&dyn Error>) -> String {
-    while let Some(cause) = next {
-        let text = cause.to_string();
-        if !line.contains(&text) {
-            line = format!("{line}: {text}");
-        }
-        next = cause.source();
-    }
-    line
 }

@@ -1,5 +1,6 @@
 //! The desired state in etcd, which several replicas share.
 
+mod access;
 pub(crate) mod client;
 pub(crate) mod flags;
 pub(crate) mod follow;

@@ -12,8 +12,8 @@
 //!   another replica before it had acknowledged R, it is still counted there.
 //! * A client that leaves before it has acknowledged counts as if it were still here for the time
 //!   of a lease. By then it is counted where it has connected anew.
-//! * A client that leaves and has acknowledged all may have left before R was served here, and be on
-//!   its way when R is everywhere else. So for a quarter of a lease the record doesn't say R.
+//! * A client that leaves and has acknowledged all may have left before R was served here, and be
+//!   on its way when R is everywhere else. So for a quarter of a lease the record doesn't say R.
 //! * The record of a replica that dies stays until its lease expires, and so do its clients in it.
 //!   A process that is started with the same name has a record of its own. A replica that ends in
 //!   good order leaves its record to expire.
@@ -30,12 +30,12 @@
 //! * A record may be written later if it says more than the one before. One that takes something
 //!   back is written at once.
 //!
-//! What is not promised: a client that needs longer than a quarter of a lease until it has connected
-//! anew and has answered is not counted meanwhile. (If its replica is cut off it has a quarter more,
-//! and more than half a lease if the replica has died or ends in good order.) Nor is a client that is
-//! new: it is sent R with its first response. A process that is stopped by a signal is like a dead
-//! one, although clients are connected to it. Times are differences on each machine's own monotonic
-//! clock, so clocks that are set differently don't matter.
+//! What is not promised: a client that needs longer than a quarter of a lease until it has
+//! connected anew and has answered is not counted meanwhile. (If its replica is cut off it has a
+//! quarter more, and more than half a lease if the replica has died or ends in good order.) Nor is
+//! a client that is new: it is sent R with its first response. A process that is stopped by a
+//! signal is like a dead one, although clients are connected to it. Times are differences on each
+//! machine's own monotonic clock, so clocks that are set differently don't matter.
 
 use pushlane::adapters::xds::{Ads, ClientStatus, Published, StreamId};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -79,7 +79,7 @@ struct Joining {
 struct Gone {
     /// When they were last seen.
     after: Instant,
-    /// When they are back.
+    /// Until when they are waited for.
     until: Instant,
 }
 
